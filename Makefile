@@ -1,0 +1,41 @@
+# make build    the gatehouse command, as bin/gatehouse
+# make test     install what the tests need, check the code, run all tests
+# make bench    the gateway beside its peers, as a table of ratios
+# make soak     the long tests: repetitions, and fuzzing (FUZZTIME=10m each)
+
+GO       ?= go
+FUZZTIME ?= 1m
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build test check packages bench soak fuzz
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
+
+test: packages check
+	$(GO) test -race -timeout 12m ./...
+
+check:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	GOOS=linux   $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin  $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+packages:
+	@sh .ci/packages
+
+bench: packages
+	$(GO) run ./daemon/bench $(BENCHFLAGS)
+
+soak: packages fuzz
+	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
+	$(GO) test -race -count=3 -timeout 60m ./deploy/...
+
+# Every fuzz target in turn; go test fuzzes one at a time.
+fuzz:
+	@set -e; for f in $$(grep -rl --include=*_test.go '^func Fuzz' .); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
+			echo "fuzzing $$t in $$(dirname $$f) for $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); \
+		done; done

@@ -1,0 +1,47 @@
+package cgi
+
+// An unwrapper is a ResponseWriter that stands in front of another.
+type unwrapper interface{ Unwrap() ResponseWriter }
+
+// ability finds the first writer in the chain of Unwrap methods that is a T.
+func ability[T any](w ResponseWriter) (t T, ok bool) {
+	for w != nil {
+		if t, ok = w.(T); ok {
+			return t, true
+		}
+		u, more := w.(unwrapper)
+		if !more {
+			break
+		}
+		w = u.Unwrap()
+	}
+	return t, false
+}
+
+// ReplaceResponse starts the response anew, with what was written so far thrown
+// away: start_response with exc_info (PEP 3333). If the head has been sent it
+// changes nothing and returns cause, wrapped together with [ErrHeadersSent].
+func ReplaceResponse(w ResponseWriter, cause error, status string, headers []Field) error {
+	r, ok := ability[interface {
+		ReplaceResponse(error, string, []Field) error
+	}](w)
+	if !ok {
+		return cause
+	}
+	return r.ReplaceResponse(cause, status, headers)
+}
+
+// HeadersSent reports whether the head of the response has been sent.
+func HeadersSent(w ResponseWriter) bool {
+	r, ok := ability[interface{ HeadersSent() bool }](w)
+	return ok && r.HeadersSent()
+}
+
+// SetExitStatus sets the exit status of the application, which FastCGI reports
+// as appStatus (FastCGI 1.0 § 5.5) and a CGI program as its own. The default is 0,
+// or 1 after a failure.
+func SetExitStatus(w ResponseWriter, n int) {
+	if r, ok := ability[interface{ SetExitStatus(int) }](w); ok {
+		r.SetExitStatus(n)
+	}
+}

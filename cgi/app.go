@@ -1,0 +1,155 @@
+package cgi
+
+import (
+	"context"
+	"io"
+)
+
+// An App is an application behind a gateway: the Go form of a WSGI application
+// (PEP 3333).
+//
+// ServeCGI is called once per request, on a goroutine of its own, and must not
+// use w or r, nor anything reached through them, after it has returned: both
+// are reused. Strings taken from r.Env stay valid for ever.
+//
+// An error that is returned (or a panic) before the head was sent becomes an
+// error page: the code of a [StatusError], otherwise 500. After the head was
+// sent it makes the truncation visible to the web server, as far as the
+// protocol in use allows.
+type App interface {
+	ServeCGI(w ResponseWriter, r *Request) error
+}
+
+// AppFunc makes a function an App.
+type AppFunc func(w ResponseWriter, r *Request) error
+
+// ServeCGI calls f.
+func (f AppFunc) ServeCGI(w ResponseWriter, r *Request) error { return f(w, r) }
+
+// A Role says what the web server asks of the application (FastCGI 1.0 § 6).
+// Every protocol but FastCGI knows only the Responder.
+type Role uint16
+
+// The roles of FastCGI 1.0. The zero Role counts as Responder.
+const (
+	Responder  Role = 1
+	Authorizer Role = 2
+	Filter     Role = 3
+)
+
+func (r Role) String() string {
+	switch r {
+	case 0, Responder:
+		return "responder"
+	case Authorizer:
+		return "authorizer"
+	case Filter:
+		return "filter"
+	}
+	return "unknown role"
+}
+
+// A Request is one request as a front-end decoded it.
+type Request struct {
+	// Env holds the CGI variables (RFC 3875 § 4.1), as exact bytes in the order of
+	// arrival, with names unique.
+	Env *Environ
+
+	// ContentLength is the number of bytes in Body, or -1 if it is not known
+	// before the body has been read to its end.
+	ContentLength int64
+
+	// Body is the message-body (wsgi.input). It is never nil while an App runs,
+	// ends with io.EOF at its length, and fails with io.ErrUnexpectedEOF if the
+	// web server sent less. It need not be read. If it is an io.Closer, Close makes
+	// a Read that is under way return, and may be called at any time.
+	Body io.Reader
+
+	// Data is the second stream of a FastCGI Filter, otherwise nil.
+	Data io.Reader
+
+	// Stderr is where the application's complaints go (wsgi.errors).
+	Stderr io.Writer
+
+	// Role is what is asked of the application.
+	Role Role
+
+	// Multithread, Multiprocess and RunOnce are PEP 3333's run flags.
+	Multithread, Multiprocess, RunOnce bool
+
+	// Paths names the quirks of the web server in front where it reports the path
+	// of a request.
+	Paths PathPolicy
+
+	// ID tells the requests of a process apart in its log. The Handler sets it if
+	// the front-end did not.
+	ID uint64
+
+	// sent holds the path as the web server sent it, once a Mux has split it anew.
+	sent sentPath
+
+	ctx    context.Context
+	source ContextSource
+}
+
+// A ContextSource makes the context of a request when the application asks for
+// it, so that a request whose context nobody wants costs nothing.
+type ContextSource interface {
+	RequestContext() context.Context
+}
+
+// Context returns the request's context. It is cancelled when the web server
+// aborts the request or vanishes, when a time limit has passed, and at a forced
+// shutdown; [context.Cause] tells which. The first call must come from the
+// goroutine that runs ServeCGI.
+func (r *Request) Context() context.Context {
+	if r.ctx == nil {
+		if r.source == nil {
+			r.ctx = context.Background()
+		} else {
+			r.ctx = r.source.RequestContext()
+		}
+	}
+	return r.ctx
+}
+
+// SetContext sets the context that Context returns.
+func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
+
+// SetContextSource sets where the first call of Context takes the context from.
+func (r *Request) SetContextSource(s ContextSource) { r.ctx, r.source = nil, s }
+
+// HasContext reports whether the request's context has been made.
+func (r *Request) HasContext() bool { return r.ctx != nil }
+
+// CloseBody ends the reading of the body: a Read that is under way returns, as
+// far as the front-end can interrupt it, and later ones fail.
+func (r *Request) CloseBody() {
+	if c, ok := r.Body.(io.Closer); ok {
+		c.Close()
+	}
+}
+
+// A ResponseWriter takes an application's answer. It belongs to the goroutine
+// that runs ServeCGI; a second goroutine may write only while the first does
+// not.
+//
+// Optional abilities are found by assertion, through Unwrap methods, as
+// [http.ResponseController] finds them: see [ReplaceResponse], [HeadersSent] and
+// [SetExitStatus].
+type ResponseWriter interface {
+	// StartResponse sets the status ("200 OK") and the header fields of the answer.
+	// It checks and copies them and sends nothing. It may be called once.
+	StartResponse(status string, headers []Field) error
+
+	// Write sends a part of the body. Up to 16 KiB may be held back until Flush is
+	// called or ServeCGI returns.
+	//
+	// What goes beyond a declared Content-Length is cut, and Write returns
+	// ErrContentLength. What is written to a response that has no body (HEAD, 204,
+	// 304) is counted and discarded.
+	io.Writer
+
+	// Flush sends the head and all that was written.
+	Flush() error
+}

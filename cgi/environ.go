@@ -1,0 +1,230 @@
+package cgi
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// Errors of a variable that no application can be given.
+var (
+	ErrEmptyName = errors.New("variable without a name")
+	ErrNUL       = errors.New("NUL byte in a variable")
+)
+
+// Environ holds the CGI variables (meta-variables, RFC 3875 § 4.1) of one
+// request: exact bytes, in the order of arrival, each name once. Names are
+// compared byte for byte. The zero value is empty and ready to use. An Environ
+// is not safe for concurrent use.
+type Environ struct {
+	pairs []pair
+
+	// seen is a filter over the names: a clear bit proves that a name is new, so
+	// that Add seldom has to search.
+	seen [4]uint64
+
+	// joins holds the values that grew by joining, keyed by name, so that a peer that
+	// repeats one name a thousand times costs its bytes and not their square.
+	joins map[string]*strings.Builder
+}
+
+type pair struct{ name, value string }
+
+// NewEnviron returns an Environ of the given "NAME=value" strings, as
+// os.Environ has them. A string without "=" is left out; the last of a repeated
+// name wins.
+func NewEnviron(vars ...string) *Environ {
+	e := &Environ{pairs: make([]pair, 0, len(vars))}
+	for _, v := range vars {
+		// On Windows the names of hidden variables begin with "=".
+		if i := strings.IndexByte(v, '='); i > 0 {
+			e.Set(v[:i], v[i+1:])
+		}
+	}
+	return e
+}
+
+// mark sets the bit of name in the filter and reports whether it was clear.
+func (e *Environ) mark(name string) (fresh bool) {
+	n := len(name)
+	if n == 0 {
+		return false
+	}
+	h := uint(n)*31 + uint(name[n-1])*7 + uint(name[n/2])*131 + uint(name[0])
+	word, bit := h>>6&3, uint64(1)<<(h&63)
+	fresh = e.seen[word]&bit == 0
+	e.seen[word] |= bit
+	return fresh
+}
+
+func (e *Environ) index(name string) int {
+	for i := range e.pairs {
+		if e.pairs[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Add takes a variable as it arrives from a web server. A name that is there
+// already is resolved: the values of a repeated HTTP_* variable are joined
+// (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but of HTTP_HOST,
+// HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE, as of every other name, the last
+// value wins. A variable without a name, or with a NUL byte, is an error.
+func (e *Environ) Add(name, value string) error {
+	if name == "" {
+		return ErrEmptyName
+	}
+	if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
+		return fmt.Errorf("%w: %q", ErrNUL, name)
+	}
+	if e.mark(name) {
+		e.pairs = append(e.pairs, pair{name, value})
+		return nil
+	}
+	i := e.index(name)
+	if i < 0 {
+		e.pairs = append(e.pairs, pair{name, value})
+		return nil
+	}
+	if sep := separator(name); sep != "" {
+		value = e.join(&e.pairs[i], sep, value)
+	}
+	e.pairs[i].value = value
+	return nil
+}
+
+// separator returns what joins the values of a repeated variable, or "" where
+// the last value wins.
+func separator(name string) string {
+	if !strings.HasPrefix(name, "HTTP_") {
+		return ""
+	}
+	switch name {
+	case "HTTP_COOKIE":
+		return "; "
+	case "HTTP_HOST", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE":
+		return ""
+	}
+	return ", "
+}
+
+func (e *Environ) join(p *pair, sep, value string) string {
+	b := e.joins[p.name]
+	if b == nil {
+		if e.joins == nil {
+			e.joins = make(map[string]*strings.Builder)
+		}
+		b = new(strings.Builder)
+		b.WriteString(p.value)
+		e.joins[p.name] = b
+	}
+	b.WriteString(sep)
+	b.WriteString(value)
+	return b.String()
+}
+
+// Get returns the value of name, or "" if it is not set. RFC 3875 § 4.1 makes no
+// difference between the two.
+func (e *Environ) Get(name string) string {
+	v, _ := e.Lookup(name)
+	return v
+}
+
+// Lookup returns the value of name and whether it is set.
+func (e *Environ) Lookup(name string) (string, bool) {
+	if i := e.index(name); i >= 0 {
+		return e.pairs[i].value, true
+	}
+	return "", false
+}
+
+// Set sets name to value: in its place if it is there, else at the end.
+func (e *Environ) Set(name, value string) {
+	delete(e.joins, name)
+	if i := e.index(name); i >= 0 {
+		e.pairs[i].value = value
+		return
+	}
+	e.mark(name)
+	e.pairs = append(e.pairs, pair{name, value})
+}
+
+// SetDefault sets name to value unless it is set, and returns its value.
+func (e *Environ) SetDefault(name, value string) string {
+	if v, ok := e.Lookup(name); ok {
+		return v
+	}
+	e.Set(name, value)
+	return value
+}
+
+// Del removes name.
+func (e *Environ) Del(name string) {
+	delete(e.joins, name)
+	if i := e.index(name); i >= 0 {
+		e.pairs = append(e.pairs[:i], e.pairs[i+1:]...)
+	}
+}
+
+// Len returns the number of variables.
+func (e *Environ) Len() int { return len(e.pairs) }
+
+// All yields the variables in order. The Environ must not be changed meanwhile.
+func (e *Environ) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, p := range e.pairs {
+			if !yield(p.name, p.value) {
+				return
+			}
+		}
+	}
+}
+
+// Clone returns a copy that shares nothing that can change.
+func (e *Environ) Clone() *Environ {
+	return &Environ{pairs: append([]pair(nil), e.pairs...), seen: e.seen}
+}
+
+// Strings returns the variables as "NAME=value", in order.
+func (e *Environ) Strings() []string {
+	s := make([]string, len(e.pairs))
+	for i, p := range e.pairs {
+		s[i] = p.name + "=" + p.value
+	}
+	return s
+}
+
+// Map returns the variables as a map.
+func (e *Environ) Map() map[string]string {
+	m := make(map[string]string, len(e.pairs))
+	for _, p := range e.pairs {
+		m[p.name] = p.value
+	}
+	return m
+}
+
+// Bytes returns the variables as name NUL value NUL …, the form of an SCGI
+// header block.
+func (e *Environ) Bytes() []byte {
+	n := 0
+	for _, p := range e.pairs {
+		n += len(p.name) + len(p.value) + 2
+	}
+	b := make([]byte, 0, n)
+	for _, p := range e.pairs {
+		b = append(append(b, p.name...), 0)
+		b = append(append(b, p.value...), 0)
+	}
+	return b
+}
+
+// Reset removes all variables. The memory for as many is kept, their strings are
+// let go.
+func (e *Environ) Reset() {
+	clear(e.pairs)
+	e.pairs = e.pairs[:0]
+	e.seen = [4]uint64{}
+	e.joins = nil
+}

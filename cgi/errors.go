@@ -1,0 +1,62 @@
+package cgi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Errors of an application's use of its ResponseWriter.
+var (
+	// ErrHeadersSet is returned by StartResponse when it has been called before.
+	ErrHeadersSet = errors.New("cgi: the response has been started already")
+	// ErrHeadersSent is wrapped by ReplaceResponse when the head has left.
+	ErrHeadersSent = errors.New("cgi: the head of the response has been sent already")
+	// ErrNoStart is returned by Write and Flush before StartResponse.
+	ErrNoStart = errors.New("cgi: write before the response was started")
+	// ErrContentLength is returned by Write for what goes beyond the declared
+	// Content-Length, and reported for a body that ends before it.
+	ErrContentLength = errors.New("cgi: body does not have the declared Content-Length")
+	// ErrStatus is wrapped by every error about a status.
+	ErrStatus = errors.New("cgi: invalid status")
+	// ErrField is wrapped by every error about a header field.
+	ErrField = errors.New("cgi: invalid header field")
+)
+
+// Causes for which a request's context is cancelled, and errors of its Body.
+var (
+	// ErrAborted: the web server aborted the request, or vanished.
+	ErrAborted = errors.New("the web server gave up the request")
+	// ErrShutdown: the time to drain was over.
+	ErrShutdown = errors.New("the server shut down")
+	// ErrBodyClosed is returned by a Body's Read after Close.
+	ErrBodyClosed = errors.New("cgi: read on a closed body")
+)
+
+// StatusError is an error that an application returns to choose the status of
+// the error page. The text of Err goes to the log, never to the client.
+type StatusError struct {
+	Code       int           // 400 to 599
+	RetryAfter time.Duration // if positive, sent as Retry-After in whole seconds
+	Err        error         // why; may be nil
+}
+
+func (e *StatusError) Error() string {
+	text := statusLine(e.Code)
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", text, e.Err)
+	}
+	return text
+}
+
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// statusLine returns "404 Not Found" for 404.
+func statusLine(code int) string {
+	text := http.StatusText(code)
+	if text == "" {
+		text = "Unknown"
+	}
+	return fmt.Sprintf("%03d %s", code, text)
+}

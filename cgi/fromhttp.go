@@ -1,0 +1,394 @@
+package cgi
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// FromHTTP makes an [http.Handler] an App. If h is nil, it is
+// [http.DefaultServeMux]. FromHTTP(ToHTTP(a)) is a itself.
+//
+// The handler gets what it would get from a [http.Server], as far as the CGI
+// variables tell it:
+//
+//   - URL.Path is the whole path as [Request.FullPath] settles it, mount point
+//     included; [ScriptName] returns the mount point. RawPath is set where
+//     REQUEST_URI spells the same path in another way.
+//   - Header has the HTTP_* variables, but never Proxy; Content-Type and
+//     Content-Length come from their own variables. A "_" in a name reads "-".
+//   - RemoteAddr is "address:port", or what REMOTE_ADDR holds if that is no IP
+//     address. TLS is not nil if [IsHTTPS] holds; of its fields at most
+//     HandshakeComplete, Version and ServerName are set.
+//   - ContentLength is -1 if the length is not known; the end of Body is then its
+//     length.
+//   - Context carries all variables: see [Env].
+//
+// A variable that makes no valid request (a method that is no token, a control
+// character in a header field) is answered with 400.
+//
+// The ResponseWriter behaves as net/http's: the status is 200 unless WriteHeader
+// was called, a missing Content-Type is guessed from the first Write, flushing and
+// deadlines work through [http.ResponseController] as far as the front-end has
+// them, and a panic with [http.ErrAbortHandler] breaks the answer off. Trailers are
+// dropped, informational responses are sent only where the protocol has them,
+// Hijack is [http.ErrNotSupported], and a header field that net/http would mend
+// silently is refused (see [ResponseWriter]). A goroutine that the handler leaves
+// behind gets errors from the writer and from the body.
+func FromHTTP(h http.Handler) App {
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	if t, ok := h.(*appHandler); ok && t.bare {
+		return t.app
+	}
+	return &httpApp{h}
+}
+
+type httpApp struct{ handler http.Handler }
+
+// ServeCGI implements App.
+func (a *httpApp) ServeCGI(w ResponseWriter, r *Request) error {
+	x := new(exchange)
+	if err := x.begin(w, r); err != nil {
+		return &StatusError{Code: http.StatusBadRequest, Err: err}
+	}
+	defer x.end()
+	a.handler.ServeHTTP(&x.writer, x.request)
+	return x.writer.finish()
+}
+
+// An exchange is one request to a http.Handler, and its answer. It is never
+// pooled: goroutines that the handler left behind may still hold it.
+type exchange struct {
+	request    *http.Request
+	url        url.URL
+	ctx        exchangeContext
+	body       handlerBody
+	writer     handlerWriter
+	env        atomic.Pointer[Environ] // nil once the handler has returned
+	scriptName string
+}
+
+// begin makes the http.Request.
+func (x *exchange) begin(w ResponseWriter, r *Request) error {
+	env := r.Env
+	method := env.Get("REQUEST_METHOD")
+	if !isToken(method) {
+		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
+	}
+	x.writer.begin(w, r)
+	x.env.Store(env)
+	x.ctx = exchangeContext{r.Context(), x}
+	x.scriptName = r.scriptName()
+
+	https := IsHTTPS(env)
+	req := http.Request{
+		Method:        method,
+		Host:          host(env, https),
+		URL:           &x.url,
+		RequestURI:    env.Get("REQUEST_URI"),
+		RemoteAddr:    remoteAddr(env),
+		ContentLength: r.ContentLength,
+		Body:          http.NoBody,
+	}
+	req.Proto, req.ProtoMajor, req.ProtoMinor = protocol(env.Get("SERVER_PROTOCOL"))
+	x.setURL(r, req.RequestURI)
+	if req.RequestURI == "" {
+		req.RequestURI = x.url.RequestURI()
+	}
+	var err error
+	if req.Header, err = requestHeader(r); err != nil {
+		return err
+	}
+	if https {
+		req.TLS = connectionState(env)
+	}
+	if r.ContentLength != 0 {
+		x.body.request = r
+		req.Body = &x.body
+		if r.ContentLength < 0 && isChunked(env) {
+			req.TransferEncoding = []string{"chunked"}
+		}
+	}
+	x.request = req.WithContext(&x.ctx)
+	return nil
+}
+
+// end lets go of all that is not the handler's own.
+func (x *exchange) end() {
+	x.writer.end()
+	x.body.end()
+	x.env.Store(nil)
+	if f := x.request.MultipartForm; f != nil {
+		f.RemoveAll()
+	}
+}
+
+func (x *exchange) setURL(r *Request, target string) {
+	path := r.FullPath()
+	if path == "" || path[0] != '/' && path != "*" {
+		path = "/" + path
+	}
+	x.url.Path = path
+	x.url.RawQuery = r.Env.Get("QUERY_STRING")
+	if raw := rawPath(target); raw != path && unescape(raw) == path {
+		if x.url.EscapedPath() != raw {
+			x.url.RawPath = raw
+		}
+	}
+}
+
+// scriptName returns the mount point.
+func (r *Request) scriptName() string {
+	script := r.Env.Get("SCRIPT_NAME")
+	if r.sent.split || r.RunOnce {
+		return script
+	}
+	if info, ok := r.Env.Lookup("PATH_INFO"); ok && script+info == r.FullPath() {
+		return script
+	}
+	return ""
+}
+
+// host returns HTTP_HOST, or what SERVER_NAME and SERVER_PORT make of it.
+func host(env *Environ, https bool) string {
+	if h := env.Get("HTTP_HOST"); h != "" {
+		return h
+	}
+	name, port := env.Get("SERVER_NAME"), env.Get("SERVER_PORT")
+	if name == "" {
+		return ""
+	}
+	if strings.Contains(name, ":") && name[0] != '[' {
+		name = "[" + name + "]"
+	}
+	if port == "" || port == "80" && !https || port == "443" && https {
+		return name
+	}
+	return name + ":" + port
+}
+
+// remoteAddr returns REMOTE_ADDR with REMOTE_PORT, in the form that
+// net.SplitHostPort takes if it is an IP address.
+func remoteAddr(env *Environ) string {
+	addr := env.Get("REMOTE_ADDR")
+	ip := strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
+	if _, err := netip.ParseAddr(ip); err != nil {
+		return addr
+	}
+	port := env.Get("REMOTE_PORT")
+	if port == "" {
+		port = "0"
+	}
+	return net.JoinHostPort(ip, port)
+}
+
+// protocol reads SERVER_PROTOCOL. "HTTP/2" and "HTTP/3" have no minor version;
+// INCLUDED counts as HTTP/1.0 (RFC 3875 § 4.1.16), and so does what is no version.
+func protocol(s string) (proto string, major, minor int) {
+	switch s {
+	case "HTTP/1.1":
+		return s, 1, 1
+	case "HTTP/1.0":
+		return s, 1, 0
+	}
+	s = strings.ToUpper(s)
+	if major, minor, ok := http.ParseHTTPVersion(s); ok {
+		return s, major, minor
+	}
+	if rest, ok := strings.CutPrefix(s, "HTTP/"); ok && len(rest) == 1 && isDigit(rest[0]) {
+		return s + ".0", int(rest[0] - '0'), 0
+	}
+	return "HTTP/1.0", 1, 0
+}
+
+// connectionState tells what the variables of mod_ssl, where they are set, say of
+// the client's connection.
+func connectionState(env *Environ) *tls.ConnectionState {
+	s := &tls.ConnectionState{HandshakeComplete: true, ServerName: env.Get("SSL_TLS_SNI")}
+	switch env.Get("SSL_PROTOCOL") {
+	case "TLSv1":
+		s.Version = tls.VersionTLS10
+	case "TLSv1.1":
+		s.Version = tls.VersionTLS11
+	case "TLSv1.2":
+		s.Version = tls.VersionTLS12
+	case "TLSv1.3":
+		s.Version = tls.VersionTLS13
+	}
+	return s
+}
+
+// requestHeader makes the header of a request from its variables. What net/http
+// keeps elsewhere (Host, Transfer-Encoding, Trailer) is left out.
+func requestHeader(r *Request) (http.Header, error) {
+	n := 2
+	for i := range r.Env.pairs {
+		if strings.HasPrefix(r.Env.pairs[i].name, "HTTP_") {
+			n++
+		}
+	}
+	header := make(http.Header, n)
+	values := make([]string, 0, n)
+	add := func(name, value string) {
+		values = append(values, value)
+		k := len(values) - 1
+		if old := header[name]; old != nil {
+			header[name] = append(old, value)
+		} else {
+			header[name] = values[k : k+1 : k+1]
+		}
+	}
+	contentType := r.Env.Get("CONTENT_TYPE")
+	for i := range r.Env.pairs {
+		p := &r.Env.pairs[i]
+		name, ok := strings.CutPrefix(p.name, "HTTP_")
+		if !ok {
+			continue
+		}
+		if c := controlAt(p.value); c >= 0 {
+			return nil, fmt.Errorf("control character %#02x in %.80s", p.value[c], p.name)
+		}
+		switch name {
+		case "HOST", "PROXY", "CONTENT_LENGTH", "TRANSFER_ENCODING", "TRAILER":
+			continue
+		case "CONTENT_TYPE":
+			if contentType == "" {
+				contentType = p.value
+			}
+			continue
+		}
+		if name = headerName(name); name != "" && name != "Proxy" {
+			add(name, p.value)
+		}
+	}
+	if contentType != "" {
+		if c := controlAt(contentType); c >= 0 {
+			return nil, fmt.Errorf("control character %#02x in CONTENT_TYPE", contentType[c])
+		}
+		add("Content-Type", contentType)
+	}
+	if r.ContentLength > 0 || r.ContentLength == 0 && r.Env.Get("HTTP_CONTENT_LENGTH") != "" {
+		add("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+	}
+	return header, nil
+}
+
+// headerName returns the canonical name of a header field from the rest of its
+// variable's name, or "" if it makes none.
+func headerName(name string) string {
+	if known := knownHeaders[name]; known != "" {
+		return known
+	}
+	if !isToken(name) {
+		return ""
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !isTokenByte[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// knownHeaders saves an allocation for each field that most requests have.
+var knownHeaders = map[string]string{
+	"ACCEPT":                    "Accept",
+	"ACCEPT_CHARSET":            "Accept-Charset",
+	"ACCEPT_ENCODING":           "Accept-Encoding",
+	"ACCEPT_LANGUAGE":           "Accept-Language",
+	"AUTHORIZATION":             "Authorization",
+	"CACHE_CONTROL":             "Cache-Control",
+	"CONNECTION":                "Connection",
+	"CONTENT_ENCODING":          "Content-Encoding",
+	"COOKIE":                    "Cookie",
+	"DNT":                       "Dnt",
+	"EXPECT":                    "Expect",
+	"FORWARDED":                 "Forwarded",
+	"IF_MATCH":                  "If-Match",
+	"IF_MODIFIED_SINCE":         "If-Modified-Since",
+	"IF_NONE_MATCH":             "If-None-Match",
+	"IF_RANGE":                  "If-Range",
+	"KEEP_ALIVE":                "Keep-Alive",
+	"ORIGIN":                    "Origin",
+	"PRAGMA":                    "Pragma",
+	"PRIORITY":                  "Priority",
+	"RANGE":                     "Range",
+	"REFERER":                   "Referer",
+	"SEC_FETCH_DEST":            "Sec-Fetch-Dest",
+	"SEC_FETCH_MODE":            "Sec-Fetch-Mode",
+	"SEC_FETCH_SITE":            "Sec-Fetch-Site",
+	"SEC_FETCH_USER":            "Sec-Fetch-User",
+	"TE":                        "Te",
+	"UPGRADE_INSECURE_REQUESTS": "Upgrade-Insecure-Requests",
+	"USER_AGENT":                "User-Agent",
+	"VIA":                       "Via",
+	"X_FORWARDED_FOR":           "X-Forwarded-For",
+	"X_FORWARDED_HOST":          "X-Forwarded-Host",
+	"X_FORWARDED_PROTO":         "X-Forwarded-Proto",
+	"X_REAL_IP":                 "X-Real-Ip",
+	"X_REQUESTED_WITH":          "X-Requested-With",
+}
+
+// ScriptName returns the path at which the application is mounted, for a request
+// that came through [FromHTTP]: the beginning of r.URL.Path, with no slash at its
+// end, or "" for the root. Links that an application makes begin with it.
+//
+// A [Mux] sets it. Without one it is SCRIPT_NAME, unless the web server sent the
+// whole path there.
+func ScriptName(r *http.Request) string {
+	if x := exchangeOf(r); x != nil {
+		return x.scriptName
+	}
+	return ""
+}
+
+// Env returns the CGI variables of a request that came through [FromHTTP], for
+// those that have no place in an http.Request, such as REMOTE_USER. It belongs to
+// the request: after the handler has returned, and for any other request, Env
+// returns an empty Environ. [Environ.Clone] makes a copy that lasts.
+func Env(r *http.Request) *Environ {
+	if x := exchangeOf(r); x != nil {
+		if env := x.env.Load(); env != nil {
+			return env
+		}
+	}
+	return new(Environ)
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(r *http.Request) *exchange {
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// An exchangeContext is the front-end's context, with the exchange as a value.
+type exchangeContext struct {
+	context.Context
+	exchange *exchange
+}
+
+func (c *exchangeContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.exchange
+	}
+	return c.Context.Value(key)
+}
+
+// AfterFunc spares the contexts that are derived from c a goroutine each.
+func (c *exchangeContext) AfterFunc(f func()) (stop func() bool) {
+	return context.AfterFunc(c.Context, f)
+}

@@ -1,0 +1,156 @@
+package frontend
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReadFirst waits for bytes and reads them into a pooled buffer, of which none is
+// held while it waits. The caller owns the buffer.
+func (s *Socket) ReadFirst() (*Buffer, int, error) {
+	if s.raw == nil {
+		return s.readHeld()
+	}
+	return s.first(0)
+}
+
+// PeekFirst is ReadFirst, except that the bytes stay in the socket. It needs
+// CanPeek.
+func (s *Socket) PeekFirst() (*Buffer, int, error) {
+	if s.raw == nil {
+		return nil, 0, os.ErrInvalid
+	}
+	return s.first(unix.MSG_PEEK)
+}
+
+func (s *Socket) first(flags int) (*Buffer, int, error) {
+	if s.await == nil {
+		s.await = s.tryRead
+	}
+	s.flags = flags
+	if err := s.raw.Read(s.await); err != nil {
+		return nil, 0, err
+	}
+	b, n, err := s.buf, s.n, s.err
+	s.buf = nil
+	return b, n, err
+}
+
+// tryRead reads once, and reports false if there is nothing to read yet.
+func (s *Socket) tryRead(fd uintptr) bool {
+	b := GetBuffer()
+	for {
+		n, err := s.take(int(fd), b[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			PutBuffer(b)
+			return false
+		case err != nil:
+			PutBuffer(b)
+			s.buf, s.n, s.err = nil, 0, os.NewSyscallError("read", err)
+		case n == 0:
+			PutBuffer(b)
+			s.buf, s.n, s.err = nil, 0, io.EOF
+		default:
+			s.buf, s.n, s.err = b, n, nil
+		}
+		return true
+	}
+}
+
+func (s *Socket) take(fd int, p []byte) (int, error) {
+	if s.flags == 0 {
+		return unix.Read(fd, p)
+	}
+	n, _, err := unix.Recvfrom(fd, p, s.flags)
+	return n, err
+}
+
+func (s *Socket) readHeld() (*Buffer, int, error) {
+	b := GetBuffer()
+	n, err := s.Read(b[:])
+	if n == 0 {
+		PutBuffer(b)
+		return nil, 0, err
+	}
+	return b, n, nil
+}
+
+// Peek waits for bytes and copies them to p without taking them from the socket.
+// It does not wait for more than there are.
+func (s *Socket) Peek(p []byte) (n int, err error) {
+	if s.raw == nil {
+		return 0, os.ErrInvalid
+	}
+	rerr := s.raw.Read(func(fd uintptr) bool {
+		for {
+			n, _, err = unix.Recvfrom(int(fd), p, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			if err == unix.EINTR {
+				continue
+			}
+			return err != unix.EAGAIN
+		}
+	})
+	switch {
+	case rerr != nil:
+		return 0, rerr
+	case err != nil:
+		return 0, os.NewSyscallError("recv", err)
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// CanPeek reports whether Peek works on this socket.
+func (s *Socket) CanPeek() bool { return s.raw != nil }
+
+// CanWatch reports whether WaitGone notices a peer that leaves.
+func (s *Socket) CanWatch() bool { return s.raw != nil }
+
+// Gone reports whether the peer has left, even behind bytes that were not read.
+func (s *Socket) Gone() bool {
+	gone := false
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) { gone = s.hungUp(fd) })
+	}
+	return gone
+}
+
+func (s *Socket) hungUp(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if n, err := unix.Poll(fds, 0); n <= 0 || err != nil {
+		return false
+	}
+	want := int16(unix.POLLHUP | unix.POLLERR | unix.POLLNVAL)
+	if !s.Unix && !s.HalfClose {
+		want |= unix.POLLRDHUP
+	}
+	return fds[0].Revents&want != 0
+}
+
+// WaitGone waits until the peer has left and returns nil, or until Kick. It reads
+// nothing.
+func (s *Socket) WaitGone() error {
+	if s.raw == nil {
+		return s.waitKick()
+	}
+	return s.raw.Read(s.hungUp)
+}
+
+// Unsent returns how many bytes that were written the peer has not taken, or -1.
+func (s *Socket) Unsent() int {
+	n := -1
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) {
+			if v, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ); err == nil {
+				n = v
+			}
+		})
+	}
+	return n
+}

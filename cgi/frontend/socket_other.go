@@ -1,0 +1,38 @@
+//go:build !linux
+
+package frontend
+
+import "os"
+
+// ReadFirst waits for bytes and reads them into a pooled buffer, which the caller
+// owns.
+func (s *Socket) ReadFirst() (*Buffer, int, error) {
+	b := GetBuffer()
+	n, err := s.Read(b[:])
+	if n == 0 {
+		PutBuffer(b)
+		return nil, 0, err
+	}
+	return b, n, nil
+}
+
+// PeekFirst is not available here.
+func (s *Socket) PeekFirst() (*Buffer, int, error) { return nil, 0, os.ErrInvalid }
+
+// Peek is not available here.
+func (s *Socket) Peek([]byte) (int, error) { return 0, os.ErrInvalid }
+
+// CanPeek reports whether Peek works on this socket.
+func (s *Socket) CanPeek() bool { return false }
+
+// CanWatch reports whether WaitGone notices a peer that leaves.
+func (s *Socket) CanWatch() bool { return false }
+
+// Gone cannot be told here without reading.
+func (s *Socket) Gone() bool { return false }
+
+// WaitGone waits until Kick: a peer that leaves is noticed by reading or writing.
+func (s *Socket) WaitGone() error { return s.waitKick() }
+
+// Unsent cannot be told here.
+func (s *Socket) Unsent() int { return -1 }

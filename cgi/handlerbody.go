@@ -1,0 +1,67 @@
+package cgi
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// A handlerBody is the Body of an http.Request. Once the handler has returned it
+// reads no more from the front-end's body, which may be another request's then.
+type handlerBody struct {
+	reading sync.Mutex // held during a Read
+	closed  atomic.Bool
+
+	mu      sync.Mutex
+	request *Request // nil once the handler has returned; guarded by mu
+}
+
+// Read implements io.Reader.
+func (b *handlerBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.mu.Lock()
+	r := b.request
+	b.mu.Unlock()
+	if r == nil || b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return r.Body.Read(p)
+}
+
+// Close implements io.Closer. A Read that is under way returns.
+func (b *handlerBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed.Store(true)
+	if b.request != nil {
+		b.interrupt(b.request)
+	}
+	return nil
+}
+
+// interrupt makes a Read that is under way return, and reports whether there is
+// none.
+func (b *handlerBody) interrupt(r *Request) (idle bool) {
+	if b.reading.TryLock() {
+		b.reading.Unlock()
+		return true
+	}
+	r.CloseBody()
+	return false
+}
+
+// end closes the body for good and waits for a Read that is under way. The process
+// of a CGI program is about to end, and nothing can interrupt its standard input:
+// there end does not wait.
+func (b *handlerBody) end() {
+	b.mu.Lock()
+	r := b.request
+	b.request = nil
+	b.mu.Unlock()
+	if r == nil || b.interrupt(r) || r.RunOnce {
+		return
+	}
+	b.reading.Lock()
+	defer b.reading.Unlock()
+}

@@ -1,0 +1,193 @@
+package cgi
+
+import (
+	"io"
+	"iter"
+	"strings"
+)
+
+// Headers is a list of header fields: ordered, with names compared in any case,
+// and with as many fields of one name as there are. It is wsgiref.headers.Headers.
+//
+// What goes in is checked by the rules of a response: names are tokens (RFC 9110
+// § 5.6.2) and not Status, values hold no control character but HTAB; spaces and
+// tabs around a value are cut. A method that returns an error (a [FieldError]) has
+// changed nothing. The zero value is empty and ready to use.
+type Headers struct {
+	fields []Field
+}
+
+// A Param is a parameter of a header field, as in
+//
+//	Content-Disposition: attachment; filename="bud.gif"
+//
+// The value is always quoted. An underscore in the name is written as a hyphen. A
+// parameter without a value is its name alone.
+type Param struct {
+	Name, Value string
+}
+
+// NewHeaders returns Headers that hold a copy of the fields.
+func NewHeaders(fields ...Field) (*Headers, error) {
+	h := &Headers{fields: make([]Field, 0, len(fields))}
+	for _, f := range fields {
+		if err := h.Add(f.Name, f.Value); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// checkedField returns the field ready to keep.
+func checkedField(name, value string) (Field, error) {
+	f := Field{name, strings.Trim(value, " \t")}
+	return f, checkField(&f)
+}
+
+// Get returns the value of the first field of that name, or "" if there is none.
+func (h *Headers) Get(name string) string {
+	v, _ := h.Lookup(name)
+	return v
+}
+
+// Lookup returns the value of the first field of that name, and whether there is
+// one.
+func (h *Headers) Lookup(name string) (string, bool) {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value, true
+		}
+	}
+	return "", false
+}
+
+// Has reports whether there is a field of that name. One with an empty value
+// counts.
+func (h *Headers) Has(name string) bool {
+	_, ok := h.Lookup(name)
+	return ok
+}
+
+// Values returns the values of all fields of that name, in order.
+func (h *Headers) Values(name string) []string {
+	var values []string
+	for _, f := range h.fields {
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
+// Set removes all fields of that name and adds one at the end, spelt as given.
+func (h *Headers) Set(name, value string) error {
+	f, err := checkedField(name, value)
+	if err != nil {
+		return err
+	}
+	h.Del(name)
+	h.fields = append(h.fields, f)
+	return nil
+}
+
+// SetDefault adds a field unless there is one of that name, and returns the value
+// of the first.
+func (h *Headers) SetDefault(name, value string) (string, error) {
+	if v, ok := h.Lookup(name); ok {
+		return v, nil
+	}
+	if err := h.Add(name, value); err != nil {
+		return "", err
+	}
+	return h.fields[len(h.fields)-1].Value, nil
+}
+
+// Del removes all fields of that name.
+func (h *Headers) Del(name string) {
+	kept := h.fields[:0]
+	for _, f := range h.fields {
+		if !strings.EqualFold(f.Name, name) {
+			kept = append(kept, f)
+		}
+	}
+	clear(h.fields[len(kept):])
+	h.fields = kept
+}
+
+// Add adds a field at the end, with its parameters, joined by "; ".
+func (h *Headers) Add(name, value string, params ...Param) error {
+	if len(params) > 0 {
+		value += "; " + joinParams(params)
+	}
+	return h.add(name, value)
+}
+
+// AddParams adds a field that consists of parameters alone.
+func (h *Headers) AddParams(name string, params ...Param) error {
+	return h.add(name, joinParams(params))
+}
+
+func (h *Headers) add(name, value string) error {
+	f, err := checkedField(name, value)
+	if err != nil {
+		return err
+	}
+	h.fields = append(h.fields, f)
+	return nil
+}
+
+var quoteParam = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func joinParams(params []Param) string {
+	var b strings.Builder
+	for i, p := range params {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(strings.ReplaceAll(p.Name, "_", "-"))
+		if p.Value != "" {
+			b.WriteString(`="`)
+			quoteParam.WriteString(&b, p.Value)
+			b.WriteByte('"')
+		}
+	}
+	return b.String()
+}
+
+// Len returns the number of fields.
+func (h *Headers) Len() int { return len(h.fields) }
+
+// All yields the fields in order. The Headers must not be changed meanwhile.
+func (h *Headers) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, f := range h.fields {
+			if !yield(f.Name, f.Value) {
+				return
+			}
+		}
+	}
+}
+
+// Names returns the names of all fields, in order.
+func (h *Headers) Names() []string {
+	names := make([]string, len(h.fields))
+	for i, f := range h.fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// Fields returns a copy of the fields, for [ResponseWriter.StartResponse].
+func (h *Headers) Fields() []Field { return append([]Field(nil), h.fields...) }
+
+// Bytes returns the fields as lines that end in CR LF, and an empty line.
+func (h *Headers) Bytes() []byte { return appendFields(nil, h.fields) }
+
+// String returns what Bytes does.
+func (h *Headers) String() string { return string(h.Bytes()) }
+
+// WriteTo writes what Bytes returns.
+func (h *Headers) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(h.Bytes())
+	return int64(n), err
+}

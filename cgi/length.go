@@ -1,0 +1,30 @@
+package cgi
+
+import "strings"
+
+// BodyLength returns the length of the body that the variables of a request
+// state, or -1 if they state none.
+//
+// CONTENT_LENGTH counts if it is digits (RFC 3875 § 4.1.2). If it is absent, empty,
+// negative, or contradicted (by HTTP_TRANSFER_ENCODING "chunked" or, in a protocol
+// that does not mark the end of a body, by a larger HTTP_CONTENT_LENGTH), the
+// larger of the two numbers counts, if there is one: web servers that do not
+// buffer the body are known to send what had arrived so far, nothing, or -1.
+func BodyLength(env *Environ, endMarked bool) int64 {
+	n, ok := parseLength(env.Get("CONTENT_LENGTH"))
+	if ok && endMarked && !isChunked(env) {
+		return n
+	}
+	if h, hok := parseLength(env.Get("HTTP_CONTENT_LENGTH")); hok && (!ok || h > n) {
+		return h
+	}
+	if ok {
+		return n
+	}
+	return -1
+}
+
+func isChunked(env *Environ) bool {
+	te := env.Get("HTTP_TRANSFER_ENCODING")
+	return te != "" && strings.Contains(strings.ToLower(te), "chunked")
+}

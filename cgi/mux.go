@@ -1,0 +1,74 @@
+package cgi
+
+import (
+	"fmt"
+	"net/http"
+	"sort"
+	"strings"
+)
+
+// A Mux hands requests to the applications mounted at prefixes of the path. The
+// longest prefix that matches on a segment boundary wins: it becomes SCRIPT_NAME,
+// and the rest of the path PATH_INFO. What the web server sent stays available
+// through [Request.SentPath].
+//
+// The prefix "/" changes nothing when the web server sent both SCRIPT_NAME and
+// PATH_INFO; otherwise it leaves SCRIPT_NAME empty.
+//
+// The zero value answers every request with 404. Mount must not be called while
+// requests are served.
+type Mux struct {
+	mounts []mount
+}
+
+type mount struct {
+	prefix string // "" for the root, otherwise with a leading slash and none at the end
+	app    App
+}
+
+// Mount adds a at prefix, which begins with "/". A slash at its end says nothing.
+// A prefix can be taken once.
+func (m *Mux) Mount(prefix string, a App) error {
+	if !strings.HasPrefix(prefix, "/") {
+		return fmt.Errorf("prefix %q does not begin with a slash", prefix)
+	}
+	p := strings.TrimRight(prefix, "/")
+	for _, x := range m.mounts {
+		if x.prefix == p {
+			return fmt.Errorf("prefix %q is mounted twice", prefix)
+		}
+	}
+	m.mounts = append(m.mounts, mount{p, a})
+	sort.SliceStable(m.mounts, func(i, j int) bool { return len(m.mounts[i].prefix) > len(m.mounts[j].prefix) })
+	return nil
+}
+
+// ServeCGI implements App.
+func (m *Mux) ServeCGI(w ResponseWriter, r *Request) error {
+	path := r.FullPath()
+	for i := range m.mounts {
+		x := &m.mounts[i]
+		if !hasPrefix(path, x.prefix) {
+			continue
+		}
+		x.split(r, path)
+		return x.app.ServeCGI(w, r)
+	}
+	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path)}
+}
+
+// hasPrefix reports whether prefix covers path on a segment boundary.
+func hasPrefix(path, prefix string) bool {
+	return strings.HasPrefix(path, prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/' || prefix == "")
+}
+
+// split moves the prefix to SCRIPT_NAME.
+func (x *mount) split(r *Request, path string) {
+	r.saveSentPath()
+	if x.prefix == "" && r.sent.hasScript && r.sent.hasInfo {
+		return
+	}
+	r.sent.split = true
+	r.Env.Set("SCRIPT_NAME", x.prefix)
+	r.Env.Set("PATH_INFO", path[len(x.prefix):])
+}

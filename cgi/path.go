@@ -1,0 +1,177 @@
+package cgi
+
+import "strings"
+
+// A PathPolicy says how the web server in front reports the path of a request.
+type PathPolicy uint8
+
+const (
+	// PathAuto is right for nginx, Apache, lighttpd, HAProxy and Caddy.
+	PathAuto PathPolicy = iota
+	// PathNginx trusts DOCUMENT_URI alone to tell that SCRIPT_NAME is the whole path.
+	PathNginx
+	// PathApache trusts REQUEST_URI alone for that.
+	PathApache
+	// PathIIS removes SCRIPT_NAME from the beginning of PATH_INFO.
+	PathIIS
+	// PathKeep takes SCRIPT_NAME and PATH_INFO as they are.
+	PathKeep
+)
+
+// ParsePathPolicy returns the policy of the given name: auto, nginx, apache, iis
+// or keep.
+func ParsePathPolicy(name string) (PathPolicy, bool) {
+	for i, n := range policyNames {
+		if n == name {
+			return PathPolicy(i), true
+		}
+	}
+	return 0, false
+}
+
+var policyNames = [...]string{"auto", "nginx", "apache", "iis", "keep"}
+
+func (p PathPolicy) String() string {
+	if int(p) < len(policyNames) {
+		return policyNames[p]
+	}
+	return "unknown"
+}
+
+// sentPath is what the web server said of the path.
+type sentPath struct {
+	valid              bool
+	split              bool // SCRIPT_NAME and PATH_INFO are a Mux's now, not the web server's
+	script, info       string
+	hasScript, hasInfo bool
+}
+
+// SentPath returns SCRIPT_NAME and PATH_INFO as the web server sent them, even if
+// a Mux has split the path anew, and whether PATH_INFO was sent at all.
+func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
+	if r.sent.valid {
+		return r.sent.script, r.sent.info, r.sent.hasInfo
+	}
+	pathInfo, hasPathInfo = r.Env.Lookup("PATH_INFO")
+	return r.Env.Get("SCRIPT_NAME"), pathInfo, hasPathInfo
+}
+
+// saveSentPath keeps the path as it was sent before it is split anew.
+func (r *Request) saveSentPath() {
+	if r.sent.valid {
+		return
+	}
+	s := sentPath{valid: true}
+	s.script, s.hasScript = r.Env.Lookup("SCRIPT_NAME")
+	s.info, s.hasInfo = r.Env.Lookup("PATH_INFO")
+	r.sent = s
+}
+
+// FullPath returns the decoded path of the request as a whole. It is what the
+// function of that name settles, also after a Mux has split the path anew.
+func (r *Request) FullPath() string {
+	if r.sent.split {
+		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
+	}
+	return FullPath(r.Env, r.Paths)
+}
+
+// FullPath settles the decoded path of a request, which web servers report in
+// different ways.
+//
+// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is
+// the whole path, and a PATH_INFO beside it overlaps it (nginx's recipe for git
+// sends both) and is not appended. It is not the whole path, though, if the decoded
+// path of REQUEST_URI goes on where SCRIPT_NAME ends: Caddy's DOCUMENT_URI leaves
+// PATH_INFO out. Otherwise the path is SCRIPT_NAME and PATH_INFO if PATH_INFO was
+// sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded path of REQUEST_URI.
+func FullPath(env *Environ, policy PathPolicy) string {
+	script := env.Get("SCRIPT_NAME")
+	info, hasInfo := env.Lookup("PATH_INFO")
+	if policy == PathIIS {
+		info = dedupPathInfo(script, info)
+	}
+	if script != "" && hasInfo && scriptIsWhole(env, policy, script) {
+		return script
+	}
+	if p := script + info; p != "" {
+		return p
+	}
+	if d := env.Get("DOCUMENT_URI"); d != "" {
+		return d
+	}
+	return decodedPath(env.Get("REQUEST_URI"))
+}
+
+func scriptIsWhole(env *Environ, policy PathPolicy, script string) bool {
+	if policy > PathApache {
+		return false
+	}
+	requested := decodedPath(env.Get("REQUEST_URI"))
+	byDocument := env.Get("DOCUMENT_URI") == script && !strings.HasPrefix(requested, script+"/")
+	byRequest := requested == script
+	return byDocument && policy != PathApache || byRequest && policy != PathNginx
+}
+
+// dedupPathInfo removes the script's name from the beginning of PATH_INFO, as
+// wsgiref's IISCGIHandler does.
+func dedupPathInfo(script, info string) string {
+	if script != "" && strings.HasPrefix(info+"/", script+"/") {
+		return info[len(script):]
+	}
+	return info
+}
+
+// decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
+// invalid escape is left as it is.
+func decodedPath(target string) string { return unescape(rawPath(target)) }
+
+// rawPath returns the path of a request-target as it was sent.
+func rawPath(target string) string {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		target = target[:i]
+	}
+	if !strings.HasPrefix(target, "/") {
+		// The absolute form has a scheme and an authority in front.
+		if i := strings.Index(target, "://"); i >= 0 {
+			rest := target[i+3:]
+			j := strings.IndexByte(rest, '/')
+			if j < 0 {
+				return "/"
+			}
+			target = rest[j:]
+		}
+	}
+	return target
+}
+
+// unescape decodes %XX, and leaves what is no valid escape.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if hi, lo := unhex(s[i+1]), unhex(s[i+2]); hi >= 0 && lo >= 0 {
+				b = append(b, byte(hi<<4|lo))
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

@@ -1,0 +1,66 @@
+package cgi
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// A programBody is standard input as far as it belongs to the request.
+type programBody struct {
+	r      io.Reader
+	left   int64 // bytes to come; -1: until the end of r
+	taken  int64
+	limit  int64
+	closed atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *programBody) Read(p []byte) (int, error) {
+	switch {
+	case b.closed.Load():
+		return 0, ErrBodyClosed
+	case b.left == 0:
+		return 0, io.EOF
+	case b.left > 0 && int64(len(p)) > b.left:
+		p = p[:b.left]
+	}
+	n, err := b.r.Read(p)
+	b.taken += int64(n)
+	if b.left > 0 {
+		b.left -= int64(n)
+		if err == io.EOF && b.left > 0 {
+			err = fmt.Errorf("the body ended %d bytes before its length: %w", b.left, io.ErrUnexpectedEOF)
+		}
+		if b.left == 0 {
+			err = nil
+		}
+	} else if b.taken > b.limit {
+		n -= int(b.taken - b.limit)
+		b.taken, err = b.limit, tooLarge(b.limit)
+		b.left = 0
+	}
+	return n, err
+}
+
+// Close implements io.Closer. Nothing can interrupt a Read that is under way.
+func (b *programBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+// linger reads what the application has left of the body, if standard input is a
+// socket, as under Apache's mod_cgid. To end with bytes unread would reset it, and
+// the web server might lose the end of the answer. It waits at most two seconds,
+// as nobody may be sending.
+func (b *programBody) linger() {
+	f, ok := b.r.(*os.File)
+	if !ok || b.closed.Load() || b.left == 0 {
+		return
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	drain(f, b.left)
+}

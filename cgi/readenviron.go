@@ -1,0 +1,78 @@
+package cgi
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+)
+
+// ReadEnviron returns the environment of this process as the variables of the
+// request that it was started for: wsgiref's read_environ. On Windows it undoes
+// what the web server's way of storing bytes did to them; see [Transcode].
+func ReadEnviron() *Environ {
+	e := NewEnviron(os.Environ()...)
+	windows := runtime.GOOS == "windows"
+	if !windows {
+		return e
+	}
+	software := e.Get("SERVER_SOFTWARE")
+	for i := range e.pairs {
+		p := &e.pairs[i]
+		p.value = Transcode(p.name, p.value, software, windows)
+	}
+	return e
+}
+
+// Transcode returns the bytes that the web server meant by the value of an
+// environment variable.
+//
+// Elsewhere than on Windows these are the bytes of the value. On Windows the
+// environment is UTF-16, which reads as UTF-8. Microsoft-IIS and most others put
+// decoded text there, so nothing is to do; Apache puts each byte in a character of
+// its own, so those of a variable that [NeedsTranscode] are turned back, unless
+// one of them is no byte.
+func Transcode(name, value, serverSoftware string, windows bool) string {
+	const apache = "apache/"
+	if !windows || len(serverSoftware) < len(apache) || !strings.EqualFold(serverSoftware[:len(apache)], apache) {
+		return value
+	}
+	if isASCII(value) || !NeedsTranscode(name) {
+		return value
+	}
+	b := make([]byte, 0, len(value))
+	for _, r := range value {
+		if r > 0xff {
+			return value
+		}
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// NeedsTranscode reports whether the value of a variable comes from the request,
+// and so may hold any bytes. It is wsgiref's _needs_transcode.
+func NeedsTranscode(name string) bool {
+	for {
+		rest, ok := strings.CutPrefix(name, "REDIRECT_")
+		if !ok {
+			break
+		}
+		name = rest
+	}
+	switch name {
+	case "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "REQUEST_METHOD", "AUTH_TYPE", "CONTENT_TYPE",
+		"CONTENT_LENGTH", "HTTPS", "REMOTE_USER", "REMOTE_IDENT":
+		return true
+	}
+	return strings.HasPrefix(name, "HTTP_") || strings.HasPrefix(name, "SSL_")
+}

@@ -1,0 +1,425 @@
+package cgi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// DefaultHeadBytes is how long the head of a program's answer may be.
+const DefaultHeadBytes = 64 << 10
+
+// Errors of a program's head. A [HeadError] wraps one of them.
+var (
+	// ErrHead: the head breaks a rule.
+	ErrHead = errors.New("bad head")
+	// ErrNoHead: the output ended before the head did.
+	ErrNoHead = errors.New("no head")
+	// ErrHeadBytes: the head is longer than head_bytes.
+	ErrHeadBytes = errors.New("head is longer than head_bytes")
+)
+
+// A HeadError says what is wrong with the head of a program's answer.
+type HeadError struct {
+	Kind   error  // ErrHead, ErrNoHead or ErrHeadBytes
+	Line   int    // number of the line, from 1
+	Text   string // the beginning of the line, or of all output if there is no head
+	Reason string // what rule it breaks
+}
+
+func (e *HeadError) Error() string {
+	return fmt.Sprintf("%v: line %d, %q: %s", e.Kind, e.Line, e.Text, e.Reason)
+}
+
+func (e *HeadError) Unwrap() error { return e.Kind }
+
+// A ProgramHead is the head of what a CGI program, a FastCGI or an SCGI
+// application answers (RFC 3875 § 6.2), with the status settled.
+type ProgramHead struct {
+	Status string // code, space and reason, ready for StartResponse
+	Code   int    // 200 to 999
+	// Fields are the header fields in order, hop-by-hop ones included. Status is not
+	// among them, nor are X-CGI-* (RFC 3875 § 6.3.5 lets a server drop those), a
+	// Content-Type without a value, and the "<!--: spam" that Python's cgitb sends to
+	// get its error page through any head. A Content-Length is there once.
+	Fields        []Field
+	ContentLength int64 // what Content-Length says, or -1
+	// Explicit: the program gave a status, by Status or as an HTTP status line.
+	// Otherwise it is 302 with a Location and 200 without.
+	Explicit bool
+	// LocalRedirect: the head is "Location: /path" alone (RFC 3875 § 6.2.2), which
+	// asks the server to answer as if that path had been requested.
+	LocalRedirect bool
+}
+
+// Location returns the value of the Location field, or "".
+func (h *ProgramHead) Location() string {
+	for i := range h.Fields {
+		if strings.EqualFold(h.Fields[i].Name, "Location") {
+			return h.Fields[i].Value
+		}
+	}
+	return ""
+}
+
+// ReadHead reads the head of a program's answer from r. It reads in pieces and
+// returns the part of the body that came with the head.
+//
+// The head may be limit bytes long, DefaultHeadBytes if limit is zero; a negative
+// limit is none. Any error but one of r is a *HeadError.
+func ReadHead(r io.Reader, limit int) (head *ProgramHead, rest []byte, err error) {
+	p := NewHeadParser(limit)
+	buf := make([]byte, 4<<10)
+	for {
+		n, rerr := r.Read(buf)
+		k, done, err := p.Feed(buf[:n])
+		if err != nil {
+			return nil, nil, err
+		}
+		if done {
+			return p.Head(), buf[k:n], nil
+		}
+		if rerr == io.EOF {
+			return nil, nil, p.End()
+		}
+		if rerr != nil {
+			return nil, nil, rerr
+		}
+	}
+}
+
+// A HeadParser parses the head of a program's answer as it arrives, in pieces of
+// any size. How the input is cut makes no difference to the result.
+//
+// Lines end in LF or CR LF, mixed as they come; more than one CR before the LF
+// does no harm. Anything else is strict: a line without a colon, a space before
+// the colon, a continuation line, a control character, a repeated Content-Type,
+// Location or Status, and contradicting Content-Lengths are errors. The first line
+// may be an HTTP status line.
+type HeadParser struct {
+	limit int
+	text  []byte // the lines of the head that count, and a last one that is not complete
+	line  int    // where that last line begins
+	lines int    // complete lines
+	size  int    // bytes of the head so far, of all complete lines
+	marks []headMark
+	some  bool // a field has been seen, of whatever kind
+
+	status, statusLine     headMark
+	location, contentType  bool
+	contentLength          int64
+	hasStatus, hasHTTPLine bool
+
+	head ProgramHead
+	done bool
+}
+
+// A headMark says where a name and a value are in HeadParser.text.
+type headMark struct{ name, nameEnd, value, valueEnd int }
+
+// NewHeadParser returns a parser for one head of at most limit bytes; zero is
+// DefaultHeadBytes, and a negative limit is none.
+func NewHeadParser(limit int) *HeadParser {
+	p := new(HeadParser)
+	p.Reset(limit)
+	return p
+}
+
+// Reset makes p ready for another head. The last one is no longer valid; strings
+// taken from it are.
+func (p *HeadParser) Reset(limit int) {
+	if limit == 0 {
+		limit = DefaultHeadBytes
+	}
+	if limit < 0 {
+		limit = 1<<31 - 1
+	}
+	clear(p.head.Fields)
+	if cap(p.text) > DefaultHeadBytes {
+		p.text = nil // a pooled parser keeps no memory of a large head
+	}
+	*p = HeadParser{limit: limit, text: p.text[:0], marks: p.marks[:0], contentLength: -1,
+		head: ProgramHead{Fields: p.head.Fields[:0]}}
+}
+
+// Head returns the head once Feed has said that it is done. It is valid until
+// Reset.
+func (p *HeadParser) Head() *ProgramHead { return &p.head }
+
+// Feed takes the next bytes of the output. When the head is done, b[n:] is the
+// beginning of the body.
+func (p *HeadParser) Feed(b []byte) (n int, done bool, err error) {
+	for n < len(b) && !p.done {
+		i := bytes.IndexByte(b[n:], '\n')
+		if i < 0 {
+			p.text = append(p.text, b[n:]...)
+			n = len(b)
+			if len(p.text)-p.line > p.limit-p.size {
+				return n, false, p.tooLong()
+			}
+			break
+		}
+		p.text = append(p.text, b[n:n+i]...)
+		n += i + 1
+		if len(p.text)-p.line+1 > p.limit-p.size {
+			return n, false, p.tooLong()
+		}
+		p.size += len(p.text) - p.line + 1
+		if err := p.endLine(); err != nil {
+			return n, false, err
+		}
+	}
+	return n, p.done, nil
+}
+
+// End says that the output has ended before the head did.
+func (p *HeadParser) End() error {
+	e := &HeadError{Kind: ErrNoHead, Line: p.lines + 1, Text: excerpt(p.text[p.line:]),
+		Reason: "the output ended before the empty line that ends a head"}
+	if len(p.text) == 0 && p.lines == 0 {
+		e.Reason = "the output is empty"
+	}
+	return e
+}
+
+func (p *HeadParser) tooLong() error {
+	line := p.text[p.line:]
+	if len(line) > p.limit-p.size {
+		line = line[:p.limit-p.size] // as if nothing had come after the limit
+	}
+	return &HeadError{Kind: ErrHeadBytes, Line: p.lines + 1, Text: excerpt(line),
+		Reason: fmt.Sprintf("no empty line within %d bytes", p.limit)}
+}
+
+func (p *HeadParser) errorf(format string, args ...any) error {
+	return &HeadError{Kind: ErrHead, Line: p.lines, Text: excerpt(p.text[p.line:]), Reason: fmt.Sprintf(format, args...)}
+}
+
+// excerpt returns the beginning of a line for a message.
+func excerpt(b []byte) string {
+	if len(b) > 80 {
+		b = b[:80]
+	}
+	return string(bytes.TrimRight(b, "\r"))
+}
+
+// endLine parses the line that has become complete.
+func (p *HeadParser) endLine() error {
+	p.lines++
+	line := bytes.TrimRight(p.text[p.line:], "\r")
+	if len(line) == 0 {
+		p.text = p.text[:p.line]
+		return p.finish()
+	}
+	keep, err := p.parseLine(line)
+	if err != nil {
+		return err
+	}
+	if keep {
+		p.line = len(p.text)
+	} else {
+		p.text = p.text[:p.line]
+	}
+	return nil
+}
+
+// parseLine parses one line and reports whether its text is needed later.
+func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
+	if p.lines == 1 && bytes.HasPrefix(line, []byte("HTTP/")) {
+		i := bytes.IndexByte(line, ' ')
+		if i < 0 {
+			return false, p.errorf("a status line has a status code")
+		}
+		p.some, p.hasHTTPLine = true, true
+		p.statusLine = p.mark(line, 0, i+1)
+		return true, p.checkStatus(p.value(p.statusLine))
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		return false, p.errorf("a field has one line, continuation lines are not allowed")
+	}
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
+		return false, p.errorf("a line of a head is \"Name: value\"")
+	}
+	name := line[:colon]
+	if bytes.HasPrefix(name, []byte("<!--")) {
+		return false, nil
+	}
+	if err := p.checkName(name); err != nil {
+		return false, err
+	}
+	m := p.mark(line, colon, colon+1)
+	value := p.value(m)
+	for _, c := range value {
+		if c < 0x20 && c != '\t' || c == 0x7f {
+			return false, p.errorf("control character %#02x in the value", c)
+		}
+	}
+	p.some = true
+	return p.field(name, m, value)
+}
+
+func (p *HeadParser) checkName(name []byte) error {
+	if len(name) == 0 {
+		return p.errorf("the field has no name")
+	}
+	for i, c := range name {
+		if isTokenByte[c] {
+			continue
+		}
+		if c == ' ' || c == '\t' {
+			return p.errorf("space in the name, or before the colon")
+		}
+		return p.errorf("byte %#02x at offset %d of the name is not allowed", c, i)
+	}
+	return nil
+}
+
+// mark returns where the name and the trimmed value of line are, which is the last
+// one of p.text.
+func (p *HeadParser) mark(line []byte, nameEnd, value int) headMark {
+	end := len(line)
+	for value < end && (line[value] == ' ' || line[value] == '\t') {
+		value++
+	}
+	for end > value && (line[end-1] == ' ' || line[end-1] == '\t') {
+		end--
+	}
+	return headMark{p.line, p.line + nameEnd, p.line + value, p.line + end}
+}
+
+func (p *HeadParser) value(m headMark) []byte { return p.text[m.value:m.valueEnd] }
+
+// field takes one field.
+func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, err error) {
+	is := func(s string) bool { return len(name) == len(s) && strings.EqualFold(string(name), s) }
+	switch {
+	case is("Status"):
+		if len(value) == 0 {
+			return false, nil
+		}
+		if p.hasStatus {
+			return false, p.errorf("Status is given twice")
+		}
+		p.hasStatus, p.status = true, m
+		return true, p.checkStatus(value)
+	case is("Content-Type"):
+		if len(value) == 0 {
+			return false, nil
+		}
+		if p.contentType {
+			return false, p.errorf("Content-Type is given twice")
+		}
+		p.contentType = true
+	case is("Location"):
+		if p.location {
+			return false, p.errorf("Location is given twice")
+		}
+		if len(value) == 0 {
+			return false, p.errorf("Location has no value")
+		}
+		p.location = true
+	case is("Content-Length"):
+		if len(value) == 0 {
+			return false, nil
+		}
+		n, ok := parseLength(string(value))
+		if !ok {
+			return false, p.errorf("Content-Length is not a number of bytes")
+		}
+		if p.contentLength >= 0 {
+			if p.contentLength != n {
+				return false, p.errorf("Content-Length is given twice, as %d and as %d", p.contentLength, n)
+			}
+			return false, nil
+		}
+		p.contentLength = n
+	case len(name) > 6 && strings.EqualFold(string(name[:6]), "X-CGI-"):
+		return false, nil
+	}
+	p.marks = append(p.marks, m)
+	return true, nil
+}
+
+// checkStatus checks "404 Not Found", "404 " or "404".
+func (p *HeadParser) checkStatus(v []byte) error {
+	if len(v) < 3 || !isDigit(v[0]) || !isDigit(v[1]) || !isDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
+		return p.errorf("a status is three digits, a space and a reason")
+	}
+	if v[0] < '2' {
+		return p.errorf("the final status of an answer is 200 or more")
+	}
+	if i := controlAt(string(v)); i >= 0 {
+		return p.errorf("control character %#02x in the status", v[i])
+	}
+	return nil
+}
+
+// finish settles the head at its empty line.
+func (p *HeadParser) finish() error {
+	if !p.some {
+		return p.errorf("the head has no field")
+	}
+	text, h := string(p.text), &p.head
+	h.ContentLength = p.contentLength
+	for _, m := range p.marks {
+		h.Fields = append(h.Fields, Field{text[m.name:m.nameEnd], text[m.value:m.valueEnd]})
+	}
+	switch {
+	case p.hasStatus:
+		h.setStatus(text[p.status.value:p.status.valueEnd])
+	case p.hasHTTPLine:
+		h.setStatus(text[p.statusLine.value:p.statusLine.valueEnd])
+	case p.location:
+		return p.redirect()
+	default:
+		h.Code, h.Status = http.StatusOK, "200 OK"
+	}
+	p.done = true
+	return nil
+}
+
+// setStatus takes a checked status and supplies a missing reason.
+func (h *ProgramHead) setStatus(s string) {
+	h.Explicit = true
+	h.Code, _ = strconv.Atoi(s[:3])
+	h.Status = s
+	if len(strings.TrimRight(s, " ")) == 3 {
+		h.Status = s[:3] + " " + http.StatusText(h.Code)
+	}
+}
+
+// redirect settles a head that has a Location and no status.
+func (p *HeadParser) redirect() error {
+	h := &p.head
+	h.Code, h.Status = http.StatusFound, "302 Found"
+	location := h.Location()
+	if strings.HasPrefix(location, "/") {
+		h.LocalRedirect = len(h.Fields) == 1 && !strings.HasPrefix(location, "//")
+	} else if !hasScheme(location) {
+		e := p.errorf("Location without a Status is an absolute URI or a path that begins with a slash").(*HeadError)
+		e.Text = excerpt([]byte("Location: " + location))
+		return e
+	}
+	p.done = true
+	return nil
+}
+
+// hasScheme reports whether s begins with a URI scheme (RFC 3986 § 3.1).
+func hasScheme(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case i > 0 && (isDigit(c) || c == '+' || c == '-' || c == '.'):
+		case c == ':':
+			return i > 0
+		default:
+			return false
+		}
+	}
+	return false
+}

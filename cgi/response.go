@@ -1,0 +1,352 @@
+package cgi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// heldBytes is how much of a body is held back until Flush or the end, so that a
+// small answer is one write and gets a Content-Length.
+const heldBytes = 16 << 10
+
+// A response is the ResponseWriter of one request. It is pooled.
+type response struct {
+	handler *Handler
+	req     *Request
+	sink    Sink
+
+	started  bool // StartResponse has succeeded or failed: it may not be called again
+	valid    bool // head holds a checked head
+	headSent bool // the sink has the head
+	bodyless bool // HEAD, 204 or 304: what is written is counted and discarded
+	isHead   bool // the request's method is HEAD
+
+	head     Head
+	declared int64 // Content-Length as the application gave it, or -1
+	written  int64 // bytes of body from the application, what was cut left out
+	sent     int64 // bytes of body the sink took
+	held     []byte
+
+	stderr     errorStream // Request.Stderr where the front-end gave none
+	exitStatus int
+	sinkErr    error // the first error of the sink: nobody reads the answer
+	overrun    error // the application wrote more than it declared
+}
+
+var responsePool = sync.Pool{New: func() any {
+	return &response{held: make([]byte, 0, heldBytes), head: Head{Fields: make([]Field, 0, 16)}}
+}}
+
+func newResponse(h *Handler, r *Request, s Sink) *response {
+	w := responsePool.Get().(*response)
+	w.handler, w.req, w.sink = h, r, s
+	w.isHead = r.Env.Get("REQUEST_METHOD") == "HEAD"
+	w.declared = -1
+	w.stderr.response = w
+	return w
+}
+
+// free returns w to the pool without a trace of its request.
+func (w *response) free() {
+	fields := w.head.Fields[:cap(w.head.Fields)]
+	clear(fields)
+	if len(fields) > 64 {
+		fields = make([]Field, 0, 16)
+	}
+	*w = response{held: w.held[:0], head: Head{Fields: fields[:0]}, stderr: errorStream{line: w.stderr.line[:0]}}
+	responsePool.Put(w)
+}
+
+// StartResponse implements ResponseWriter.
+func (w *response) StartResponse(status string, headers []Field) error {
+	if w.started {
+		return ErrHeadersSet
+	}
+	w.started = true
+	return w.setHead(status, headers)
+}
+
+// ReplaceResponse sets the head anew in place of one that was not sent; see the
+// function of that name.
+func (w *response) ReplaceResponse(cause error, status string, headers []Field) error {
+	if w.headSent {
+		return fmt.Errorf("%w: %w", ErrHeadersSent, cause)
+	}
+	w.started = true
+	w.held, w.written, w.overrun = w.held[:0], 0, nil
+	return w.setHead(status, headers)
+}
+
+// HeadersSent reports whether the head has left.
+func (w *response) HeadersSent() bool { return w.headSent }
+
+// SetExitStatus sets the exit status that the front-end reports.
+func (w *response) SetExitStatus(n int) { w.exitStatus = n }
+
+// setHead checks and copies a head.
+func (w *response) setHead(status string, headers []Field) error {
+	w.valid, w.declared = false, -1
+	code, err := parseStatus(status)
+	if err != nil {
+		return err
+	}
+	w.head.Code, w.head.Status = code, status
+	w.head.Fields = w.head.Fields[:0]
+	w.bodyless = w.isHead || code == http.StatusNoContent || code == http.StatusNotModified
+	for i := range headers {
+		f := headers[i]
+		if err := checkField(&f); err != nil {
+			return err
+		}
+		f.Value = strings.Trim(f.Value, " \t")
+		if isConnectionField(f.Name) {
+			continue
+		}
+		if len(f.Name) == 14 && strings.EqualFold(f.Name, "Content-Length") {
+			if err := w.declare(f.Value); err != nil {
+				return err
+			}
+			continue
+		}
+		w.head.Fields = append(w.head.Fields, f)
+	}
+	if w.declared >= 0 && code != http.StatusNoContent && code != http.StatusNotModified {
+		w.appendLength(w.declared)
+	}
+	w.valid = true
+	return nil
+}
+
+// declare takes the application's Content-Length.
+func (w *response) declare(value string) error {
+	n, ok := parseLength(value)
+	if !ok {
+		return &FieldError{"Content-Length", fmt.Sprintf("%.40q is not a number of bytes", value)}
+	}
+	if w.declared >= 0 && w.declared != n {
+		return &FieldError{"Content-Length", fmt.Sprintf("it is given twice, as %d and as %d", w.declared, n)}
+	}
+	w.declared = n
+	return nil
+}
+
+func (w *response) appendLength(n int64) {
+	w.head.Fields = append(w.head.Fields, Field{"Content-Length", strconv.FormatInt(n, 10)})
+}
+
+// parseStatus checks "200 OK": three digits, a space, and a reason phrase that may
+// be empty (PEP 3333, RFC 3875 § 6.3.3).
+func parseStatus(s string) (code int, err error) {
+	switch {
+	case len(s) < 4:
+		return 0, fmt.Errorf("%w %q: it must be at least 4 characters long", ErrStatus, s)
+	case !isDigit(s[0]) || !isDigit(s[1]) || !isDigit(s[2]):
+		return 0, fmt.Errorf("%w %.80q: it must begin with a 3-digit code", ErrStatus, s)
+	case s[3] != ' ':
+		return 0, fmt.Errorf("%w %.80q: it must have a space after the code", ErrStatus, s)
+	}
+	if i := controlAt(s); i >= 0 {
+		return 0, fmt.Errorf("%w %.80q: control character %#02x at offset %d", ErrStatus, s, s[i], i)
+	}
+	if s[0] < '2' {
+		return 0, fmt.Errorf("%w %.80q: a final status is 200 or more", ErrStatus, s)
+	}
+	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0'), nil
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// parseLength reads a Content-Length or CONTENT_LENGTH: digits only.
+func parseLength(s string) (int64, bool) {
+	if s == "" || len(s) > 19 {
+		return 0, false
+	}
+	var n int64
+	for i := 0; i < len(s); i++ {
+		if !isDigit(s[i]) {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, n >= 0
+}
+
+// Write implements ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	p, err := w.admit(p)
+	if len(p) == 0 || w.bodyless {
+		w.written += int64(len(p))
+		return len(p), err
+	}
+	if len(w.held)+len(p) <= heldBytes && !w.headSent {
+		w.held = append(w.held, p...)
+	} else if serr := w.forward(p); serr != nil {
+		return 0, serr
+	}
+	w.written += int64(len(p))
+	return len(p), err
+}
+
+// admit returns the part of p that the head allows to be written.
+func (w *response) admit(p []byte) ([]byte, error) {
+	if w.sinkErr != nil {
+		return nil, w.sinkErr
+	}
+	if !w.valid {
+		return nil, ErrNoStart
+	}
+	// The length of a body that is never sent bounds nothing: HEAD may declare what
+	// GET would send, and 304 what 200 would.
+	if w.declared >= 0 && !w.bodyless && int64(len(p)) > w.declared-w.written {
+		w.overrun = fmt.Errorf("%w: %d bytes declared, more written", ErrContentLength, w.declared)
+		return p[:w.declared-w.written], w.overrun
+	}
+	return p, nil
+}
+
+// forward gives the sink the head, what is held, and p.
+func (w *response) forward(p []byte) error {
+	if err := w.flushHeld(); err != nil {
+		return err
+	}
+	n, err := w.sink.Write(p)
+	w.sent += int64(n)
+	return w.fail(err)
+}
+
+// flushHeld gives the sink the head and what is held.
+func (w *response) flushHeld() error {
+	if w.sinkErr != nil {
+		return w.sinkErr
+	}
+	if !w.headSent {
+		w.headSent = true
+		if err := w.sink.WriteHead(&w.head); err != nil {
+			return w.fail(err)
+		}
+	}
+	if len(w.held) == 0 {
+		return nil
+	}
+	n, err := w.sink.Write(w.held)
+	w.sent += int64(n)
+	w.held = w.held[:0]
+	return w.fail(err)
+}
+
+// fail notes an error of the sink.
+func (w *response) fail(err error) error {
+	if err != nil && w.sinkErr == nil {
+		w.sinkErr = err
+	}
+	return err
+}
+
+// Flush implements ResponseWriter.
+func (w *response) Flush() error {
+	if w.sinkErr != nil {
+		return w.sinkErr
+	}
+	if !w.valid {
+		return ErrNoStart
+	}
+	if err := w.flushHeld(); err != nil {
+		return err
+	}
+	return w.fail(w.sink.Flush())
+}
+
+// copyPool holds the buffers of ReadFrom.
+var copyPool = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// ReadFrom implements io.ReaderFrom under the same rules as Write, with a buffer
+// of 64 KiB.
+func (w *response) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := copyPool.Get().(*[64 << 10]byte)
+	defer copyPool.Put(buf)
+	for {
+		m, rerr := r.Read(buf[:])
+		if m > 0 {
+			k, werr := w.Write(buf[:m])
+			n += int64(k)
+			if werr != nil {
+				return n, werr
+			}
+		}
+		if rerr == io.EOF {
+			return n, nil
+		}
+		if rerr != nil {
+			return n, rerr
+		}
+	}
+}
+
+// complete ends a response that the application wrote without an error.
+func (w *response) complete() error {
+	if !w.valid {
+		return ErrNoStart
+	}
+	short := w.declared >= 0 && !w.bodyless && w.written < w.declared
+	if !w.headSent && w.declared < 0 && w.lengthAllowed() {
+		w.appendLength(w.written)
+	}
+	if err := w.flushHeld(); err != nil {
+		return err
+	}
+	if short {
+		return fmt.Errorf("%w: %d bytes declared, %d written", ErrContentLength, w.declared, w.written)
+	}
+	return nil
+}
+
+// lengthAllowed reports whether a response that is still held as a whole gets a
+// Content-Length: never 204 and 304, and on HEAD only if the application wrote
+// the body that GET would get.
+func (w *response) lengthAllowed() bool {
+	if w.isHead && w.written == 0 {
+		return false
+	}
+	return w.head.Code != http.StatusNoContent && w.head.Code != http.StatusNotModified
+}
+
+// errorPage answers with the page for err. Nothing of the answer was sent yet.
+func (w *response) errorPage(err error) {
+	code, fields := http.StatusInternalServerError, make([]Field, 0, 2)
+	var se *StatusError
+	if errors.As(err, &se) && se.Code >= 400 && se.Code <= 599 {
+		code = se.Code
+	}
+	var body strings.Builder
+	contentType := "text/plain"
+	if w.handler.ErrorPage != nil {
+		contentType = w.handler.ErrorPage(&body, code)
+	} else {
+		body.WriteString(errorText(code))
+	}
+	fields = append(fields, Field{"Content-Type", contentType})
+	if se != nil && se.RetryAfter > 0 {
+		fields = append(fields, Field{"Retry-After", strconv.FormatInt(int64((se.RetryAfter+time.Second-1)/time.Second), 10)})
+	}
+	if herr := w.ReplaceResponse(err, statusLine(code), fields); herr != nil {
+		return
+	}
+	if _, werr := io.WriteString(w, body.String()); werr != nil {
+		return
+	}
+	w.complete()
+}
+
+// errorText is the body of the default error page. It tells nothing of the cause.
+func errorText(code int) string {
+	if code == http.StatusInternalServerError {
+		return "A server error occurred.  Please contact the administrator."
+	}
+	return statusLine(code) + "\n"
+}

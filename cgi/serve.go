@@ -1,0 +1,202 @@
+package cgi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// ErrNotCGI is returned by Serve in a process that no web server started for a
+// request.
+var ErrNotCGI = errors.New("not started as a CGI program: REQUEST_METHOD is not set; have a web server run this program, or serve FastCGI, SCGI or HTTP")
+
+// An ExitError tells how a CGI program ends that has failed. What there is to say
+// of it has been logged.
+type ExitError struct {
+	Status int   // for os.Exit, never 0
+	Err    error // why; nil if the application only set the status
+}
+
+func (e *ExitError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("the application set exit status %d", e.Status)
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Serve answers the request that this process was started for with h, as
+// net/http/cgi's Serve does. If h is nil, it is [http.DefaultServeMux]. See
+// [Program.Serve] for what it returns.
+func Serve(h http.Handler) error { return ServeApp(FromHTTP(h)) }
+
+// ServeApp answers the request that this process was started for with a.
+func ServeApp(a App) error { return new(Program).Serve(a) }
+
+// A Program is this process as a CGI program (RFC 3875): the variables are its
+// environment, the body is its standard input, the answer its standard output, and
+// complaints go to standard error. It is wsgiref's CGIHandler. The zero value is
+// ready to use.
+type Program struct {
+	Handler *Handler  // if nil, one that logs to Stderr
+	Env     *Environ  // if nil, ReadEnviron()
+	Stdin   io.Reader // if nil, os.Stdin
+	Stdout  io.Writer // if nil, os.Stdout
+	Stderr  io.Writer // if nil, os.Stderr
+
+	// Limits: BodyBytes applies. All others are the web server's.
+	Limits Limits
+}
+
+// Serve answers one request with a. The program should end after it: with status
+// 0 if Serve returns nil, otherwise with that of an [ExitError], or 1.
+//
+// It returns ErrNotCGI, having written nothing, if there is no REQUEST_METHOD;
+// otherwise an *ExitError if the response was truncated, the web server did not
+// take it, it is an error page of 500 or more, or the application set an exit
+// status.
+//
+// No more is read from standard input than CONTENT_LENGTH says (RFC 3875 § 4.2);
+// without one there is no body, unless HTTP_TRANSFER_ENCODING says that it is
+// chunked: then it ends where standard input does. HTTP_PROXY is removed.
+//
+// A truncated response cannot be made visible to the web server but by its
+// Content-Length: all web servers take the end of the output for the end of the
+// answer.
+func (p *Program) Serve(a App) error {
+	env := p.Env
+	if env == nil {
+		env = ReadEnviron()
+	}
+	if env.Get("REQUEST_METHOD") == "" {
+		return ErrNotCGI
+	}
+	env.Del("HTTP_PROXY")
+	stdin, stdout, stderr := p.streams()
+
+	// Without this a write to a standard output that nobody reads would end the
+	// process before the application could clean up. Ignoring the signal would be
+	// inherited by the programs that the application starts.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+
+	limits := p.Limits.WithDefaults()
+	n := programBodyLength(env)
+	body := &programBody{r: stdin, left: n, limit: limits.BodyBytes}
+	r := &Request{
+		Env:           env,
+		ContentLength: n,
+		Body:          body,
+		Stderr:        stderr,
+		Role:          Responder,
+		Multiprocess:  true,
+		RunOnce:       true,
+	}
+	h := p.Handler
+	if h == nil {
+		h = &Handler{Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	}
+	if n > limits.BodyBytes {
+		a = refusal{tooLarge(limits.BodyBytes)}
+	}
+	if n == 0 {
+		r.Body = http.NoBody
+	}
+	res := h.Run(r, &programSink{w: stdout}, a)
+	if res.End == Complete {
+		body.linger()
+	}
+	switch {
+	case res.ExitStatus != 0:
+		return &ExitError{res.ExitStatus, res.Err}
+	case res.Code >= 500 && res.Err != nil:
+		return &ExitError{1, res.Err}
+	}
+	return nil
+}
+
+func (p *Program) streams() (io.Reader, io.Writer, io.Writer) {
+	stdin, stdout, stderr := p.Stdin, p.Stdout, p.Stderr
+	if stdin == nil {
+		stdin = os.Stdin
+	}
+	if stdout == nil {
+		stdout = os.Stdout
+	}
+	if stderr == nil {
+		stderr = os.Stderr
+	}
+	return stdin, stdout, stderr
+}
+
+// programBodyLength is BodyLength, but a body that nothing tells of is none.
+func programBodyLength(env *Environ) int64 {
+	n := BodyLength(env, false)
+	if n < 0 && !isChunked(env) {
+		return 0
+	}
+	return n
+}
+
+// heldOutput is how much a programSink holds, so that a small answer is one write.
+const heldOutput = 64 << 10
+
+// A programSink writes a response as CGI text (RFC 3875 § 6).
+type programSink struct {
+	w   io.Writer
+	buf []byte
+}
+
+// WriteHead implements Sink.
+func (s *programSink) WriteHead(h *Head) error {
+	s.buf = h.AppendCGI(s.buf)
+	return nil
+}
+
+// Write implements Sink.
+func (s *programSink) Write(p []byte) (int, error) {
+	if len(s.buf)+len(p) <= heldOutput && len(s.buf) > 0 {
+		s.buf = append(s.buf, p...)
+		return len(p), nil
+	}
+	if err := s.Flush(); err != nil {
+		return 0, err
+	}
+	return writeAll(s.w, p)
+}
+
+// Flush implements Sink.
+func (s *programSink) Flush() error {
+	if len(s.buf) == 0 {
+		return nil
+	}
+	_, err := writeAll(s.w, s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+// Finish implements Sink.
+func (s *programSink) Finish(Outcome) error { return s.Flush() }
+
+// writeAll writes on after a short write, as wsgiref does for an output that
+// behaves like a raw file.
+func writeAll(w io.Writer, p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := w.Write(p[n:])
+		n += m
+		if err != nil && !(m > 0 && errors.Is(err, io.ErrShortWrite)) {
+			return n, err
+		}
+		if m <= 0 {
+			return n, io.ErrShortWrite
+		}
+	}
+	return n, nil
+}

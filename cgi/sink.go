@@ -1,0 +1,81 @@
+package cgi
+
+// A Sink encodes one response in a front-end's wire format. It knows no framing
+// rule: what it is given has been checked by the [Handler]. It is used by one
+// goroutine at a time.
+type Sink interface {
+	// WriteHead takes the head, once and before anything else. The Head and its
+	// fields are valid only during the call. It may be held back until Flush or
+	// Finish.
+	WriteHead(*Head) error
+
+	// Write takes a part of the body, which may be held back likewise. It must not
+	// keep p.
+	Write(p []byte) (int, error)
+
+	// Flush sends what is held back.
+	Flush() error
+
+	// Finish ends the response, as the last call, whatever failed before: it sends
+	// head, body and end in one write where it can. WriteHead may not have been
+	// called if the end is not Complete.
+	Finish(Outcome) error
+}
+
+// A Head is the head of a response, ready to send.
+type Head struct {
+	Code   int    // the status code, 200 to 999
+	Status string // the code, a space, and the reason phrase, which may be empty
+	Fields []Field
+}
+
+// AppendCGI appends the head in the form of RFC 3875 § 6.2, with "Status:" first
+// and lines that end in CR LF, and the empty line after it.
+func (h *Head) AppendCGI(b []byte) []byte {
+	b = append(b, "Status: "...)
+	b = append(b, h.Status...)
+	b = append(b, "\r\n"...)
+	return appendFields(b, h.Fields)
+}
+
+func appendFields(b []byte, fields []Field) []byte {
+	for i := range fields {
+		b = append(b, fields[i].Name...)
+		b = append(b, ": "...)
+		b = append(b, fields[i].Value...)
+		b = append(b, "\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// An End says how a response ended.
+type End uint8
+
+const (
+	// Complete: all of it was written.
+	Complete End = iota
+	// Truncated: it broke off. The front-end must make that visible to the web
+	// server, so that no client takes the part for the whole.
+	Truncated
+	// Aborted: the web server gave the request up, and nobody reads what is written.
+	Aborted
+)
+
+func (e End) String() string {
+	switch e {
+	case Complete:
+		return "complete"
+	case Truncated:
+		return "truncated"
+	case Aborted:
+		return "aborted"
+	}
+	return "unknown end"
+}
+
+// An Outcome is the end of a response, with the exit status of the application
+// for the protocols that carry one (FastCGI's appStatus, CGI's exit).
+type Outcome struct {
+	End        End
+	ExitStatus int
+}

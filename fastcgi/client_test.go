@@ -1,0 +1,259 @@
+package fastcgi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+// patience is how long a test waits for what must happen. It bounds a failing
+// test; no test that passes depends on it.
+const patience = 20 * time.Second
+
+// A logBuffer keeps what a server logs.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A testServer is a Server on a socket of its own.
+type testServer struct {
+	*Server
+	t    testing.TB
+	addr net.Addr
+	logs *logBuffer
+}
+
+// serve starts s on a unix socket, or on TCP, until the test ends.
+func serve(t testing.TB, network string, s *Server) *testServer {
+	t.Helper()
+	ts := &testServer{Server: s, t: t, logs: new(logBuffer)}
+	s.Log = slog.New(slog.NewTextHandler(ts.logs, nil))
+	s.Handler = &cgi.Handler{Log: s.Log}
+	addr := "127.0.0.1:0"
+	if network == "unix" {
+		addr = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts.addr = l.Addr()
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-done; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+	return ts
+}
+
+// A client is the web server's side of a connection.
+type client struct {
+	t testing.TB
+	net.Conn
+	r *record.Reader
+}
+
+func (ts *testServer) dial() *client {
+	ts.t.Helper()
+	c, err := net.Dial(ts.addr.Network(), ts.addr.String())
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	ts.t.Cleanup(func() { c.Close() })
+	return &client{ts.t, c, record.NewReader(c)}
+}
+
+func (c *client) send(parts ...[]byte) {
+	c.t.Helper()
+	if _, err := c.Write(bytes.Join(parts, nil)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func begin(id uint16, flags byte) []byte {
+	return record.AppendBegin(nil, id, record.Responder, flags)
+}
+
+func params(id uint16, vars ...string) []byte {
+	var p []byte
+	for _, v := range vars {
+		name, value, _ := strings.Cut(v, "=")
+		p = record.AppendPair(p, name, value)
+	}
+	return record.AppendHeader(record.AppendStream(nil, record.Params, id, p), record.Params, id, 0, 0)
+}
+
+func stdin(id uint16, data string) []byte {
+	return record.AppendStream(nil, record.Stdin, id, []byte(data))
+}
+
+func endStdin(id uint16) []byte { return record.AppendHeader(nil, record.Stdin, id, 0, 0) }
+
+func abort(id uint16) []byte { return record.AppendHeader(nil, record.AbortRequest, id, 0, 0) }
+
+// get is a whole request without a body.
+func get(id uint16, flags byte, vars ...string) []byte {
+	vars = append([]string{"REQUEST_METHOD=GET", "CONTENT_LENGTH="}, vars...)
+	return bytes.Join([][]byte{begin(id, flags), params(id, vars...), endStdin(id)}, nil)
+}
+
+// post is a request with its body.
+func post(id uint16, flags byte, body string, vars ...string) []byte {
+	vars = append([]string{"REQUEST_METHOD=POST", "CONTENT_LENGTH=" + strconv.Itoa(len(body))}, vars...)
+	return bytes.Join([][]byte{begin(id, flags), params(id, vars...), stdin(id, body), endStdin(id)}, nil)
+}
+
+// An answer is what came for one request.
+type answer struct {
+	stdout, stderr string
+	ended          bool
+	end            record.End
+}
+
+// next reads a record.
+func (c *client) next() (record.Type, uint16, []byte, error) {
+	h, content, err := c.r.Next()
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	return h.Type(), h.ID(), content, nil
+}
+
+// collect reads records into answers until n requests have ended, or the
+// connection has, in which case it returns the error.
+func (c *client) collect(answers map[uint16]*answer, n int) error {
+	for n > 0 {
+		typ, id, content, err := c.next()
+		if err != nil {
+			return err
+		}
+		a := answers[id]
+		if a == nil {
+			a = new(answer)
+			answers[id] = a
+		}
+		if a.ended {
+			c.t.Errorf("%v record for request %d after its END_REQUEST", typ, id)
+		}
+		switch typ {
+		case record.Stdout:
+			a.stdout += string(content)
+		case record.Stderr:
+			a.stderr += string(content)
+		case record.EndRequest:
+			a.ended = true
+			if a.end, err = record.ParseEnd(content); err != nil {
+				c.t.Error(err)
+			}
+			n--
+		default:
+			c.t.Errorf("unexpected %v record for request %d", typ, id)
+		}
+	}
+	return nil
+}
+
+// answer reads the answer of one request to its end.
+func (c *client) answer(id uint16) *answer {
+	c.t.Helper()
+	answers := make(map[uint16]*answer)
+	if err := c.collect(answers, 1); err != nil {
+		c.t.Fatalf("reading the answer of request %d: %v", id, err)
+	}
+	if answers[id] == nil || len(answers) != 1 {
+		c.t.Fatalf("answers for %v, want one for %d", answers, id)
+	}
+	return answers[id]
+}
+
+// closed checks that the server closes the connection, without another record.
+func (c *client) closed() {
+	c.t.Helper()
+	typ, id, _, err := c.next()
+	if err == nil {
+		c.t.Fatalf("%v record for request %d, want the connection closed", typ, id)
+	}
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		c.t.Fatal("the connection was not closed")
+	}
+}
+
+// wait waits for ch.
+func wait[T any](t testing.TB, what string, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(patience):
+		t.Fatalf("%s did not happen", what)
+	}
+	return v
+}
+
+var hello = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+	if err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "hello world\n")
+	return err
+})
+
+const helloAnswer = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nhello world\n"
+
+// echo answers with the body.
+var echo = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := w.StartResponse("200 OK", nil); err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+})
+
+// body cuts the head off an answer.
+func bodyOf(t testing.TB, a *answer) string {
+	t.Helper()
+	_, b, ok := strings.Cut(a.stdout, "\r\n\r\n")
+	if !ok {
+		t.Fatalf("no head in %q", a.stdout)
+	}
+	return b
+}
+
+// untilCancelled waits for the request's context.
+func untilCancelled(r *cgi.Request) error {
+	<-r.Context().Done()
+	return context.Cause(r.Context())
+}

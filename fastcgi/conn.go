@@ -1,0 +1,505 @@
+package fastcgi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
+	"gatehouse/fastcgi/record"
+)
+
+// A conn is a connection from a web server.
+//
+// Whoever holds the baton reads and sorts records: the loop, or a Body.Read while
+// the only handler runs on the loop's own goroutine. The loop's generation tells a
+// loop whose handler has come back that another has taken its place.
+type conn struct {
+	srv  *Server
+	sock *frontend.Socket
+	base context.Context
+
+	// These belong to the holder of the baton.
+	in     input
+	ready  []*request // PARAMS have ended, not started yet
+	values []byte     // of a GET_VALUES record
+
+	wmu        sync.Mutex // held for each write; taken before mu, if both are
+	iov        net.Buffers
+	vectors    [2*recordsPerWrite + 1][]byte
+	headers    [recordsPerWrite * record.HeaderLen]byte
+	writeSince atomic.Int64 // when the write under way began or last moved on; 0: none
+	unsent     int          // as of the last tick
+
+	mu         sync.Mutex // guards what follows
+	cond       sync.Cond  // of bodies that wait, and of the end of their reading
+	reqs       []*request // begun, and END_REQUEST not yet on its way
+	running    int        // handlers that have not come back
+	baton      bool       // held
+	inline     bool       // a handler runs on the loop's goroutine
+	gen        uint32     // of the loop
+	goroutines int
+	dead       error // why the connection is of no use any more
+	closing    bool  // close when no request is left
+	eof        bool  // the peer sends no more
+	paused     bool  // the loop waits for a body to be read
+	mux        bool  // the peer is known to multiplex
+	unended    bool  // the last request ended before its STDIN
+	refresh    bool  // move the idle loop to a fresh goroutine
+	fresh      bool  // that was done
+	idleSince  time.Duration
+	lingering  time.Duration // since when; 0: not
+
+	served, uses         uint32 // requests ended; uses of the baton by bodies
+	tickServed, tickUses uint32 // as of the last tick
+}
+
+// Start implements frontend.Conn.
+func (c *conn) Start() {
+	c.goroutines, c.baton = 1, true
+	c.in.sock = c.sock
+	go c.loop(0)
+}
+
+// loop reads records, and runs requests, until the connection ends or another
+// loop has taken its place. It begins with the baton.
+func (c *conn) loop(gen uint32) {
+	defer c.leave()
+	for c.proceed(gen) {
+		var err error
+		for err == nil && len(c.ready) == 0 {
+			err = c.step()
+		}
+		switch {
+		case err != nil:
+			c.mu.Lock()
+			c.readFailed(err)
+			c.mu.Unlock()
+		case c.alone():
+			r := c.ready[0]
+			c.ready = c.ready[:0]
+			if !c.runHere(r, gen) {
+				return
+			}
+		default:
+			c.mu.Lock()
+			c.startReady()
+			c.mu.Unlock()
+		}
+	}
+}
+
+// proceed reports whether the loop goes on, and waits where there is nothing to
+// read.
+func (c *conn) proceed(gen uint32) bool {
+	c.mu.Lock()
+	for c.dead == nil && (c.paused || c.eof && !c.idle()) {
+		c.watch()
+	}
+	switch {
+	case c.dead != nil:
+		c.mu.Unlock()
+		return false
+	case c.idle() && (c.closing || c.eof):
+		c.mu.Unlock()
+		c.linger()
+		return false
+	case c.refresh:
+		// A goroutine that has run a handler keeps its grown stack while it waits.
+		c.refresh, c.fresh = false, true
+		c.goroutines++
+		c.mu.Unlock()
+		go c.loop(gen)
+		return false
+	}
+	c.mu.Unlock()
+	return true
+}
+
+// watch waits until the peer has gone, or for a kick, without reading. mu is held,
+// and let go meanwhile.
+func (c *conn) watch() {
+	c.mu.Unlock()
+	err := c.sock.WaitGone()
+	c.mu.Lock()
+	c.paused = false
+	switch {
+	case err == nil:
+		c.fail(cgi.ErrAborted)
+	case frontend.IsKick(err):
+		c.sock.Unkick()
+	default:
+		c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+	}
+}
+
+// alone reports whether the one request that is ready can run on the loop's
+// goroutine: no other is begun, and nothing but its own body is buffered. An end
+// of STDIN that is buffered is taken first, so that the common request leaves
+// nothing behind.
+func (c *conn) alone() bool {
+	r := c.ready[0]
+	if n, ok := c.in.peekIs(record.Stdin, r.id); ok && n == 0 && len(c.ready) == 1 {
+		if c.step() != nil {
+			return false
+		}
+	}
+	ownBody := len(c.in.buffered()) == 0
+	if !ownBody {
+		_, ownBody = c.in.peekIs(record.Stdin, r.id)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ownBody && len(c.reqs) == 1 && len(c.ready) == 1 && c.running == 0 && !c.mux
+}
+
+// runHere runs r on the loop's goroutine. It reports whether that goroutine still
+// is the loop.
+func (c *conn) runHere(r *request, gen uint32) bool {
+	c.in.release()
+	c.mu.Lock()
+	c.baton, c.inline = false, true
+	c.running++
+	r.settleBody()
+	c.mu.Unlock()
+	c.srv.acceptor.Wake()
+	c.run(r)
+	c.mu.Lock()
+	if c.gen == gen {
+		r.excess += c.unwanted(r)
+	}
+	c.end(r)
+	still := c.gen == gen
+	if still {
+		c.baton, c.inline = true, false
+	}
+	c.mu.Unlock()
+	r.free()
+	return still
+}
+
+// unwanted returns how many bytes of r's body are buffered, or announced, beyond
+// its length. mu is held, and the baton free.
+func (c *conn) unwanted(r *request) int64 {
+	if r.cgi.ContentLength < 0 || r.left != 0 {
+		return 0
+	}
+	if c.in.open && c.in.typ == record.Stdin && c.in.id == r.id {
+		return int64(c.in.left)
+	}
+	n, _ := c.in.peekIs(record.Stdin, r.id)
+	return int64(n)
+}
+
+// startReady starts the requests that are ready on goroutines of their own. mu is
+// held.
+func (c *conn) startReady() {
+	for _, r := range c.ready {
+		r.settleBody()
+		c.running++
+		c.goroutines++
+		go c.runApart(r)
+	}
+	if len(c.ready) > 0 {
+		c.srv.acceptor.Wake()
+		if !c.baton {
+			c.startReader()
+		}
+	}
+	clear(c.ready)
+	c.ready = c.ready[:0]
+}
+
+// runApart runs r beside other requests.
+func (c *conn) runApart(r *request) {
+	defer c.leave()
+	c.run(r)
+	c.mu.Lock()
+	c.end(r)
+	c.mu.Unlock()
+	r.free()
+}
+
+// run has the handler answer r.
+func (c *conn) run(r *request) {
+	if r.refuse != nil {
+		c.srv.handler.Refuse(&r.cgi, &r.sink, r.refuse)
+		return
+	}
+	c.srv.handler.Run(&r.cgi, &r.sink, c.srv.App)
+}
+
+// startReader gives the connection a new loop while its handler runs. mu is held,
+// and the baton free.
+func (c *conn) startReader() {
+	c.baton, c.inline = true, false
+	c.gen++
+	c.goroutines++
+	go c.loop(c.gen)
+}
+
+// end takes a request off the connection. mu is held.
+func (c *conn) end(r *request) {
+	r.bodyErr = cgi.ErrBodyClosed
+	for r.reading {
+		// A goroutine that the application left behind reads the body.
+		c.sock.Kick()
+		c.cond.Wait()
+	}
+	if r.body != nil {
+		r.body.r = nil
+		c.cond.Broadcast()
+	}
+	if r.cancel != nil {
+		r.cancel(context.Canceled)
+	}
+	if r.excess > 0 {
+		c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", r.excess)
+	}
+	c.remove(r)
+	c.running--
+	c.unended = !r.ended
+	c.served++
+	if c.baton && (c.paused || c.eof || c.closing && c.idle()) {
+		// The loop is on another goroutine, and has to see this.
+		c.sock.Kick()
+	}
+}
+
+// remove takes r off the wire: its id may be used anew. mu is held.
+func (c *conn) remove(r *request) {
+	if i := slices.Index(c.reqs, r); i >= 0 {
+		c.reqs = slices.Delete(c.reqs, i, i+1)
+	}
+	if !r.keep {
+		c.closing = true
+	}
+	c.idleSince, c.fresh = c.srv.acceptor.Now(), false
+}
+
+// idle reports whether there is no request. mu is held.
+func (c *conn) idle() bool { return len(c.reqs) == 0 && c.running == 0 }
+
+// find returns the request with the given id, or nil. mu is held.
+func (c *conn) find(id uint16) *request {
+	for _, r := range c.reqs {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// shared reports whether a body that nobody reads must not stop the connection.
+// mu is held.
+func (c *conn) shared() bool {
+	return c.mux || len(c.reqs) > 1 || !c.sock.CanWatch()
+}
+
+// readFailed settles an error of reading. mu is held.
+func (c *conn) readFailed(err error) {
+	var p *protocolError
+	switch {
+	case frontend.IsKick(err):
+		c.sock.Unkick()
+	case c.dead != nil || err == errPaused:
+	case errors.As(err, &p):
+		c.srv.log().Warn("connection closed: malformed FastCGI", "peer", c.peer(), "error", p.reason)
+		c.fail(fmt.Errorf("%w: %s", cgi.ErrAborted, p.reason))
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		c.ended(err)
+	default:
+		c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+	}
+}
+
+// ended settles the end of what the peer sends. mu is held.
+func (c *conn) ended(err error) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || c.begunOnly() {
+		c.srv.log().Warn("connection ended in the middle of a request", "peer", c.peer())
+	}
+	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || c.sock.Gone()) {
+		c.fail(cgi.ErrAborted)
+		return
+	}
+	// The peer has shut down its writing side, and may still wait for answers.
+	c.eof = true
+	for _, r := range slices.Clone(c.reqs) {
+		if !r.ready {
+			c.remove(r)
+			r.free()
+		} else if !r.ended && r.bodyErr == nil {
+			r.bodyErr = fmt.Errorf("the connection ended before the body: %w", io.ErrUnexpectedEOF)
+		}
+	}
+	c.cond.Broadcast()
+}
+
+// begunOnly reports whether a request has begun whose PARAMS have not ended. mu is
+// held.
+func (c *conn) begunOnly() bool {
+	return slices.ContainsFunc(c.reqs, func(r *request) bool { return !r.ready })
+}
+
+// fail ends the connection now. mu is held.
+func (c *conn) fail(cause error) {
+	if c.dead != nil {
+		return
+	}
+	c.dead = cause
+	for _, r := range c.reqs {
+		r.abort(cause)
+	}
+	c.cond.Broadcast()
+	c.sock.Close()
+}
+
+// leave is the end of each goroutine of the connection; the last one takes the
+// connection out of the account.
+func (c *conn) leave() {
+	c.mu.Lock()
+	c.goroutines--
+	last := c.goroutines == 0
+	c.mu.Unlock()
+	if !last {
+		return
+	}
+	c.sock.Close()
+	for _, r := range c.reqs {
+		r.free()
+	}
+	c.in.r = c.in.w
+	c.in.release()
+	c.srv.acceptor.Remove(c)
+}
+
+// linger closes a connection whose peer may still be sending: a close with bytes
+// unread would be a reset, and the peer might lose the end of a good answer.
+func (c *conn) linger() {
+	if len(c.in.buffered()) == 0 && !c.in.open && !c.unended || c.eof {
+		return
+	}
+	c.sock.CloseWrite()
+	c.mu.Lock()
+	c.lingering = max(c.srv.acceptor.Now(), 1)
+	c.mu.Unlock()
+	for {
+		c.in.r = c.in.w
+		err := c.in.fill()
+		if !frontend.IsKick(err) || c.lingered() {
+			if err != nil {
+				return
+			}
+			continue
+		}
+		c.sock.Unkick()
+	}
+}
+
+// lingered reports whether the time to linger is over.
+func (c *conn) lingered() bool {
+	return c.srv.acceptor.Now()-c.lingering > c.srv.limits.Linger
+}
+
+func (c *conn) peer() string {
+	if a := c.sock.RemoteAddr(); a != nil && a.String() != "" && a.String() != "@" {
+		return a.String()
+	}
+	return c.sock.LocalAddr().String()
+}
+
+// Drain implements frontend.Conn.
+func (c *conn) Drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	if c.idle() {
+		c.sock.Kick()
+	}
+}
+
+// Abort implements frontend.Conn.
+func (c *conn) Abort(cause error) {
+	c.mu.Lock()
+	busy := !c.idle() && c.dead == nil
+	c.mu.Unlock()
+	if busy && c.wmu.TryLock() {
+		// Responses that have begun must not look complete. A write that is under way
+		// breaks off in the middle of a record instead.
+		c.sock.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		c.sock.Write(poison)
+		c.wmu.Unlock()
+	}
+	c.mu.Lock()
+	c.fail(cause)
+	c.mu.Unlock()
+}
+
+// Tick implements frontend.Conn: it sweeps the time limits, and starts a reader
+// for a handler that has kept the loop for a tick without reading.
+func (c *conn) Tick(now time.Duration) (busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limits := &c.srv.limits
+	c.tickWrite(now, limits.Write)
+	switch {
+	case c.dead != nil:
+	case c.lingering != 0:
+		if now-c.lingering > limits.Linger {
+			c.sock.Kick()
+		}
+	case !c.idle():
+		c.tickRequests(now, limits)
+	case now-c.idleSince > limits.Idle:
+		c.closing = true
+		c.sock.Kick()
+	case !c.fresh && c.served > 0 && now > c.idleSince && c.baton:
+		c.refresh = true
+		c.sock.Kick()
+	}
+	c.tickServed, c.tickUses = c.served, c.uses
+	return !c.idle() || c.lingering != 0
+}
+
+// tickWrite ends a connection whose peer takes nothing.
+func (c *conn) tickWrite(now, limit time.Duration) {
+	since := time.Duration(c.writeSince.Load())
+	if since == 0 || c.dead != nil {
+		return
+	}
+	if n := c.sock.Unsent(); n != c.unsent {
+		c.unsent = n
+		c.writeSince.CompareAndSwap(int64(since), int64(now))
+	} else if now-since > limit {
+		c.srv.log().Warn("connection closed: the peer took nothing", "peer", c.peer(), "for", (now - since).String(), "limit", "write")
+		c.fail(fmt.Errorf("%w: it took nothing for %v (write)", cgi.ErrAborted, limit))
+	}
+}
+
+// tickRequests sweeps the requests.
+func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
+	for _, r := range c.reqs {
+		if !r.ready && now-r.begun > limits.Idle {
+			c.srv.log().Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", "idle")
+			c.fail(cgi.ErrAborted)
+			return
+		}
+		if r.waiting && r.bodyErr == nil && now-r.since > limits.BodyRead {
+			r.bodyErr = bodyTimeout(limits.BodyRead)
+			if r.reading {
+				c.sock.Kick()
+			}
+			c.cond.Broadcast()
+		}
+	}
+	if c.inline && !c.baton && c.served == c.tickServed && c.uses == c.tickUses {
+		c.startReader()
+	}
+}

@@ -1,0 +1,253 @@
+package fastcgi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+// errPaused stops the loop until a body has been read, or its request has ended.
+var errPaused = errors.New("waiting for a body to be read")
+
+// step reads and sorts one record, or a part of it. It may be called again after
+// an error that was a kick.
+func (c *conn) step() error {
+	in := &c.in
+	switch {
+	case !in.open:
+		if err := in.header(); err != nil {
+			return err
+		}
+		return c.header()
+	case in.left > 0:
+		return c.part()
+	}
+	return in.finish()
+}
+
+// header sorts a record by its header.
+func (c *conn) header() error {
+	in := &c.in
+	if in.id == 0 {
+		switch {
+		case in.typ.IsManagement() || in.typ > record.UnknownType || in.typ == 0:
+			if in.left == 0 {
+				return c.management()
+			}
+			return nil
+		}
+		return malformed("%v record with request id 0", in.typ)
+	}
+	if in.left > 0 {
+		return nil
+	}
+	switch in.typ {
+	case record.BeginRequest:
+		return malformed("BEGIN_REQUEST without a body")
+	case record.Params:
+		c.endParams()
+	case record.Stdin:
+		c.endStdin()
+	case record.AbortRequest:
+		return errors.Join(c.abortRequest(), in.finish())
+	}
+	return in.finish()
+}
+
+// part handles what has arrived of the open record's content.
+func (c *conn) part() error {
+	in := &c.in
+	if in.id == 0 && in.typ != discard {
+		return c.management()
+	}
+	switch in.typ {
+	case record.BeginRequest:
+		return c.beginRequest()
+	case record.AbortRequest:
+		return errors.Join(c.abortRequest(), in.finish())
+	case record.Params, record.Stdin:
+	default:
+		// Unknown types (F15), and those that only an application sends.
+		return in.finish()
+	}
+	b, err := in.content()
+	if err != nil {
+		return err
+	}
+	n := len(b)
+	if in.typ == record.Params {
+		err = c.takeParams(b)
+	} else {
+		n = c.takeStdin(b)
+		if n == 0 {
+			return errPaused
+		}
+	}
+	in.take(n)
+	if in.left == 0 && in.pad == 0 {
+		in.open = false
+	}
+	return err
+}
+
+// beginRequest handles BEGIN_REQUEST (F4–F6, F16–F18).
+func (c *conn) beginRequest() error {
+	in := &c.in
+	if in.left < 8 {
+		return malformed("BEGIN_REQUEST body of %d bytes, must be 8", in.left)
+	}
+	if err := in.need(8); err != nil {
+		return inRecord(err)
+	}
+	b, err := record.ParseBegin(in.buffered()[:8])
+	if err != nil {
+		return malformed("%v", err)
+	}
+	id := in.id
+	if err := in.finish(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	switch {
+	case c.find(id) != nil:
+		c.mu.Unlock()
+		return malformed("BEGIN_REQUEST for request %d, which is active", id)
+	case cgi.Role(b.Role) != cgi.Responder:
+		if b.Flags&record.KeepConn == 0 {
+			c.closing = true
+		}
+		c.mu.Unlock()
+		c.srv.log().Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
+		return c.refuseBegin(id, record.UnknownRole)
+	case len(c.reqs) >= c.srv.limits.Requests:
+		c.mu.Unlock()
+		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", "max_requests", "requests", c.srv.limits.Requests)
+		return c.refuseBegin(id, record.CantMpxConn)
+	}
+	c.reqs = append(c.reqs, newRequest(c, id, b))
+	if id != 1 || len(c.reqs) > 1 {
+		c.mux = true
+	}
+	c.mu.Unlock()
+	return nil
+}
+
+// refuseBegin answers a BEGIN_REQUEST that makes no request.
+func (c *conn) refuseBegin(id uint16, ps record.ProtocolStatus) error {
+	if err := c.send(record.AppendEndRequest(nil, id, 0, ps)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing && c.idle() {
+		// The rest of the refused request is still to come.
+		c.unended = true
+		c.sock.Kick()
+	}
+	return nil
+}
+
+// takeParams keeps a part of the PARAMS stream.
+func (c *conn) takeParams(b []byte) error {
+	c.mu.Lock()
+	r := c.find(c.in.id)
+	c.mu.Unlock()
+	if r == nil || r.ready {
+		return nil
+	}
+	limit := c.srv.limits.ParamsBytes
+	if len(r.params)+len(b) <= limit {
+		r.params = append(r.params, b...)
+		return nil
+	}
+	// Nothing is known of where this stream ends, so the connection is of no use after
+	// the answer.
+	r.params, r.keep = r.params[:0], false
+	c.makeReady(r, &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
+		Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)})
+	return nil
+}
+
+// endParams ends the PARAMS stream: the request can be run.
+func (c *conn) endParams() {
+	c.mu.Lock()
+	r := c.find(c.in.id)
+	c.mu.Unlock()
+	if r != nil && !r.ready {
+		c.makeReady(r, nil)
+	}
+}
+
+func (c *conn) makeReady(r *request, refuse error) {
+	if err := r.prepare(); refuse == nil {
+		refuse = err
+	}
+	r.refuse = refuse
+	c.ready = append(c.ready, r)
+	c.mu.Lock()
+	r.ready = true
+	c.mu.Unlock()
+}
+
+// takeStdin gives a part of the body to its request, and returns how much it took.
+func (c *conn) takeStdin(b []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.find(c.in.id)
+	if r == nil || r.ended {
+		return len(b)
+	}
+	n := r.deliver(b)
+	if n == 0 {
+		c.paused = true
+	}
+	return n
+}
+
+// endStdin ends the body of a request.
+func (c *conn) endStdin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.find(c.in.id); r != nil && !r.ended {
+		r.ended = true
+		c.cond.Broadcast()
+	}
+	if c.idle() {
+		c.unended = false
+	}
+}
+
+// abortRequest handles ABORT_REQUEST (F19). The END_REQUEST that it asks for comes
+// when the handler has ended, or now if there is none yet.
+func (c *conn) abortRequest() error {
+	c.mu.Lock()
+	r := c.find(c.in.id)
+	if r == nil {
+		c.mu.Unlock()
+		return nil
+	}
+	if r.ready {
+		r.abort(cgi.ErrAborted)
+		c.cond.Broadcast()
+		c.mu.Unlock()
+		return nil
+	}
+	c.remove(r)
+	id, stop := r.id, c.closing && c.idle()
+	c.mu.Unlock()
+	r.free()
+	err := c.send(record.AppendEndRequest(nil, id, 0, record.RequestComplete))
+	if stop {
+		c.sock.Kick()
+	}
+	return err
+}
+
+func bodyTimeout(limit time.Duration) error {
+	return &cgi.StatusError{Code: http.StatusRequestTimeout,
+		Err: fmt.Errorf("no byte of the body came for %v (body_read)", limit)}
+}

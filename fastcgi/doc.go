@@ -1,0 +1,45 @@
+// Package fastcgi serves FastCGI 1.0: it is the application's side of the
+// protocol that nginx, Apache, lighttpd, HAProxy and Caddy speak.
+//
+//	l, err := net.Listen("unix", "/run/app.sock")
+//	…
+//	log.Fatal(fastcgi.Serve(l, http.DefaultServeMux))
+//
+// [Serve] takes an http.Handler, as net/http/fcgi does. A [Server] takes a
+// [cgi.App] and has limits, a graceful Shutdown, and the rest that a daemon needs.
+// The zero value of each of its options works.
+//
+// # A connection
+//
+// Every rule about a response lives in cgi.Handler; this package only decodes
+// records to variables and a body, and encodes a response as records. A small
+// request costs one read and one write.
+//
+// A handler runs on the goroutine of its connection as long as it is the only
+// request there. Reading is a baton: Body.Read takes it and sorts the records that
+// it meets. A request that has run for a tick (25 ms while anything is in flight,
+// up to 500 ms after a quiet time) with nobody reading gets a reader of its own,
+// which keeps the connection from then on; so abort, and a web server that left,
+// are noticed within that time by requests that run long, at no cost to those that
+// do not. While several requests share the connection, each has its goroutine.
+//
+// # Bodies that nobody reads
+//
+// Of a body that nobody reads 64 KiB are kept. Then a connection that is known to
+// carry several requests at once (it asked with GET_VALUES, used an id other than
+// 1, or did so before) puts the rest in a spool, so that no request stops another;
+// any other connection is not read further, and only watched for a hang-up.
+//
+// # Truncation
+//
+// Web servers ignore END_REQUEST's appStatus and take a closed connection for the
+// end of a response. A response that breaks off is therefore ended by a record of
+// version 0 and a close, which nginx and Apache both report as an error. While
+// other requests share the connection it is ended by END_REQUEST with an appStatus
+// of 1, and a log line.
+//
+// # Trust
+//
+// FastCGI has no authentication: whoever can connect can set every variable.
+// Listen on a unix socket, or on loopback, or set Server.Allow.
+package fastcgi

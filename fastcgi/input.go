@@ -1,0 +1,174 @@
+package fastcgi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"gatehouse/cgi/frontend"
+	"gatehouse/fastcgi/record"
+)
+
+// A protocolError ends a connection: the peer broke a rule after which nothing it
+// sends can be understood.
+type protocolError struct{ reason string }
+
+func (e *protocolError) Error() string { return e.reason }
+
+func malformed(format string, args ...any) error {
+	return &protocolError{fmt.Sprintf(format, args...)}
+}
+
+// An input reads records part by part. It belongs to whoever holds the
+// connection's baton.
+type input struct {
+	sock *frontend.Socket
+	buf  *frontend.Buffer // nil while nothing is buffered and nobody reads
+	r, w int              // buf[r:w] is buffered
+
+	open bool        // a header has been read, and the record is not at its end
+	typ  record.Type // of the open record
+	id   uint16
+	left int // bytes of its content that were not taken yet
+	pad  int // bytes of padding after them
+}
+
+func (in *input) buffered() []byte {
+	if in.buf == nil {
+		return nil
+	}
+	return in.buf[in.r:in.w]
+}
+
+// release gives the buffer back if it is empty.
+func (in *input) release() {
+	if in.buf != nil && in.r == in.w {
+		frontend.PutBuffer(in.buf)
+		in.buf, in.r, in.w = nil, 0, 0
+	}
+}
+
+// fill waits for bytes and buffers them. There must be room.
+func (in *input) fill() error {
+	in.release()
+	if in.buf == nil {
+		buf, n, err := in.sock.ReadFirst()
+		if err != nil {
+			return err
+		}
+		in.buf, in.r, in.w = buf, 0, n
+		return nil
+	}
+	if in.r > 0 {
+		copy(in.buf[:], in.buf[in.r:in.w])
+		in.r, in.w = 0, in.w-in.r
+	}
+	n, err := in.sock.Read(in.buf[in.w:])
+	in.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// need fills until n bytes are buffered; n is small.
+func (in *input) need(n int) error {
+	for in.w-in.r < n {
+		if err := in.fill(); err != nil {
+			if err == io.EOF && in.w > in.r {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// header reads the header of the next record.
+func (in *input) header() error {
+	if err := in.need(record.HeaderLen); err != nil {
+		return err
+	}
+	h := record.Header(in.buf[in.r:in.w])
+	if h.Version() != record.Version1 {
+		return malformed("not a FastCGI 1 record: %s", describe(in.buffered()))
+	}
+	in.open, in.typ, in.id = true, h.Type(), h.ID()
+	in.left, in.pad = h.ContentLength(), h.PaddingLength()
+	in.r += record.HeaderLen
+	return nil
+}
+
+// content returns what is buffered of the open record's content, and reads if
+// nothing is.
+func (in *input) content() ([]byte, error) {
+	if in.r == in.w {
+		if err := in.fill(); err != nil {
+			return nil, inRecord(err)
+		}
+	}
+	b := in.buffered()
+	return b[:min(len(b), in.left)], nil
+}
+
+// take marks n bytes of content as taken.
+func (in *input) take(n int) { in.r, in.left = in.r+n, in.left-n }
+
+// discard is the type of an open record whose rest is of no interest.
+const discard record.Type = 0xff
+
+// finish skips the rest of the open record, its padding included. It may be
+// called again, or left to step, after a kick.
+func (in *input) finish() error {
+	in.typ = discard
+	in.left, in.pad = in.left+in.pad, 0
+	for in.left > 0 {
+		b, err := in.content()
+		if err != nil {
+			return err
+		}
+		in.take(len(b))
+	}
+	in.open = false
+	return nil
+}
+
+// peekIs reports whether the next record is buffered as far as its header, and
+// has the given type and id, and how long its content is.
+func (in *input) peekIs(t record.Type, id uint16) (length int, ok bool) {
+	b := in.buffered()
+	if in.open || len(b) < record.HeaderLen {
+		return 0, false
+	}
+	h := record.Header(b)
+	if h.Version() != record.Version1 || h.Type() != t || h.ID() != id {
+		return 0, false
+	}
+	return h.ContentLength(), true
+}
+
+// inRecord is the error for a connection that ends in the middle of a record.
+func inRecord(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// describe says what bytes look like that are no FastCGI record, for the
+// administrator who mixed up two ports.
+func describe(b []byte) string {
+	b = b[:min(len(b), 16)]
+	switch {
+	case len(b) > 3 && isUpper(b[0]) && isUpper(b[1]) && isUpper(b[2]):
+		return fmt.Sprintf("%q looks like HTTP; does the peer mean another port?", b)
+	case len(b) > 1 && isDigit(b[0]) && (isDigit(b[1]) || b[1] == ':'):
+		return fmt.Sprintf("%q looks like SCGI; does the peer mean another port?", b)
+	case len(b) > 2 && b[0] == 0x16 && b[1] == 3:
+		return "it looks like TLS; does the peer mean another port?"
+	}
+	return fmt.Sprintf("version byte is %d", b[0])
+}
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -1,0 +1,188 @@
+package fastcgi
+
+import (
+	"fmt"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+const (
+	// outHeld is how much of a response is held back until Flush or Finish.
+	outHeld = 24 << 10
+	// recordsPerWrite bounds the records of one write.
+	recordsPerWrite = 8
+)
+
+// poison is a record of version 0: both nginx and Apache report a response that
+// ends so as broken, over TCP and unix sockets.
+var poison = make([]byte, record.HeaderLen)
+
+// A sink writes a response as STDOUT records. Its buffer holds room for a record
+// header, then what is held back of head and body.
+type sink struct {
+	r   *request
+	buf []byte
+	out bool // a STDOUT record has been sent
+}
+
+func (s *sink) held() int { return max(len(s.buf)-record.HeaderLen, 0) }
+
+// WriteHead implements cgi.Sink.
+func (s *sink) WriteHead(h *cgi.Head) error {
+	if err := s.gone(); err != nil {
+		return err
+	}
+	s.reserve()
+	s.buf = h.AppendCGI(s.buf)
+	return nil
+}
+
+// reserve makes room for the header of the record that the held bytes become.
+func (s *sink) reserve() {
+	if len(s.buf) == 0 {
+		s.buf = append(s.buf, make([]byte, record.HeaderLen)...)
+	}
+}
+
+// Write implements cgi.Sink.
+func (s *sink) Write(p []byte) (int, error) {
+	if err := s.gone(); err != nil {
+		return 0, err
+	}
+	if s.held()+len(p) <= outHeld {
+		s.reserve()
+		s.buf = append(s.buf, p...)
+		return len(p), nil
+	}
+	return s.r.c.sendStream(s.r.id, s.encode(), p, s)
+}
+
+// Flush implements cgi.Sink.
+func (s *sink) Flush() error {
+	if err := s.gone(); err != nil {
+		return err
+	}
+	if s.held() == 0 {
+		return nil
+	}
+	err := s.r.c.send(s.encode())
+	s.buf = s.buf[:0]
+	return err
+}
+
+// encode makes records of what is held, in place where it is one.
+func (s *sink) encode() []byte {
+	n := s.held()
+	switch {
+	case n == 0:
+		return s.buf[:0]
+	case n <= record.MaxContent:
+		record.PutHeader(s.buf, record.Stdout, s.r.id, n, 0)
+	default:
+		s.buf = record.AppendStream(nil, record.Stdout, s.r.id, s.buf[record.HeaderLen:])
+	}
+	s.out = true
+	return s.buf
+}
+
+// gone returns why nobody takes the response any more.
+func (s *sink) gone() error {
+	c := s.r.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	return s.r.aborted
+}
+
+// Finish implements cgi.Sink.
+func (s *sink) Finish(o cgi.Outcome) error {
+	c, id := s.r.c, s.r.id
+	c.mu.Lock()
+	dead, aborted, siblings := c.dead, s.r.aborted != nil, len(c.reqs) > 1
+	// The peer may use the id again as soon as it has read END_REQUEST.
+	c.remove(s.r)
+	c.mu.Unlock()
+	if dead != nil {
+		return dead
+	}
+	status := uint32(o.ExitStatus)
+	switch {
+	case aborted:
+		return c.send(record.AppendEndRequest(s.buf[:0], id, status, record.RequestComplete))
+	case o.End == cgi.Complete:
+		b := s.encode()
+		b = record.AppendHeader(b, record.Stdout, id, 0, 0)
+		s.buf = record.AppendEndRequest(b, id, status, record.RequestComplete)
+		return c.send(s.buf)
+	case siblings:
+		c.srv.log().Warn("the web server cannot see this truncation: other requests share the connection", "request", s.r.cgi.ID, "peer", c.peer())
+		s.buf = record.AppendEndRequest(s.encode(), id, max(status, 1), record.RequestComplete)
+		return c.send(s.buf)
+	}
+	s.buf = append(s.encode(), poison...)
+	err := c.send(s.buf)
+	c.mu.Lock()
+	c.fail(fmt.Errorf("%w: a response was truncated", cgi.ErrAborted))
+	c.mu.Unlock()
+	return err
+}
+
+// send writes b at once.
+func (c *conn) send(b []byte) error {
+	c.wmu.Lock()
+	c.beginWrite()
+	_, err := c.sock.Write(b)
+	c.endWrite()
+	return c.sent(err)
+}
+
+// sendStream writes records that stand ready, and p as further STDOUT records,
+// without copying p. It returns how much of p was sent.
+func (c *conn) sendStream(id uint16, ready, p []byte, s *sink) (n int, err error) {
+	c.wmu.Lock()
+	c.beginWrite()
+	for err == nil && n < len(p) {
+		c.iov = append(c.vectors[:0], ready)
+		size := 0
+		for i := 0; i < recordsPerWrite && n+size < len(p); i++ {
+			part := p[n+size:]
+			part = part[:min(len(part), record.MaxContent)]
+			h := c.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
+			record.PutHeader(h, record.Stdout, id, len(part), 0)
+			c.iov = append(c.iov, h, part)
+			size += len(part)
+		}
+		if _, err = c.iov.WriteTo(c.sock.Conn); err == nil {
+			n += size
+		}
+		ready = nil
+	}
+	clear(c.vectors[:])
+	s.buf, s.out = s.buf[:0], true
+	c.endWrite()
+	return n, c.sent(err)
+}
+
+// beginWrite starts the time limit of a write; wmu is held.
+func (c *conn) beginWrite() {
+	c.writeSince.Store(max(int64(c.srv.acceptor.Now()), 1))
+}
+
+func (c *conn) endWrite() {
+	c.writeSince.Store(0)
+	c.wmu.Unlock()
+}
+
+// sent settles the result of a write.
+func (c *conn) sent(err error) error {
+	if err == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+	return c.dead
+}
