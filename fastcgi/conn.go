@@ -81,6 +81,9 @@ func (c *conn) loop(gen uint32) {
 		case err != nil:
 			c.mu.Lock()
 			c.readFailed(err)
+			if c.dead == nil {
+				c.startReady()
+			}
 			c.mu.Unlock()
 		case c.alone():
 			r := c.ready[0]
