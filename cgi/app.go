@@ -86,7 +86,8 @@ type Request struct {
 	ID uint64
 
 	// sent holds the path as the web server sent it, once a Mux has split it anew.
-	sent sentPath
+	sent  sentPath
+	mount mountPoint
 
 	ctx    context.Context
 	source ContextSource

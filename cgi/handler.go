@@ -125,8 +125,10 @@ func (w *response) call(a App) (err error) {
 
 // end settles the response after the application returned err.
 func (w *response) end(err error) Result {
-	if err == nil && !w.started {
-		err = ErrNoStart
+	if err == nil && !w.valid {
+		if err = w.refused; err == nil {
+			err = ErrNoStart
+		}
 	}
 	if w.overrun != nil && errors.Is(err, ErrContentLength) {
 		// What was declared has been written, and the application only passed on that

@@ -65,6 +65,7 @@ func hasPrefix(path, prefix string) bool {
 // split moves the prefix to SCRIPT_NAME.
 func (x *mount) split(r *Request, path string) {
 	r.saveSentPath()
+	r.mount = mountPoint{true, x.prefix, path[len(x.prefix):]}
 	if x.prefix == "" && r.sent.hasScript && r.sent.hasInfo {
 		return
 	}

@@ -56,6 +56,19 @@ func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
 	return r.Env.Get("SCRIPT_NAME"), pathInfo, hasPathInfo
 }
 
+// Mounted returns the prefix under which a Mux found the application, without a
+// slash at its end, and the path below it; ok is false if no Mux did. Where Muxes
+// are nested the innermost counts, with the whole prefix.
+func (r *Request) Mounted() (prefix, path string, ok bool) {
+	return r.mount.prefix, r.mount.path, r.mount.valid
+}
+
+// mountPoint is where a Mux found the application.
+type mountPoint struct {
+	valid        bool
+	prefix, path string
+}
+
 // saveSentPath keeps the path as it was sent before it is split anew.
 func (r *Request) saveSentPath() {
 	if r.sent.valid {

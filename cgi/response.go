@@ -37,6 +37,7 @@ type response struct {
 	exitStatus int
 	sinkErr    error // the first error of the sink: nobody reads the answer
 	overrun    error // the application wrote more than it declared
+	refused    error // why the last head was refused
 }
 
 var responsePool = sync.Pool{New: func() any {
@@ -69,7 +70,8 @@ func (w *response) StartResponse(status string, headers []Field) error {
 		return ErrHeadersSet
 	}
 	w.started = true
-	return w.setHead(status, headers)
+	w.refused = w.setHead(status, headers)
+	return w.refused
 }
 
 // ReplaceResponse sets the head anew in place of one that was not sent; see the
@@ -80,7 +82,8 @@ func (w *response) ReplaceResponse(cause error, status string, headers []Field) 
 	}
 	w.started = true
 	w.held, w.written, w.overrun = w.held[:0], 0, nil
-	return w.setHead(status, headers)
+	w.refused = w.setHead(status, headers)
+	return w.refused
 }
 
 // HeadersSent reports whether the head has left.
@@ -323,13 +326,7 @@ func (w *response) errorPage(err error) {
 	if errors.As(err, &se) && se.Code >= 400 && se.Code <= 599 {
 		code = se.Code
 	}
-	var body strings.Builder
-	contentType := "text/plain"
-	if w.handler.ErrorPage != nil {
-		contentType = w.handler.ErrorPage(&body, code)
-	} else {
-		body.WriteString(errorText(code))
-	}
+	contentType, body := w.handler.errorBody(code)
 	fields = append(fields, Field{"Content-Type", contentType})
 	if se != nil && se.RetryAfter > 0 {
 		fields = append(fields, Field{"Retry-After", strconv.FormatInt(int64((se.RetryAfter+time.Second-1)/time.Second), 10)})
@@ -337,10 +334,29 @@ func (w *response) errorPage(err error) {
 	if herr := w.ReplaceResponse(err, statusLine(code), fields); herr != nil {
 		return
 	}
-	if _, werr := io.WriteString(w, body.String()); werr != nil {
+	if _, werr := io.WriteString(w, body); werr != nil {
 		return
 	}
 	w.complete()
+}
+
+// errorBody makes the body of an error page. An ErrorPage that panics, or whose type
+// no header field can hold, is not used.
+func (h *Handler) errorBody(code int) (contentType, body string) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log().Error("ErrorPage panicked", "status", code, "error", fmt.Sprint(p))
+			contentType, body = "text/plain", errorText(code)
+		}
+	}()
+	if h.ErrorPage != nil {
+		var b strings.Builder
+		f := Field{"Content-Type", h.ErrorPage(&b, code)}
+		if checkField(&f) == nil {
+			return f.Value, b.String()
+		}
+	}
+	return "text/plain", errorText(code)
 }
 
 // errorText is the body of the default error page. It tells nothing of the cause.

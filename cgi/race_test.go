@@ -1,0 +1,5 @@
+//go:build race
+
+package cgi
+
+const raceEnabled = true

@@ -1,0 +1,61 @@
+package cgi
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReadEnviron(t *testing.T) {
+	t.Setenv("PATH_INFO", "/\xe9\xc3\xa9")
+	t.Setenv("HTTP_X", "")
+	e := ReadEnviron()
+	if got := e.Get("PATH_INFO"); got != "/\xe9\xc3\xa9" {
+		t.Errorf("got %q", got)
+	}
+	if _, ok := e.Lookup("HTTP_X"); !ok {
+		t.Error("an empty value is lost")
+	}
+}
+
+func TestNeedsTranscode(t *testing.T) {
+	for _, name := range strings.Fields(`SCRIPT_NAME PATH_INFO QUERY_STRING REQUEST_METHOD AUTH_TYPE CONTENT_TYPE
+		CONTENT_LENGTH HTTPS REMOTE_USER REMOTE_IDENT HTTP_X HTTP_ SSL_CLIENT_S_DN`) {
+		for _, n := range []string{name, "REDIRECT_" + name, "REDIRECT_REDIRECT_" + name} {
+			if !NeedsTranscode(n) {
+				t.Errorf("%s: false", n)
+			}
+		}
+	}
+	for _, name := range strings.Fields(`REQUEST_URI PATH_TRANSLATED DOCUMENT_ROOT SERVER_NAME REMOTE_HOST REMOTE_ADDR
+		http_x REDIRECT_ REDIRECT_STATUS XHTTP_X PATH`) {
+		if NeedsTranscode(name) {
+			t.Errorf("%s: true", name)
+		}
+	}
+}
+
+func TestTranscode(t *testing.T) {
+	const utf8 = "/\u00c3\u00a9\u00ff" // how Apache stores the bytes c3 a9 ff
+	for _, c := range []struct {
+		name, value, software string
+		windows               bool
+		want                  string
+	}{
+		{"PATH_INFO", utf8, "Apache/2.4.66 (Win64)", true, "/\xc3\xa9\xff"},
+		{"PATH_INFO", utf8, "apache/2", true, "/\xc3\xa9\xff"},
+		{"REDIRECT_HTTP_X", utf8, "Apache/2", true, "/\xc3\xa9\xff"},
+		{"PATH_INFO", "/ascii", "Apache/2", true, "/ascii"},
+		{"PATH_INFO", "/\u00e9\u20ac", "Apache/2", true, "/\u00e9\u20ac"}, // the euro sign is no byte
+		{"PATH_INFO", "/\xff\u00e9", "Apache/2", true, "/\xff\u00e9"},
+		{"REQUEST_URI", utf8, "Apache/2", true, utf8},
+		{"PATH_INFO", utf8, "Microsoft-IIS/10.0", true, utf8},
+		{"PATH_INFO", utf8, "SimpleHTTP/0.6 Python/3.11", true, utf8},
+		{"PATH_INFO", utf8, "", true, utf8},
+		{"PATH_INFO", utf8, "ApacheLike", true, utf8},
+		{"PATH_INFO", utf8, "Apache/2.4", false, utf8},
+	} {
+		if got := Transcode(c.name, c.value, c.software, c.windows); got != c.want {
+			t.Errorf("Transcode(%q, %q, %q, %v) = %q, want %q", c.name, c.value, c.software, c.windows, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+// Package script runs CGI programs (RFC 3875): for each request a process, which
+// gets the variables as its environment and the body on stdin, and answers on
+// stdout.
+//
+// A program runs in its own process group and in its own directory, with no
+// descriptors but its three, no ignored and no blocked signals but those that this
+// process was started with blocked. What it writes is passed on as it comes; it may
+// write before it reads, and need not read at all. Its stderr goes to the log, with
+// the request's id.
+//
+// # Its end
+//
+// The answer is complete when the program has ended, or has closed its stdout: a
+// child that it leaves behind with the pipes open does not hold it. An exit status
+// other than 0 after a complete head is logged and reported, no more, since shell
+// programs often end so. A program that is ended by a signal has not completed its
+// answer. One without a head is answered by 502.
+//
+// When the client has gone or a limit is passed, the whole group gets TERM and,
+// after a grace, KILL. A child that left the group by its own doing is its own
+// master.
+//
+// # Which program
+//
+// See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
+// first and executed by its path then.
+package script
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// An App is a cgi.App that runs CGI programs. At least one root is needed. The
+// fields must not be changed once requests are served, and an App must not be
+// copied then.
+type App struct {
+	// Roots are the absolute directories that programs lie in. A root may also be a
+	// program itself, which then answers for every path.
+	Roots []string
+
+	// Follow are further directories that symlinks in the roots may lead to. Nothing
+	// else outside the roots runs.
+	Follow []string
+
+	// Env is the application's own environment, as "NAME=VALUE". It wins over what the
+	// web server sent.
+	Env []string
+
+	// PassAuthorization lets HTTP_AUTHORIZATION and AUTH_PASSWORD reach the programs.
+	PassAuthorization bool
+
+	// Inherit names what programs get from the environment of this process, unless the
+	// web server or Env sets it. If nil: PATH, LANG and TZ.
+	Inherit []string
+
+	// Limits bound what programs take.
+	Limits Limits
+
+	// Log receives what programs write to stderr, and exit statuses. If nil, it is
+	// slog.Default().
+	Log *slog.Logger
+
+	once  sync.Once
+	state state
+}
+
+// state is what an App makes of its fields at the first request.
+type state struct {
+	limits    Limits
+	inherited []string
+	admission admission
+	null      *os.File
+	err       error
+
+	restoreSignals func()
+
+	mu      sync.Mutex
+	closed  bool
+	running map[*run]struct{}
+	owned   sync.WaitGroup // processes, and the goroutines that serve them
+}
+
+func (a *App) log() *slog.Logger {
+	if a.Log != nil {
+		return a.Log
+	}
+	return slog.Default()
+}
+
+func (a *App) init() {
+	s := &a.state
+	s.limits = a.Limits.withDefaults()
+	s.inherited = inherited(a.Inherit)
+	s.admission.limits, s.admission.free = s.limits, s.limits.Programs
+	s.running = make(map[*run]struct{})
+	s.null, s.err = os.Open(os.DevNull)
+	s.restoreSignals = catchIgnored()
+	markDescriptors()
+	for _, dirs := range [][]string{a.Roots, a.Follow} {
+		for _, d := range dirs {
+			if !filepath.IsAbs(d) && s.err == nil {
+				s.err = fmt.Errorf("script: the directory %q is not absolute", d)
+			}
+		}
+	}
+}
+
+// ServeCGI runs the program for r.
+//
+// If SCRIPT_FILENAME names a file in a root, that is the program, with SCRIPT_NAME
+// and PATH_INFO as the web server sent them. If it names a file elsewhere, the
+// answer is 403. Otherwise the path, below the prefix at which a cgi.Mux has mounted
+// the App, is followed down from each root to the first regular file, and what is
+// left of it is PATH_INFO.
+//
+// Errors are a *cgi.StatusError that names the path and the check: 404 for a
+// missing file, 403 for one that is outside, a directory or not executable, 502 for
+// a program that cannot be started or gives no proper head, 503 when too many
+// programs run, 504 for one that is too slow, 413 and 503 for a body of unknown
+// length that is too much to keep.
+func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
+	a.once.Do(a.init)
+	if a.state.err != nil {
+		return a.state.err
+	}
+	t, err := a.find(r)
+	if err != nil {
+		return err
+	}
+	b, err := a.takeBody(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.path, err)
+	}
+	ctx := r.Context()
+	if err := a.state.admission.enter(ctx); err != nil {
+		b.close()
+		return fmt.Errorf("%s: %w", t.path, err)
+	}
+	u, err := a.start(w, r, t, &b)
+	if err != nil {
+		return err
+	}
+	return u.serve(ctx, r, &b)
+}
+
+// start starts the program. From then on the place in the admission, the body's
+// spool and the process belong to the goroutine that watches the process.
+func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*run, error) {
+	s := &a.state
+	release := func() {
+		b.close()
+		s.admission.leave()
+	}
+	c := command{path: t.path, dir: filepath.Dir(t.path), env: a.environment(r, t, b.length)}
+	switch {
+	case b.length == 0:
+		c.stdin = s.null
+	case b.spool != nil:
+		c.stdin = b.spool.File()
+	}
+	// Close waits for what is counted here, and nothing is counted once it waits.
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		release()
+		return nil, &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: errClosed}
+	}
+	s.owned.Add(2)
+	s.mu.Unlock()
+	u := &run{app: a, w: w, id: r.ID, target: t, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
+	var err error
+	if u.proc, err = startProgram(&c); err != nil {
+		s.owned.Add(-2)
+		release()
+		return nil, err
+	}
+	s.mu.Lock()
+	s.running[u] = struct{}{}
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		u.end(shutdown)
+	}
+	if u.proc.stdin != nil {
+		u.pump = &pump{run: u, done: make(chan struct{})}
+		go u.pump.pass(b)
+	} else {
+		u.bodyPassed()
+	}
+	u.watchTime()
+	go u.drainStderr()
+	go u.watch(b)
+	return u, nil
+}
+
+// drainStderr is the goroutine that reads the program's stderr.
+func (u *run) drainStderr() {
+	defer u.app.state.owned.Done()
+	c := complaints{log: u.app.log(), request: u.id, script: u.target.path}
+	c.drain(u.proc)
+	close(u.stderrDone)
+}
+
+// watch is the goroutine that waits for the program's end, and then gives back all
+// that the program had.
+func (u *run) watch(b *body) {
+	s := &u.app.state
+	defer s.owned.Done()
+	u.proc.watch()
+	u.timer.Stop()
+	u.proc.stdout.wake()
+	u.proc.stderr.wake()
+	if u.proc.stdin != nil {
+		u.proc.stdin.Close()
+	}
+	if b.spool != nil {
+		if u.pump != nil {
+			<-u.pump.done // it reads the spool, and has lost its pipe
+		}
+		b.close()
+	}
+	s.mu.Lock()
+	delete(s.running, u)
+	s.mu.Unlock()
+	s.admission.leave()
+}
+
+// Close ends all programs and waits until they have been reaped. Later requests
+// are refused with 503. It does not wait for ServeCGI calls to return, which they
+// do without delay.
+func (a *App) Close() error {
+	a.once.Do(a.init)
+	s := &a.state
+	s.mu.Lock()
+	again := s.closed
+	s.closed = true
+	running := make([]*run, 0, len(s.running))
+	for u := range s.running {
+		running = append(running, u)
+	}
+	s.mu.Unlock()
+	for _, u := range running {
+		u.end(shutdown)
+	}
+	s.owned.Wait()
+	if again {
+		return nil
+	}
+	s.restoreSignals()
+	if s.null == nil {
+		return nil
+	}
+	return s.null.Close()
+}

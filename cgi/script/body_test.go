@@ -1,0 +1,131 @@
+//go:build linux
+
+package script
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/spool"
+)
+
+func TestFullDuplex(t *testing.T) {
+	f := newFixture(t)
+	f.link(t, "flood", "flood")
+	s, res := f.serve(withBody(request("/flood"), 3<<20, bytes.NewReader(make([]byte, 3<<20))))
+	want := strings.Repeat("0123456789abcdef", 64<<10) + "read 3145728 <nil>"
+	checkOK(t, s, res, want)
+}
+
+func TestR65ProgramNeedNotReadTheBody(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "early", head+"echo early\nexec 0<&-\necho answer")
+	s, res := f.serve(withBody(request("/early"), 5<<20, bytes.NewReader(make([]byte, 5<<20))))
+	checkOK(t, s, res, "early\nanswer\n")
+	// Nor does a body that does not arrive hold its answer.
+	f.sh(t, "ignore", head+"echo answer")
+	r, w := io.Pipe()
+	defer w.Close()
+	s, res = f.serve(withBody(request("/ignore"), 10, r))
+	checkOK(t, s, res, "answer\n")
+	if _, err := w.Write([]byte("x")); err == nil {
+		t.Error("the body is still read after the answer")
+	}
+}
+
+func TestBodies(t *testing.T) {
+	f := newFixture(t)
+	f.Limits.Spool = spool.Limits{Memory: 1000, Max: 100_000, Dir: t.TempDir()}
+	f.sh(t, "cat", head+`echo "$REQUEST_METHOD ${CONTENT_LENGTH-unset}"; exec cat`)
+	long := strings.Repeat("0123456789", 10_000)
+	for _, c := range []struct {
+		name   string
+		length int64
+		body   string
+		want   string
+	}{
+		{"known", 5, "hello", "POST 5\nhello"},
+		{"more than announced", 5, "hello, world", "POST 5\nhello"},
+		{"long", int64(len(long)), long, "POST 100000\n" + long},
+		{"none", 0, "", "POST unset\n"},
+		{"unknown, in memory", -1, "hello", "POST 5\nhello"},
+		{"unknown, in a file", -1, long, "POST 100000\n" + long},
+		{"unknown, empty", -1, "", "POST unset\n"},
+	} {
+		s, res := f.serve(withBody(request("/cat"), c.length, strings.NewReader(c.body)))
+		if res.Err != nil || s.body.String() != c.want {
+			t.Errorf("%s: %.100q, %v; want %.100q", c.name, s.body.String(), res.Err, c.want)
+		}
+	}
+	// An announced length that is not the true one does not reach the program.
+	r := withBody(request("/cat", "CONTENT_LENGTH=-1"), -1, strings.NewReader("hello"))
+	if s, _ := f.serve(r); s.body.String() != "POST 5\nhello" {
+		t.Errorf("%q; want the true length", s.body.String())
+	}
+	_, res := f.serve(withBody(request("/cat"), -1, strings.NewReader(long+"!")))
+	checkRefused(t, res, 413, "spool is full")
+	budget := spool.NewBudget(50)
+	f.state.limits.Spool.Total = budget
+	_, res = f.serve(withBody(request("/cat"), -1, strings.NewReader(long)))
+	checkRefused(t, res, 503, "spools are full together")
+	f.Close()
+	if budget.Used() != 0 {
+		t.Errorf("%d bytes of the budget are left", budget.Used())
+	}
+}
+
+func TestF12TruncatedBodyIsNeverPassedOffAsWhole(t *testing.T) {
+	f := newFixture(t)
+	fifo := filepath.Join(f.dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.sh(t, "commit", "echo $$ >pgid\necho up >fifo\ncat >/dev/null && echo committed >committed\n"+head+"echo ok")
+	late := &cgi.StatusError{Code: http.StatusRequestTimeout, Err: errors.New("body_read")}
+	for _, c := range []struct {
+		length int64
+		body   io.Reader
+		code   int
+	}{
+		{10, io.MultiReader(strings.NewReader("short"), &afterStart{fifo: fifo, err: io.EOF}), 400},
+		{10, io.MultiReader(strings.NewReader("short"), &afterStart{fifo: fifo, err: io.ErrUnexpectedEOF}), 400},
+		{10, &afterStart{fifo: fifo, err: late}, 408},
+		{-1, errReader{late}, 408},
+		{-1, errReader{io.ErrUnexpectedEOF}, 400},
+	} {
+		_, res := f.serve(withBody(request("/commit"), c.length, c.body))
+		checkRefused(t, res, c.code)
+	}
+	f.Close()
+	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+	if _, err := os.Stat(filepath.Join(f.dir, "committed")); err == nil {
+		t.Error("the program took a part of the body for the whole")
+	}
+}
+
+// An afterStart is a body that fails once the program has written to the fifo.
+type afterStart struct {
+	fifo string
+	err  error
+}
+
+func (r *afterStart) Read([]byte) (int, error) {
+	if _, err := os.ReadFile(r.fifo); err != nil {
+		return 0, err
+	}
+	return 0, r.err
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+// TestNothingIsLeft runs programs of every kind of end and counts descriptors.

@@ -1,0 +1,7 @@
+//go:build unix
+
+package script
+
+import "syscall"
+
+const errBusy = syscall.ETXTBSY

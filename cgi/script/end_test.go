@@ -1,0 +1,245 @@
+//go:build linux
+
+package script
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// checkNoGroup asserts that nothing is left of the process group whose number the
+// script wrote into the file.
+func checkNoGroup(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pgid <= 1 {
+		t.Fatalf("the script wrote %q for its group: %v", text, err)
+	}
+	// What was killed may be a zombie until init, or what stands for it, reaps it.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		p := process{pid: pgid}
+		if syscall.Kill(-pgid, 0) == syscall.ESRCH || !p.othersAlive() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("processes of group %d are left", pgid)
+		}
+	}
+}
+
+func TestTimeLimits(t *testing.T) {
+	const short = 20 * time.Millisecond
+	for _, c := range []struct {
+		name   string
+		script string // runs once the body, a single byte, has begun to move
+		limits Limits
+		code   int
+		end    cgi.End
+		text   string
+	}{
+		{"first byte", "sleep 1000 & wait", Limits{FirstByte: short}, 504, cgi.Complete, "first_byte of 20ms"},
+		{"silence", "sleep 1000 & wait", Limits{Silence: time.Second, FirstByte: -1}, 504, cgi.Complete, "silence of 1s"},
+		{"silence after the head", head + "echo part\nsleep 1000 & wait", Limits{Silence: time.Second}, 200, cgi.Truncated, "silence of 1s"},
+		{"run", "while :; do printf 'X-A: 1\\n'; sleep 0.01; done", Limits{Run: time.Second}, 504, cgi.Complete, "run of 1s"},
+		{"deaf to TERM", "trap '' TERM\nsleep 1000 & sleep 1000", Limits{FirstByte: short, Grace: short}, 504, cgi.Complete, "first_byte"},
+		{"no grace", "sleep 1000 & wait", Limits{FirstByte: short, Grace: -1}, 504, cgi.Complete, "first_byte"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.Limits = c.limits
+			fifo := filepath.Join(f.dir, "fifo")
+			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.sh(t, "slow", "echo $$ >pgid\necho up >fifo\n"+c.script)
+			body := io.MultiReader(&afterStart{fifo: fifo, err: io.EOF}, strings.NewReader("x"))
+			_, res := f.serve(withBody(request("/slow"), 1, body))
+			if res.Code != c.code || res.End != c.end || res.Err == nil || !strings.Contains(res.Err.Error(), c.text) ||
+				!strings.Contains(res.Err.Error(), f.dir+"/slow") {
+				t.Errorf("%d, %v, %v; want %d, %v, %q", res.Code, res.End, res.Err, c.code, c.end, c.text)
+			}
+			f.Close()
+			checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+		})
+	}
+}
+
+// TestGrace: what is left of the group when its leader has ended keeps its grace.
+func TestGrace(t *testing.T) {
+	f := newFixture(t)
+	f.Limits.Grace = time.Hour
+	f.sh(t, "slow", `echo $$ >pgid
+(
+	trap 'printf "%s" whole >clean; exit' TERM
+	printf 'X-A: 1\n\nready'
+	while :; do sleep 0.01; done
+) &
+wait`)
+	ctx, cancel := context.WithCancelCause(background)
+	r := request("/slow")
+	r.SetContext(ctx)
+	s := new(recorder)
+	s.onFlush = func(body string) {
+		if body == "ready" {
+			cancel(cgi.ErrAborted)
+		}
+	}
+	if res := f.serveTo(r, s); res.End != cgi.Aborted {
+		t.Errorf("%v, %v; want aborted", res.End, res.Err)
+	}
+	f.Close()
+	if text, err := os.ReadFile(filepath.Join(f.dir, "clean")); err != nil || string(text) != "whole" {
+		t.Errorf("%q, %v; want that the child could clean up", text, err)
+	}
+	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+}
+
+func TestR61AbortEndsTheGroup(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "slow", "echo $$ >pgid\n"+head+"echo part\nsleep 1000 & wait")
+	ctx, cancel := context.WithCancelCause(background)
+	r := request("/slow")
+	r.SetContext(ctx)
+	s := new(recorder)
+	s.onFlush = func(string) { cancel(cgi.ErrAborted) }
+	res := f.serveTo(r, s)
+	if res.End != cgi.Aborted || !errors.Is(res.Err, cgi.ErrAborted) {
+		t.Errorf("%v, %v; want aborted", res.End, res.Err)
+	}
+	f.Close()
+	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+}
+
+func TestFailingWriterEndsTheGroup(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "endless", "echo $$ >pgid\n"+head+"exec yes")
+	s := new(failingSink)
+	h := cgi.Handler{Log: f.Log}
+	if res := h.Run(request("/endless"), s, f.App); res.End != cgi.Aborted {
+		t.Errorf("%v, %v; want aborted", res.End, res.Err)
+	}
+	panics := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		return f.App.ServeCGI(panickingWriter{w}, r)
+	})
+	if res := h.Run(request("/endless"), new(recorder), panics); res.Code != 500 && res.End != cgi.Truncated {
+		t.Errorf("%v, %v; want what a panic gives", res.End, res.Err)
+	}
+	f.Close()
+	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+}
+
+type failingSink struct{ recorder }
+
+func (*failingSink) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+type panickingWriter struct{ cgi.ResponseWriter }
+
+func (panickingWriter) Write([]byte) (int, error) { panic("no") }
+
+func TestCloseEndsAll(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "slow", "echo $$ >pgid\n"+head+"echo part\nsleep 1000 & wait")
+	s := new(recorder)
+	closed := make(chan error, 1)
+	s.onFlush = func(string) { go func() { closed <- f.Close() }() }
+	res := f.serveTo(request("/slow"), s)
+	if res.End != cgi.Truncated || !errors.Is(res.Err, cgi.ErrShutdown) {
+		t.Errorf("%v, %v; want truncated by the shutdown", res.End, res.Err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+	_, res = f.serve(request("/slow"))
+	checkRefused(t, res, 503, "closed")
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	f, slow := newFixture(t), newFixture(t)
+	slow.Limits.FirstByte = 20 * time.Millisecond
+	f.Limits.Spool.Memory = 1
+	f.sh(t, "ok", head+"cat")
+	f.sh(t, "bad", "echo bad")
+	f.write(t, "broken", "#!/nonexistent\n", 0o755)
+	slow.sh(t, "slow", "sleep 1000")
+	before := descriptors(t)
+	for i := range 20 {
+		for path, code := range map[string]int{"/ok": 200, "/bad": 502, "/slow": 504, "/broken": 502, "/missing": 404} {
+			app := f
+			if path == "/slow" {
+				app = slow
+			}
+			_, res := app.serve(withBody(request(path), int64(i%2*6-1), strings.NewReader("hello")))
+			if res.Code != code {
+				t.Fatalf("%s: %d, %v; want %d", path, res.Code, res.Err, code)
+			}
+		}
+	}
+	for _, app := range []*fixture{f, slow} {
+		app.Close()
+		if len(app.state.running) != 0 || app.state.admission.free != app.state.limits.Programs {
+			t.Errorf("%d programs run, %d places are free", len(app.state.running), app.state.admission.free)
+		}
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// TestAbortsAtAnyTime gives requests up at every stage of their lives.
+func TestAbortsAtAnyTime(t *testing.T) {
+	f := newFixture(t)
+	f.Limits = Limits{Programs: 3, Grace: time.Second}
+	f.sh(t, "echo", head+"echo up\ncat\necho oops >&2")
+	before := descriptors(t)
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			ctx, cancel := context.WithCancelCause(background)
+			defer cancel(nil)
+			body, more := io.Pipe()
+			go func() {
+				more.Write([]byte("hello"))
+				if i%3 > 0 {
+					more.Close()
+				}
+			}()
+			defer more.Close()
+			r := withBody(request("/echo"), int64(i%2*7-1), body)
+			r.SetContext(ctx)
+			abort := time.AfterFunc(time.Duration(i)*time.Millisecond/4, func() {
+				cancel(cgi.ErrAborted)
+				more.CloseWithError(cgi.ErrAborted) // as a front-end's Body does
+			})
+			defer abort.Stop()
+			_, res := f.serve(r)
+			if res.End == cgi.Complete && res.Code == 200 && i%2 == 1 {
+				t.Error("6 bytes were announced, 5 came, and the answer is complete")
+			}
+		})
+	}
+	wg.Wait()
+	f.Close()
+	if len(f.state.running) != 0 || f.state.admission.free != 3 || f.state.admission.queue.Len() != 0 {
+		t.Errorf("%d run, %d places are free", len(f.state.running), f.state.admission.free)
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}

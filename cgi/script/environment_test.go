@@ -1,0 +1,168 @@
+//go:build linux
+
+package script
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gatehouse/cgi"
+)
+
+// report runs the role "report" and returns its lines.
+func report(t *testing.T, f *fixture, r *cgi.Request) []string {
+	t.Helper()
+	s, res := f.serve(r)
+	if res.Err != nil || res.Code != 200 {
+		t.Fatalf("%d, %v", res.Code, res.Err)
+	}
+	return strings.Split(strings.TrimSuffix(s.body.String(), "\n"), "\n")
+}
+
+// vars returns the environment that a report has.
+func vars(t *testing.T, lines []string) map[string]string {
+	t.Helper()
+	m := make(map[string]string)
+	for _, l := range lines {
+		quoted, ok := strings.CutPrefix(l, "env ")
+		if !ok {
+			continue
+		}
+		v, err := strconv.Unquote(quoted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(v, "=")
+		if _, twice := m[name]; twice {
+			t.Errorf("%s is there twice", name)
+		}
+		m[name] = value
+	}
+	return m
+}
+
+func TestR64Environment(t *testing.T) {
+	t.Setenv("PATH", "/daemon/bin")
+	t.Setenv("LANG", "C.UTF-8")
+	t.Setenv("TZ", "UTC")
+	t.Setenv("GATEHOUSE_SECRET", "secret")
+	f := newFixture(t)
+	path := f.link(t, "report", "report")
+	f.Env = append(f.Env, "GIT_PROJECT_ROOT=/srv/git", "LANG=de_DE.UTF-8", "HTTP_X_OWN=application", "TWICE=1", "TWICE=2", "broken", "=x")
+	r := request("/report/a b",
+		"GIT_HTTP_EXPORT_ALL=", "HTTP_X_A=caf\xe9", "HTTP_X_OWN=client", "REMOTE_USER=joe",
+		"HTTP_PROXY=http://evil/", "LD_PRELOAD=/x.so", "BASH_FUNC_x%%=() { :; }", "AUTH_PASSWORD=p",
+		"HTTP_AUTHORIZATION=Basic x", "HTTP_PROXY_AUTHORIZATION=Basic x", "PATH_TRANSLATED=/elsewhere",
+		"GATEWAY_INTERFACE=CGI/001.1", "SERVER_NAME=", "HTTP_HOST=[::1]:8080")
+	got := vars(t, report(t, f, r))
+	for name, want := range map[string]string{
+		"GIT_HTTP_EXPORT_ALL": "", "HTTP_X_A": "caf\xe9", "REMOTE_USER": "joe",
+		"GIT_PROJECT_ROOT": "/srv/git", "LANG": "de_DE.UTF-8", "HTTP_X_OWN": "application", "TWICE": "2",
+		"PATH": "/daemon/bin", "TZ": "UTC",
+		"SCRIPT_NAME": "/report", "PATH_INFO": "/a b", "SCRIPT_FILENAME": path, "QUERY_STRING": "",
+		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "gatehouse",
+		"REQUEST_METHOD": "GET", "SERVER_NAME": "[::1]", "SERVER_PORT": "8080", "REDIRECT_STATUS": "200",
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s = %q, %v; want %q", name, v, ok, want)
+		}
+	}
+	for _, name := range []string{"HTTP_PROXY", "LD_PRELOAD", "BASH_FUNC_x%%", "AUTH_PASSWORD", "HTTP_AUTHORIZATION",
+		"HTTP_PROXY_AUTHORIZATION", "PATH_TRANSLATED", "GATEHOUSE_SECRET", "CONTENT_LENGTH", "broken", "HOME"} {
+		if v, ok := got[name]; ok {
+			t.Errorf("%s = %q reaches the program", name, v)
+		}
+	}
+}
+
+func TestPassAuthorization(t *testing.T) {
+	f := newFixture(t)
+	f.PassAuthorization = true
+	f.link(t, "report", "report")
+	got := vars(t, report(t, f, request("/report", "HTTP_AUTHORIZATION=Basic x", "AUTH_PASSWORD=p", "HTTP_PROXY=x")))
+	if got["HTTP_AUTHORIZATION"] != "Basic x" || got["AUTH_PASSWORD"] != "p" {
+		t.Errorf("%v; want both", got)
+	}
+	if _, ok := got["HTTP_PROXY"]; ok {
+		t.Error("HTTP_PROXY reaches the program")
+	}
+}
+
+func TestInherit(t *testing.T) {
+	t.Setenv("PATH", "/daemon/bin")
+	t.Setenv("KRB5CCNAME", "x")
+	f := newFixture(t)
+	f.Inherit = []string{"KRB5CCNAME", "UNSET_HERE"}
+	f.link(t, "report", "report")
+	got := vars(t, report(t, f, request("/report")))
+	_, path := got["PATH"]
+	_, unset := got["UNSET_HERE"]
+	if got["KRB5CCNAME"] != "x" || path || unset {
+		t.Errorf("%v; want KRB5CCNAME alone", got)
+	}
+	// What the web server sends is not replaced.
+	got = vars(t, report(t, f, request("/report", "KRB5CCNAME=server")))
+	if got["KRB5CCNAME"] != "server" {
+		t.Errorf("KRB5CCNAME = %q; want the web server's", got["KRB5CCNAME"])
+	}
+}
+
+func TestRequiredVariablesAreGuaranteed(t *testing.T) {
+	f := newFixture(t)
+	f.link(t, "report", "report")
+	r := &cgi.Request{Env: cgi.NewEnviron("SCRIPT_NAME=/report", "HTTPS=on", "HTTP_HOST=example.com"), Body: strings.NewReader("")}
+	got := vars(t, report(t, f, r))
+	for name, want := range map[string]string{"GATEWAY_INTERFACE": "CGI/1.1", "QUERY_STRING": "", "REQUEST_METHOD": "GET",
+		"SCRIPT_NAME": "/report", "SERVER_NAME": "example.com", "SERVER_PORT": "443", "SERVER_PROTOCOL": "HTTP/1.0",
+		"SERVER_SOFTWARE": "gatehouse"} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s = %q, %v; want %q", name, v, ok, want)
+		}
+	}
+	if _, ok := got["PATH_INFO"]; ok {
+		t.Error("PATH_INFO is set for an empty one")
+	}
+}
+
+func TestR66DescriptorsAndR56Directory(t *testing.T) {
+	f := newFixture(t)
+	f.link(t, "report", "report")
+	// One that this process was started with, and did not mark.
+	fd, err := syscall.Dup(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	lines := report(t, f, withBody(request("/report"), 5, strings.NewReader("hello")))
+	var fds []string
+	for _, l := range lines {
+		if fd, ok := strings.CutPrefix(l, "fd "); ok {
+			fds = append(fds, fd)
+		}
+	}
+	if !slices.Equal(fds, []string{"0", "1", "2"}) {
+		t.Errorf("descriptors %v; want 0, 1 and 2", fds)
+	}
+	want := []string{`args=["` + filepath.Join(f.dir, "report") + `"]`, "dir=" + f.dir, `body="hello" <nil>`}
+	if !slices.Equal(lines[:3], want) {
+		t.Errorf("%q; want %q", lines[:3], want)
+	}
+}
+
+func TestSignalsAreAtTheirDefaults(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "signals", head+"exec grep -E '^Sig(Blk|Ign):' /proc/self/status")
+	s, res := f.serve(request("/signals"))
+	checkOK(t, s, res, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
+}
+
+func TestOwnGroup(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "group", head+`set -- $(cut -d' ' -f1,5 /proc/$$/stat); [ $1 = $2 ] && echo leader`)
+	s, res := f.serve(request("/group"))
+	checkOK(t, s, res, "leader\n")
+}

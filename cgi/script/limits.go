@@ -1,0 +1,69 @@
+package script
+
+import (
+	"math"
+	"runtime"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/spool"
+)
+
+// Limits bound what programs take. A zero field means its default, a negative one
+// no limit.
+type Limits struct {
+	Programs  int           // running at once: 4 for each processor; more of them wait
+	Queue     int           // requests that wait: 1,024; 503 beyond it (negative: none waits)
+	QueueWait time.Duration // for a program's turn: 10 s; 503 beyond it
+	FirstByte time.Duration // to the first byte of an answer, from the last byte of the body: 60 s; 504
+	Silence   time.Duration // without a byte either way: 120 s; 504, or a truncated answer
+	Run       time.Duration // of a whole program: off
+	Grace     time.Duration // between TERM and KILL: 3 s (negative: KILL at once)
+	HeadBytes int           // of an answer's head: 64 KiB; 502 beyond it
+
+	// Spool bounds what is kept of a body of unknown length, until its length is
+	// known: 413 beyond it, 503 beyond its Total.
+	Spool spool.Limits
+}
+
+// forever is a time that does not pass.
+const forever = math.MaxInt64
+
+// withDefaults returns l with its defaults, and without zero or negative fields.
+func (l Limits) withDefaults() Limits {
+	count(&l.Programs, 4*runtime.NumCPU())
+	if l.Queue < 0 {
+		l.Queue = 0
+	} else {
+		count(&l.Queue, 1024)
+	}
+	period(&l.QueueWait, 10*time.Second)
+	period(&l.FirstByte, 60*time.Second)
+	period(&l.Silence, 120*time.Second)
+	period(&l.Run, forever)
+	if l.Grace < 0 {
+		l.Grace = 0
+	} else {
+		period(&l.Grace, 3*time.Second)
+	}
+	if l.HeadBytes == 0 {
+		l.HeadBytes = cgi.DefaultHeadBytes
+	}
+	return l
+}
+
+func count(n *int, standard int) {
+	if *n == 0 {
+		*n = standard
+	} else if *n < 0 {
+		*n = math.MaxInt32
+	}
+}
+
+func period(d *time.Duration, standard time.Duration) {
+	if *d == 0 {
+		*d = standard
+	} else if *d < 0 {
+		*d = forever
+	}
+}

@@ -1,0 +1,255 @@
+//go:build linux
+
+package script
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"gatehouse/cgi"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv("SCRIPT_TEST_ROLE"); role != "" {
+		os.Exit(play(role))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// play is what this test binary does when it is run as a CGI program.
+func play(role string) int {
+	switch role {
+	case "report": // everything that a program can see of itself
+		body, err := io.ReadAll(os.Stdin)
+		fmt.Print("Content-Type: text/plain\n\n")
+		dir, _ := os.Getwd()
+		fmt.Printf("args=%q\ndir=%s\nbody=%q %v\n", os.Args, dir, body, err)
+		for _, v := range os.Environ() {
+			fmt.Printf("env %q\n", v)
+		}
+		fds, _ := os.ReadDir("/proc/self/fd")
+		for _, fd := range fds {
+			link, err := os.Readlink("/proc/self/fd/" + fd.Name())
+			if err == nil && !strings.HasPrefix(link, "/proc/") &&
+				!strings.Contains(link, "anon_inode") && !strings.HasPrefix(link, "/sys/fs/cgroup/") { // the Go runtime's own
+				fmt.Printf("fd %s\n", fd.Name())
+			}
+		}
+	case "flood": // writes before it reads
+		fmt.Print("Content-Type: text/plain\n\n")
+		out := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+		os.Stdout.Write(out)
+		n, err := io.Copy(io.Discard, os.Stdin)
+		fmt.Printf("read %d %v", n, err)
+	}
+	return 0
+}
+
+// A recorder is a cgi.Sink in memory.
+type recorder struct {
+	mu      sync.Mutex
+	head    cgi.Head
+	body    bytes.Buffer
+	flushes int
+	out     cgi.Outcome
+	onFlush func(body string)
+	onWrite func()
+}
+
+func (s *recorder) WriteHead(h *cgi.Head) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head = *h
+	s.head.Fields = append([]cgi.Field(nil), h.Fields...)
+	return nil
+}
+
+func (s *recorder) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.onWrite != nil {
+		s.onWrite()
+	}
+	return s.body.Write(p)
+}
+
+func (s *recorder) Flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flushes++
+	if s.onFlush != nil {
+		s.onFlush(s.body.String())
+	}
+	return nil
+}
+
+func (s *recorder) Finish(o cgi.Outcome) error { s.out = o; return nil }
+
+func (s *recorder) field(name string) string {
+	for _, f := range s.head.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// A fixture is an App over a directory of scripts, with its log.
+type fixture struct {
+	*App
+	dir string
+	log *syncBuffer
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// newFixture returns an App whose scripts are written with write. At the end of
+// the test it is closed, and nothing may be left of it.
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{dir: dir, log: new(syncBuffer)}
+	f.App = &App{Roots: []string{dir}, Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	t.Cleanup(func() { f.App.Close() })
+	return f
+}
+
+// sh writes a shell script and returns its path.
+func (f *fixture) sh(t *testing.T, name, text string) string {
+	t.Helper()
+	return f.write(t, name, "#!/bin/sh\n"+text, 0o755)
+}
+
+func (f *fixture) write(t *testing.T, name, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// link puts this test binary into the root, to be played by role.
+func (f *fixture) link(t *testing.T, name, role string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(f.dir, name)
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		t.Fatal(err)
+	}
+	f.Follow = append(f.Follow, filepath.Dir(self))
+	f.Env = append(f.Env, "SCRIPT_TEST_ROLE="+role, "GORACE=atexit_sleep_ms=0")
+	return path
+}
+
+// request returns a GET request for the path, as a Mux at "/" leaves it.
+func request(path string, vars ...string) *cgi.Request {
+	env := cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME=", "PATH_INFO="+path, "SERVER_PROTOCOL=HTTP/1.1")
+	for _, v := range vars {
+		name, value, _ := strings.Cut(v, "=")
+		env.Set(name, value)
+	}
+	return &cgi.Request{Env: env, Body: strings.NewReader(""), Role: cgi.Responder}
+}
+
+func withBody(r *cgi.Request, length int64, body io.Reader) *cgi.Request {
+	r.Env.Set("REQUEST_METHOD", "POST")
+	r.ContentLength, r.Body = length, body
+	return r
+}
+
+// serve runs one request through a Handler.
+func (f *fixture) serve(r *cgi.Request) (*recorder, cgi.Result) {
+	s := new(recorder)
+	return s, f.serveTo(r, s)
+}
+
+func (f *fixture) serveTo(r *cgi.Request, s *recorder) cgi.Result {
+	h := cgi.Handler{Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	return h.Run(r, s, f.App)
+}
+
+// checkOK asserts a complete answer of 200 with the given body.
+func checkOK(t *testing.T, s *recorder, res cgi.Result, body string) {
+	t.Helper()
+	if res.Err != nil || res.Code != 200 || res.End != cgi.Complete || s.body.String() != body {
+		t.Fatalf("code %d, %v, body %.200q, error %v; want 200, complete, %.200q", res.Code, res.End, s.body.String(), res.Err, body)
+	}
+}
+
+// checkRefused asserts an error page of the given status, and an error that holds
+// all of texts.
+func checkRefused(t *testing.T, res cgi.Result, code int, texts ...string) {
+	t.Helper()
+	if res.Code != code || res.Err == nil || res.End != cgi.Complete {
+		t.Fatalf("code %d, %v, error %v; want an error page of %d", res.Code, res.End, res.Err, code)
+	}
+	for _, x := range texts {
+		if !strings.Contains(res.Err.Error(), x) {
+			t.Errorf("error %q; want %q in it", res.Err, x)
+		}
+	}
+	if strings.Contains(res.Err.Error(), "\n") {
+		t.Errorf("the message has more than one line: %q", res.Err)
+	}
+}
+
+// descriptors returns how many descriptors this process has.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+var background = context.Background()
+
+// writeFifo lets the reader of a named pipe go on.
+func writeFifo(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("go\n"), 0); err != nil {
+		t.Error(err)
+	}
+}

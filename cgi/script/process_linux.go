@@ -1,0 +1,168 @@
+package script
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// platform is what a process is known by on Linux.
+type platform struct {
+	pidfd *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
+}
+
+// start starts a program with default signal dispositions and no descriptors but
+// its three. All pipes are close-on-exec from their beginning, and our ends do not
+// block.
+func start(c *command) (started *process, err error) {
+	p := &process{exited: make(chan struct{})}
+	var child [3]int // the program's ends
+	opened := 0
+	defer func() {
+		for _, fd := range child[:opened] {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+		}
+		if err != nil {
+			p.closePipes()
+		}
+	}()
+	var stdin int
+	if c.stdin != nil {
+		stdin, child[0] = int(c.stdin.Fd()), -1
+	} else {
+		r, w, err := pipe(1)
+		if err != nil {
+			return nil, err
+		}
+		stdin, child[0] = r, r
+		p.stdin = os.NewFile(uintptr(w), "stdin")
+	}
+	opened++
+	for _, out := range []**outPipe{&p.stdout, &p.stderr} {
+		r, w, err := pipe(0)
+		if err != nil {
+			return nil, err
+		}
+		child[opened] = w
+		opened++
+		*out = newOutPipe(r)
+	}
+	pidfd := -1
+	attr := syscall.ProcAttr{
+		Dir:   c.dir,
+		Env:   c.env,
+		Files: []uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	}
+	p.pid, err = syscall.ForkExec(c.path, []string{c.path}, &attr)
+	if err != nil {
+		if pidfd >= 0 {
+			unix.Close(pidfd)
+		}
+		return nil, err
+	}
+	if pidfd >= 0 {
+		if _, err := unix.FcntlInt(uintptr(pidfd), unix.F_SETFL, unix.O_RDWR|unix.O_NONBLOCK); err == nil {
+			p.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+		} else {
+			unix.Close(pidfd) // kernel before 5.10
+		}
+	}
+	return p, nil
+}
+
+// pipe returns a pipe whose end number ours does not block.
+func pipe(ours int) (r, w int, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return -1, -1, os.NewSyscallError("pipe2", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fds[ours]), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return -1, -1, os.NewSyscallError("fcntl", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+func (p *process) closePipes() {
+	if p.stdin != nil {
+		p.stdin.Close()
+	}
+	for _, out := range []*outPipe{p.stdout, p.stderr} {
+		if out != nil {
+			out.close()
+		}
+	}
+}
+
+// awaitExit returns when the leader has ended. It is not reaped yet.
+func (p *process) awaitExit() {
+	if p.pidfd != nil {
+		defer p.pidfd.Close()
+		if c, err := p.pidfd.SyscallConn(); err == nil {
+			err = c.Read(func(fd uintptr) bool {
+				poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+				n, err := unix.Poll(poll, 0)
+				return n > 0 || err != nil && err != unix.EINTR
+			})
+			if err == nil {
+				return
+			}
+		}
+	}
+	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// reap collects the ended leader.
+func (p *process) reap() status {
+	var ws syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			// Somebody else in this process waits for all children.
+			return status{signal: "unknown, reaped elsewhere"}
+		}
+		if ws.Signaled() {
+			return status{signal: ws.Signal().String()}
+		}
+		return status{code: ws.ExitStatus()}
+	}
+}
+
+func (p *process) termGroup() { syscall.Kill(-p.pid, syscall.SIGTERM) }
+func (p *process) killGroup() { syscall.Kill(-p.pid, syscall.SIGKILL) }
+
+// othersAlive reports whether a process of the group besides its ended leader
+// lives. Where /proc does not tell, it says so.
+func (p *process) othersAlive() bool {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		return true
+	}
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// pid (name) state ppid pgrp …, and the name may hold anything.
+		f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+		if len(f) < 3 || string(f[2]) != strconv.Itoa(p.pid) {
+			continue
+		}
+		if state := string(f[0]); state != "Z" && state != "X" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,141 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/spool"
+)
+
+// copyBuffer is the size of the pooled buffers, as much as a pipe holds.
+const copyBuffer = 64 << 10
+
+var bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// A body is what a program will read.
+type body struct {
+	length int64
+	from   io.Reader    // nil for none
+	spool  *spool.Spool // what from is, or nil
+}
+
+// takeBody returns the body of r with its length known: one of unknown length is
+// kept in a spool until its end.
+func (a *App) takeBody(r *cgi.Request) (b body, err error) {
+	if r.ContentLength >= 0 {
+		b.length = r.ContentLength
+		if b.length > 0 {
+			b.from = io.LimitReader(r.Body, b.length)
+		}
+		return b, nil
+	}
+	s := spool.New(a.state.limits.Spool)
+	buf := bufferPool.Get().(*[copyBuffer]byte)
+	defer bufferPool.Put(buf)
+	for {
+		n, rerr := r.Body.Read(buf[:])
+		if n > 0 {
+			if _, err := s.Write(buf[:n]); err != nil {
+				s.Close()
+				return b, spoolRefusal(err)
+			}
+		}
+		if rerr == io.EOF {
+			break
+		}
+		if rerr != nil {
+			s.Close()
+			return b, bodyRefusal(rerr)
+		}
+	}
+	if b.length = s.Len(); b.length == 0 {
+		return b, s.Close()
+	}
+	b.from, b.spool = s, s
+	return b, nil
+}
+
+func (b *body) close() {
+	if b.spool != nil {
+		b.spool.Close()
+	}
+}
+
+func spoolRefusal(err error) error {
+	if errors.Is(err, spool.ErrFull) {
+		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("body of unknown length: %w (spool)", err)}
+	}
+	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second,
+		Err: fmt.Errorf("body of unknown length: %w (spool_total, spool_dir)", err)}
+}
+
+// bodyRefusal is the answer to a body that failed: the error's own status if it
+// has one, else 400, as what came is not what was announced.
+func bodyRefusal(err error) error {
+	var se *cgi.StatusError
+	if errors.As(err, &se) || errors.Is(err, cgi.ErrAborted) {
+		return err
+	}
+	return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
+}
+
+// A pump passes the body to the program's stdin, on a goroutine of its own, so
+// that the program may answer before it reads, or never read.
+type pump struct {
+	run     *run
+	stopped atomic.Bool   // the answer needs no more of the body
+	done    chan struct{} // closed when the goroutine has ended
+}
+
+// pass copies the body and closes the pipe at its end. After a failure the pipe
+// stays open until the program has ended, so that it never takes a part of the
+// body for the whole.
+func (m *pump) pass(b *body) {
+	defer close(m.done)
+	u := m.run
+	defer u.bodyPassed()
+	buf := bufferPool.Get().(*[copyBuffer]byte)
+	defer bufferPool.Put(buf)
+	for left := b.length; left > 0; {
+		n, rerr := b.from.Read(buf[:])
+		if n > 0 {
+			u.touch()
+			if _, err := u.proc.stdin.Write(buf[:n]); err != nil {
+				return // the program reads no more of it, which is its right
+			}
+			u.touch()
+			left -= int64(n)
+		}
+		if rerr != nil && left > 0 {
+			if rerr == io.EOF {
+				rerr = io.ErrUnexpectedEOF
+			}
+			if !m.stopped.Load() {
+				u.end(bodyRefusal(rerr))
+			}
+			return
+		}
+	}
+	u.proc.stdin.Close()
+}
+
+// stop ends the goroutine. The pipe is not closed.
+func (m *pump) stop(r *cgi.Request, b *body) {
+	select {
+	case <-m.done:
+		return
+	default:
+	}
+	m.stopped.Store(true)
+	m.run.proc.stdin.SetWriteDeadline(time.Unix(1, 0))
+	if b.spool == nil {
+		r.CloseBody()
+	}
+	<-m.done
+}

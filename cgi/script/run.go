@@ -1,0 +1,351 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+const (
+	// flushDelay is how long output may wait for more before it is sent on, counted
+	// from its first byte: a program that has written its answer mostly ends sooner,
+	// and the answer is then one write with a Content-Length.
+	flushDelay = 4 * time.Millisecond
+
+	// exitDelay is how long the end of the answer waits for the program's own end,
+	// which tells whether it is whole. A program that closes its stdout and works on
+	// does not hold its answer any longer.
+	exitDelay = time.Second
+
+	// discardBytes is how much is read and thrown away of an answer that is longer
+	// than the program said, so that the program can come to its end.
+	discardBytes = 1 << 20
+)
+
+// A run is one program at work on one request.
+type run struct {
+	app    *App
+	w      cgi.ResponseWriter
+	id     uint64
+	target *target
+	proc   *process
+	pump   *pump // nil if the program gets no pipe for its stdin
+	limits *Limits
+
+	stderrDone chan struct{} // closed when stderr has been read to its end
+
+	started  time.Time
+	last     atomic.Int64 // when a byte last went either way, since started
+	passed   atomic.Int64 // when the body had been passed, since started; 0: not yet
+	answered atomic.Bool  // the first byte of the answer is there
+	sending  atomic.Bool  // waiting for the client, which is not the program's silence
+	timer    *time.Timer
+
+	mu    sync.Mutex
+	cause error // why the program was ended
+
+	// What follows belongs to the goroutine of ServeCGI.
+	parser    *cgi.HeadParser
+	headDone  bool
+	unflushed bool
+	discarded int // bytes beyond the declared Content-Length
+	overrun   bool
+}
+
+var parserPool = sync.Pool{New: func() any { return cgi.NewHeadParser(0) }}
+
+func (u *run) since() int64 { return int64(time.Since(u.started)) }
+
+func (u *run) touch() { u.last.Store(u.since()) }
+
+func (u *run) bodyPassed() { u.passed.Store(max(1, u.since())) }
+
+// end ends the program because of cause, unless it has ended or is ending.
+func (u *run) end(cause error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.proc.end(u.limits.Grace) {
+		u.cause = cause
+		u.proc.stdout.wake()
+	}
+}
+
+func (u *run) endCause() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.cause
+}
+
+// watchTime starts the clock of the limits. It looks when the nearest of them may
+// be over, and not at every byte.
+func (u *run) watchTime() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.timer = time.AfterFunc(min(u.limits.FirstByte, u.limits.Silence, u.limits.Run), u.tick)
+}
+
+func (u *run) tick() {
+	if u.proc.hasExited() {
+		return
+	}
+	now, l := time.Duration(u.since()), u.limits
+	next := time.Duration(forever)
+	over := func(name string, from, limit time.Duration) bool {
+		if limit == forever {
+			return false
+		}
+		if now-from < limit {
+			next = min(next, limit-(now-from))
+			return false
+		}
+		u.end(u.errorf(http.StatusGatewayTimeout, "%s of %v is over", name, limit))
+		return true
+	}
+	if over("run", 0, l.Run) {
+		return
+	}
+	if !u.answered.Load() {
+		if passed := u.passed.Load(); passed == 0 {
+			next = min(next, l.FirstByte)
+		} else if over("first_byte", time.Duration(passed), l.FirstByte) {
+			return
+		}
+	}
+	if u.sending.Load() {
+		next = min(next, l.Silence)
+	} else if over("silence", time.Duration(u.last.Load()), l.Silence) {
+		return
+	}
+	if next != forever {
+		u.mu.Lock()
+		u.timer.Reset(max(next, time.Millisecond))
+		u.mu.Unlock()
+	}
+}
+
+// errorf returns an error with the program's path.
+func (u *run) errorf(code int, format string, args ...any) error {
+	return &cgi.StatusError{Code: code, Err: fmt.Errorf(u.target.path+": "+format, args...)}
+}
+
+// shutdown is the cause of programs that Close ends.
+var shutdown = &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: cgi.ErrShutdown}
+
+// gone returns why the context of the request was cancelled.
+func (u *run) gone(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, cgi.ErrShutdown):
+		return shutdown
+	case errors.Is(cause, context.DeadlineExceeded):
+		return u.errorf(http.StatusGatewayTimeout, "%w", cause)
+	}
+	return fmt.Errorf("%s: %w", u.target.path, cause)
+}
+
+// serve passes the answer on, and leaves nothing that uses the request.
+func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { u.end(u.gone(ctx)) })
+		defer stop()
+	}
+	returned := false
+	defer func() {
+		if !returned { // the response writer panicked
+			u.end(errors.New("the response failed"))
+		}
+		if u.pump != nil {
+			u.pump.stop(r, b)
+		}
+		u.proc.stdout.close()
+		if u.proc.hasExited() {
+			<-u.stderrDone
+		}
+	}()
+	err = u.answer()
+	returned = true
+	return err
+}
+
+// answer passes the program's answer on. When it returns, either the program has
+// ended, or it is being ended, or it has closed its stdout.
+func (u *run) answer() error {
+	buf := bufferPool.Get().(*[copyBuffer]byte)
+	defer bufferPool.Put(buf)
+	u.parser = parserPool.Get().(*cgi.HeadParser)
+	u.parser.Reset(u.limits.HeadBytes)
+	defer func() {
+		u.parser.Reset(0)
+		parserPool.Put(u.parser)
+	}()
+	out := u.proc.stdout
+	for {
+		n, err := out.read(buf[:])
+		if n > 0 {
+			u.touch()
+			u.answered.Store(true)
+			if err := u.take(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if cause := u.endCause(); cause != nil {
+				return cause
+			}
+			if u.proc.hasExited() {
+				return u.drain(buf[:])
+			}
+			if err := u.flush(); err != nil {
+				return err
+			}
+		case err == io.EOF:
+			return u.ended()
+		default:
+			err = u.errorf(http.StatusBadGateway, "reading its output: %w", err)
+			u.end(err)
+			return err
+		}
+	}
+}
+
+// drain takes what a program that has ended left in its stdout, which a child of
+// its may still hold open.
+func (u *run) drain(buf []byte) error {
+	for left := u.proc.stdout.pending(); left > 0; {
+		n, err := u.proc.stdout.readNow(buf[:min(left, len(buf))])
+		if n > 0 {
+			u.answered.Store(true)
+			if err := u.take(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			break
+		}
+		left -= n
+	}
+	return u.ended()
+}
+
+// take takes a piece of output. An error ends the program.
+func (u *run) take(b []byte) error {
+	if !u.headDone {
+		n, done, err := u.parser.Feed(b)
+		if err != nil {
+			err = u.errorf(http.StatusBadGateway, "%w", err)
+			u.end(err)
+			return err
+		}
+		if !done {
+			return nil
+		}
+		u.headDone = true
+		h := u.parser.Head()
+		if err := u.w.StartResponse(h.Status, h.Fields); err != nil {
+			err = u.errorf(http.StatusBadGateway, "%w", err)
+			u.end(err)
+			return err
+		}
+		b = b[n:]
+		u.unflush()
+	}
+	if u.overrun {
+		return u.discard(len(b))
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	u.sending.Store(true)
+	_, err := u.w.Write(b)
+	u.touch()
+	u.sending.Store(false)
+	switch {
+	case err == nil:
+		u.unflush()
+		return nil
+	case errors.Is(err, cgi.ErrContentLength):
+		u.overrun = true
+		return nil
+	}
+	u.end(err)
+	return err
+}
+
+// discard counts what nobody gets.
+func (u *run) discard(n int) error {
+	if u.discarded += n; u.discarded <= discardBytes {
+		return nil
+	}
+	u.end(cgi.ErrContentLength)
+	return cgi.ErrContentLength
+}
+
+// unflush notes that something waits to be sent on.
+func (u *run) unflush() {
+	if !u.unflushed {
+		u.unflushed = true
+		u.proc.stdout.waitUntil(time.Now().Add(flushDelay))
+	}
+}
+
+func (u *run) flush() error {
+	u.proc.stdout.waitUntil(time.Time{})
+	if !u.unflushed {
+		return nil
+	}
+	u.unflushed = false
+	u.sending.Store(true)
+	err := u.w.Flush()
+	u.touch()
+	u.sending.Store(false)
+	if err != nil {
+		u.end(err)
+	}
+	return err
+}
+
+// ended settles the answer at the end of the program's output.
+func (u *run) ended() error {
+	if !u.proc.hasExited() {
+		timer := time.NewTimer(exitDelay)
+		defer timer.Stop()
+		select {
+		case <-u.proc.exited:
+		case <-timer.C:
+		}
+	}
+	if cause := u.endCause(); cause != nil {
+		return cause
+	}
+	if !u.proc.hasExited() {
+		if u.headDone {
+			return nil
+		}
+		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and runs on", u.parser.End())
+		u.end(err)
+		return err
+	}
+	s := u.proc.status
+	switch {
+	case !u.headDone:
+		return u.errorf(http.StatusBadGateway, "%w; %v", u.parser.End(), s)
+	case s.signal != "":
+		return u.errorf(http.StatusBadGateway, "%v", s)
+	case s.code != 0:
+		cgi.SetExitStatus(u.w, s.code)
+		u.app.log().LogAttrs(context.Background(), slog.LevelWarn, "program ended with a status",
+			slog.Uint64("request", u.id), slog.String("script", u.target.path), slog.Int("status", s.code))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// Bounds of what a program may say on stderr in the log.
+const (
+	stderrLine  = 4 << 10  // a longer line is logged in parts
+	stderrTotal = 64 << 10 // of one program; the rest is read and counted
+)
+
+// complaints takes a program's stderr to the log, line by line.
+type complaints struct {
+	log     *slog.Logger
+	request uint64
+	script  string
+
+	line       []byte
+	logged     int
+	suppressed int64
+}
+
+// drain reads the program's stderr until its end, or until the program has ended
+// and nothing is left: a child that it leaves behind does not matter.
+func (c *complaints) drain(p *process) {
+	defer p.stderr.close()
+	buf := stderrPool.Get().(*[stderrLine]byte)
+	defer stderrPool.Put(buf)
+	for {
+		n, err := p.stderr.read(buf[:])
+		c.take(buf[:n])
+		if err != nil {
+			break
+		}
+	}
+	if p.hasExited() {
+		for left := p.stderr.pending(); left > 0; {
+			n, err := p.stderr.readNow(buf[:min(left, len(buf))])
+			c.take(buf[:n])
+			if left -= n; err != nil {
+				break
+			}
+		}
+	}
+	c.finish()
+}
+
+var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
+
+func (c *complaints) take(p []byte) {
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		part := p
+		if i >= 0 {
+			part = p[:i]
+		}
+		part = part[:min(len(part), stderrLine-len(c.line))]
+		c.line = append(c.line, part...)
+		p = p[len(part):]
+		if i == len(part) {
+			p = p[1:]
+			c.flush()
+		} else if len(c.line) == stderrLine {
+			c.flush()
+		}
+	}
+}
+
+// flush logs the line.
+func (c *complaints) flush() {
+	line := bytes.TrimRight(c.line, "\r")
+	switch {
+	case len(line) == 0:
+	case c.logged+len(line) > stderrTotal || c.suppressed > 0:
+		c.suppressed += int64(len(line))
+	default:
+		c.logged += len(line)
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr",
+			slog.Uint64("request", c.request), slog.String("script", c.script), slog.String("line", string(line)))
+	}
+	c.line = c.line[:0]
+}
+
+func (c *complaints) finish() {
+	c.flush()
+	if c.suppressed > 0 {
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr suppressed",
+			slog.Uint64("request", c.request), slog.String("script", c.script),
+			slog.Int64("bytes", c.suppressed), slog.Int("limit", stderrTotal))
+	}
+}

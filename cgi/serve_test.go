@@ -1,0 +1,3 @@
+package cgi
+
+var childPrograms = map[string]func() int{}
