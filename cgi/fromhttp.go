@@ -152,7 +152,11 @@ func (r *Request) scriptName() string {
 	if r.sent.split || r.RunOnce {
 		return script
 	}
-	if info, ok := r.Env.Lookup("PATH_INFO"); ok && script+info == r.FullPath() {
+	info, ok := r.Env.Lookup("PATH_INFO")
+	if r.Paths == PathIIS {
+		info = dedupPathInfo(script, info)
+	}
+	if ok && script+info == r.FullPath() {
 		return script
 	}
 	return ""

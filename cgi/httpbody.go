@@ -19,7 +19,9 @@ type httpBody struct {
 	body    io.Reader
 	control *http.ResponseController
 	wait    time.Duration
+	linger  time.Duration
 	limit   int64 // of bytes
+	shared  bool  // the connection carries other requests at the same time (HTTP/2)
 	read    int64
 	err     error // what every later Read returns
 
@@ -28,12 +30,12 @@ type httpBody struct {
 	reading bool       // a Read is under way
 	closed  bool
 	own     bool // the application has set a deadline of its own
-	touched bool // a deadline was set
+	eof     bool // the body has been read to its end
 	ended   bool // the request is over, and the connection may carry another
 }
 
 func newHTTPBody(r io.Reader, c *http.ResponseController, l Limits) *httpBody {
-	b := &httpBody{body: r, control: c, wait: l.BodyRead, limit: l.BodyBytes}
+	b := &httpBody{body: r, control: c, wait: l.BodyRead, linger: l.Linger, limit: l.BodyBytes}
 	b.idle.L = &b.mu
 	return b
 }
@@ -47,7 +49,7 @@ func (b *httpBody) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.body.Read(p)
-	closed, own := b.disarm()
+	closed, own := b.disarm(err == io.EOF)
 	if b.read += int64(n); b.read > b.limit {
 		// What is over the limit was read only to see whether the body ends.
 		n -= int(b.read - b.limit)
@@ -83,10 +85,10 @@ func (b *httpBody) arm() error {
 
 // disarm ends a Read. While nobody waits for the body its limit does not run; and
 // net/http would take its end for a client that has gone.
-func (b *httpBody) disarm() (closed, own bool) {
+func (b *httpBody) disarm(eof bool) (closed, own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reading = false
+	b.reading, b.eof = false, b.eof || eof
 	b.idle.Broadcast()
 	if !b.closed && !b.own {
 		b.setDeadline(time.Time{})
@@ -97,7 +99,6 @@ func (b *httpBody) disarm() (closed, own bool) {
 // setDeadline sets the connection's deadline, and reports whether it has one: where
 // a server gives none there is no limit to hold. The mu is held.
 func (b *httpBody) setDeadline(t time.Time) bool {
-	b.touched = true
 	return !b.ended && b.control.SetReadDeadline(t) == nil
 }
 
@@ -108,7 +109,7 @@ func (b *httpBody) setOwn(t time.Time) error {
 	if b.closed || b.ended {
 		return ErrBodyClosed
 	}
-	b.own, b.touched = true, true
+	b.own = true
 	return b.control.SetReadDeadline(t)
 }
 
@@ -123,19 +124,50 @@ func (b *httpBody) Close() error {
 	return nil
 }
 
-// end closes the body when the request is over, and leaves the connection without
-// a deadline of this request's.
-func (b *httpBody) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// stop closes the body and waits for a Read that is under way. It reports whether
+// the body has been read to its end. The mu is held.
+func (b *httpBody) stop() (eof bool) {
 	b.closed = true
 	if b.reading && b.setDeadline(aLongTimeAgo) {
 		for b.reading {
 			b.idle.Wait()
 		}
 	}
-	if b.touched {
+	return b.eof
+}
+
+// unread reports whether something of the body is left on a connection of its own.
+func (b *httpBody) unread() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.eof && !b.shared
+}
+
+// drain sends the answer and then reads what is left of the body, for at most
+// Limits.Linger, so that a connection that is closed is not reset before the client
+// has read the answer.
+func (b *httpBody) drain(s *httpSink) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stop() || b.reading || b.shared {
+		return
+	}
+	if s.Flush() != nil || !b.setDeadline(time.Now().Add(b.linger)) {
+		return
+	}
+	_, err := io.Copy(io.Discard, b.body)
+	b.eof = err == nil
+}
+
+// end closes the body when the request is over. For what drain has left unread
+// net/http is not to wait.
+func (b *httpBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stop() {
 		b.setDeadline(time.Time{})
+	} else {
+		b.setDeadline(aLongTimeAgo)
 	}
 	b.ended = true
 }

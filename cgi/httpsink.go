@@ -25,6 +25,11 @@ func (s *httpSink) WriteHead(h *Head) error {
 		// Present without a value, it keeps net/http from guessing one.
 		header["Content-Type"] = nil
 	}
+	if s.body != nil && s.body.unread() {
+		// The connection cannot be kept: what is left of the body would be taken for the
+		// next request.
+		header.Set("Connection", "close")
+	}
 	s.deadline()
 	s.w.WriteHeader(h.Code)
 	return nil

@@ -325,6 +325,8 @@ func (w *response) errorPage(err error) {
 	var se *StatusError
 	if errors.As(err, &se) && se.Code >= 400 && se.Code <= 599 {
 		code = se.Code
+	} else if errors.Is(err, ErrShutdown) {
+		code = http.StatusServiceUnavailable
 	}
 	contentType, body := w.handler.errorBody(code)
 	fields = append(fields, Field{"Content-Type", contentType})

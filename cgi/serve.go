@@ -116,6 +116,8 @@ func (p *Program) Serve(a App) error {
 	switch {
 	case res.ExitStatus != 0:
 		return &ExitError{res.ExitStatus, res.Err}
+	case res.End != Complete:
+		return &ExitError{1, res.Err}
 	case res.Code >= 500 && res.Err != nil:
 		return &ExitError{1, res.Err}
 	}

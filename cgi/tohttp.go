@@ -30,8 +30,8 @@ func ToHTTP(a App) http.Handler {
 // names hold a "_", Proxy, and the fields that concern the connection are left
 // out; Authorization becomes HTTP_AUTHORIZATION.
 //
-// Of the limits l, ParamsBytes and ParamsCount, BodyBytes, BodyRead and Write
-// apply; the rest is the http.Server's. BodyRead and Write set the deadlines of the
+// Of the limits l, ParamsBytes and ParamsCount, BodyBytes, BodyRead, Linger and
+// Write apply; the rest is the http.Server's. They set the deadlines of the
 // connection, and so take the place of the server's ReadTimeout and WriteTimeout
 // for the time of the request.
 //
@@ -70,15 +70,21 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	app := a.app
 	if err != nil {
 		app = refusal{err}
-	} else if req.Body != nil && req.Body != http.NoBody && req.ContentLength != 0 {
-		// Without it net/http would read the body to its end before it sends the head.
+	}
+	if req.Body != nil && req.Body != http.NoBody && req.ContentLength != 0 {
+		// Without full duplex net/http would read the body, with no limit of time, before it sends
+		// the head.
 		_ = sink.control.EnableFullDuplex()
 		sink.body = newHTTPBody(req.Body, sink.control, a.limits)
+		sink.body.shared = req.ProtoMajor != 1
 		defer sink.body.end()
 		r.Body = sink.body
 	}
 	if res := a.handler.Run(r, sink, app); res.End != Complete {
 		panic(http.ErrAbortHandler)
+	}
+	if sink.body != nil {
+		sink.body.drain(sink)
 	}
 }
 

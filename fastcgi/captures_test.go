@@ -189,3 +189,29 @@ func (g *replayed) read(c *client) {
 		}
 	}
 }
+
+// TestForeignCaptures: what web servers say in other protocols ends the connection
+// with one log line.
+func TestForeignCaptures(t *testing.T) {
+	captures, err := cgitest.LoadCaptures(os.DirFS(capturesDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, capture := range captures {
+		if capture.Protocol == "fastcgi" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(capturesDir, capture.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts := serve(t, "unix", &Server{App: hello})
+		c := ts.dial()
+		c.Write(data)
+		c.closed()
+		ts.Close()
+		if n := strings.Count(ts.logs.String(), "\n"); n != 1 || !strings.Contains(ts.logs.String(), "malformed FastCGI") {
+			t.Errorf("%s: log is %q, want one line", capture.File, ts.logs)
+		}
+	}
+}

@@ -134,7 +134,7 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			<-slots
 			continue
 		}
-		a.add(a.NewConn(l, c), slots)
+		a.add(l, c, slots)
 	}
 }
 
@@ -204,15 +204,20 @@ func (a *Acceptor) untrack(l net.Listener) {
 	a.mu.Unlock()
 }
 
-func (a *Acceptor) add(c Conn, slots chan struct{}) {
+// add begins to serve a connection, unless closing has begun meanwhile: then it
+// would be missed by what ends the others.
+func (a *Acceptor) add(l net.Listener, nc net.Conn, slots chan struct{}) {
 	a.mu.Lock()
+	if a.closing.Load() {
+		a.mu.Unlock()
+		nc.Close()
+		<-slots
+		return
+	}
+	c := a.NewConn(l, nc)
 	a.conns[c] = slots
-	draining := a.closing.Load()
 	a.mu.Unlock()
 	c.Start()
-	if draining {
-		c.Drain()
-	}
 }
 
 // Remove takes a connection that has ended out of the account.

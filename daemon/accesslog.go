@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// maxLogged bounds a value in a line of the access log, in bytes. What is cut ends
+// in "...".
+const maxLogged = 2 << 10
+
+// An accessLog writes one line for each request, in the common log format with
+// the request's id, its time in seconds, and how it ended:
+//
+//	192.0.2.1 - alice [21/Nov/2026:08:00:00 +0000] "GET /x HTTP/1.1" 200 1234 id=17 time=0.004 end=complete
+//
+// The status is "-" if no head was sent. Quotes, backslashes and what is not
+// printable ASCII appear as \xNN, so that no client can forge a line.
+type accessLog struct {
+	log *slog.Logger
+
+	mu     sync.Mutex // held for a whole line
+	w      io.Writer
+	line   []byte
+	failed bool // the last write has failed, and that has been logged
+}
+
+// checkAccessLog returns what is wrong with a value of access_log.
+func checkAccessLog(s string) error {
+	switch s {
+	case "":
+		return errors.New(`write "off", "stderr" or the path of a file`)
+	case "off", "stderr":
+		return nil
+	}
+	path, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	return checkDirectory(filepath.Dir(path))
+}
+
+// openAccessLog returns the hook for cgi.Handler, nil for "off", and what closes
+// the file.
+func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Request, cgi.Result), func() error, error) {
+	none := func() error { return nil }
+	switch to {
+	case "", "off":
+		return nil, none, nil
+	case "stderr":
+		l := &accessLog{w: stderr, log: log}
+		return l.add, none, nil
+	}
+	if err := checkAccessLog(to); err != nil {
+		return nil, nil, fmt.Errorf("access log: %w", err)
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, nil, fmt.Errorf("access log: %s cannot be written: %w", to, bare(err))
+	}
+	l := &accessLog{w: f, log: log}
+	return l.add, f.Close, nil
+}
+
+// add writes the line of a request. A disk that is full is reported once, until a
+// line could be written again.
+func (l *accessLog) add(r *cgi.Request, res cgi.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line = appendAccess(l.line[:0], r, res)
+	_, err := l.w.Write(l.line)
+	if err != nil && !l.failed {
+		l.log.Error("access log cannot be written: lines are lost until it can", "error", bare(err))
+	}
+	l.failed = err != nil
+}
+
+func appendAccess(b []byte, r *cgi.Request, res cgi.Result) []byte {
+	b = appendLogged(b, r.Env.Get("REMOTE_ADDR"), ' ')
+	b = append(b, " - "...)
+	b = appendLogged(b, r.Env.Get("REMOTE_USER"), ' ')
+	b = append(b, " ["...)
+	b = res.Start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, `] "`...)
+	b = appendLogged(b, r.Env.Get("REQUEST_METHOD"), ' ')
+	b = append(b, ' ')
+	b = appendLogged(b, cgi.RequestTarget(r.Env), '"')
+	b = append(b, ' ')
+	b = appendLogged(b, r.Env.Get("SERVER_PROTOCOL"), ' ')
+	b = append(b, `" `...)
+	if res.Code == 0 {
+		b = append(b, '-')
+	} else {
+		b = strconv.AppendInt(b, int64(res.Code), 10)
+	}
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, res.Bytes, 10)
+	b = append(b, " id="...)
+	b = strconv.AppendUint(b, r.ID, 10)
+	b = append(b, " time="...)
+	b = strconv.AppendFloat(b, float64(res.Duration/time.Microsecond)/1e6, 'f', 6, 64)
+	b = append(b, " end="...)
+	b = append(b, res.End.String()...)
+	return append(b, '\n')
+}
+
+// appendLogged appends what a client sent, "-" for nothing. The byte end is
+// escaped, too: it ends the value.
+func appendLogged(b []byte, s string, end byte) []byte {
+	if s == "" {
+		return append(b, '-')
+	}
+	cut := len(s) > maxLogged
+	if cut {
+		s = s[:maxLogged]
+	}
+	const hex = "0123456789abcdef"
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == end {
+			b = append(b, '\\', 'x', hex[c>>4], hex[c&15])
+			continue
+		}
+		b = append(b, c)
+	}
+	if cut {
+		b = append(b, "..."...)
+	}
+	return b
+}

@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// An AddressKind says how an Address is written.
+type AddressKind uint8
+
+// The kinds of addresses.
+const (
+	AddressTCP        AddressKind = iota // HOST:PORT or :PORT
+	AddressUnix                          // unix:PATH
+	AddressDescriptor                    // fd:N
+	AddressSystemd                       // systemd:NAME
+)
+
+// An Address is where a daemon listens.
+type Address struct {
+	Kind AddressKind
+
+	Host string // AddressTCP; empty: every address of this machine
+	Port uint16 // 0: a free one
+
+	Path  string      // AddressUnix: at most 107 bytes
+	Mode  fs.FileMode // its permissions; 0660 unless given
+	Owner string      // name or number; empty: this process's
+	Group string      // likewise
+
+	FD   int    // AddressDescriptor
+	Name string // AddressSystemd: FileDescriptorName=
+
+	// HalfClose: TCP peers shut down their writing side after a request and wait for
+	// the answer.
+	HalfClose bool
+}
+
+// maxPath is the length of sun_path without the NUL at its end. Others than Linux
+// have 103 bytes, but a path that fits there is more than anyone needs.
+const maxPath = 107
+
+// defaultMode lets the owner and the group connect: whoever can connect can set
+// every variable.
+const defaultMode fs.FileMode = 0o660
+
+// addressForms is what a message offers.
+const addressForms = "write unix:PATH, HOST:PORT, :PORT, fd:N or systemd:NAME"
+
+// ParseAddress reads
+//
+//	unix:PATH[,mode=0660][,owner=U][,group=G]
+//	HOST:PORT[,half_close=true]
+//	:PORT[,half_close=true]
+//	fd:N[,half_close=true]
+//	systemd:NAME[,half_close=true]
+func ParseAddress(s string) (Address, error) {
+	text, options, _ := strings.Cut(s, ",")
+	scheme, rest, found := strings.Cut(text, ":")
+	var a Address
+	var err error
+	switch {
+	case s == "":
+		err = fmt.Errorf("empty address: %s", addressForms)
+	case scheme == "unix" && found:
+		a, err = parseUnix(rest)
+	case scheme == "fd" && found:
+		a, err = parseDescriptor(rest)
+	case scheme == "systemd" && found:
+		a = Address{Kind: AddressSystemd, Name: rest}
+		if rest == "" {
+			err = fmt.Errorf("%q has no name: write systemd:NAME with the FileDescriptorName= of the socket unit", s)
+		}
+	case scheme == "npipe" && found && runtime.GOOS == "windows":
+		err = fmt.Errorf("%q: named pipes are not available in this version: write HOST:PORT", s)
+	case scheme == "npipe" && found:
+		err = fmt.Errorf("%q: named pipes exist on Windows only: write unix:PATH", s)
+	case strings.Contains(text, "/"):
+		err = fmt.Errorf("%q is not an address: for a unix socket write unix:%s", s, text)
+	default:
+		a, err = parseTCP(text)
+	}
+	if err != nil {
+		return Address{}, err
+	}
+	if options == "" {
+		if strings.HasSuffix(s, ",") {
+			return Address{}, fmt.Errorf("%q ends with a comma", s)
+		}
+		return a, nil
+	}
+	for option := range strings.SplitSeq(options, ",") {
+		if err := a.setOption(option); err != nil {
+			return Address{}, fmt.Errorf("%q: %w", s, err)
+		}
+	}
+	return a, nil
+}
+
+func parseUnix(path string) (Address, error) {
+	switch {
+	case path == "":
+		return Address{}, fmt.Errorf("unix: has no path: write unix:PATH")
+	case strings.HasPrefix(path, "@"):
+		return Address{}, fmt.Errorf("unix:%s: an abstract socket has no permissions, anyone could connect: write a path", path)
+	case strings.IndexByte(path, 0) >= 0:
+		return Address{}, fmt.Errorf("%q: NUL byte in a path", "unix:"+path)
+	case strings.HasSuffix(path, "/"):
+		return Address{}, fmt.Errorf("unix:%s is a directory: write the path of a socket in it", path)
+	case len(path) > maxPath:
+		return Address{}, fmt.Errorf("unix:%s: the path is %d bytes long, a unix socket's at most %d: write a shorter one", path, len(path), maxPath)
+	}
+	return Address{Kind: AddressUnix, Path: path, Mode: defaultMode}, nil
+}
+
+func parseDescriptor(s string) (Address, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return Address{}, fmt.Errorf("fd:%s: %q is not the number of a descriptor", s, s)
+	}
+	if n == 1 || n == 2 {
+		return Address{}, fmt.Errorf("fd:%d is standard output or error: pass the socket as another descriptor", n)
+	}
+	return Address{Kind: AddressDescriptor, FD: int(n)}, nil
+}
+
+func parseTCP(s string) (Address, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		if n := strings.Count(s, ":"); n > 1 && !strings.HasPrefix(s, "[") {
+			return Address{}, fmt.Errorf("%q is not an address: an IPv6 address stands in brackets, [::1]:9000", s)
+		}
+		return Address{}, fmt.Errorf("%q is not an address: %s", s, addressForms)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return Address{}, fmt.Errorf("%q: %q is not a port, a number from 0 to 65535", s, port)
+	}
+	if host == "*" {
+		host = ""
+	}
+	return Address{Kind: AddressTCP, Host: host, Port: uint16(n)}, nil
+}
+
+// setOption sets what follows an address after a comma.
+func (a *Address) setOption(option string) error {
+	name, value, _ := strings.Cut(option, "=")
+	unix := name == "mode" || name == "owner" || name == "group"
+	switch {
+	case unix && a.Kind != AddressUnix:
+		return fmt.Errorf("%q is for unix sockets", name)
+	case name == "half_close" && a.Kind == AddressUnix:
+		return fmt.Errorf("%q is for TCP: on a unix socket a peer may always do so", name)
+	case unix && value == "":
+		return fmt.Errorf("%q has no value: write %s=…", name, name)
+	}
+	switch name {
+	case "mode":
+		n, err := strconv.ParseUint(value, 8, 32)
+		if err != nil || n > 0o777 {
+			return fmt.Errorf("%q is not a mode: write octal digits, such as mode=0660", value)
+		}
+		a.Mode = fs.FileMode(n)
+	case "owner":
+		a.Owner = value
+	case "group":
+		a.Group = value
+	case "half_close":
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("half_close is %q: write half_close=true or half_close=false", value)
+		}
+		a.HalfClose = on
+	default:
+		msg := fmt.Sprintf("unknown option %q", name)
+		if hint := Suggest(name, []string{"mode", "owner", "group", "half_close"}); hint != "" {
+			msg += ": " + hint
+		} else {
+			msg += ": write mode=, owner= or group= after a unix socket, half_close= after a port"
+		}
+		return fmt.Errorf("%s", msg)
+	}
+	return nil
+}
+
+// String returns the address as ParseAddress reads it.
+func (a Address) String() string {
+	var s string
+	switch a.Kind {
+	case AddressTCP:
+		s = net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+	case AddressUnix:
+		s = "unix:" + a.Path
+		if a.Mode != defaultMode {
+			s += fmt.Sprintf(",mode=%04o", a.Mode)
+		}
+		if a.Owner != "" {
+			s += ",owner=" + a.Owner
+		}
+		if a.Group != "" {
+			s += ",group=" + a.Group
+		}
+	case AddressDescriptor:
+		s = "fd:" + strconv.Itoa(a.FD)
+	case AddressSystemd:
+		s = "systemd:" + a.Name
+	}
+	if a.HalfClose {
+		s += ",half_close=true"
+	}
+	return s
+}
+
+// ParseAllow reads a network ("10.0.0.0/8") or one address of the peers that may
+// connect.
+func ParseAllow(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		ip = ip.Unmap()
+		return ip.WithZone("").Prefix(ip.BitLen())
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is not a network: write an address or a prefix, such as 192.0.2.7 or 10.0.0.0/8", s)
+	}
+	if p.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 form: write it as IPv4", s)
+	}
+	return p.Masked(), nil
+}

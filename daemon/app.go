@@ -1,0 +1,227 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/script"
+	"gatehouse/cgi/simpleserver"
+)
+
+// An AppKind says what an application is.
+type AppKind string
+
+// The kinds of applications.
+const (
+	AppDemo    AppKind = "demo"    // wsgiref's demo_app: shows what the web server sent
+	AppHello   AppKind = "hello"   // "hello world\n", for measuring
+	AppScripts AppKind = "scripts" // the CGI programs in directories
+)
+
+// laterKinds are the keys and kinds that have a meaning, but no code yet.
+var laterKinds = []string{"files", "fastcgi", "fastcgi_exec", "scgi"}
+
+func errLater(kind string) error {
+	return fmt.Errorf("kind %q is not available in this version: there are demo, hello and scripts", strings.ReplaceAll(kind, "_", "-"))
+}
+
+// An App is an application of a daemon and where it is mounted.
+type App struct {
+	Prefix string // begins with "/"
+	Kind   AppKind
+
+	// The rest is for AppScripts; see script.App.
+	Roots             []string
+	Follow            []string
+	Env               []string // "NAME=value"
+	Inherit           []string
+	PassAuthorization bool
+	Limits            script.Limits
+}
+
+// ParseApp reads [PREFIX=]KIND[:TARGET], such as "/=demo" or
+// "/cgi-bin=scripts:/usr/lib/cgi-bin".
+func ParseApp(s string) (App, error) {
+	a := App{Prefix: "/"}
+	rest := s
+	if strings.HasPrefix(s, "/") {
+		prefix, r, ok := strings.Cut(s, "=")
+		if !ok {
+			return App{}, fmt.Errorf("%q has no kind: write %s=demo, %s=hello or %s=scripts:DIR", s, s, s, s)
+		}
+		a.Prefix, rest = prefix, r
+		if err := checkPrefix(prefix); err != nil {
+			return App{}, err
+		}
+	}
+	kind, target, hasTarget := strings.Cut(rest, ":")
+	switch a.Kind = AppKind(kind); a.Kind {
+	case AppDemo, AppHello:
+		if hasTarget {
+			return App{}, fmt.Errorf("%q: %s takes no target", s, kind)
+		}
+	case AppScripts:
+		if target == "" {
+			return App{}, fmt.Errorf("%q has no directory: write scripts:DIR", s)
+		}
+		if err := a.addRoot(target); err != nil {
+			return App{}, err
+		}
+	default:
+		if slices.Contains(laterKinds, strings.ReplaceAll(kind, "-", "_")) {
+			return App{}, errLater(kind)
+		}
+		hint := Suggest(kind, []string{"demo", "hello", "scripts"})
+		if hint == "" {
+			hint = "there are demo, hello and scripts:DIR"
+		}
+		return App{}, fmt.Errorf("unknown kind of application %q: %s", kind, hint)
+	}
+	return a, nil
+}
+
+// AddApps appends applications given one by one. Directories of programs that
+// are given for one prefix are the roots of one application.
+func (c *Config) AddApps(apps ...App) {
+	first := len(c.Apps)
+	for _, a := range apps {
+		a.Limits = c.Limits.Programs
+		i := slices.IndexFunc(c.Apps[first:], func(b App) bool {
+			return b.Prefix == a.Prefix && b.Kind == AppScripts && a.Kind == AppScripts
+		})
+		if i >= 0 {
+			c.Apps[first+i].Roots = append(c.Apps[first+i].Roots, a.Roots...)
+			continue
+		}
+		c.Apps = append(c.Apps, a)
+	}
+}
+
+func checkPrefix(s string) error {
+	if !strings.HasPrefix(s, "/") {
+		return fmt.Errorf("prefix %q does not begin with a slash", s)
+	}
+	for _, segment := range strings.Split(s, "/") {
+		if segment == "." || segment == ".." {
+			return fmt.Errorf("prefix %q has a %q segment", s, segment)
+		}
+	}
+	return nil
+}
+
+// addRoot adds a directory of programs, or a single program.
+func (a *App) addRoot(s string) error {
+	if s == "" {
+		return errors.New("empty path: write the directory of the programs")
+	}
+	path, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	a.Roots = append(a.Roots, path)
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() {
+		if info.Mode()&0o111 == 0 && filepath.Separator == '/' {
+			return fmt.Errorf("%s is not executable: it needs an x bit to be a program (chmod +x)", path)
+		}
+		return nil
+	}
+	if os.IsNotExist(err) && firstMissing(path) == path {
+		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
+	}
+	return checkDirectory(path)
+}
+
+// addFollow adds a directory that symlinks may lead to. It need not exist: the
+// packaged configuration names those of programs that may not be installed.
+func (a *App) addFollow(s string) error {
+	if !filepath.IsAbs(s) {
+		return fmt.Errorf("%q is not an absolute path", s)
+	}
+	a.Follow = append(a.Follow, filepath.Clean(s))
+	return nil
+}
+
+func (a *App) addEnv(name, value string) error {
+	a.Env = append(a.Env, name+"="+value)
+	if strings.IndexByte(value, 0) >= 0 {
+		return errors.New("NUL byte in the value")
+	}
+	return checkVariable(name)
+}
+
+func checkVariable(name string) error {
+	if name == "" || strings.ContainsAny(name, "=\x00") {
+		return fmt.Errorf("%q is not the name of a variable", name)
+	}
+	return nil
+}
+
+// helloFields is the head of the hello application.
+var helloFields = []cgi.Field{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}
+
+var helloText = []byte("hello world\n")
+
+// hello answers "hello world\n" and allocates nothing.
+func hello(w cgi.ResponseWriter, _ *cgi.Request) error {
+	if err := w.StartResponse("200 OK", helloFields); err != nil {
+		return err
+	}
+	_, err := w.Write(helloText)
+	return err
+}
+
+// open makes the application. The second result ends what it started, and may be
+// nil.
+func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
+	switch a.Kind {
+	case AppDemo:
+		return cgi.AppFunc(simpleserver.DemoApp), nil, nil
+	case AppHello:
+		return cgi.AppFunc(hello), nil, nil
+	case AppScripts:
+		s := &script.App{
+			Roots:             a.Roots,
+			Follow:            a.Follow,
+			Env:               a.Env,
+			PassAuthorization: a.PassAuthorization,
+			Inherit:           a.Inherit,
+			Limits:            a.Limits,
+			Log:               log,
+		}
+		return s, s.Close, nil
+	}
+	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
+}
+
+// mount makes the applications and mounts them. The second result ends them all.
+func mount(apps []App, log *slog.Logger) (cgi.App, func() error, error) {
+	mux := new(cgi.Mux)
+	var closers []func() error
+	end := func() error {
+		var errs []error
+		for _, f := range closers {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	for _, a := range apps {
+		app, closer, err := a.open(log)
+		if closer != nil {
+			closers = append(closers, closer)
+		}
+		if err == nil {
+			err = mux.Mount(a.Prefix, app)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, end())
+		}
+	}
+	return mux, end, nil
+}

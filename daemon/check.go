@@ -1,0 +1,111 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+
+	"gatehouse/systemd"
+)
+
+// Check returns all that can be told to be wrong with c without opening a socket,
+// one line for each.
+func (c *Config) Check() error {
+	var errs []error
+	seen := make(map[string]bool)
+	for _, e := range c.addresses() {
+		if err := c.checkAddress(e.protocol, e.address); err != nil {
+			errs = append(errs, err)
+		}
+		if key := e.address.key(); key != "" {
+			if seen[key] {
+				errs = append(errs, fmt.Errorf("%v is listened on twice: remove one", e.address))
+			}
+			seen[key] = true
+		}
+	}
+	if c.AccessLog != "" {
+		if err := checkAccessLog(c.AccessLog); err != nil {
+			errs = append(errs, fmt.Errorf("access log: %w", err))
+		}
+	}
+	_, end, err := mount(c.Apps, slog.New(slog.DiscardHandler))
+	if err == nil {
+		err = end()
+	}
+	if err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// A protocolAddress is an address and what is spoken there.
+type protocolAddress struct {
+	protocol systemd.Protocol
+	address  Address
+}
+
+// addresses returns where c listens.
+func (c *Config) addresses() []protocolAddress {
+	var list []protocolAddress
+	for _, a := range c.HTTP {
+		list = append(list, protocolAddress{systemd.HTTP, a})
+	}
+	for _, a := range c.FastCGI {
+		list = append(list, protocolAddress{systemd.FastCGI, a})
+	}
+	for _, a := range c.SCGI {
+		list = append(list, protocolAddress{systemd.SCGI, a})
+	}
+	return list
+}
+
+// key is the same for two addresses that cannot be opened together, and empty
+// where that cannot be told.
+func (a Address) key() string {
+	switch {
+	case a.Kind == AddressUnix:
+		return "unix:" + filepath.Clean(a.Path)
+	case a.Kind == AddressTCP && a.Port == 0:
+		return ""
+	}
+	a.HalfClose = false
+	return a.String()
+}
+
+func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
+	switch a.Kind {
+	case AddressUnix:
+		if err := checkDirectory(filepath.Dir(a.Path)); err != nil {
+			return fmt.Errorf("unix:%s: %w", a.Path, err)
+		}
+		return a.checkOwner()
+	case AddressTCP:
+		ip, err := netip.ParseAddr(a.Host)
+		if a.Host == "" || err == nil && !ip.Unmap().IsLoopback() {
+			return c.checkReach(p, a.String())
+		}
+	}
+	return nil
+}
+
+// checkReach returns an error if other machines can reach a protocol without
+// authentication, and nothing says which may.
+func (c *Config) checkReach(p systemd.Protocol, address string) error {
+	if p == systemd.HTTP || len(c.Allow) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s on %s can be reached from other machines, and whoever reaches it can set every variable: "+
+		"add --allow with the address of the web server, or listen on 127.0.0.1 or a unix socket", p, address)
+}
+
+// checkListener is checkReach for a socket that is open.
+func (c *Config) checkListener(p systemd.Protocol, l net.Listener) error {
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		return c.checkReach(p, l.Addr().String())
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package daemon
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestParseConfig(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(`# all of it
+fastcgi = ["unix:/run/f.sock,group=www-data", "systemd:fastcgi.site"]
+scgi = "127.0.0.1:4000"
+allow = ["192.0.2.7", "10.0.0.0/8"]
+access_log = "stderr"
+paths = "apache"
+max_connections = 20
+body_bytes = "10MiB"
+programs = 8
+silence = "off"
+
+[[app]]
+prefix = "/cgi-bin"
+scripts = ["DIR", "DIR/program"]
+follow = ["/usr/share/gitweb"]
+inherit = ["PATH"]
+pass_authorization = true
+programs = 2
+
+[app.env]
+GIT_PROJECT_ROOT = "/srv/git"
+EMPTY = ""
+
+[[app]]
+prefix = "/git"
+scripts = "DIR/program"
+env = { A = "b" }
+
+[[app]]
+hello = true
+`, "DIR", dir)
+	got, err := ParseConfig("g.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		FastCGI: []Address{
+			{Kind: AddressUnix, Path: "/run/f.sock", Mode: 0o660, Group: "www-data"},
+			{Kind: AddressSystemd, Name: "fastcgi.site"},
+		},
+		SCGI:      []Address{{Host: "127.0.0.1", Port: 4000}},
+		Allow:     []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("10.0.0.0/8")},
+		AccessLog: "stderr",
+		Paths:     cgi.PathApache,
+	}
+	want.Limits.Front.Connections = 20
+	want.Limits.Front.BodyBytes = 10 << 20
+	want.Limits.Programs.Programs = 8
+	want.Limits.Programs.Silence = -1
+	own := want.Limits.Programs
+	own.Programs = 2
+	want.Apps = []App{
+		{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir, program}, Follow: []string{"/usr/share/gitweb"},
+			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, PassAuthorization: true, Limits: own},
+		{Prefix: "/git", Kind: AppScripts, Roots: []string{program}, Env: []string{"A=b"}, Limits: want.Limits.Programs},
+		{Prefix: "/", Kind: AppHello, Limits: want.Limits.Programs},
+	}
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+func TestParseConfigErrors(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, text, want string }{
+		{"misspelt key", "\nfatscgi = []\n", `g.toml:2:1: unknown key "fatscgi": did you mean "fastcgi"?`},
+		{"misspelt key of an application", "[[app]]\nhello = true\n[[app]]\n  scripts = \"DIR\"\n  folow = []\n",
+			`g.toml:5:3: unknown key "folow": did you mean "follow"?`},
+		{"unknown table", "[server]\nx = 1\n", `g.toml:1:2: unknown key "server"`},
+		{"limit that is not per application", "[[app]]\nhello = true\nidle = \"1s\"\n", `g.toml:3:1: unknown key "idle"`},
+		{"syntax", "fastcgi = [\n", "g.toml:"},
+		{"key twice", "drain = \"1s\"\ndrain = \"2s\"\n", "g.toml:2:1: "},
+		{"bad address", "http = [\":80\", \"x\"]\n", `g.toml:1:1: http: "x" is not an address`},
+		{"address of another type", "http = 80\n", `g.toml:1:1: http: 80 is not a string in quotes`},
+		{"list of another type", "http = [80]\n", `g.toml:1:1: http: 80 is not a string in quotes`},
+		{"bad limit", "idle = 75\n", `g.toml:1:1: idle: 75 is not a time, such as "500ms", "60s" or "2m": it needs a unit, in quotes`},
+		{"bad policy", "paths = \"lighttpd\"\n", `g.toml:1:1: paths: "lighttpd" is not one of auto, nginx, apache, iis and keep`},
+		{"bad network", "allow = \"all\"\n", `g.toml:1:1: allow: "all" is not a network`},
+		{"empty access log", "access_log = \"\"\n", `g.toml:1:1: access_log: write "off", "stderr" or the path of a file`},
+		{"missing directory of the access log", "access_log = \"DIR/a/b/log\"\n", `g.toml:1:1: access_log: directory DIR/a does not exist`},
+		{"app in single brackets", "[app]\nhello = true\n", `g.toml:1:2: app: applications are written as [[app]], in double brackets`},
+		{"app as a list", "app = [1]\n", `g.toml:1:1: app: applications are written as [[app]], in double brackets`},
+		{"nothing", "[[app]]\nprefix = \"/x\"\n", `g.toml:1:3: application "/x" does nothing: write scripts = "DIR", demo = true or hello = true`},
+		{"switched off", "[[app]]\nhello = false\n", `g.toml:1:3: application "/" does nothing`},
+		{"two things", "[[app]]\nhello = true\nscripts = \"DIR\"\n", `g.toml:1:3: application "/" is more than one thing (scripts, hello): write an [[app]] for each`},
+		{"a flag of another type", "[[app]]\nhello = 1\n", `g.toml:2:1: hello: 1 is not true or false`},
+		{"not yet", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: kind "fastcgi" is not available in this version: there are demo, hello and scripts`},
+		{"bad prefix", "[[app]]\nprefix = \"x\"\nhello = true\n", `g.toml:2:1: prefix: prefix "x" does not begin with a slash`},
+		{"prefix with dots", "[[app]]\nprefix = \"/a/../b\"\nhello = true\n", `g.toml:2:1: prefix: prefix "/a/../b" has a ".." segment`},
+		{"missing directory", "[[app]]\nscripts = \"DIR/a/b\"\n", `g.toml:2:1: scripts: directory DIR/a does not exist: create it, or write another one`},
+		{"missing program", "[[app]]\nscripts = \"DIR/none\"\n", `g.toml:2:1: scripts: DIR/none does not exist: write a directory of programs, or one program`},
+		{"no program", "[[app]]\nscripts = \"DIR/plain\"\n", `g.toml:2:1: scripts: DIR/plain is not executable: it needs an x bit to be a program (chmod +x)`},
+		{"relative follow", "[[app]]\nscripts = \"DIR\"\nfollow = \"x\"\n", `g.toml:3:1: follow: "x" is not an absolute path`},
+		{"env of hello", "[[app]]\nhello = true\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit and pass_authorization go with scripts`},
+		{"env as a list", "[[app]]\nscripts = \"DIR\"\nenv = [\"A=b\"]\n", `g.toml:3:1: env: [A=b] is not a table: write { NAME = "value" }`},
+		{"env with a number", "[[app]]\nscripts = \"DIR\"\nenv = { A = 1 }\n", `g.toml:3:9: A: 1 is not a string in quotes`},
+		{"env with a bad name", "[[app]]\nscripts = \"DIR\"\nenv = { \"A=\" = \"1\" }\n", `g.toml:3:9: A=: "A=" is not the name of a variable`},
+		{"inherit with a bad name", "[[app]]\nscripts = \"DIR\"\ninherit = \"\"\n", `g.toml:3:1: inherit: "" is not the name of a variable`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := ParseConfig("g.toml", []byte(strings.ReplaceAll(tt.text, "DIR", dir)))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.ReplaceAll(err.Error(), dir, "DIR")
+			if !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+			if c != nil {
+				t.Errorf("a configuration beside the error: %+v", c)
+			}
+		})
+	}
+}
+
+// TestParseConfigAllErrors has a line for each of several mistakes.
+func TestParseConfigAllErrors(t *testing.T) {
+	_, err := ParseConfig("g.toml", []byte("idle = 1\nhtp = 2\n[[app]]\nhello = true\n[[app]]\ndemo = true\nrunn = 1\n"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	var places []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		places = append(places, line[:len("g.toml:1:1")])
+	}
+	if d := cmp.Diff([]string{"g.toml:1:1", "g.toml:7:1", "g.toml:2:1"}, places); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+func TestLoadConfigErrors(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large")
+	if err := os.WriteFile(large, make([]byte, maxConfig+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		dir + "/none": "no such file: write another one after --config",
+		dir:           "is a directory",
+		large:         "the file is longer than 4194304 bytes",
+	} {
+		_, err := LoadConfig(file)
+		checkError(t, err, file+": "+want)
+	}
+}
+
+func TestParseApp(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		text string
+		want App
+		err  string
+	}{
+		{"demo", App{Prefix: "/", Kind: AppDemo}, ""},
+		{"/=hello", App{Prefix: "/", Kind: AppHello}, ""},
+		{"/a/b=demo", App{Prefix: "/a/b", Kind: AppDemo}, ""},
+		{"/cgi-bin=scripts:" + dir, App{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir}}, ""},
+		{"scripts:" + dir, App{Prefix: "/", Kind: AppScripts, Roots: []string{dir}}, ""},
+		{"", App{}, `unknown kind of application "": there are demo, hello and scripts:DIR`},
+		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello or /x=scripts:DIR`},
+		{"script:" + dir, App{}, `unknown kind of application "script": did you mean "scripts"?`},
+		{"scripts", App{}, `"scripts" has no directory: write scripts:DIR`},
+		{"scripts:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
+		{"hello:x", App{}, `"hello:x": hello takes no target`},
+		{"files:/srv", App{}, `kind "files" is not available in this version: there are demo, hello and scripts`},
+		{"fastcgi-exec:x", App{}, `kind "fastcgi-exec" is not available in this version: there are demo, hello and scripts`},
+		{"/x/../y=demo", App{}, `prefix "/x/../y" has a ".." segment`},
+	}
+	for _, tt := range tests {
+		got, err := ParseApp(tt.text)
+		checkError(t, err, tt.err)
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%q: -want +got\n%s", tt.text, d)
+		}
+	}
+}
+
+func TestAddApps(t *testing.T) {
+	c := &Config{Apps: []App{{Prefix: "/a", Kind: AppScripts, Roots: []string{"/0"}}}}
+	c.Limits.Programs.Grace = time.Second
+	c.AddApps(App{Prefix: "/b", Kind: AppScripts, Roots: []string{"/1"}}, App{Prefix: "/", Kind: AppHello},
+		App{Prefix: "/b", Kind: AppScripts, Roots: []string{"/2"}}, App{Prefix: "/a", Kind: AppScripts, Roots: []string{"/3"}})
+	l := c.Limits.Programs
+	want := []App{
+		{Prefix: "/a", Kind: AppScripts, Roots: []string{"/0"}},
+		{Prefix: "/b", Kind: AppScripts, Roots: []string{"/1", "/2"}, Limits: l},
+		{Prefix: "/", Kind: AppHello, Limits: l},
+		{Prefix: "/a", Kind: AppScripts, Roots: []string{"/3"}, Limits: l},
+	}
+	if d := cmp.Diff(want, c.Apps); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	err := c.Check()
+	checkError(t, err, `prefix "/a" is mounted twice`)
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	address := func(s string) []Address {
+		a, err := ParseAddress(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []Address{a}
+	}
+	reach := " can be reached from other machines, and whoever reaches it can set every variable: " +
+		"add --allow with the address of the web server, or listen on 127.0.0.1 or a unix socket"
+	allow := []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}
+	tests := []struct {
+		name   string
+		config Config
+		want   string
+	}{
+		{"nothing", Config{}, ""},
+		{"loopback", Config{FastCGI: address("127.0.0.1:9000"), SCGI: address("[::1]:4000"), HTTP: address("localhost:80")}, ""},
+		{"wildcard", Config{FastCGI: address(":9000")}, "fastcgi on :9000" + reach},
+		{"public address", Config{SCGI: address("192.0.2.1:4000")}, "scgi on 192.0.2.1:4000" + reach},
+		{"allowed", Config{FastCGI: address(":9000"), Allow: allow}, ""},
+		{"HTTP is not authenticated anyway", Config{HTTP: address(":8080")}, ""},
+		{"missing directory", Config{HTTP: address("unix:" + dir + "/a/b/s")},
+			"unix:" + dir + "/a/b/s: directory " + dir + "/a does not exist: create it, or write another one"},
+		{"no such user", Config{HTTP: address("unix:" + dir + "/s,owner=nobody-has-this")},
+			"unix:" + dir + `/s: there is no user "nobody-has-this"`},
+		{"no such group", Config{HTTP: address("unix:" + dir + "/s,group=nobody-has-this")},
+			"unix:" + dir + `/s: there is no group "nobody-has-this"`},
+		{"twice", Config{HTTP: address("unix:" + dir + "/s"), SCGI: address("unix:" + dir + "//s,mode=0600")},
+			"unix:" + dir + "//s,mode=0600 is listened on twice: remove one"},
+		{"two free ports", Config{HTTP: address("127.0.0.1:0"), SCGI: address("127.0.0.1:0")}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { checkError(t, tt.config.Check(), tt.want) })
+	}
+}

@@ -1,0 +1,56 @@
+// Package daemon is the gateway as a process: its configuration, where it listens,
+// its life and its logs. The command gatehouse is a thin layer over it.
+//
+//	config, err := daemon.LoadConfig("/etc/gatehouse/gatehouse.toml")
+//	d, err := daemon.Open(*config, daemon.Environment{})
+//	err = d.Serve(ctx, signals)
+//
+// Whatever can fail before the first request fails in Open.
+//
+// # Configuration
+//
+// The configuration is TOML. An unknown key is an error, with its line and column.
+//
+//	fastcgi = ["unix:/run/gatehouse/fastcgi.sock,group=www-data"]
+//	scgi = ["127.0.0.1:4000"]
+//	http = ["127.0.0.1:8080"]
+//	allow = ["192.0.2.7"]           # TCP peers, needed unless it is loopback
+//	access_log = "off"              # or "stderr", or a file
+//	paths = "auto"                  # or nginx, apache, iis, keep
+//	drain = "30s"                   # and the other keys of [LimitTable]
+//
+//	[[app]]
+//	prefix = "/cgi-bin"
+//	scripts = "/usr/lib/cgi-bin"    # a directory, a program, or a list of them
+//	follow = ["/usr/share/gitweb"]  # where symlinks may lead
+//	env = { GIT_PROJECT_ROOT = "/srv/git" }
+//	inherit = ["PATH", "LANG", "TZ"]
+//	pass_authorization = false
+//	programs = 8                    # a limit for this application alone
+//
+//	[[app]]
+//	prefix = "/hello"
+//	hello = true                    # or demo = true
+//
+// # Listening
+//
+// [ParseAddress] tells how addresses are written. A unix socket has the mode 0660
+// unless told otherwise, whatever the umask is, and nobody can connect before its
+// owner and mode are settled. One that is left over from another process is
+// replaced after a connection to it was refused; one that is in use never is. At the
+// end the daemon removes its sockets, if they are still its own.
+//
+// FastCGI and SCGI know no authentication. On an address that other machines reach
+// they need allow. It holds for HTTP as well where that is given, and never for
+// loopback.
+//
+// Without an address the daemon serves what the process was started with, see
+// package systemd, or else opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000
+// and SCGI on 127.0.0.1:4000.
+//
+// # Life
+//
+// SIGTERM and SIGINT stop accepting and let the requests in flight end, for the
+// time of drain; what is left then is visibly truncated. A second signal does so
+// at once.
+package daemon

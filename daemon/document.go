@@ -1,0 +1,221 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A document is a TOML file: its values, and where in it each key stands.
+type document struct {
+	file   string
+	values map[string]any
+	places map[string]place // by the path of the key, "app.1.env.PATH"
+}
+
+type place struct{ line, column int }
+
+// A ConfigError is what is wrong with a configuration, and where.
+type ConfigError struct {
+	File         string
+	Line, Column int // counted from 1; 0 if it is about the file as a whole
+	Err          error
+}
+
+func (e *ConfigError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %v", e.File, e.Err)
+	}
+	return fmt.Sprintf("%s:%d:%d: %v", e.File, e.Line, e.Column, e.Err)
+}
+
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// parseDocument reads TOML. The file's name is for messages.
+func parseDocument(file string, data []byte) (*document, error) {
+	d := &document{file: file, places: make(map[string]place)}
+	if err := toml.Unmarshal(data, &d.values); err != nil {
+		var de *toml.DecodeError
+		if !errors.As(err, &de) {
+			return nil, &ConfigError{File: file, Err: err}
+		}
+		line, column := de.Position()
+		return nil, &ConfigError{file, line, column, errors.New(strings.TrimPrefix(de.Error(), "toml: "))}
+	}
+	d.locate(data)
+	return d, nil
+}
+
+// locate notes the places of all keys. The document is known to be valid.
+func (d *document) locate(data []byte) {
+	var p unstable.Parser
+	p.Reset(data)
+	var table string
+	count := make(map[string]int) // of the elements of arrays of tables
+	for p.NextExpression() {
+		switch e := p.Expression(); e.Kind {
+		case unstable.Table:
+			table = d.mark(&p, "", e.Key(), count)
+		case unstable.ArrayTable:
+			name := d.mark(&p, "", e.Key(), count)
+			table = name + "." + strconv.Itoa(count[name])
+			d.places[table] = d.places[name]
+			count[name]++
+		case unstable.KeyValue:
+			d.markValue(&p, table, e)
+		}
+	}
+}
+
+// markValue notes the place of a key, and of those in an inline table.
+func (d *document) markValue(p *unstable.Parser, table string, e *unstable.Node) {
+	path := d.mark(p, table, e.Key(), nil)
+	value := e.Value()
+	if value.Kind != unstable.InlineTable {
+		return
+	}
+	for it := value.Children(); it.Next(); {
+		if n := it.Node(); n.Kind == unstable.KeyValue {
+			d.markValue(p, path, n)
+		}
+	}
+}
+
+// mark notes the place of a dotted key and returns its path. A name that is an
+// array of tables stands for its last element.
+func (d *document) mark(p *unstable.Parser, table string, key unstable.Iterator, count map[string]int) string {
+	path := table
+	for key.Next() {
+		n := key.Node()
+		path = join(path, string(n.Data))
+		start := p.Shape(n.Raw).Start
+		if _, known := d.places[path]; !known {
+			d.places[path] = place{start.Line, start.Column}
+		}
+		if c := count[path]; c > 0 && !key.IsLast() {
+			path += "." + strconv.Itoa(c-1)
+		}
+	}
+	return path
+}
+
+func join(table, key string) string {
+	if table == "" {
+		return key
+	}
+	return table + "." + key
+}
+
+// errorf makes an error about the key at path.
+func (d *document) errorf(path string, format string, args ...any) error {
+	at := d.places[path]
+	return &ConfigError{d.file, at.line, at.column, fmt.Errorf(format, args...)}
+}
+
+// A table is a table of a document whose keys are taken one by one.
+type table struct {
+	doc    *document
+	path   string
+	values map[string]any
+	known  []string
+	errs   []error
+}
+
+func (t *table) take(key string) (any, bool) {
+	t.known = append(t.known, key)
+	v, ok := t.values[key]
+	return v, ok
+}
+
+func (t *table) fail(key string, err error) {
+	t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "%s: %w", key, err))
+}
+
+// str takes a string.
+func (t *table) str(key string, set func(string) error) {
+	v, ok := t.take(key)
+	if !ok {
+		return
+	}
+	s, ok := v.(string)
+	if !ok {
+		t.fail(key, fmt.Errorf("%s is not a string in quotes", quoted(v)))
+	} else if err := set(s); err != nil {
+		t.fail(key, err)
+	}
+}
+
+// list takes a string or an array of strings.
+func (t *table) list(key string, add func(string) error) (given bool) {
+	v, ok := t.take(key)
+	if !ok {
+		return false
+	}
+	items, ok := v.([]any)
+	if !ok {
+		items = []any{v}
+	}
+	for _, item := range items {
+		s, ok := item.(string)
+		if !ok {
+			t.fail(key, fmt.Errorf("%s is not a string in quotes", quoted(item)))
+		} else if err := add(s); err != nil {
+			t.fail(key, err)
+		}
+	}
+	return true
+}
+
+// boolean takes true or false.
+func (t *table) boolean(key string, set func(bool)) {
+	v, ok := t.take(key)
+	if !ok {
+		return
+	}
+	b, ok := v.(bool)
+	if !ok {
+		t.fail(key, fmt.Errorf("%s is not true or false", quoted(v)))
+		return
+	}
+	set(b)
+}
+
+// strings takes a table of strings, sorted by name.
+func (t *table) strings(key string, add func(name, value string) error) {
+	v, ok := t.take(key)
+	if !ok {
+		return
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		t.fail(key, fmt.Errorf(`%s is not a table: write { NAME = "value" }`, quoted(v)))
+		return
+	}
+	sub := &table{doc: t.doc, path: join(t.path, key), values: m}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		sub.str(name, func(value string) error { return add(name, value) })
+	}
+	t.errs = append(t.errs, sub.errs...)
+}
+
+// end returns the errors of the table, with one for each key that nobody took.
+func (t *table) end() []error {
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if slices.Contains(t.known, key) {
+			continue
+		}
+		hint := Suggest(key, t.known)
+		if hint == "" {
+			known := slices.Sorted(slices.Values(t.known))
+			hint = "the keys here are " + strings.Join(known, ", ")
+		}
+		t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "unknown key %q: %s", key, hint))
+	}
+	return t.errs
+}

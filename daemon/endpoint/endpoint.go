@@ -1,0 +1,97 @@
+// Package endpoint serves one application on any number of listeners, each with
+// a protocol of its own, and drains them together.
+package endpoint
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+
+	"gatehouse/systemd"
+)
+
+// An Endpoint is a listener and what is spoken on it.
+type Endpoint struct {
+	Protocol systemd.Protocol
+	Listener net.Listener
+
+	// Allow lists the TCP peers that may connect; empty means all.
+	Allow []netip.Prefix
+
+	// HalfClose says that TCP peers shut down their writing side after a request and
+	// wait for the answer.
+	HalfClose bool
+
+	// Once says that the listener has one connection and that serving ends with it.
+	Once bool
+}
+
+// Inherited makes an endpoint of what the process was started with. A listening
+// descriptor 0 is FastCGI, a connected one SCGI; of others the name tells.
+func Inherited(d systemd.Descriptor) (Endpoint, error) {
+	protocol, err := d.Protocol()
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if d.Socket.State == systemd.Connected {
+		c, err := d.Conn()
+		if err != nil {
+			return Endpoint{}, err
+		}
+		return Endpoint{Protocol: protocol, Listener: newOneConn(c), Once: true}, nil
+	}
+	l, err := d.Listener()
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return Endpoint{Protocol: protocol, Listener: l}, nil
+}
+
+// Loopback reports whether nobody but this machine can connect: a unix socket, or
+// an address that is loopback.
+func (e Endpoint) Loopback() bool {
+	tcp, ok := e.Listener.Addr().(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// errServed is what a oneConn's Accept returns after its connection.
+var errServed = errors.New("the connection has been served")
+
+// A oneConn is a listener with one connection. It is served with a limit of one
+// connection, so that the second Accept comes after the first has ended.
+type oneConn struct {
+	addr   net.Addr
+	mu     sync.Mutex
+	conn   net.Conn // nil once accepted
+	closed bool
+}
+
+func newOneConn(c net.Conn) *oneConn { return &oneConn{addr: c.LocalAddr(), conn: c} }
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch c := l.conn; {
+	case l.closed:
+		return nil, net.ErrClosed
+	case c != nil:
+		l.conn = nil
+		return c, nil
+	}
+	return nil, errServed
+}
+
+// Close closes the connection if nobody has accepted it.
+func (l *oneConn) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c.Close()
+	}
+	return nil
+}
+
+func (l *oneConn) Addr() net.Addr { return l.addr }

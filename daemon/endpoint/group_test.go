@@ -1,0 +1,270 @@
+package endpoint
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/systemd"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A logBuffer keeps what is logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// held is an application that begins an answer and waits.
+type held struct {
+	entered chan struct{} // gets a value for each request
+	release chan struct{}
+}
+
+func newHeld() *held { return &held{make(chan struct{}, 10), make(chan struct{})} }
+
+func (h *held) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
+	if err := w.StartResponse("200 OK", nil); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	ctx := r.Context()
+	h.entered <- struct{}{}
+	select {
+	case <-h.release:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	_, err := io.WriteString(w, "done")
+	return err
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// start starts a group and ends it with the test.
+func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*Group, *logBuffer) {
+	t.Helper()
+	logs := new(logBuffer)
+	g := &Group{App: app, Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil))}
+	g.Start(endpoints)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		g.Shutdown(ctx)
+	})
+	return g, logs
+}
+
+// send writes a request for HTTP.
+func send(t *testing.T, a net.Addr) net.Conn {
+	t.Helper()
+	c, err := net.Dial(a.Network(), a.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// answer reads an answer of HTTP.
+func answer(c net.Conn) (string, error) {
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// TestHTTPConnections has room for one connection: the second is answered after
+// the first has ended, and not before.
+func TestHTTPConnections(t *testing.T) {
+	l, app := listen(t), newHeld()
+	start(t, app, cgi.Limits{Connections: 1}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	first := send(t, l.Addr())
+	<-app.entered
+	second := send(t, l.Addr())
+	select {
+	case <-app.entered:
+		t.Fatal("two requests are in flight")
+	default:
+	}
+	app.release <- struct{}{}
+	if got, err := answer(first); got != "done" || err != nil {
+		t.Errorf("first: %q, %v", got, err)
+	}
+	<-app.entered
+	app.release <- struct{}{}
+	if got, err := answer(second); got != "done" || err != nil {
+		t.Errorf("second: %q, %v", got, err)
+	}
+}
+
+func TestAllow(t *testing.T) {
+	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.FastCGI, systemd.SCGI} {
+		l := listen(t)
+		_, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: l,
+			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+		c := send(t, l.Addr())
+		if b, _ := io.ReadAll(c); len(b) > 0 {
+			t.Errorf("%s: a peer that is not allowed got %q", p, b)
+		}
+		if !strings.Contains(logs.String(), "peer refused") {
+			t.Errorf("%s: log %q", p, logs)
+		}
+	}
+}
+
+// TestShutdownCutsOff ends a request over HTTP that does not end by itself.
+func TestShutdownCutsOff(t *testing.T) {
+	l, app := listen(t), newHeld()
+	g, _ := start(t, app, cgi.Limits{}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	c := send(t, l.Addr())
+	<-app.entered
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := g.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	if got, err := answer(c); err == nil {
+		t.Errorf("the client took %q for the whole", got)
+	}
+	select {
+	case <-g.Served():
+	default:
+		t.Error("an endpoint is still served")
+	}
+}
+
+// TestShutdownUnused has connections that no request was sent on.
+func TestShutdownUnused(t *testing.T) {
+	l := listen(t)
+	g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	for range 3 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	g.Shutdown(ctx)
+}
+
+// TestOnce serves one connection of each protocol, and no second one.
+func TestOnce(t *testing.T) {
+	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.SCGI, systemd.FastCGI} {
+		t.Run(string(p), func(t *testing.T) {
+			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			c, err := net.Dial("unix", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: newOneConn(s), Once: true})
+			select {
+			case <-g.Served():
+				t.Error("the end came before that of the connection")
+			default:
+			}
+			c.Close()
+			<-g.Served()
+			select {
+			case err := <-g.Failed():
+				t.Errorf("failed: %v", err)
+			default:
+			}
+		})
+	}
+}
+
+// A brokenListener fails.
+type brokenListener struct{ net.Listener }
+
+var errBroken = errors.New("broken")
+
+func (brokenListener) Accept() (net.Conn, error) { return nil, errBroken }
+
+func TestFailed(t *testing.T) {
+	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.SCGI, systemd.FastCGI} {
+		l := listen(t)
+		g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: brokenListener{l}})
+		err := <-g.Failed()
+		if !errors.Is(err, errBroken) || !strings.HasPrefix(err.Error(), string(p)+" on "+l.Addr().String()) {
+			t.Errorf("%s: got %v", p, err)
+		}
+	}
+}
+
+func TestOneConnUnused(t *testing.T) {
+	a, b := net.Pipe()
+	defer b.Close()
+	l := newOneConn(a)
+	l.Close()
+	if _, err := b.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection stays open: %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept returned %v", err)
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	local := listen(t)
+	defer local.Close()
+	public, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer public.Close()
+	if !(Endpoint{Listener: local}).Loopback() || (Endpoint{Listener: public}).Loopback() {
+		t.Error("loopback is not told apart")
+	}
+}

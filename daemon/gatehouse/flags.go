@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/daemon"
+)
+
+// An option is a flag with a value: --name VALUE or --name=VALUE, with one dash or
+// two.
+type option struct {
+	name string
+	set  func(value string) error
+}
+
+// setTo sets a string.
+func setTo(s *string) func(string) error {
+	return func(value string) error {
+		if value == "" {
+			return fmt.Errorf("it is empty")
+		}
+		*s = value
+		return nil
+	}
+}
+
+// addTo appends each value, parsed.
+func addTo[T any](list *[]T, parse func(string) (T, error)) func(string) error {
+	return func(value string) error {
+		v, err := parse(value)
+		if err != nil {
+			return err
+		}
+		*list = append(*list, v)
+		return nil
+	}
+}
+
+// parseFlags sets the options of a command. help is true if that is asked for.
+func parseFlags(command string, args []string, options []option) (help bool, err error) {
+	names := make([]string, len(options))
+	for i, o := range options {
+		names[i] = "--" + o.name
+	}
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "-h" || arg == "-help" || arg == "--help" {
+			return true, nil
+		}
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			return false, fmt.Errorf("%s takes no argument %q: flags begin with --", command, arg)
+		}
+		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		i := slices.IndexFunc(options, func(o option) bool { return o.name == name })
+		if i < 0 {
+			return false, unknown("flag", "--"+name, names)
+		}
+		if !given {
+			if len(args) == 0 {
+				return false, fmt.Errorf("--%s needs a value: write --%s VALUE", name, name)
+			}
+			value, args = args[0], args[1:]
+		}
+		if err := options[i].set(value); err != nil {
+			return false, fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	return false, nil
+}
+
+// unknown makes the error about a word that is none of those there are.
+func unknown(what, word string, words []string) error {
+	hint := daemon.Suggest(word, words)
+	if hint == "" {
+		hint = `say "gatehouse help"`
+	}
+	return fmt.Errorf("unknown %s %q: %s", what, word, hint)
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/daemon"
+)
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitServed = 1 // something failed after the first accept
+	exitStart  = 2 // something failed before it
+)
+
+// commands are the words that run knows, for the hint after one that it does not.
+var commands = []string{"serve", "check", "version", "help"}
+
+// run is the command: it returns the exit status.
+func (p *process) run(ctx context.Context, args []string) int {
+	if p.isProgram() && fromQuery(args, p.getenv("QUERY_STRING")) {
+		args = nil
+	}
+	if len(args) == 0 {
+		return p.runBare(ctx)
+	}
+	switch command, rest := args[0], args[1:]; command {
+	case "serve":
+		return p.serve(ctx, rest)
+	case "check":
+		return p.check(rest)
+	case "version", "--version":
+		return p.version(rest)
+	case "help", "--help", "-h":
+		return p.help(rest)
+	default:
+		return p.fail(unknown("command", command, commands))
+	}
+}
+
+// runBare is a call without arguments: by a web server, a supervisor or inetd, who
+// pass something to serve, or by a person, who wants to know how to go on.
+func (p *process) runBare(ctx context.Context) int {
+	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Started: true})
+	if errors.Is(err, daemon.ErrBare) {
+		io.WriteString(p.stderr, usage)
+		return exitStart
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	return p.end(d.Serve(ctx, p.signals))
+}
+
+// isProgram reports whether the environment is that of a CGI program.
+func (p *process) isProgram() bool {
+	return p.getenv("GATEWAY_INTERFACE") != "" && p.getenv("REQUEST_METHOD") != ""
+}
+
+// fromQuery reports whether a web server made the arguments of a CGI program from
+// the query of its request (RFC 3875 § 4.4): they belong to the client then, and are
+// no flags. The web server may have escaped them, but not letters and digits.
+func fromQuery(args []string, query string) bool {
+	if len(args) == 0 || query == "" || strings.Contains(query, "=") {
+		return false
+	}
+	words := strings.Split(query, "+")
+	if len(words) != len(args) {
+		return false
+	}
+	for i, word := range words {
+		if letters(unescape(word)) != letters(args[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func unescape(s string) string {
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// letters returns the ASCII letters and digits of s.
+func letters(s string) string {
+	return strings.Map(func(c rune) rune {
+		if '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			return c
+		}
+		return -1
+	}, s)
+}
+
+// serve runs a daemon to its end.
+func (p *process) serve(ctx context.Context, args []string) int {
+	config, help, err := p.serveConfig(args)
+	switch {
+	case err != nil:
+		return p.fail(err)
+	case help:
+		return p.help(nil)
+	}
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr})
+	if err != nil {
+		return p.fail(err)
+	}
+	return p.end(d.Serve(ctx, p.signals))
+}
+
+// end returns the status for what Serve returned.
+func (p *process) end(err error) int {
+	var exit *cgi.ExitError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &exit):
+		return exit.Status
+	}
+	p.complain(err)
+	return exitServed
+}
+
+// serveConfig makes the configuration of serve: that of the file, with the flags
+// in place of its keys.
+func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, err error) {
+	var file string
+	var flags daemon.Config
+	var apps []daemon.App
+	help, err = parseFlags("serve", args, []option{
+		{name: "fastcgi", set: addTo(&flags.FastCGI, daemon.ParseAddress)},
+		{name: "scgi", set: addTo(&flags.SCGI, daemon.ParseAddress)},
+		{name: "http", set: addTo(&flags.HTTP, daemon.ParseAddress)},
+		{name: "app", set: addTo(&apps, daemon.ParseApp)},
+		{name: "allow", set: addTo(&flags.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
+		{name: "config", set: setTo(&file)},
+		{name: "access-log", set: setTo(&flags.AccessLog)},
+	})
+	if err != nil || help {
+		return nil, help, err
+	}
+	config = new(daemon.Config)
+	if file != "" {
+		if config, err = daemon.LoadConfig(file); err != nil {
+			return nil, false, err
+		}
+	}
+	replace(&config.FastCGI, flags.FastCGI)
+	replace(&config.SCGI, flags.SCGI)
+	replace(&config.HTTP, flags.HTTP)
+	replace(&config.Allow, flags.Allow)
+	if flags.AccessLog != "" {
+		config.AccessLog = flags.AccessLog
+	}
+	config.AddApps(apps...)
+	return config, false, nil
+}
+
+func replace[T any](key *[]T, flags []T) {
+	if len(flags) > 0 {
+		*key = flags
+	}
+}
+
+// check says what is wrong with a configuration.
+func (p *process) check(args []string) int {
+	file := "/etc/gatehouse/gatehouse.toml"
+	help, err := parseFlags("check", args, []option{{name: "config", set: setTo(&file)}})
+	if err != nil {
+		return p.fail(err)
+	}
+	if help {
+		return p.help(nil)
+	}
+	config, err := daemon.LoadConfig(file)
+	if err == nil {
+		c := config.Defaults()
+		err = c.Check()
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	fmt.Fprintf(p.stdout, "%s: no errors\n", file)
+	return exitDone
+}
+
+// version prints what the build information says.
+func (p *process) version(args []string) int {
+	if _, err := parseFlags("version", args, nil); err != nil {
+		return p.fail(err)
+	}
+	version, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				revision = " " + s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				revision += " (modified)"
+			}
+		}
+	}
+	fmt.Fprintf(p.stdout, "gatehouse %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return exitDone
+}
+
+// help prints the usage, or the table of limits.
+func (p *process) help(args []string) int {
+	switch {
+	case len(args) == 0:
+		io.WriteString(p.stdout, usage)
+	case len(args) == 1 && args[0] == "limits":
+		fmt.Fprintf(p.stdout, "%-16s %-32s %s\n", "KEY", "DEFAULT", "BEYOND IT")
+		for _, l := range daemon.LimitTable() {
+			fmt.Fprintf(p.stdout, "%-16s %-32s %s\n", l.Key, l.Default, l.Over)
+		}
+	default:
+		return p.fail(unknown("topic", args[0], []string{"limits"}))
+	}
+	return exitDone
+}
+
+// fail tells what is wrong and returns the status for what fails at the start.
+func (p *process) fail(err error) int {
+	p.complain(err)
+	return exitStart
+}
+
+// complain writes a line for each of the errors that err joins.
+func (p *process) complain(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(p.stderr, "gatehouse: %s\n", line)
+	}
+}

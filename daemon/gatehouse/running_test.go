@@ -1,0 +1,206 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for what must happen. It bounds a failing
+// test; no test that passes depends on it.
+const patience = 30 * time.Second
+
+type daemonKey struct{}
+
+// running is the gatehouse that a script has started.
+type running struct {
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+	ended  chan struct{} // closed when the process has been waited for
+
+	mu      sync.Mutex
+	lines   []string // of standard error
+	partial []byte
+	grown   chan struct{} // closed, and replaced, when there is another line
+}
+
+// Write takes standard error.
+func (r *running) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.partial = append(r.partial, p...)
+	for {
+		i := bytes.IndexByte(r.partial, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		r.lines = append(r.lines, string(r.partial[:i]))
+		r.partial = r.partial[i+1:]
+		close(r.grown)
+		r.grown = make(chan struct{})
+	}
+}
+
+// await calls look for the lines of standard error, as they come, until it
+// returns true.
+func (r *running) await(ts *testscript.TestScript, what string, look func(line string) bool) {
+	late := time.After(patience)
+	for next := 0; ; {
+		r.mu.Lock()
+		lines, grown := r.lines[next:], r.grown
+		r.mu.Unlock()
+		for _, line := range lines {
+			if look(line) {
+				return
+			}
+		}
+		next += len(lines)
+		select {
+		case <-grown:
+			continue
+		default:
+		}
+		select {
+		case <-grown:
+		case <-r.ended:
+			r.mu.Lock()
+			rest := len(r.lines) > next
+			r.mu.Unlock()
+			if !rest {
+				ts.Fatalf("gatehouse ended before %s:\n%s", what, strings.Join(r.lines, "\n"))
+			}
+		case <-late:
+			ts.Fatalf("%s: nothing for %v:\n%s", what, patience, strings.Join(r.lines, "\n"))
+		}
+	}
+}
+
+func started(ts *testscript.TestScript) *running { return ts.Value(daemonKey{}).(*running) }
+
+func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
+	r := started(ts)
+	*r = running{ended: make(chan struct{}), grown: make(chan struct{})}
+	var stdin *os.File
+	var names []string
+	var files []*os.File
+	for ; len(args) > 1 && strings.HasPrefix(args[0], "-"); args = args[2:] {
+		if args[0] == "-stdin" {
+			stdin = listening(ts, args[1])
+			continue
+		}
+		name, address, _ := strings.Cut(args[1], "=")
+		names = append(names, name)
+		files = append(files, listening(ts, address))
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	gatehouse, err := exec.LookPath("gatehouse")
+	ts.Check(err)
+	r.cmd = exec.Command(gatehouse, args[1:]...)
+	r.cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + ts.Getenv("GORACE")}
+	if len(files) > 0 {
+		// LISTEN_PID is known in the new process only.
+		r.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$@"`, "sh", gatehouse}, args[1:]...)...)
+		r.cmd.Env = append([]string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + ts.Getenv("GORACE")},
+			"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	}
+	r.cmd.Dir = ts.MkAbs(".")
+	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, r
+	if stdin != nil {
+		r.cmd.Stdin = stdin
+	}
+	r.cmd.ExtraFiles = files
+	ts.Check(r.cmd.Start())
+	for _, f := range append(files, stdin) {
+		if f != nil {
+			f.Close()
+		}
+	}
+	go func() {
+		r.cmd.Wait()
+		close(r.ended)
+	}()
+	ts.Defer(func() {
+		r.cmd.Process.Kill()
+		<-r.ended
+	})
+	if n == 0 {
+		return
+	}
+	r.await(ts, "it listened", func(line string) bool {
+		var l struct{ Msg, Protocol, Address string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
+			ts.Setenv(l.Protocol, l.Address)
+			n--
+		}
+		return n == 0
+	})
+}
+
+// listening opens a socket to pass on.
+func listening(ts *testscript.TestScript, address string) *os.File {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	ts.Check(err)
+	defer l.Close()
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	f, err := l.(interface{ File() (*os.File, error) }).File()
+	ts.Check(err)
+	return f
+}
+
+func cmdLog(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	started(ts).await(ts, "a line with "+args[0], pattern.MatchString)
+}
+
+func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	ts.Check(started(ts).cmd.Process.Signal(signals[args[0]]))
+}
+
+func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
+	r := started(ts)
+	select {
+	case <-r.ended:
+	case <-time.After(patience):
+		ts.Fatalf("gatehouse does not end:\n%s", strings.Join(r.lines, "\n"))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("daemon.stdout"), r.stdout.Bytes(), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs("daemon.stderr"), []byte(strings.Join(r.lines, "\n")+"\n"), 0o644))
+	if got := strconv.Itoa(r.cmd.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("exit status %s; want %s:\n%s", got, args[0], strings.Join(r.lines, "\n"))
+	}
+}
+
+func cmdAwait(ts *testscript.TestScript, gone bool, args []string) {
+	path := args[0]
+	if !filepath.IsAbs(path) {
+		path = ts.MkAbs(path)
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(path); (err != nil) == gone {
+			return
+		}
+	}
+	ts.Fatalf("%s: nothing happens", path)
+}

@@ -1,0 +1,37 @@
+package main
+
+const usage = `gatehouse stands between a web server and CGI-family applications.
+
+    gatehouse serve   [--fastcgi ADDR]... [--scgi ADDR]... [--http ADDR]...
+                      [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
+                      [--config FILE] [--access-log off|stderr|FILE]
+    gatehouse check   [--config FILE]    say what is wrong with a configuration
+    gatehouse version
+    gatehouse help    [limits]
+
+ADDR is one of
+    unix:PATH[,mode=0660][,owner=USER][,group=GROUP]
+    HOST:PORT, :PORT
+    fd:N              a listening socket that was passed as descriptor N
+    systemd:NAME      those that systemd passed (FileDescriptorName=NAME)
+KIND is one of
+    demo              shows the variables that the web server sent
+    hello             answers "hello world"
+    scripts:DIR       the CGI programs in a directory; give it again for more
+Without --app, /=demo is served.
+
+Without an address, gatehouse serves what it was started with: a listening socket
+on descriptor 0 (FastCGI), sockets that systemd passed, one request as a CGI
+program, or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on
+127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
+
+FastCGI and SCGI on an address that other machines reach need --allow. A flag
+replaces the key of the same name in the configuration; --app adds to it.
+
+SIGTERM and SIGINT end it after the requests in flight; a second one at once.
+The exit status is 2 for what fails before the first request, 1 afterwards.
+
+Example:
+    $ gatehouse serve --fastcgi unix:/run/gatehouse/fastcgi.sock,group=www-data \
+                      --app /cgi-bin=scripts:/usr/lib/cgi-bin
+`

@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+
+	"gatehouse/systemd"
+)
+
+// listen opens a. Descriptors that systemd passed are taken from passed.
+func listen(a Address, passed *inheritance) ([]net.Listener, error) {
+	switch a.Kind {
+	case AddressUnix:
+		l, err := listenUnix(a)
+		return one(l, err)
+	case AddressTCP:
+		l, err := listenTCP(a)
+		return one(l, err)
+	case AddressDescriptor:
+		passed.taken[a.FD] = true
+		l, err := listenDescriptor(a)
+		return one(l, err)
+	case AddressSystemd:
+		return passed.take(a.Name)
+	}
+	return nil, fmt.Errorf("%v: not an address to listen on", a)
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+func listenTCP(a Address) (net.Listener, error) {
+	address := net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
+	l, err := net.Listen("tcp", address)
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return l, nil
+	case isInUse(err):
+		return nil, fmt.Errorf("%s is in use by another process: stop it, or choose another port", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: ports below 1024 need a privilege: choose a higher one, or grant CAP_NET_BIND_SERVICE", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: no network interface of this machine has that address", address)
+	case errors.As(err, &dns):
+		return nil, fmt.Errorf("%s: the name %q cannot be resolved: write an address", address, a.Host)
+	}
+	return nil, fmt.Errorf("%s: %w", address, cause(err))
+}
+
+// cause returns err without the operation and the address in front of it.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return bare(err)
+}
+
+// listenDescriptor takes over a listening socket that the process was started
+// with.
+func listenDescriptor(a Address) (net.Listener, error) {
+	s, err := systemd.Inspect(a.FD)
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w: start gatehouse with a listening socket there", a, err)
+	}
+	d := systemd.Descriptor{FD: a.FD, Name: "fd", Socket: s}
+	l, err := d.Listener()
+	if err != nil {
+		return nil, fmt.Errorf("%v is %v: start gatehouse with a listening stream socket there", a, s.State)
+	}
+	return l, nil
+}
+
+// An inheritance is what systemd passed, by name, and what of it was taken.
+type inheritance struct {
+	descriptors []systemd.Descriptor
+	taken       map[int]bool // by descriptor
+}
+
+// take returns the listeners of a name. Several sockets of one unit share one.
+func (p *inheritance) take(name string) ([]net.Listener, error) {
+	var list []net.Listener
+	for _, d := range p.descriptors {
+		if d.Name != name || p.taken[d.FD] {
+			continue
+		}
+		l, err := d.Listener()
+		if err != nil {
+			closeAll(list)
+			return nil, err
+		}
+		p.taken[d.FD] = true
+		list = append(list, l)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("systemd:%s: systemd passed no socket of that name: write FileDescriptorName=%s in its unit, and start it", name, name)
+	}
+	return list, nil
+}
+
+// left returns an error for what nobody has taken: on such a socket clients would
+// wait for ever.
+func (p *inheritance) left() error {
+	for _, d := range p.descriptors {
+		if !p.taken[d.FD] {
+			return fmt.Errorf("inherited %v is not used: add \"systemd:%s\" to fastcgi, scgi or http", d, d.Name)
+		}
+	}
+	return nil
+}
+
+func closeAll(list []net.Listener) {
+	for _, l := range list {
+		l.Close()
+	}
+}

@@ -1,0 +1,199 @@
+//go:build unix
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+// probeTime bounds how long a connection to a socket that is there already is
+// waited for, and likewise the lock of its directory.
+const probeTime = 2 * time.Second
+
+// listenUnix opens a unix socket. One that is there already is replaced only if
+// nobody answers on it. The directory is locked meanwhile, so that of two that start
+// at once the second finds the first.
+func listenUnix(a Address) (net.Listener, error) {
+	uid, gid, err := a.ids()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(a.Path)
+	if err := checkDirectory(dir); err != nil {
+		return nil, fmt.Errorf("unix:%s: %w", a.Path, err)
+	}
+	defer lockDirectory(dir)()
+	if err := removeStale(a.Path); err != nil {
+		return nil, err
+	}
+	// Nobody may connect before the permissions are settled, whatever the umask is. On
+	// Linux a socket's mode before bind is the most that bind gives the file.
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), 0o600) })
+	}}
+	l, err := config.Listen(context.Background(), "unix", a.Path)
+	if err != nil {
+		return nil, unixError(a.Path, err)
+	}
+	ul := l.(*net.UnixListener)
+	ul.SetUnlinkOnClose(false)
+	own, err := settle(a, uid, gid)
+	if err != nil {
+		os.Remove(a.Path)
+		ul.Close()
+		return nil, err
+	}
+	return &unixListener{UnixListener: ul, path: a.Path, own: own}, nil
+}
+
+func unixError(path string, err error) error {
+	dir := filepath.Dir(path)
+	switch {
+	case isInUse(err):
+		return errInUse(path)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("unix:%s: no permission to create a socket in %s: let this user write there, or choose another directory", path, dir)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("unix:%s: %s is on a read-only file system: choose another directory", path, dir)
+	}
+	return fmt.Errorf("unix:%s: %w", path, cause(err))
+}
+
+func errInUse(path string) error {
+	return fmt.Errorf("unix:%s is in use by another process: stop it, or choose another path", path)
+}
+
+// settle gives a new socket its owner and then its mode, and returns what it is.
+func settle(a Address, uid, gid int) (fs.FileInfo, error) {
+	if uid >= 0 || gid >= 0 {
+		if err := os.Lchown(a.Path, uid, gid); err != nil {
+			return nil, fmt.Errorf("unix:%s: its owner cannot be set to %s: %w: only root may give a socket away, others to a group that they are in", a.Path, a.ownership(), bare(err))
+		}
+	}
+	if err := os.Chmod(a.Path, a.Mode); err != nil {
+		return nil, fmt.Errorf("unix:%s: its mode cannot be set: %w", a.Path, bare(err))
+	}
+	info, err := os.Lstat(a.Path)
+	if err != nil {
+		return nil, fmt.Errorf("unix:%s: %w", a.Path, bare(err))
+	}
+	return info, nil
+}
+
+func (a Address) ownership() string { return a.Owner + ":" + a.Group }
+
+// checkOwner returns an error if there is no such user or group.
+func (a Address) checkOwner() error {
+	_, _, err := a.ids()
+	return err
+}
+
+// ids resolves the owner and the group, -1 for none.
+func (a Address) ids() (uid, gid int, err error) {
+	uid, gid = -1, -1
+	if a.Owner != "" {
+		if uid, err = strconv.Atoi(a.Owner); err != nil || uid < 0 {
+			u, err := user.Lookup(a.Owner)
+			if err != nil {
+				return 0, 0, fmt.Errorf("unix:%s: there is no user %q", a.Path, a.Owner)
+			}
+			uid, _ = strconv.Atoi(u.Uid)
+		}
+	}
+	if a.Group != "" {
+		if gid, err = strconv.Atoi(a.Group); err != nil || gid < 0 {
+			g, err := user.LookupGroup(a.Group)
+			if err != nil {
+				return 0, 0, fmt.Errorf("unix:%s: there is no group %q", a.Path, a.Group)
+			}
+			gid, _ = strconv.Atoi(g.Gid)
+		}
+	}
+	return uid, gid, nil
+}
+
+// removeStale removes a socket on which nobody answers. (On systems other than
+// Linux a full backlog looks the same, for the moment that it is full.)
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("unix:%s: %w", path, bare(err))
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("unix:%s exists and is no socket: remove it, or choose another path", path)
+	}
+	c, err := net.DialTimeout("unix", path, probeTime)
+	switch {
+	case err == nil:
+		c.Close()
+		return errInUse(path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		// A full backlog, no permission, a socket of another type: somebody may be there.
+		return fmt.Errorf("unix:%s exists, and cannot be told to be unused (%w): remove it if it is, or choose another path", path, cause(err))
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("unix:%s is left over from another process and cannot be removed: %w", path, bare(err))
+	}
+	return nil
+}
+
+// lockDirectory keeps others that open sockets in dir in this way out until
+// unlock is called (flock). It goes on without the lock where the directory cannot be
+// read or locked, and when somebody keeps it locked for longer than probeTime: any
+// user may lock a directory, and must not be able to stop a daemon by that.
+func lockDirectory(dir string) (unlock func()) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return func() {}
+	}
+	for end := time.Now().Add(probeTime); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			break
+		}
+	}
+	return func() { f.Close() }
+}
+
+// A unixListener removes its socket from the file system when it is closed, unless
+// another process has put its own there.
+type unixListener struct {
+	*net.UnixListener
+	path string
+	own  fs.FileInfo
+	once sync.Once
+	err  error
+}
+
+// Close removes the socket and closes the listener, in this order: as long as the
+// listener is open no other file gets the number of its inode.
+func (l *unixListener) Close() error {
+	l.once.Do(func() {
+		unlock := lockDirectory(filepath.Dir(l.path))
+		if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.own, now) {
+			os.Remove(l.path)
+		}
+		unlock()
+		l.err = l.UnixListener.Close()
+	})
+	return l.err
+}

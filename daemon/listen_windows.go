@@ -1,0 +1,30 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sys/windows"
+)
+
+func isInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
+
+// listenUnix opens a unix socket. Permissions are those of its directory.
+func listenUnix(a Address) (net.Listener, error) {
+	if err := a.checkOwner(); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", a.Path)
+	if err != nil {
+		return nil, fmt.Errorf("unix:%s: %w", a.Path, cause(err))
+	}
+	return l, nil
+}
+
+func (a Address) checkOwner() error {
+	if a.Owner != "" || a.Group != "" {
+		return fmt.Errorf("%v: owner and group are not available on Windows", a)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Suggest returns "did you mean ..." with the one of the words that is nearest to
+// word, or "" if none is near.
+func Suggest(word string, words []string) string {
+	best, least := "", max(2, len(word)/3)+1
+	if len(word) > 64 {
+		return ""
+	}
+	folded := strings.ToLower(strings.ReplaceAll(word, "-", "_"))
+	for _, w := range words {
+		if d := distance(folded, strings.ReplaceAll(w, "-", "_")); d < least && d < len(w) {
+			best, least = w, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance returns how many bytes must be inserted, removed, replaced or swapped
+// with their neighbour to make b of a.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			n := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				n = min(n, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = n
+		}
+	}
+	return rows[len(a)][len(b)]
+}

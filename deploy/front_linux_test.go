@@ -1,0 +1,53 @@
+package deploy_test
+
+import "testing"
+
+// front is a web server with one file as its configuration.
+type front struct {
+	name  string
+	start func(t *testing.T, file string)
+	file  string
+}
+
+// The web servers in all the ways that reach CGI programs, git, and a Go
+// handler.
+var (
+	programFronts = []front{
+		{"nginx FastCGI", startNginx, "nginx/fastcgi.conf"},
+		{"nginx SCGI", startNginx, "nginx/scgi.conf"},
+		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
+		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
+		{"Apache SCGI", startApache, "apache/scgi.conf"},
+	}
+	// Without mod_proxy_scgi, which holds the beginning of an answer back.
+	streamingFronts = programFronts[:4]
+	// Without Apache, which reads an answer to its end, whoever waits for it.
+	leavingFronts = programFronts[:2]
+
+	gitFronts = []front{
+		{"nginx FastCGI", startNginx, "nginx/git.conf"},
+		{"nginx FastCGI unbuffered", startNginx, "nginx/git-unbuffered.conf"},
+		{"nginx SCGI", startNginx, "nginx/git-scgi.conf"},
+		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
+		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
+		{"Apache SCGI", startApache, "apache/scgi.conf"},
+		{"Apache CGI", startApache, "apache/cgi.conf"},
+	}
+	applicationFronts = []front{
+		{"nginx FastCGI", startNginx, "nginx/go-application.conf"},
+		{"nginx SCGI", startNginx, "nginx/go-application-scgi.conf"},
+		{"Apache FastCGI", startApache, "apache/go-application.conf"},
+		{"Apache SCGI", startApache, "apache/go-application-scgi.conf"},
+	}
+)
+
+// through runs test once behind each of the fronts.
+func through(t *testing.T, fronts []front, test func(t *testing.T, f front)) {
+	t.Helper()
+	for _, f := range fronts {
+		t.Run(f.name, func(t *testing.T) {
+			f.start(t, f.file)
+			test(t, f)
+		})
+	}
+}

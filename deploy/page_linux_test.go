@@ -1,0 +1,67 @@
+package deploy_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// page is an answer of a web server.
+type page struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// client opens a connection for each request and leaves answers as they are.
+func client(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// get sends a request and reads the whole answer.
+func get(t *testing.T, request *http.Request) page {
+	t.Helper()
+	response, err := client(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("%s: %v after %d bytes", request.URL, err, len(body))
+	}
+	return page{response.StatusCode, response.Header, string(body)}
+}
+
+// getURL gets a page of the web server at port 80.
+func getURL(t *testing.T, path string) page {
+	t.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), "GET", "http://localhost"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return get(t, request)
+}
+
+// wantPage checks that a page has a status, a type, and all of some texts.
+func wantPage(t *testing.T, path string, contentType string, texts ...string) {
+	t.Helper()
+	got := getURL(t, path)
+	if got.status != http.StatusOK {
+		t.Errorf("%s: status %d; want 200\n%s", path, got.status, got.body)
+		return
+	}
+	if ct := got.header.Get("Content-Type"); !strings.HasPrefix(ct, contentType) {
+		t.Errorf("%s: Content-Type %q; want %s", path, ct, contentType)
+	}
+	for _, text := range texts {
+		if !strings.Contains(got.body, text) {
+			t.Errorf("%s: the page lacks %q\n%.2000s", path, text, got.body)
+		}
+	}
+}

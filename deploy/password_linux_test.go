@@ -1,0 +1,81 @@
+package deploy_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestGitPassword follows the comments on passwords in the files for git: with
+// the lines in place that they speak of, a user with the right password may
+// push, and nobody else.
+func TestGitPassword(t *testing.T) {
+	p := newProject(t)
+	startGateway(t)
+	for _, f := range []front{
+		{"nginx FastCGI", startNginx, "nginx/git.conf"},
+		{"nginx FastCGI unbuffered", startNginx, "nginx/git-unbuffered.conf"},
+		{"nginx SCGI", startNginx, "nginx/git-scgi.conf"},
+		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			repository := p.publish(t)
+			git(t, repository, "config", "--unset", "http.receivepack")
+			t.Chdir(askForPassword(t, f.file))
+			f.start(t, f.file)
+
+			for _, stranger := range []string{"", "mallory:any@", "alice:wrong@"} {
+				out, _, err := p.tryPush(t, strings.Replace(projectURL, "//", "//"+stranger, 1), chunked)
+				if err == nil {
+					t.Errorf("%q may push\n%s", stranger, out)
+				}
+				if got := git(t, repository, "rev-parse", "main"); got != p.old {
+					t.Fatalf("main is %s after %q pushed", got, stranger)
+				}
+			}
+			p.push(t, strings.Replace(projectURL, "//", "//alice:secret@", 1), chunked)
+			if got := git(t, repository, "rev-parse", "main"); got != p.new {
+				t.Fatalf("main is %s after the push; want %s", got, p.new)
+			}
+		})
+	}
+}
+
+var (
+	commentedOut = regexp.MustCompile(`(?m)^(\t*)#([a-zA-Z<\t])`)
+	nobody       = regexp.MustCompile(`(?m)^\t*fastcgi_param REMOTE_USER .*\n`)
+	userFile     = regexp.MustCompile(`/etc/(nginx|apache2)/git\.htpasswd`)
+)
+
+// askForPassword returns a folder with a copy of the file in which the lines on
+// passwords are as its comments say, and makes the list of users that these
+// lines name. Its only user is alice, with the password secret.
+func askForPassword(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := nobody.ReplaceAll(commentedOut.ReplaceAll(content, []byte("$1$2")), nil)
+	users := userFile.Find(changed)
+	if users == nil || bytes.Equal(changed, content) {
+		t.Fatalf("%s has no lines on passwords", file)
+	}
+	const alice = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"
+	if err := os.WriteFile(string(users), []byte(alice), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(string(users)) })
+	dir := t.TempDir()
+	path := filepath.Join(dir, file)
+	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

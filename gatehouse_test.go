@@ -1,0 +1,145 @@
+package gatehouse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse"
+	"gatehouse/cgi"
+)
+
+// serving is a Server on a free port of HTTP.
+type serving struct {
+	url    string
+	stop   context.CancelFunc
+	result chan error
+}
+
+func serve(t *testing.T, s *gatehouse.Server) *serving {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	address := make(chan net.Addr, 1)
+	s.HTTP = "127.0.0.1:0"
+	s.Log = slog.New(slog.DiscardHandler)
+	s.Listening = func(a net.Addr) { address <- a }
+	v := &serving{stop: stop, result: make(chan error, 1)}
+	go func() { v.result <- s.Serve(ctx) }()
+	t.Cleanup(stop)
+	select {
+	case a := <-address:
+		v.url = "http://" + a.String() + "/"
+	case err := <-v.result:
+		t.Fatal(err)
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	return v
+}
+
+// held is an application that waits inside a request.
+type held struct {
+	entered chan struct{}
+	release chan struct{}
+	cause   chan error
+}
+
+func newHeld() *held {
+	return &held{make(chan struct{}), make(chan struct{}), make(chan error, 1)}
+}
+
+func (h *held) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
+	if err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "begun "); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	ctx := r.Context()
+	close(h.entered)
+	select {
+	case <-h.release:
+	case <-ctx.Done():
+		h.cause <- context.Cause(ctx)
+		return context.Cause(ctx)
+	}
+	_, err := io.WriteString(w, "ended")
+	return err
+}
+
+// answer is what a client got.
+type answer struct {
+	body string
+	err  error
+}
+
+func get(url string) <-chan answer {
+	c := make(chan answer, 1)
+	go func() {
+		resp, err := http.Get(url)
+		if err != nil {
+			c <- answer{"", err}
+			return
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		c <- answer{string(b), err}
+	}()
+	return c
+}
+
+func TestServeDrains(t *testing.T) {
+	app := newHeld()
+	v := serve(t, &gatehouse.Server{App: app})
+	got := get(v.url)
+	<-app.entered
+	v.stop()
+	close(app.release)
+	if a := <-got; a.err != nil || a.body != "begun ended" {
+		t.Errorf("got %q, %v", a.body, a.err)
+	}
+	if err := <-v.result; err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
+// TestServeDrainEnds has a request that does not end by itself: the client sees
+// that the answer breaks off, and the application why.
+func TestServeDrainEnds(t *testing.T) {
+	app := newHeld()
+	v := serve(t, &gatehouse.Server{App: app, Drain: time.Nanosecond})
+	got := get(v.url)
+	<-app.entered
+	v.stop()
+	if err := <-v.result; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Serve returned %v; want %v", err, context.DeadlineExceeded)
+	}
+	if cause := <-app.cause; !errors.Is(cause, cgi.ErrShutdown) {
+		t.Errorf("cancelled by %v; want %v", cause, cgi.ErrShutdown)
+	}
+	if a := <-got; a.err == nil {
+		t.Errorf("the client took %q for the whole", a.body)
+	}
+}
+
+func TestServePortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := &gatehouse.Server{App: newHeld(), HTTP: l.Addr().String()}
+	err = s.Serve(context.Background())
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(l.Addr())) {
+		t.Errorf("got %v; want an error that names %v", err, l.Addr())
+	}
+}

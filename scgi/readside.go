@@ -1,0 +1,300 @@
+package scgi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// What the owner of the reading side waits for.
+const (
+	nothing   = iota // it is the application that is waited for
+	arriving         // the first byte of a request
+	inHead           // the rest of the head
+	inBody           // a byte of the body
+	lingering        // what the peer still sends after its answer
+	waits     = 8    // states are counted in steps of waits
+)
+
+// abortLinger bounds the time for lingering at a forced shutdown, whatever the
+// limit.
+const abortLinger = 2 * time.Second
+
+// A readSide is the right to read from the socket. It has one owner at a time: the
+// connection until the head is there and after the response, a Read of the body in
+// between, or nobody. While nobody reads from the socket, a watcher may wait on it
+// for the peer to leave.
+type readSide struct {
+	mu       sync.Mutex
+	turn     sync.Cond // the owner or the watcher has left
+	owned    bool
+	watching bool
+	kicked   bool
+	ended    bool  // the connection owns it for good
+	stopped  error // why no more is read of the request, or nil
+
+	ctx    context.Context // nil until somebody asks
+	cancel context.CancelCauseFunc
+	cause  error // why the request was cancelled, or nil
+
+	// waiting is what is waited for, in the lowest bits, and above a count of the
+	// waits, so that a tick can tell whether anything moved since the last one.
+	waiting  atomic.Uint64
+	stamp    stamp // of waiting; belongs to the tick
+	draining atomic.Bool
+}
+
+// init gives the reading side to the connection.
+func (r *readSide) init() {
+	r.turn.L = &r.mu
+	r.owned = true
+	r.waiting.Store(waits + arriving)
+}
+
+// own takes the reading side for the body. It waits while another has it.
+func (c *conn) own() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.owned && !c.ended {
+		c.turn.Wait()
+	}
+	if c.ended {
+		return cgi.ErrBodyClosed
+	}
+	if c.stopped != nil {
+		return c.stopped
+	}
+	c.owned = true
+	return nil
+}
+
+// await notes what the owner waits for on the socket, after the watcher, if there
+// is one, has left it.
+func (c *conn) await(what uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watching {
+		c.kick()
+		for c.watching {
+			c.turn.Wait()
+		}
+		if c.stopped == nil {
+			c.unkick()
+		}
+	}
+	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
+}
+
+// disown gives the reading side back.
+func (c *conn) disown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting.Store(c.waiting.Load() / waits * waits)
+	c.unkick()
+	c.owned = false
+	c.turn.Broadcast()
+}
+
+// ownForGood takes the reading side from whoever has it, for the end of the
+// connection, and ends the request's context.
+func (c *conn) ownForGood() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	for c.owned || c.watching {
+		c.kick()
+		c.turn.Wait()
+	}
+	c.unkick()
+	c.owned = true
+	c.turn.Broadcast()
+	if c.cancel != nil {
+		c.cancel(context.Canceled)
+	}
+}
+
+// kick wakes who waits on the socket. The mutex is held.
+func (c *conn) kick() {
+	if !c.kicked {
+		c.kicked = true
+		c.sock.Kick()
+	}
+}
+
+func (c *conn) unkick() {
+	if c.kicked {
+		c.kicked = false
+		c.sock.Unkick()
+	}
+}
+
+// stop ends the reading of the request. Only the first cause counts.
+func (c *conn) stop(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopLocked(cause)
+}
+
+func (c *conn) stopLocked(cause error) {
+	if c.ended {
+		return
+	}
+	if c.stopped == nil {
+		c.stopped = cause
+	}
+	if c.owned {
+		c.kick()
+	}
+}
+
+// stopCause returns why reading was stopped, or nil.
+func (c *conn) stopCause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+// lost cancels the request: nobody waits for its answer.
+func (c *conn) lost(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lostLocked(cause)
+}
+
+func (c *conn) lostLocked(cause error) {
+	if c.cause == nil {
+		c.cause = cause
+		if c.cancel != nil {
+			c.cancel(cause)
+		}
+	}
+}
+
+// cancelled returns why the request was cancelled, or nil.
+func (c *conn) cancelled() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// RequestContext implements cgi.ContextSource.
+func (c *conn) RequestContext() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancelCause(c.base)
+		if c.cause != nil {
+			c.cancel(c.cause)
+		}
+	}
+	return c.ctx
+}
+
+// Drain implements frontend.Conn. A peer that has connected and is about to send
+// its request has until the tick after the next.
+func (c *conn) Drain() { c.draining.Store(true) }
+
+// Abort implements frontend.Conn.
+func (c *conn) Abort(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lostLocked(cause)
+	c.stopLocked(cause)
+	c.sink.aborted.Store(true)
+}
+
+// A stamp is when a tick first saw a wait. It belongs to the tick.
+type stamp struct {
+	wait  uint64
+	since time.Duration
+}
+
+// stands returns how long wait has not changed, and whether it was the same at the
+// last tick.
+func (s *stamp) stands(wait uint64, now time.Duration) (time.Duration, bool) {
+	if s.wait != wait {
+		s.wait, s.since = wait, now
+		return 0, false
+	}
+	return now - s.since, true
+}
+
+// Tick implements frontend.Conn.
+func (c *conn) Tick(now time.Duration) (busy bool) {
+	c.sink.tick(now)
+	wait := c.waiting.Load()
+	elapsed, same := c.stamp.stands(wait, now)
+	limits := &c.srv.limits
+	switch wait % waits {
+	case arriving:
+		if same && c.draining.Load() || elapsed > limits.Idle {
+			c.stopWait(wait, fmt.Errorf("no request within %v (idle)", limits.Idle))
+		}
+		return c.draining.Load()
+	case inHead:
+		if elapsed > limits.Idle {
+			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (idle)", limits.Idle))
+		}
+		return c.draining.Load()
+	case inBody:
+		if elapsed > limits.BodyRead {
+			c.stopWait(wait, &cgi.StatusError{Code: http.StatusRequestTimeout,
+				Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)})
+		}
+	case lingering:
+		limit := limits.Linger
+		if c.sink.aborted.Load() {
+			limit = min(limit, abortLinger)
+		}
+		if elapsed > limit {
+			c.stopWait(wait, nil)
+		}
+	default:
+		if same {
+			c.beginWatch()
+		}
+	}
+	return true
+}
+
+// stopWait ends a wait, if it is still the one that was seen.
+func (c *conn) stopWait(wait uint64, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.waiting.Load() != wait:
+	case c.ended:
+		c.kick()
+	default:
+		c.stopLocked(cause)
+	}
+}
+
+// beginWatch starts the watcher, for a request that has taken a tick and whose
+// context somebody holds.
+func (c *conn) beginWatch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil || c.cause != nil || c.owned || c.watching || c.ended || !c.sock.CanPeek() {
+		return
+	}
+	c.watching = true
+	go c.watch()
+}
+
+// watch waits for the peer to leave, and cancels the request.
+func (c *conn) watch() {
+	err := c.sock.WaitGone()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.lostLocked(cgi.ErrAborted)
+	}
+	c.watching = false
+	c.turn.Broadcast()
+}

@@ -1,0 +1,127 @@
+package scgi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
+)
+
+// ErrServerClosed is returned by Serve after Shutdown or Close. It is
+// http.ErrServerClosed.
+var ErrServerClosed = frontend.ErrServerClosed
+
+// A Server serves SCGI connections. Its fields must not be changed after the
+// first call of Serve.
+type Server struct {
+	// App answers the requests. It must not be nil.
+	App cgi.App
+
+	// Handler runs App. If nil, a zero Handler does.
+	Handler *cgi.Handler
+
+	// Limits bound what a peer can make the server do; see cgi.Limits for the defaults.
+	Limits cgi.Limits
+
+	// Paths names the quirks of the web server where it reports paths. The default is
+	// right for all common ones.
+	Paths cgi.PathPolicy
+
+	// Allow lists the TCP peers that may connect; empty means all.
+	Allow []netip.Prefix
+
+	// HalfClose says that TCP peers shut down their writing side after a request and
+	// still wait for the answer. Without it a TCP peer that does so counts as gone.
+	HalfClose bool
+
+	// Log gets a line for each connection that ends before its request is complete. If
+	// nil, it is slog.Default().
+	Log *slog.Logger
+
+	// BaseContext, if not nil, returns the context that the contexts of a listener's
+	// requests are derived from. It is called once for each Serve.
+	BaseContext func(net.Listener) context.Context
+
+	once     sync.Once
+	acceptor frontend.Acceptor
+	limits   cgi.Limits
+	handler  *cgi.Handler
+}
+
+// Serve serves the requests that arrive on l with h, or http.DefaultServeMux if
+// h is nil, until accepting fails, as it does once l is closed. Then it lets the
+// requests in flight end, and returns that error. Its signature is that of
+// net/http/fcgi's Serve.
+func Serve(l net.Listener, h http.Handler) error {
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	s := &Server{App: cgi.FromHTTP(h)}
+	err := s.Serve(l)
+	s.Shutdown(context.Background())
+	return err
+}
+
+// Serve accepts connections on l and serves them until Shutdown or Close; then
+// it returns ErrServerClosed. It closes l. It may be called for several listeners
+// at once.
+func (s *Server) Serve(l net.Listener) error {
+	if s.App == nil {
+		l.Close()
+		return errors.New("scgi: the server has no application: set App")
+	}
+	s.once.Do(s.begin)
+	base := context.Background()
+	if s.BaseContext != nil {
+		base = s.BaseContext(l)
+	}
+	return s.acceptor.Serve(&listener{l, base})
+}
+
+// A listener carries the base context to the connections it accepts.
+type listener struct {
+	net.Listener
+	base context.Context
+}
+
+// Shutdown stops accepting, and lets the requests in flight end. When ctx is done
+// first, the contexts of what is left are cancelled with cgi.ErrShutdown as the
+// cause, the responses visibly truncated, and ctx's error is returned. It returns
+// after every goroutine of the server has ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(s.begin)
+	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
+}
+
+// Close is Shutdown without the patience.
+func (s *Server) Close() error {
+	s.once.Do(s.begin)
+	return s.acceptor.Close(cgi.ErrShutdown)
+}
+
+func (s *Server) begin() {
+	s.limits = s.Limits.WithDefaults()
+	s.handler = s.Handler
+	if s.handler == nil {
+		s.handler = &cgi.Handler{Log: s.Log}
+	}
+	s.acceptor.NewConn = func(l net.Listener, c net.Conn) frontend.Conn {
+		return newConn(s, l.(*listener).base, c)
+	}
+	s.acceptor.Connections = s.limits.Connections
+	s.acceptor.Allow = s.Allow
+	s.acceptor.Log = s.Log
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.Default()
+}

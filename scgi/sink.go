@@ -1,0 +1,161 @@
+package scgi
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
+)
+
+// writePiece bounds one write to the socket, so that a tick sees a slow peer make
+// progress also where the system does not tell.
+const writePiece = 64 << 10
+
+// A sink writes the response as CGI text.
+type sink struct {
+	c    *conn
+	buf  *frontend.Buffer // what out begins in; nil while nothing is held
+	out  []byte           // held back
+	vec  [2][]byte
+	bufs net.Buffers
+	sent bool // something was written to the socket
+	end  cgi.End
+
+	aborted atomic.Bool
+	writing atomic.Uint64 // odd during a write; counts the writes
+	stamp   stamp         // belongs to the tick, as do unsent and moved
+	unsent  int
+	moved   time.Duration
+}
+
+// WriteHead implements cgi.Sink.
+func (s *sink) WriteHead(h *cgi.Head) error {
+	s.hold()
+	s.out = h.AppendCGI(s.out)
+	return nil
+}
+
+func (s *sink) hold() {
+	if s.buf == nil {
+		s.buf = frontend.GetBuffer()
+		s.out = s.buf[:0]
+	}
+}
+
+// Write implements cgi.Sink.
+func (s *sink) Write(p []byte) (int, error) {
+	if len(s.out)+len(p) <= frontend.BufferSize {
+		s.hold()
+		s.out = append(s.out, p...)
+		return len(p), nil
+	}
+	n := 0
+	for len(p) > 0 {
+		m, err := s.send(p[:min(len(p), writePiece)])
+		n += m
+		if err != nil {
+			return n, err
+		}
+		p = p[m:]
+	}
+	return n, nil
+}
+
+// Flush implements cgi.Sink.
+func (s *sink) Flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	_, err := s.send(nil)
+	s.drop()
+	return err
+}
+
+// Finish implements cgi.Sink. The connection is closed after it, in the way of the
+// end.
+func (s *sink) Finish(o cgi.Outcome) error {
+	var err error
+	if o.End != cgi.Aborted {
+		err = s.Flush()
+	}
+	s.drop()
+	if err == nil {
+		s.end = o.End
+	}
+	return err
+}
+
+// drop lets go of what is held.
+func (s *sink) drop() {
+	if s.buf != nil {
+		frontend.PutBuffer(s.buf)
+		s.buf, s.out = nil, nil
+	}
+}
+
+// send writes what is held, and p, in one write. It returns how much of p was
+// written.
+func (s *sink) send(p []byte) (n int, err error) {
+	if s.sent && s.aborted.Load() {
+		// An application that does not look at its context is stopped here. Before
+		// anything was sent there may still be an error page.
+		return 0, s.c.cancelled()
+	}
+	held := len(s.out)
+	s.writing.Add(1)
+	switch {
+	case held == 0:
+		n, err = s.c.sock.Write(p)
+	case len(p) == 0:
+		n, err = s.c.sock.Write(s.out)
+	default:
+		s.vec = [2][]byte{s.out, p}
+		s.bufs = s.vec[:]
+		var m int64
+		m, err = s.bufs.WriteTo(s.c.sock.Conn)
+		n = int(m)
+		s.vec = [2][]byte{}
+	}
+	s.writing.Add(1)
+	s.out = s.out[:0]
+	s.sent = s.sent || n > 0
+	if err != nil {
+		err = s.failed(err)
+	}
+	return max(n-held, 0), err
+}
+
+// failed cancels the request whose answer cannot be written.
+func (s *sink) failed(err error) error {
+	switch cause := s.c.cancelled(); {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("%w: %w", cgi.ErrAborted, err)
+	case cause != nil:
+		err = cause
+	default:
+		err = fmt.Errorf("%w: it took no byte of the answer for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
+	}
+	s.c.lost(err)
+	return err
+}
+
+// tick ends a write that the peer lets wait for too long.
+func (s *sink) tick(now time.Duration) {
+	wait := s.writing.Load()
+	if wait%2 == 0 {
+		return
+	}
+	_, same := s.stamp.stands(wait, now)
+	unsent := s.c.sock.Unsent()
+	if !same || unsent != s.unsent {
+		s.unsent, s.moved = unsent, now
+	}
+	if now-s.moved > s.c.srv.limits.Write || same && s.aborted.Load() {
+		s.c.sock.SetWriteDeadline(time.Unix(1, 0))
+	}
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package systemd
+
+import "errors"
+
+// Inspect finds no sockets here.
+func Inspect(int) (Socket, error) { return Socket{}, nil }
+
+func closeOnExec(int) error { return nil }
+
+func pidfdID() (uint64, bool) { return 0, false }
+
+func takeStandard() (int, error) {
+	return -1, errors.New("inherited sockets are known on Linux only")
+}

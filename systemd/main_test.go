@@ -1,0 +1,86 @@
+package systemd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain runs the tests or, when the test binary has been started anew by one
+// of them, plays the process that inherits descriptors.
+func TestMain(m *testing.M) {
+	if os.Getenv("GATEHOUSE_TEST_CHILD") != "" {
+		os.Exit(child())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child prints what it was started with, one line for the kind and one for each
+// descriptor, and then greets one peer of each.
+func child() int {
+	report := os.NewFile(childReport(), "report")
+	if os.Getenv("LISTEN_PID") == "self" {
+		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+	}
+	start, err := Process{}.Start()
+	if err != nil {
+		fmt.Fprintln(report, "error:", err)
+		return 2
+	}
+	again, err := Process{}.Descriptors()
+	fmt.Fprintln(report, start.Kind, len(again), err)
+	for _, d := range start.Descriptors {
+		protocol, err := d.Protocol()
+		if d.FD == 0 {
+			protocol = ""
+		}
+		fmt.Fprintln(report, d, d.Socket.State, d.Socket.Network, protocol, err)
+		if err := greet(d); err != nil {
+			fmt.Fprintln(report, "error:", err)
+			return 1
+		}
+	}
+	if _, err := io.WriteString(os.Stdout, "to standard output\n"); err != nil {
+		fmt.Fprintln(report, "error:", err)
+		return 1
+	}
+	return 0
+}
+
+// childReport is the descriptor to report to: standard error is the peer in some
+// of the tests.
+func childReport() uintptr {
+	n, err := strconv.Atoi(os.Getenv("GATEHOUSE_TEST_CHILD"))
+	if err != nil {
+		panic(err)
+	}
+	return uintptr(n)
+}
+
+func greet(d Descriptor) error {
+	if d.Socket.State == Connected {
+		c, err := d.Conn()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = io.WriteString(c, "hello")
+		return err
+	}
+	l, err := d.Listener()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	c, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = io.WriteString(c, "hello")
+	return err
+}
