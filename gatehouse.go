@@ -114,7 +114,7 @@ func (s *Server) handler() *cgi.Handler {
 	if s.Handler != nil {
 		return s.Handler
 	}
-	return &cgi.Handler{Log: s.Log}
+	return &cgi.Handler{Log: s.Log, Spool: s.Limits.Spool}
 }
 
 // Serve serves until ctx is done and returns nil after the last request, or the

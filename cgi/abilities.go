@@ -1,5 +1,7 @@
 package cgi
 
+import "net/http"
+
 // An unwrapper is a ResponseWriter that stands in front of another.
 type unwrapper interface{ Unwrap() ResponseWriter }
 
@@ -35,6 +37,20 @@ func ReplaceResponse(w ResponseWriter, cause error, status string, headers []Fie
 func HeadersSent(w ResponseWriter) bool {
 	r, ok := ability[interface{ HeadersSent() bool }](w)
 	return ok && r.HeadersSent()
+}
+
+// EnableFullDuplex lets the head of the response be sent before the request's body
+// has arrived, as [http.ResponseController.EnableFullDuplex] does. By default the
+// rest of the body is taken first, and kept for the application (Handler.Spool).
+// nginx stops sending the body once it has seen the head; use this where the
+// client talks to the application while it sends, behind a web server that lets it.
+// The error is [http.ErrNotSupported] where the writer has no such ability.
+func EnableFullDuplex(w ResponseWriter) error {
+	r, ok := ability[interface{ EnableFullDuplex() error }](w)
+	if !ok {
+		return http.ErrNotSupported
+	}
+	return r.EnableFullDuplex()
 }
 
 // SetExitStatus sets the exit status of the application, which FastCGI reports

@@ -151,6 +151,7 @@ type ResponseWriter interface {
 	// 304) is counted and discarded.
 	io.Writer
 
-	// Flush sends the head and all that was written.
+	// Flush sends the head and all that was written. Before the head it waits for the
+	// request's body, which is kept meanwhile; see [EnableFullDuplex].
 	Flush() error
 }

@@ -40,6 +40,12 @@
 // called Status are errors of StartResponse, so that nothing that a client sent can
 // start a header field or a response of its own.
 //
+// The head is not sent before the body of the request has arrived: nginx stops
+// sending a body when it sees the head of the answer, and an application that
+// flushes before it reads would wait for ever. The Handler takes the rest of the
+// body first and keeps it, within Handler.Spool. An answer that is complete by then
+// waits for nothing, and [EnableFullDuplex] turns the rule off.
+//
 // What a program writes in answer is read by [ReadHead], which is as lenient as RFC
 // 3875 § 6 asks for.
 //

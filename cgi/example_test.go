@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -125,7 +126,8 @@ func ExampleStatusError() {
 		_, err = io.Copy(w, f)
 		return err
 	})
-	get(cgi.ToHTTP(app), "/")
+	quiet := &cgi.Handler{Log: slog.New(slog.DiscardHandler)}
+	get(quiet.HTTP(app, cgi.Limits{}), "/")
 	// Output: 404 404 Not Found
 }
 

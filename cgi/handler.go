@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"gatehouse/cgi/spool"
 )
 
 // A Handler runs applications: it is the Go form of wsgiref's BaseCGIHandler, and
@@ -23,6 +25,9 @@ import (
 //     truncation;
 //   - an answer that is complete before anything was sent gets a Content-Length;
 //   - control characters, and a field called Status, are refused;
+//   - the head is not sent before the request's body has arrived: what the
+//     application has not read of it is kept, as far as Handler.Spool allows. An
+//     answer that is complete by then does not wait;
 //   - HTTP_PROXY never reaches an application (CVE-2016-5385, "httpoxy");
 //   - an error, a panic, or no answer at all becomes an error page or, once the
 //     head was sent, a visible truncation.
@@ -36,6 +41,11 @@ type Handler struct {
 	// AccessLog, if not nil, is called once for each request after its end. It must
 	// not keep the Request.
 	AccessLog func(*Request, Result)
+
+	// Spool bounds what is kept of a body that the application has not read when the
+	// head of its answer is to be sent (see [EnableFullDuplex]). The rest of a body
+	// that is longer is read as the application asks for it.
+	Spool spool.Limits
 
 	// ErrorPage, if not nil, writes the body of an error page and returns its
 	// Content-Type. The default is one line of plain text that tells nothing of the
@@ -77,8 +87,15 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.Stderr == nil {
 		r.Stderr = &w.stderr
 	}
+	if r.ContentLength != 0 && r.Body != http.NoBody {
+		w.body = newKeptBody(r.Body, h.Spool)
+		r.Body = w.body
+	}
 	err := w.call(a)
 	w.stderr.end()
+	if w.body != nil {
+		w.body.end()
+	}
 	res := w.end(err)
 	w.free()
 	if h.AccessLog != nil {

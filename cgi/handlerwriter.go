@@ -224,9 +224,15 @@ func (w *handlerWriter) SetWriteDeadline(t time.Time) error {
 	return SetWriteDeadline(w.w, t)
 }
 
-// EnableFullDuplex is what http.ResponseController calls. An answer may always
-// begin before the body has been read.
-func (w *handlerWriter) EnableFullDuplex() error { return nil }
+// EnableFullDuplex is what http.ResponseController calls.
+func (w *handlerWriter) EnableFullDuplex() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.w == nil {
+		return errReturned
+	}
+	return EnableFullDuplex(w.w)
+}
 
 // finish starts a response that the handler left empty, and returns why the head
 // was refused, if it was.

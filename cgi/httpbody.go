@@ -42,11 +42,11 @@ func newHTTPBody(r io.Reader, c *http.ResponseController, l Limits) *httpBody {
 
 // Read implements io.Reader.
 func (b *httpBody) Read(p []byte) (int, error) {
-	if err := b.arm(); err != nil {
-		return 0, err
-	}
 	if b.err != nil {
 		return 0, b.err
+	}
+	if err := b.arm(); err != nil {
+		return 0, err
 	}
 	n, err := b.body.Read(p)
 	closed, own := b.disarm(err == io.EOF)

@@ -33,6 +33,8 @@ type response struct {
 	sent     int64 // bytes of body the sink took
 	held     []byte
 
+	body       *keptBody   // the request's, nil if it has none
+	duplex     bool        // the head need not wait for the body
 	stderr     errorStream // Request.Stderr where the front-end gave none
 	exitStatus int
 	sinkErr    error // the first error of the sink: nobody reads the answer
@@ -215,12 +217,28 @@ func (w *response) admit(p []byte) ([]byte, error) {
 
 // forward gives the sink the head, what is held, and p.
 func (w *response) forward(p []byte) error {
+	w.takeBody()
 	if err := w.flushHeld(); err != nil {
 		return err
 	}
 	n, err := w.sink.Write(p)
 	w.sent += int64(n)
 	return w.fail(err)
+}
+
+// EnableFullDuplex lets the head be sent while the body still arrives; see the
+// function of that name.
+func (w *response) EnableFullDuplex() error {
+	w.duplex = true
+	return nil
+}
+
+// takeBody takes the rest of the request's body before the head is sent while the
+// application still runs.
+func (w *response) takeBody() {
+	if !w.headSent && !w.duplex && w.body != nil {
+		w.body.take()
+	}
 }
 
 // flushHeld gives the sink the head and what is held.
@@ -259,6 +277,7 @@ func (w *response) Flush() error {
 	if !w.valid {
 		return ErrNoStart
 	}
+	w.takeBody()
 	if err := w.flushHeld(); err != nil {
 		return err
 	}

@@ -7,14 +7,6 @@ import (
 	"testing"
 )
 
-	"A server error occurred.  Please contact the administrator."
-
-func TestStatusIsExplicit(t *testing.T) {
-	for _, status := range []string{"200 OK", "302 Found", "404 ", "599 Own"} {
-		serve(t, "GET", answer(status, nil, "x")).want(t, Complete, "Status: "+status+"\r\nContent-Length: 1\r\n\r\nx")
-	}
-}
-
 func TestRefusedStatus(t *testing.T) {
 	for status, why := range map[string]string{
 		"100 Continue":           "200 or more",

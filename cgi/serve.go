@@ -101,7 +101,7 @@ func (p *Program) Serve(a App) error {
 	}
 	h := p.Handler
 	if h == nil {
-		h = &Handler{Log: slog.New(slog.NewTextHandler(stderr, nil))}
+		h = &Handler{Log: slog.New(slog.NewTextHandler(stderr, nil)), Spool: limits.Spool}
 	}
 	if n > limits.BodyBytes {
 		a = refusal{tooLarge(limits.BodyBytes)}

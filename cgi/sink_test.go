@@ -106,14 +106,21 @@ func (r run) want(t *testing.T, end End, text string) {
 }
 
 const errorPage500 = "Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 59\r\n\r\n" +
+	"A server error occurred.  Please contact the administrator."
+
+func TestStatusIsExplicit(t *testing.T) {
+	for _, status := range []string{"200 OK", "302 Found", "404 ", "599 Own"} {
+		serve(t, "GET", answer(status, nil, "x")).want(t, Complete, "Status: "+status+"\r\nContent-Length: 1\r\n\r\nx")
+	}
+}
 
 // quietSink does nothing.
 type quietSink struct{}
 
-func (quietSink) WriteHead(*Head) error       { return nil }
+func (quietSink) WriteHead(*Head) error { return nil }
 
 func (quietSink) Write(p []byte) (int, error) { return len(p), nil }
 
-func (quietSink) Flush() error                { return nil }
+func (quietSink) Flush() error { return nil }
 
-func (quietSink) Finish(Outcome) error        { return nil }
+func (quietSink) Finish(Outcome) error { return nil }

@@ -208,6 +208,7 @@ func TestToHTTPCloseInterruptsRead(t *testing.T) {
 // An answer may begin, and arrive, before the body has.
 func TestToHTTPFullDuplex(t *testing.T) {
 	url, _ := start(t, AppFunc(func(w ResponseWriter, r *Request) error {
+		EnableFullDuplex(w)
 		w.StartResponse("200 OK", nil)
 		io.WriteString(w, "first,")
 		if err := w.Flush(); err != nil {

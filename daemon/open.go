@@ -114,8 +114,8 @@ func (d *Daemon) open(env Environment) error {
 	return d.openInherited(start.Descriptors)
 }
 
-// openApps makes the applications, with one budget for all their spools and those
-// of the front-ends.
+// openApps makes the applications, with one budget for all their spools, those of
+// the front-ends and the handler's.
 func (d *Daemon) openApps() error {
 	limits := &d.config.Limits
 	total := limits.SpoolTotal
@@ -136,6 +136,7 @@ func (d *Daemon) openApps() error {
 		return err
 	}
 	d.app = app
+	d.handler.Spool = limits.Spool
 	d.closers = append(d.closers, end)
 	return nil
 }

@@ -55,6 +55,9 @@ type answer struct {
 	length   bool // it has a Content-Length
 	streamed bool // nginx is told not to buffer it
 	whole    bool // it does not break off after all: the control
+
+	// arrived, if not nil, is called by the client when it has the part.
+	arrived func()
 }
 
 // options are the names of the flags in a query.
@@ -90,6 +93,9 @@ type answers struct {
 	// killed, if not nil, is a program that gives the answer of the ending with
 	// this name, in place of this process.
 	killed cgi.App
+
+	// flushed, if not nil, is called between the part and the break.
+	flushed func() error
 }
 
 func (s answers) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
@@ -125,6 +131,11 @@ func (s answers) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		}
 	}
 	if !a.whole {
+		if s.flushed != nil {
+			if err := s.flushed(); err != nil {
+				return err
+			}
+		}
 		return a.end()
 	}
 	_, err = io.WriteString(w, body[a.part:])

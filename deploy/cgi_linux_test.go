@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ var programs = map[string]func() error{
 		mux := new(cgi.Mux)
 		err := errors.Join(
 			mux.Mount("/application", cgi.FromHTTP(http.HandlerFunc(describe))),
-			mux.Mount("/application/truncation", answers{}))
+			mux.Mount("/application/truncation", answers{flushed: awaitArrival}))
 		if err != nil {
 			return err
 		}
@@ -101,23 +102,49 @@ func TestApplicationCGI(t *testing.T) {
 	}
 }
 
+// arrivals is a named pipe, through which a client tells a CGI program that the
+// beginning of the answer has arrived.
+const arrivals = "/srv/truncation/arrivals"
+
+// awaitArrival waits for one line in arrivals.
+func awaitArrival() error {
+	pipe, err := os.Open(arrivals)
+	if err != nil {
+		return err
+	}
+	defer pipe.Close()
+	_, err = io.ReadFull(pipe, make([]byte, 1))
+	return err
+}
+
 // TestTruncationUnderCGI: under mod_cgid the end of the output is the end of the
 // answer, however the program ended. Only a Content-Length tells that it came too
-// early, and Apache has to be told to pass it on.
+// early, and only if Apache is told to pass it on, and has begun to do so before
+// the end: of an answer that it has as a whole it counts the length itself.
 func TestTruncationUnderCGI(t *testing.T) {
 	installTestProgram(t, "application")
 	through(t, []front{
 		{"told", startApache, "apache/cgi.conf"},
 		{"not told", startApache, "testdata/truncation/apache.conf"},
 	}, func(t *testing.T, f front) {
-		const way = "/application/truncation"
+		pipe := fifo(t, arrivals)
+		arrived := func() {
+			if _, err := pipe.WriteString("\n"); err != nil {
+				t.Error(err)
+			}
+		}
 		for _, e := range endings {
 			for _, a := range e.answers(false) {
 				visible := a.length && f.name == "told"
+				if e.held {
+					continue // nothing arrives before the end
+				}
 				if !visible && e.post > 0 {
 					continue // unread bytes may reset the connection, which is seen
 				}
+				a.arrived = arrived
 				t.Run(a.query(), func(t *testing.T) {
+					const way = "/application/truncation"
 					a.wantWhole(t, way)
 					if visible {
 						a.wantBroken(t, way)

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -120,13 +121,20 @@ func (a answer) fetch(t *testing.T, way string) (page, error) {
 		return page{}, err
 	}
 	defer response.Body.Close()
-	got, err := io.ReadAll(response.Body)
-	return page{response.StatusCode, response.Header, string(got)}, err
+	var got bytes.Buffer
+	if a.arrived != nil {
+		if _, err := io.CopyN(&got, response.Body, int64(a.part)); err != nil {
+			t.Fatalf("%d bytes arrived, then %v; want the part of %d bytes", got.Len(), err, a.part)
+		}
+		a.arrived()
+	}
+	_, err = got.ReadFrom(response.Body)
+	return page{response.StatusCode, response.Header, got.String()}, err
 }
 
 func (a answer) wantWhole(t *testing.T, way string) {
 	t.Helper()
-	a.whole = true
+	a.whole, a.arrived = true, nil
 	got, err := a.fetch(t, way)
 	if err != nil || got.status != http.StatusOK || got.body != a.body() {
 		t.Errorf("the whole answer: %s; want 200 and its %d bytes", seen(got, err), len(a.body()))
@@ -146,7 +154,7 @@ func (a answer) wantBroken(t *testing.T, way string) {
 	default:
 		t.Errorf("the broken answer: %s; want an unexpected EOF after a part of %d bytes, or at once, or a status of 500 or more", seen(got, err), a.part)
 	}
-	t.Logf("SEEN %s", seen(got, err))
+	t.Log(seen(got, err))
 }
 
 // wantUnnoticed checks that the part which was sent is taken for the whole.

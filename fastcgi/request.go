@@ -28,7 +28,6 @@ type request struct {
 	// What follows is guarded by the connection's mu.
 
 	ready   bool // PARAMS have ended
-	running time.Duration
 	aborted error // why nobody waits for the answer
 
 	body    *body         // nil if there is none

@@ -385,6 +385,7 @@ func TestF19Abort(t *testing.T) {
 		if r.Env.Get("WAIT") == "" {
 			return hello(w, r)
 		}
+		cgi.EnableFullDuplex(w)
 		w.StartResponse("200 OK", nil)
 		w.Write([]byte("part"))
 		w.Flush()

@@ -80,7 +80,7 @@ func (s *Server) begin() {
 	s.limits = s.Limits.WithDefaults()
 	s.handler = s.Handler
 	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.Log}
+		s.handler = &cgi.Handler{Log: s.Log, Spool: s.limits.Spool}
 	}
 	s.acceptor.NewConn = s.newConn
 	s.acceptor.Connections = s.limits.Connections

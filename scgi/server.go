@@ -109,7 +109,7 @@ func (s *Server) begin() {
 	s.limits = s.Limits.WithDefaults()
 	s.handler = s.Handler
 	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.Log}
+		s.handler = &cgi.Handler{Log: s.Log, Spool: s.limits.Spool}
 	}
 	s.acceptor.NewConn = func(l net.Listener, c net.Conn) frontend.Conn {
 		return newConn(s, l.(*listener).base, c)

@@ -104,6 +104,7 @@ func TestShutdownAborts(t *testing.T) {
 				t.Parallel()
 				running, causes := make(chan struct{}), make(chan error, 1)
 				s := serve(t, network, &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+					cgi.EnableFullDuplex(w)
 					if err := text(w, "part"); err != nil {
 						return err
 					}

@@ -175,7 +175,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u := &run{app: a, w: w, id: r.ID, target: t, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
+	u := &run{app: a, w: w, id: r.ID, request: r, target: t, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
 	var err error
 	if u.proc, err = startProgram(&c); err != nil {
 		s.owned.Add(-2)
@@ -216,6 +216,7 @@ func (u *run) watch(b *body) {
 	defer s.owned.Done()
 	u.proc.watch()
 	u.timer.Stop()
+	u.leaveBody()
 	u.proc.stdout.wake()
 	u.proc.stderr.wake()
 	if u.proc.stdin != nil {

@@ -39,6 +39,12 @@ func TestR65ProgramNeedNotReadTheBody(t *testing.T) {
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("the body is still read after the answer")
 	}
+	// The head waits for the body, but not when the program has ended meanwhile.
+	f.sh(t, "late", head+"echo answer\nsleep 0.1")
+	r, w = io.Pipe()
+	defer w.Close()
+	s, res = f.serve(withBody(request("/late"), 10, r))
+	checkOK(t, s, res, "answer\n")
 }
 
 func TestBodies(t *testing.T) {

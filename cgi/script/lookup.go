@@ -67,7 +67,7 @@ func (a *App) find(r *cgi.Request) (*target, error) {
 	}
 	prefix, rest, ok := r.Mounted()
 	if !ok {
-		rest = cgi.FullPath(r.Env, r.Paths)
+		rest = r.FullPath()
 	}
 	if strings.IndexByte(rest, 0) >= 0 {
 		return nil, &cgi.StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf("NUL byte in the path %.200q", rest)}

@@ -107,7 +107,8 @@ func (m *pump) pass(b *body) {
 		if n > 0 {
 			u.touch()
 			if _, err := u.proc.stdin.Write(buf[:n]); err != nil {
-				return // the program reads no more of it, which is its right
+				u.leaveBody() // the program reads no more of it, which is its right
+				return
 			}
 			u.touch()
 			left -= int64(n)
@@ -125,12 +126,20 @@ func (m *pump) pass(b *body) {
 	u.proc.stdin.Close()
 }
 
-// stop ends the goroutine. The pipe is not closed.
-func (m *pump) stop(r *cgi.Request, b *body) {
+// ended reports whether the goroutine has ended, or is about to.
+func (m *pump) ended() bool {
 	select {
 	case <-m.done:
-		return
+		return true
 	default:
+		return false
+	}
+}
+
+// stop ends the goroutine. The pipe is not closed.
+func (m *pump) stop(r *cgi.Request, b *body) {
+	if m.ended() {
+		return
 	}
 	m.stopped.Store(true)
 	m.run.proc.stdin.SetWriteDeadline(time.Unix(1, 0))

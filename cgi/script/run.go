@@ -50,8 +50,9 @@ type run struct {
 	sending  atomic.Bool  // waiting for the client, which is not the program's silence
 	timer    *time.Timer
 
-	mu    sync.Mutex
-	cause error // why the program was ended
+	mu      sync.Mutex
+	cause   error        // why the program was ended
+	request *cgi.Request // whose body is read; nil once ServeCGI returns
 
 	// What follows belongs to the goroutine of ServeCGI.
 	parser    *cgi.HeadParser
@@ -83,6 +84,16 @@ func (u *run) endCause() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.cause
+}
+
+// leaveBody ends the reading of a body that nobody will read any more.
+func (u *run) leaveBody() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.pump != nil && u.request != nil && !u.pump.ended() {
+		u.pump.stopped.Store(true)
+		u.request.CloseBody()
+	}
 }
 
 // watchTime starts the clock of the limits. It looks when the nearest of them may
@@ -163,6 +174,9 @@ func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 		if !returned { // the response writer panicked
 			u.end(errors.New("the response failed"))
 		}
+		u.mu.Lock()
+		u.request = nil
+		u.mu.Unlock()
 		if u.pump != nil {
 			u.pump.stop(r, b)
 		}

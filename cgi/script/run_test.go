@@ -5,7 +5,6 @@ package script
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +107,7 @@ func TestR62ItsEnd(t *testing.T) {
 	f.sh(t, "cut", "echo Content-Type: text/plain")
 	f.sh(t, "killed", head+"echo part\nkill -9 $$")
 	f.sh(t, "killed-nohead", "kill -9 $$")
-	f.sh(t, "killed-late", head+"echo part\nread x\nkill -9 $$")
+	f.sh(t, "killed-late", head+"echo part\nread x <fifo\nkill -9 $$")
 	f.sh(t, "failed", head+"echo whole\nexit 7")
 
 	_, res := f.serve(request("/silent"))
@@ -123,10 +122,13 @@ func TestR62ItsEnd(t *testing.T) {
 	checkRefused(t, res, 502, "signal: killed")
 
 	// The head has left, so that nothing but a truncation is possible.
-	body, more := io.Pipe()
+	fifo := filepath.Join(f.dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := new(recorder)
-	s.onFlush = func(string) { go more.Write([]byte("\n")) }
-	res = f.serveTo(withBody(request("/killed-late"), 1, body), s)
+	s.onFlush = func(string) { go writeFifo(t, fifo) }
+	res = f.serveTo(request("/killed-late"), s)
 	if res.End != cgi.Truncated || res.Code != 200 || s.body.String() != "part\n" {
 		t.Errorf("%v, %d, %q; want a truncated answer of 200", res.End, res.Code, s.body.String())
 	}

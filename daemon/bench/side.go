@@ -77,7 +77,8 @@ func newWorkshop() (*workshop, error) {
 		return nil, err
 	}
 	w := &workshop{dir: dir}
-	if err := os.WriteFile(filepath.Join(dir, "hello.c"), []byte(helloC), 0o600); err == nil {
+	err = os.WriteFile(filepath.Join(dir, "hello.c"), []byte(helloC), 0o600)
+	if err == nil {
 		err = errors.Join(
 			build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
 			build("gcc", "-O2", "-static", "-o", filepath.Join(dir, "hello"), filepath.Join(dir, "hello.c")))

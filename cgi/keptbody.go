@@ -1,0 +1,140 @@
+package cgi
+
+import (
+	"io"
+	"sync"
+
+	"gatehouse/cgi/spool"
+)
+
+// A keptBody stands in front of a request's body, so that the rest of it can be
+// taken from the web server before the head of the answer is sent.
+//
+// nginx stops sending a body for good when it sees the head of the answer. An
+// application that sends its head first and then reads (git-http-backend does)
+// would wait for the rest for ever.
+type keptBody struct {
+	src    io.Reader
+	limits spool.Limits
+
+	mu      sync.Mutex
+	changed sync.Cond    // signalled when reading, taking, what is kept, or err changes
+	reading bool         // somebody is in src.Read
+	taking  bool         // take is at work: nobody else reads src
+	kept    *spool.Spool // what take has read; nil for nothing
+	rest    []byte       // what the spool did not take, and follows it
+	closed  bool
+	err     error // what Read returns once nothing is kept; errors of src but its end are left to src
+}
+
+func newKeptBody(src io.Reader, limits spool.Limits) *keptBody {
+	b := &keptBody{src: src, limits: limits}
+	b.changed.L = &b.mu
+	return b
+}
+
+// Read implements io.Reader.
+func (b *keptBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(p) > 0 {
+		if n := b.readKept(p); n > 0 {
+			return n, nil
+		}
+		if b.err != nil {
+			return 0, b.err
+		}
+		if !b.taking && !b.reading {
+			return b.read(p)
+		}
+		b.changed.Wait()
+	}
+	return 0, nil
+}
+
+// readKept reads from what take has kept. mu is held.
+func (b *keptBody) readKept(p []byte) int {
+	if b.kept != nil && b.kept.Len() > 0 {
+		n, err := b.kept.Read(p)
+		if err != nil {
+			b.err, b.rest = SpoolError(err), nil
+		}
+		return n
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n
+}
+
+// read reads from src. mu is held, and let go meanwhile.
+func (b *keptBody) read(p []byte) (int, error) {
+	b.reading = true
+	b.mu.Unlock()
+	n, err := b.src.Read(p)
+	b.mu.Lock()
+	b.reading = false
+	if err == io.EOF && b.err == nil {
+		b.err = io.EOF
+	}
+	b.changed.Broadcast()
+	return n, err
+}
+
+// takePool holds the buffers of take. They are small, since a peer that sends slowly
+// keeps one each.
+var takePool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
+// take reads the rest of the body and keeps it. It returns at the end of the body,
+// when reading it fails, or when as much is kept as may be (or as the disk takes):
+// the next Read meets the same error, or goes on behind what is kept.
+func (b *keptBody) take() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taking = true
+	defer func() { b.taking = false; b.changed.Broadcast() }()
+	for b.reading {
+		b.changed.Wait()
+	}
+	buf := takePool.Get().(*[16 << 10]byte)
+	defer takePool.Put(buf)
+	for b.err == nil {
+		n, err := b.read(buf[:])
+		if b.closed || n > 0 && !b.keep(buf[:n]) || err != nil {
+			return
+		}
+	}
+}
+
+// keep keeps p and reports whether there is room for more. mu is held.
+func (b *keptBody) keep(p []byte) bool {
+	if b.kept == nil {
+		b.kept = spool.New(b.limits)
+	}
+	_, err := b.kept.Write(p)
+	if err != nil {
+		b.rest = append([]byte(nil), p...)
+	}
+	b.changed.Broadcast()
+	return err == nil
+}
+
+// Close implements io.Closer: it ends the reading, also one that is under way.
+func (b *keptBody) Close() error {
+	b.end()
+	if c, ok := b.src.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// end gives up what is kept.
+func (b *keptBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed, b.err, b.rest = true, ErrBodyClosed, nil
+	if b.kept != nil {
+		b.kept.Close()
+		b.kept = nil
+	}
+	b.changed.Broadcast()
+}
