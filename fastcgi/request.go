@@ -27,7 +27,7 @@ type request struct {
 
 	// What follows is guarded by the connection's mu.
 
-	ready   bool // PARAMS have ended
+	ready   bool  // PARAMS have ended
 	aborted error // why nobody waits for the answer
 
 	body    *body         // nil if there is none
