@@ -105,6 +105,7 @@ func TestTruncationWaitsForAByte(t *testing.T) {
 	s := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		close(running)
 		io.ReadFull(r.Body, make([]byte, 4))
+		cgi.EnableFullDuplex(w)
 		if err := text(w, "part"); err != nil {
 			return err
 		}

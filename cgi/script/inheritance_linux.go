@@ -29,6 +29,10 @@ func markDescriptors() {
 	}
 }
 
+// internalSignals are 32 to 34, which C libraries keep for themselves: they set them
+// up when they need them, and glibc's posix_spawn leaves them ignored.
+const internalSignals = 7 << 31
+
 // catchIgnored makes this process catch, and throw away, the signals that it was
 // started to ignore (by nohup, say). That changes nothing for it, but its programs
 // would inherit an ignored signal, while a caught one is back at its default.
@@ -45,8 +49,8 @@ func catchIgnored() (stop func()) {
 		return func() {}
 	}
 	var sigs []os.Signal
-	for n := range 31 { // those above are the C library's and the real-time ones
-		if mask&(1<<n) != 0 {
+	for n := range 64 {
+		if mask&^internalSignals&(1<<n) != 0 {
 			sigs = append(sigs, syscall.Signal(n+1))
 		}
 	}

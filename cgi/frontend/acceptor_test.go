@@ -1,0 +1,248 @@
+package frontend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// An echo is a Conn that is busy until its peer closes, or it is ended.
+type echo struct {
+	net.Conn
+	a       *Acceptor
+	ended   chan error
+	ticked  chan struct{}
+	drained chan struct{}
+	once    sync.Once
+}
+
+func (c *echo) Start() {
+	go func() {
+		io.Copy(c.Conn, c.Conn)
+		c.Conn.Close()
+		c.a.Remove(c)
+	}()
+}
+
+func (c *echo) Tick(time.Duration) bool {
+	select {
+	case c.ticked <- struct{}{}:
+	default:
+	}
+	return false
+}
+
+func (c *echo) Drain() { c.once.Do(func() { close(c.drained) }) }
+
+func (c *echo) Abort(cause error) {
+	c.ended <- cause
+	c.Conn.Close()
+}
+
+// A gate is an Acceptor at work on a loopback port.
+type gate struct {
+	*Acceptor
+	addr   string
+	conns  chan *echo
+	served chan error
+	log    bytes.Buffer
+}
+
+func open(t *testing.T, a *Acceptor, wrap func(net.Listener) net.Listener) *gate {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{Acceptor: a, addr: l.Addr().String(), conns: make(chan *echo, 10), served: make(chan error, 1)}
+	a.Log = slog.New(slog.NewTextHandler(&g.log, nil))
+	a.NewConn = func(_ net.Listener, c net.Conn) Conn {
+		e := &echo{Conn: c, a: a, ended: make(chan error, 1), ticked: make(chan struct{}), drained: make(chan struct{})}
+		g.conns <- e
+		return e
+	}
+	if wrap != nil {
+		l = wrap(l)
+	}
+	go func() { g.served <- a.Serve(l) }()
+	return g
+}
+
+func (g *gate) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// talk asserts that the connection is served.
+func talk(t *testing.T, c net.Conn) {
+	t.Helper()
+	if _, err := io.WriteString(c, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gate) close(t *testing.T) {
+	t.Helper()
+	g.Close(nil)
+	if err := <-g.served; err != ErrServerClosed {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	g := open(t, &Acceptor{Connections: 1}, nil)
+	first, second := g.dial(t), g.dial(t)
+	talk(t, first)
+	<-g.conns
+	// The second is served no sooner than the first has ended.
+	if _, err := io.WriteString(second, "x"); err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock()
+	if len(g.Acceptor.conns) != 1 {
+		t.Errorf("%d connections", len(g.Acceptor.conns))
+	}
+	g.mu.Unlock()
+	first.Close()
+	if _, err := io.ReadFull(second, make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	second.Close()
+	g.close(t)
+}
+
+func TestAllow(t *testing.T) {
+	g := open(t, &Acceptor{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, nil)
+	c := g.dial(t)
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("Read = %d, %v; want an end", n, err)
+	}
+	c.Close()
+	g.close(t)
+	if log := g.log.String(); strings.Count(log, "peer refused") != 1 || !strings.Contains(log, "peer=127.0.0.1:") {
+		t.Errorf("log %q", log)
+	}
+	g = open(t, &Acceptor{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil)
+	c = g.dial(t)
+	talk(t, c)
+	c.Close()
+	g.close(t)
+}
+
+// A stumbler fails a few times to accept.
+type stumbler struct {
+	net.Listener
+	errs []error
+}
+
+func (s *stumbler) Accept() (net.Conn, error) {
+	if len(s.errs) > 0 {
+		err := s.errs[0]
+		s.errs = s.errs[1:]
+		return nil, &net.OpError{Op: "accept", Err: err}
+	}
+	return s.Listener.Accept()
+}
+
+func TestAcceptErrors(t *testing.T) {
+	g := open(t, new(Acceptor), func(l net.Listener) net.Listener {
+		return &stumbler{l, []error{syscall.EMFILE, syscall.ECONNABORTED}}
+	})
+	c := g.dial(t)
+	talk(t, c)
+	c.Close()
+	g.close(t)
+	if log := g.log.String(); strings.Count(log, "accept failed, trying again") != 2 || !strings.Contains(log, "in=10ms") {
+		t.Errorf("log %q", log)
+	}
+	g = open(t, new(Acceptor), func(l net.Listener) net.Listener { return &stumbler{l, []error{syscall.EBADF}} })
+	if err := <-g.served; !errors.Is(err, syscall.EBADF) {
+		t.Errorf("Serve returned %v, want EBADF", err)
+	}
+	g.Close(nil)
+}
+
+func TestShutdown(t *testing.T) {
+	g := open(t, new(Acceptor), nil)
+	c := g.dial(t)
+	talk(t, c)
+	e := <-g.conns
+	ctx, cancel := context.WithCancel(context.Background())
+	down := make(chan error, 1)
+	cause := errors.New("cause")
+	go func() { down <- g.Shutdown(ctx, cause) }()
+	<-e.drained
+	if err := <-g.served; err != ErrServerClosed {
+		t.Errorf("Serve returned %v", err)
+	}
+	talk(t, c) // what is in flight goes on
+	select {
+	case err := <-down:
+		t.Errorf("Shutdown did not wait: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-e.ended; err != cause {
+		t.Errorf("aborted with %v", err)
+	}
+	if err := <-down; err != context.Canceled {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	c.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Serve(l); err != ErrServerClosed {
+		t.Errorf("Serve after Shutdown returned %v", err)
+	}
+}
+
+func TestShutdownWaitsForTheLast(t *testing.T) {
+	g := open(t, new(Acceptor), nil)
+	c := g.dial(t)
+	talk(t, c)
+	e := <-g.conns
+	down := make(chan error, 1)
+	go func() { down <- g.Shutdown(context.Background(), nil) }()
+	<-e.drained
+	c.Close()
+	if err := <-down; err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	<-g.served
+}
+
+func TestTick(t *testing.T) {
+	g := open(t, new(Acceptor), nil)
+	c := g.dial(t)
+	e := <-g.conns
+	<-e.ticked
+	if g.Now() <= 0 {
+		t.Errorf("Now() = %v", g.Now())
+	}
+	g.Wake()
+	<-e.ticked
+	c.Close()
+	g.close(t)
+}
