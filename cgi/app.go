@@ -100,8 +100,8 @@ type ContextSource interface {
 }
 
 // Context returns the request's context. It is cancelled when the web server
-// aborts the request or vanishes, when a time limit has passed, and at a forced
-// shutdown; [context.Cause] tells which. The first call must come from the
+// aborts the request or vanishes, when a time limit has passed, at a forced
+// shutdown, and when the request has ended; [context.Cause] tells which. The first call must come from the
 // goroutine that runs ServeCGI.
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {

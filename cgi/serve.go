@@ -66,9 +66,10 @@ type Program struct {
 // without one there is no body, unless HTTP_TRANSFER_ENCODING says that it is
 // chunked: then it ends where standard input does. HTTP_PROXY is removed.
 //
-// A truncated response cannot be made visible to the web server but by its
-// Content-Length: all web servers take the end of the output for the end of the
-// answer.
+// A truncated response cannot be made visible to the web server: all of them take
+// the end of the output for the end of the answer. A Content-Length that was not
+// fulfilled shows, but Apache drops it from a program's answer unless
+// "SetEnv ap_trust_cgilike_cl 1" keeps it. The exit status and the log tell.
 func (p *Program) Serve(a App) error {
 	env := p.Env
 	if env == nil {

@@ -37,7 +37,8 @@ func ToHTTP(a App) http.Handler {
 //
 // A response that is truncated makes the handler panic with
 // [http.ErrAbortHandler], so that the server closes the connection without a final
-// chunk.
+// chunk. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
+// nothing is chunked, and the end of the connection is the end of the answer.
 func (h *Handler) HTTP(a App, l Limits) http.Handler {
 	return &appHandler{handler: h, app: a, limits: l.WithDefaults()}
 }
