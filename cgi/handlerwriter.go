@@ -170,26 +170,7 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 
 // ReadFrom implements io.ReaderFrom, with a pooled buffer of 64 KiB. The lock is
 // not held while r is read.
-func (w *handlerWriter) ReadFrom(r io.Reader) (n int64, err error) {
-	buf := copyPool.Get().(*[64 << 10]byte)
-	defer copyPool.Put(buf)
-	for {
-		m, rerr := r.Read(buf[:])
-		if m > 0 {
-			k, werr := w.Write(buf[:m])
-			n += int64(k)
-			if werr != nil {
-				return n, werr
-			}
-		}
-		if rerr == io.EOF {
-			return n, nil
-		}
-		if rerr != nil {
-			return n, rerr
-		}
-	}
-}
+func (w *handlerWriter) ReadFrom(r io.Reader) (n int64, err error) { return copyAll(w, r) }
 
 // Flush implements http.Flusher.
 func (w *handlerWriter) Flush() { _ = w.FlushError() }

@@ -284,12 +284,15 @@ func (w *response) Flush() error {
 	return w.fail(w.sink.Flush())
 }
 
-// copyPool holds the buffers of ReadFrom.
+// copyPool holds the buffers of copyAll.
 var copyPool = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // ReadFrom implements io.ReaderFrom under the same rules as Write, with a buffer
 // of 64 KiB.
-func (w *response) ReadFrom(r io.Reader) (n int64, err error) {
+func (w *response) ReadFrom(r io.Reader) (n int64, err error) { return copyAll(w, r) }
+
+// copyAll is io.Copy with a pooled buffer, which asks w for no ReadFrom.
+func copyAll(w io.Writer, r io.Reader) (n int64, err error) {
 	buf := copyPool.Get().(*[64 << 10]byte)
 	defer copyPool.Put(buf)
 	for {
