@@ -124,8 +124,8 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 
 // end lets go of all that is not the handler's own.
 func (x *exchange) end() {
+	x.body.end() // first, as a Write that a goroutine has left behind may wait for the body
 	x.writer.end()
-	x.body.end()
 	x.env.Store(nil)
 	if f := x.request.MultipartForm; f != nil {
 		f.RemoveAll()

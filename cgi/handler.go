@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,8 @@ type Handler struct {
 
 	// Spool bounds what is kept of a body that the application has not read when the
 	// head of its answer is to be sent (see [EnableFullDuplex]). The rest of a body
-	// that is longer is read as the application asks for it.
+	// that is longer is read as the application asks for it. If it has no Total, the
+	// Handler has one of its own, of 8 GiB.
 	Spool spool.Limits
 
 	// ErrorPage, if not nil, writes the body of an error page and returns its
@@ -52,7 +54,9 @@ type Handler struct {
 	// cause; for 500 it is wsgiref's.
 	ErrorPage func(w io.Writer, code int) (contentType string)
 
-	lastID atomic.Uint64
+	lastID    atomic.Uint64
+	spoolOnce sync.Once
+	total     *spool.Budget // where Spool has none
 }
 
 // A Result tells how a request ended.
@@ -87,8 +91,11 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.Stderr == nil {
 		r.Stderr = &w.stderr
 	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
 	if r.ContentLength != 0 && r.Body != http.NoBody {
-		w.body = newKeptBody(r.Body, h.Spool)
+		w.body = newKeptBody(r.Body, h.spool())
 		r.Body = w.body
 	}
 	err := w.call(a)
@@ -103,6 +110,15 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		h.AccessLog(r, res)
 	}
 	return res
+}
+
+func (h *Handler) spool() spool.Limits {
+	l := h.Spool
+	if l.Total == nil {
+		h.spoolOnce.Do(func() { h.total = spool.NewBudget(0) })
+		l.Total = h.total
+	}
+	return l
 }
 
 // Refuse answers a request that cannot be given to an application, as Run does
@@ -142,6 +158,9 @@ func (w *response) call(a App) (err error) {
 
 // end settles the response after the application returned err.
 func (w *response) end(err error) Result {
+	if err == nil && !w.headSent {
+		err = w.bodyErr
+	}
 	if err == nil && !w.valid {
 		if err = w.refused; err == nil {
 			err = ErrNoStart

@@ -41,10 +41,13 @@ func (b *handlerBody) Close() error {
 }
 
 // interrupt makes a Read that is under way return, and reports whether there is
-// none.
+// none. The wait of a Flush for the body ends, too.
 func (b *handlerBody) interrupt(r *Request) (idle bool) {
 	if b.reading.TryLock() {
 		b.reading.Unlock()
+		if kept, ok := r.Body.(*keptBody); ok {
+			kept.stopTaking()
+		}
 		return true
 	}
 	r.CloseBody()

@@ -30,6 +30,8 @@ type httpBody struct {
 	reading bool       // a Read is under way
 	closed  bool
 	own     bool // the application has set a deadline of its own
+	until   time.Time
+	broken  bool // a Read has met a deadline, or was interrupted
 	eof     bool // the body has been read to its end
 	ended   bool // the request is over, and the connection may carry another
 }
@@ -49,7 +51,7 @@ func (b *httpBody) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.body.Read(p)
-	closed, own := b.disarm(err == io.EOF)
+	closed, own := b.disarm(err)
 	if b.read += int64(n); b.read > b.limit {
 		// What is over the limit was read only to see whether the body ends.
 		n -= int(b.read - b.limit)
@@ -85,10 +87,11 @@ func (b *httpBody) arm() error {
 
 // disarm ends a Read. While nobody waits for the body its limit does not run; and
 // net/http would take its end for a client that has gone.
-func (b *httpBody) disarm(eof bool) (closed, own bool) {
+func (b *httpBody) disarm(err error) (closed, own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reading, b.eof = false, b.eof || eof
+	b.reading, b.eof = false, b.eof || err == io.EOF
+	b.broken = b.broken || errors.Is(err, os.ErrDeadlineExceeded)
 	b.idle.Broadcast()
 	if !b.closed && !b.own {
 		b.setDeadline(time.Time{})
@@ -99,7 +102,16 @@ func (b *httpBody) disarm(eof bool) (closed, own bool) {
 // setDeadline sets the connection's deadline, and reports whether it has one: where
 // a server gives none there is no limit to hold. The mu is held.
 func (b *httpBody) setDeadline(t time.Time) bool {
+	b.until = t
 	return !b.ended && b.control.SetReadDeadline(t) == nil
+}
+
+// brokenOff reports whether reading has ended by a deadline, which net/http takes
+// for a client that has gone.
+func (b *httpBody) brokenOff() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broken || b.reading && !b.until.IsZero() && !time.Now().Before(b.until)
 }
 
 // setOwn sets a deadline in the place of the limit.
@@ -109,7 +121,7 @@ func (b *httpBody) setOwn(t time.Time) error {
 	if b.closed || b.ended {
 		return ErrBodyClosed
 	}
-	b.own = true
+	b.own, b.until = true, t
 	return b.control.SetReadDeadline(t)
 }
 

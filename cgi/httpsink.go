@@ -13,6 +13,7 @@ type httpSink struct {
 	write   time.Duration
 	body    *httpBody // nil if the request has none
 	own     bool      // the application has set a write deadline of its own
+	shared  bool      // the connection carries other requests at the same time (HTTP/2)
 	headed  bool      // WriteHead was called
 }
 
@@ -32,6 +33,7 @@ func (s *httpSink) WriteHead(h *Head) error {
 	}
 	s.deadline()
 	s.w.WriteHeader(h.Code)
+	s.rest()
 	return nil
 }
 
@@ -52,15 +54,24 @@ func (s *httpSink) deadline() {
 	}
 }
 
+// rest ends the wait where a deadline ends a stream that sends nothing (HTTP/2).
+func (s *httpSink) rest() {
+	if s.shared && !s.own {
+		_ = s.control.SetWriteDeadline(time.Time{})
+	}
+}
+
 // Write implements Sink.
 func (s *httpSink) Write(p []byte) (int, error) {
 	s.deadline()
+	defer s.rest()
 	return s.w.Write(p)
 }
 
 // Flush implements Sink. A writer that cannot flush sends in its own time.
 func (s *httpSink) Flush() error {
 	s.deadline()
+	defer s.rest()
 	if err := s.control.Flush(); !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
@@ -94,7 +105,9 @@ func (s *httpSink) SetWriteDeadline(t time.Time) error {
 // WriteInformational sends a 1xx response.
 func (s *httpSink) WriteInformational(code int, fields []Field) error {
 	s.setFields(fields)
+	s.deadline()
 	s.w.WriteHeader(code)
+	s.rest()
 	for _, f := range fields {
 		s.w.Header().Del(f.Name)
 	}

@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -67,17 +68,18 @@ func (b *keptBody) readKept(p []byte) int {
 }
 
 // read reads from src. mu is held, and let go meanwhile.
-func (b *keptBody) read(p []byte) (int, error) {
+func (b *keptBody) read(p []byte) (n int, err error) {
 	b.reading = true
 	b.mu.Unlock()
-	n, err := b.src.Read(p)
-	b.mu.Lock()
-	b.reading = false
-	if err == io.EOF && b.err == nil {
-		b.err = io.EOF
-	}
-	b.changed.Broadcast()
-	return n, err
+	defer func() {
+		b.mu.Lock()
+		b.reading = false
+		if err == io.EOF && b.err == nil {
+			b.err = io.EOF
+		}
+		b.changed.Broadcast()
+	}()
+	return b.src.Read(p)
 }
 
 // takePool holds the buffers of take. They are small, since a peer that sends slowly
@@ -86,8 +88,9 @@ var takePool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 // take reads the rest of the body and keeps it. It returns at the end of the body,
 // when reading it fails, or when as much is kept as may be (or as the disk takes):
-// the next Read meets the same error, or goes on behind what is kept.
-func (b *keptBody) take() {
+// the next Read meets the same error, or goes on behind what is kept. A StatusError
+// that the body fails with is returned, since it can still be the answer.
+func (b *keptBody) take() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.taking = true
@@ -99,9 +102,29 @@ func (b *keptBody) take() {
 	defer takePool.Put(buf)
 	for b.err == nil {
 		n, err := b.read(buf[:])
-		if b.closed || n > 0 && !b.keep(buf[:n]) || err != nil {
-			return
+		var refused *StatusError
+		switch {
+		case b.closed:
+			return nil
+		case n > 0 && !b.keep(buf[:n]):
+			return nil
+		case errors.As(err, &refused):
+			return err
+		case err != nil:
+			return nil
 		}
+	}
+	return nil
+}
+
+// stopTaking ends the reading if take is at work, so that it does not wait for a
+// peer that sends slowly when its caller is not waited for any more.
+func (b *keptBody) stopTaking() {
+	b.mu.Lock()
+	taking := b.taking
+	b.mu.Unlock()
+	if taking {
+		b.Close()
 	}
 }
 

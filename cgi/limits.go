@@ -20,7 +20,8 @@ type Limits struct {
 	Idle        time.Duration // for a connection without a request, and for a head to arrive: 75 s
 	Linger      time.Duration // to read what a peer still sends after its answer: 2 s
 
-	// Spool bounds what is kept of bodies that nobody reads yet.
+	// Spool bounds what is kept of bodies that nobody reads yet. If it has no Total,
+	// the server has one of its own, of 8 GiB.
 	Spool spool.Limits
 }
 
@@ -36,6 +37,9 @@ func (l Limits) WithDefaults() Limits {
 	limit(&l.Write, 60*time.Second, math.MaxInt64)
 	limit(&l.Idle, 75*time.Second, math.MaxInt64)
 	limit(&l.Linger, 2*time.Second, math.MaxInt64)
+	if l.Spool.Total == nil {
+		l.Spool.Total = spool.NewBudget(0)
+	}
 	return l
 }
 

@@ -35,6 +35,7 @@ type response struct {
 
 	body       *keptBody   // the request's, nil if it has none
 	duplex     bool        // the head need not wait for the body
+	bodyErr    error       // why the body was refused while the head waited for it
 	stderr     errorStream // Request.Stderr where the front-end gave none
 	exitStatus int
 	sinkErr    error // the first error of the sink: nobody reads the answer
@@ -217,7 +218,9 @@ func (w *response) admit(p []byte) ([]byte, error) {
 
 // forward gives the sink the head, what is held, and p.
 func (w *response) forward(p []byte) error {
-	w.takeBody()
+	if err := w.takeBody(); err != nil {
+		return err
+	}
 	if err := w.flushHeld(); err != nil {
 		return err
 	}
@@ -234,11 +237,13 @@ func (w *response) EnableFullDuplex() error {
 }
 
 // takeBody takes the rest of the request's body before the head is sent while the
-// application still runs.
-func (w *response) takeBody() {
-	if !w.headSent && !w.duplex && w.body != nil {
-		w.body.take()
+// application still runs. A body that is refused refuses the response.
+func (w *response) takeBody() error {
+	if w.headSent || w.duplex || w.body == nil || w.bodyErr != nil {
+		return w.bodyErr
 	}
+	w.bodyErr = w.body.take()
+	return w.bodyErr
 }
 
 // flushHeld gives the sink the head and what is held.
@@ -277,7 +282,9 @@ func (w *response) Flush() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	w.takeBody()
+	if err := w.takeBody(); err != nil {
+		return err
+	}
 	if err := w.flushHeld(); err != nil {
 		return err
 	}
@@ -343,6 +350,7 @@ func (w *response) lengthAllowed() bool {
 
 // errorPage answers with the page for err. Nothing of the answer was sent yet.
 func (w *response) errorPage(err error) {
+	w.duplex, w.bodyErr = true, nil // the page waits for nothing
 	code, fields := http.StatusInternalServerError, make([]Field, 0, 2)
 	var se *StatusError
 	if errors.As(err, &se) && se.Code >= 400 && se.Code <= 599 {

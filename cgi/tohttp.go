@@ -62,7 +62,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	source := &httpContext{parent: req.Context()}
 	defer source.end()
 	r.SetContextSource(source)
-	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write}
+	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write, shared: req.ProtoMajor != 1}
 	env, err := a.environ(req)
 	r.Env = env
 	if err == nil && req.ContentLength > a.limits.BodyBytes {
@@ -78,6 +78,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		_ = sink.control.EnableFullDuplex()
 		sink.body = newHTTPBody(req.Body, sink.control, a.limits)
 		sink.body.shared = req.ProtoMajor != 1
+		source.body = sink.body
 		defer sink.body.end()
 		r.Body = sink.body
 	}
@@ -279,6 +280,7 @@ func bracketed(ip string) string {
 // http.Request, with ErrAborted as the cause when the client has gone.
 type httpContext struct {
 	parent context.Context
+	body   *httpBody // nil if the request has none
 	cancel context.CancelCauseFunc
 	stop   func() bool
 }
@@ -288,6 +290,11 @@ func (c *httpContext) RequestContext() context.Context {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(c.parent))
 	c.cancel = cancel
 	c.stop = context.AfterFunc(c.parent, func() {
+		if c.body != nil && c.body.brokenOff() {
+			// net/http cancels the context for any error of reading. A client that leaves
+			// after that is noticed by writing.
+			return
+		}
 		cause := context.Cause(c.parent)
 		if errors.Is(cause, context.Canceled) {
 			cause = ErrAborted

@@ -23,8 +23,7 @@ type Limits struct {
 }
 
 const (
-	defaultSpoolTotal = 8 << 30
-	defaultDrain      = 30 * time.Second
+	defaultDrain = 30 * time.Second
 )
 
 // A Limit is a row of the table of limits: a key of the configuration.

@@ -48,7 +48,7 @@ func TestLimitTable(t *testing.T) {
 	if std := (Limits{}).Spool.WithDefaults(); spool != std {
 		t.Errorf("spool: table %+v; holds %+v", spool, std)
 	}
-	if got.SpoolTotal != defaultSpoolTotal || got.Drain != defaultDrain {
+	if got.SpoolTotal != 8<<30 || got.Drain != defaultDrain {
 		t.Errorf("spool_total %d, drain %v", got.SpoolTotal, got.Drain)
 	}
 }

@@ -118,13 +118,7 @@ func (d *Daemon) open(env Environment) error {
 // the front-ends and the handler's.
 func (d *Daemon) openApps() error {
 	limits := &d.config.Limits
-	total := limits.SpoolTotal
-	if total == 0 {
-		total = defaultSpoolTotal
-	}
-	if total > 0 {
-		limits.Spool.Total = spool.NewBudget(total)
-	}
+	limits.Spool.Total = spool.NewBudget(limits.SpoolTotal)
 	limits.Front.Spool = limits.Spool
 	apps := make([]App, len(d.config.Apps))
 	for i, a := range d.config.Apps {

@@ -42,6 +42,11 @@ func (b *body) Read(p []byte) (int, error) {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		if b.r != nil {
+			b.r.waiting = false
+		}
+	}()
 	for {
 		r := b.r
 		if r == nil {
@@ -59,15 +64,14 @@ func (b *body) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		r.waiting, r.since = true, c.srv.acceptor.Now()
+		if !r.waiting {
+			r.waiting, r.since = true, c.srv.acceptor.Now()
+		}
 		n := 0
 		if c.baton {
 			c.cond.Wait()
 		} else {
 			n = c.readBody(r, p)
-		}
-		if b.r != nil {
-			r.waiting = false
 		}
 		if n > 0 {
 			return n, nil
@@ -83,6 +87,10 @@ func (b *body) Close() error {
 	if r := b.r; r != nil {
 		r.bodyErr, r.left = cgi.ErrBodyClosed, -1
 		r.room, r.queue, r.taken = 0, r.queue[:0], 0
+		if r.spool != nil {
+			r.spool.Close()
+			r.spool = nil
+		}
 		if r.reading || c.paused {
 			c.sock.Kick()
 		}
@@ -220,6 +228,9 @@ func (c *conn) readBody(r *request, p []byte) (n int) {
 		err = c.step()
 	}
 	c.mu.Lock()
+	if int64(n) > r.room {
+		n = 0 // the body was closed meanwhile
+	}
 	if n > 0 {
 		if r.left < 0 && !r.admit(n) {
 			n = 0

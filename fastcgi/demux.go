@@ -107,10 +107,15 @@ func (c *conn) beginRequest() error {
 	if err != nil {
 		return malformed("%v", err)
 	}
-	id := in.id
-	if err := in.finish(); err != nil {
+	// The padding is read last: a kick within that may not lose the record.
+	if err := c.begin(in.id, b); err != nil {
 		return err
 	}
+	return in.finish()
+}
+
+// begin begins a request, or refuses it.
+func (c *conn) begin(id uint16, b record.Begin) error {
 	c.mu.Lock()
 	switch {
 	case c.find(id) != nil:

@@ -33,7 +33,7 @@ func (c *conn) ended(err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) || c.begunOnly() {
 		c.srv.log().Warn("connection ended in the middle of a request", "peer", c.peer())
 	}
-	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || c.sock.Gone()) {
+	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || !c.sock.CanWatch() || c.sock.Gone()) {
 		c.fail(cgi.ErrAborted)
 		return
 	}

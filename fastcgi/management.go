@@ -30,11 +30,16 @@ func (c *conn) management() error {
 			return nil
 		}
 	}
-	typ := in.typ
-	if err := in.finish(); err != nil {
+	// It is answered before its padding is read: a kick within that may not lose it.
+	if err := c.answerManagement(); err != nil {
 		return err
 	}
-	if typ != record.GetValues {
+	return in.finish()
+}
+
+// answerManagement answers a management record that is complete.
+func (c *conn) answerManagement() error {
+	if typ := c.in.typ; typ != record.GetValues {
 		return c.send(record.AppendUnknownType(nil, typ))
 	}
 	asked := c.values

@@ -1,6 +1,7 @@
 package fastcgi
 
 import (
+	"context"
 	"net"
 	"net/http"
 
@@ -8,9 +9,11 @@ import (
 )
 
 // Serve serves the requests of l's connections with h, as net/http/fcgi's Serve
-// does. It returns when accepting fails.
+// does. When accepting fails, as it does once l is closed, it returns after the
+// requests in flight have ended.
 func Serve(l net.Listener, h http.Handler) error {
 	s := &Server{App: cgi.FromHTTP(h)}
-	defer s.Close()
-	return s.Serve(l)
+	err := s.Serve(l)
+	s.Shutdown(context.Background())
+	return err
 }

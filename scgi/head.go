@@ -50,12 +50,12 @@ func (c *conn) readHead() (block string, err error) {
 // they begin at off. The memory for them grows as they come. The comma behind them
 // may be the end of the request, so it is peeked at like any end.
 func (c *conn) readLargeHead(n, off int) (string, error) {
+	c.awaitHead()
 	if err := c.consume(); err != nil {
 		return "", err
 	}
 	b := make([]byte, 0, min(n, 2*len(c.buf)))
 	b = append(b, c.buf[off:c.end]...)
-	c.await(inHead)
 	for len(b) < n {
 		if len(b) == cap(b) {
 			b = append(make([]byte, 0, min(n, 2*cap(b))), b...)
@@ -78,7 +78,7 @@ func (c *conn) readLargeHead(n, off int) (string, error) {
 // end of the request and is taken from the socket, since waiting would otherwise
 // see nothing but that.
 func (c *conn) more() error {
-	c.await(inHead)
+	c.awaitHead()
 	if err := c.consume(); err != nil {
 		return err
 	}
@@ -95,6 +95,13 @@ func (c *conn) more() error {
 		return c.readError(err)
 	}
 	return nil
+}
+
+// awaitHead starts the time in which the rest of the head has to come, once.
+func (c *conn) awaitHead() {
+	if c.waiting.Load()%waits != inHead {
+		c.await(inHead)
+	}
 }
 
 // consume takes from the socket what was peeked at.

@@ -22,7 +22,8 @@ type Limits struct {
 	HeadBytes int           // of an answer's head: 64 KiB; 502 beyond it
 
 	// Spool bounds what is kept of a body of unknown length, until its length is
-	// known: 413 beyond it, 503 beyond its Total.
+	// known: 413 beyond it, 503 beyond its Total. If it has none, the App has one of its
+	// own, of 8 GiB.
 	Spool spool.Limits
 }
 
@@ -48,6 +49,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.HeadBytes == 0 {
 		l.HeadBytes = cgi.DefaultHeadBytes
+	}
+	if l.Spool.Total == nil {
+		l.Spool.Total = spool.NewBudget(0)
 	}
 	return l
 }

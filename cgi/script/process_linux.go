@@ -140,8 +140,17 @@ func (p *process) reap() status {
 	}
 }
 
-func (p *process) termGroup() { syscall.Kill(-p.pid, syscall.SIGTERM) }
-func (p *process) killGroup() { syscall.Kill(-p.pid, syscall.SIGKILL) }
+func (p *process) termGroup() { p.signal(syscall.SIGTERM) }
+func (p *process) killGroup() { p.signal(syscall.SIGKILL) }
+
+// signal signals the group, and the program itself where it has moved to another
+// one. It has not been reaped, so that its number is its own.
+func (p *process) signal(s syscall.Signal) {
+	syscall.Kill(-p.pid, s)
+	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
+		syscall.Kill(p.pid, s)
+	}
+}
 
 // othersAlive reports whether a process of the group besides its ended leader
 // lives. Where /proc does not tell, it says so.
