@@ -62,7 +62,8 @@ type Request struct {
 	// Body is the message-body (wsgi.input). It is never nil while an App runs,
 	// ends with io.EOF at its length, and fails with io.ErrUnexpectedEOF if the
 	// web server sent less. It need not be read. If it is an io.Closer, Close makes
-	// a Read that is under way return, and may be called at any time.
+	// a Read that is under way return, and may be called at any time; only the standard
+	// input of a CGI program cannot be interrupted.
 	Body io.Reader
 
 	// Data is the second stream of a FastCGI Filter, otherwise nil.
@@ -80,6 +81,10 @@ type Request struct {
 	// Paths names the quirks of the web server in front where it reports the path
 	// of a request.
 	Paths PathPolicy
+
+	// Program is what answers the request, for the log: the path of a CGI program. An
+	// application may set it.
+	Program string
 
 	// ID tells the requests of a process apart in its log. The Handler sets it if
 	// the front-end did not.
@@ -144,7 +149,7 @@ type ResponseWriter interface {
 	StartResponse(status string, headers []Field) error
 
 	// Write sends a part of the body. Up to 16 KiB may be held back until Flush is
-	// called or ServeCGI returns.
+	// called or ServeCGI returns; what goes beyond waits as Flush does.
 	//
 	// What goes beyond a declared Content-Length is cut, and Write returns
 	// ErrContentLength. What is written to a response that has no body (HEAD, 204,

@@ -42,9 +42,13 @@
 //
 // The head is not sent before the body of the request has arrived: nginx stops
 // sending a body when it sees the head of the answer, and an application that
-// flushes before it reads would wait for ever. The Handler takes the rest of the
-// body first and keeps it, within Handler.Spool. An answer that is complete by then
-// waits for nothing, and [EnableFullDuplex] turns the rule off.
+// flushes before it reads would wait for ever. So Flush, and a Write that goes beyond
+// what is held, first take the rest of the body and keep it for the application,
+// within Handler.Spool. That ends with the body, when it is closed (a program that ends,
+// or closes its stdin, does so), when reading it fails, or when no more can be kept; the
+// limit on the time between two of its bytes holds meanwhile, and a body that is refused
+// for that or for its length makes them fail. An answer that is complete by then waits
+// for nothing, and [EnableFullDuplex] turns the rule off.
 //
 // What a program writes in answer is read by [ReadHead], which is as lenient as RFC
 // 3875 § 6 asks for.

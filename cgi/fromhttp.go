@@ -62,6 +62,7 @@ func (a *httpApp) ServeCGI(w ResponseWriter, r *Request) error {
 	}
 	defer x.end()
 	a.handler.ServeHTTP(&x.writer, x.request)
+	x.body.end() // a Write that a goroutine has left behind may wait for the body
 	return x.writer.finish()
 }
 
@@ -124,7 +125,7 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 
 // end lets go of all that is not the handler's own.
 func (x *exchange) end() {
-	x.body.end() // first, as a Write that a goroutine has left behind may wait for the body
+	x.body.end()
 	x.writer.end()
 	x.env.Store(nil)
 	if f := x.request.MultipartForm; f != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -225,10 +226,12 @@ func (w *response) gone(err error) bool {
 // report writes the one log line of a failed request.
 func (w *response) report(res Result) {
 	level, msg := slog.LevelError, "request failed"
-	attrs := []any{
-		"request", w.req.ID,
-		"method", w.req.Env.Get("REQUEST_METHOD"),
-		"uri", RequestTarget(w.req.Env),
+	attrs := []any{"request", w.req.ID}
+	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
+		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
+	}
+	if p := w.req.Program; p != "" && !strings.Contains(res.Err.Error(), p) {
+		attrs = append(attrs, "script", p)
 	}
 	if res.Code != 0 {
 		attrs = append(attrs, "status", res.Code)

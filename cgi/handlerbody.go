@@ -46,7 +46,7 @@ func (b *handlerBody) interrupt(r *Request) (idle bool) {
 	if b.reading.TryLock() {
 		b.reading.Unlock()
 		if kept, ok := r.Body.(*keptBody); ok {
-			kept.stopTaking()
+			kept.stop()
 		}
 		return true
 	}

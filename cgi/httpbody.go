@@ -50,8 +50,7 @@ func (b *httpBody) Read(p []byte) (int, error) {
 	if err := b.arm(); err != nil {
 		return 0, err
 	}
-	n, err := b.body.Read(p)
-	closed, own := b.disarm(err)
+	n, closed, own, err := b.readArmed(p)
 	if b.read += int64(n); b.read > b.limit {
 		// What is over the limit was read only to see whether the body ends.
 		n -= int(b.read - b.limit)
@@ -83,6 +82,13 @@ func (b *httpBody) arm() error {
 		b.setDeadline(time.Now().Add(b.wait))
 	}
 	return nil
+}
+
+// readArmed reads, and disarms also if the reader panics, as a middleware's may.
+func (b *httpBody) readArmed(p []byte) (n int, closed, own bool, err error) {
+	defer func() { closed, own = b.disarm(err) }()
+	n, err = b.body.Read(p)
+	return n, false, false, err
 }
 
 // disarm ends a Read. While nobody waits for the body its limit does not run; and

@@ -2,7 +2,9 @@ package cgi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -65,7 +67,16 @@ func (s *httpSink) rest() {
 func (s *httpSink) Write(p []byte) (int, error) {
 	s.deadline()
 	defer s.rest()
-	return s.w.Write(p)
+	n, err := s.w.Write(p)
+	return n, s.late(err)
+}
+
+// late names the limit where an error is that the wait for the client was over.
+func (s *httpSink) late(err error) error {
+	if err == nil || s.own || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("the client took nothing for %v (write): %w", s.write, err)
 }
 
 // Flush implements Sink. A writer that cannot flush sends in its own time.
@@ -73,7 +84,7 @@ func (s *httpSink) Flush() error {
 	s.deadline()
 	defer s.rest()
 	if err := s.control.Flush(); !errors.Is(err, http.ErrNotSupported) {
-		return err
+		return s.late(err)
 	}
 	return nil
 }

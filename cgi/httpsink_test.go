@@ -1,13 +1,18 @@
 package cgi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -131,4 +136,120 @@ func TestToHTTPWriteLimit(t *testing.T) {
 		t.Errorf("Write = %v", err)
 	}
 	waitFor(t, log, "i/o timeout")
+}
+
+// A deadlineRecorder is an http.ResponseWriter that keeps its deadlines.
+type deadlineRecorder struct {
+	http.ResponseWriter
+	read, write []time.Time
+}
+
+func (*deadlineRecorder) Header() http.Header         { return make(http.Header) }
+func (*deadlineRecorder) Write(p []byte) (int, error) { return len(p), nil }
+func (*deadlineRecorder) WriteHeader(int)             {}
+
+func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t)
+	return nil
+}
+
+func (d *deadlineRecorder) SetWriteDeadline(t time.Time) error {
+	d.write = append(d.write, t)
+	return nil
+}
+
+// A deadline that is left behind ends an HTTP/2 stream that sends nothing.
+func TestToHTTPRestsBetweenWrites(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		d := new(deadlineRecorder)
+		s := &httpSink{w: d, control: http.NewResponseController(d), write: time.Minute, shared: shared}
+		for name, send := range map[string]func(){
+			"head":          func() { s.WriteHead(&Head{Code: 200}) },
+			"body":          func() { s.Write([]byte("x")) },
+			"flush":         func() { s.Flush() },
+			"informational": func() { s.WriteInformational(103, nil) },
+		} {
+			d.write = nil
+			send()
+			if len(d.write) == 0 || d.write[0].IsZero() {
+				t.Errorf("%s: not held to a limit: %v", name, d.write)
+			} else if d.write[len(d.write)-1].IsZero() != shared {
+				t.Errorf("%s, shared %v: the deadlines are %v", name, shared, d.write)
+			}
+		}
+	}
+}
+
+// net/http cancels a request's context when reading its body meets a deadline. That is
+// no client that has gone.
+func TestToHTTPDeadlineIsNoAbort(t *testing.T) {
+	for name, fail := range map[string]error{"deadline": os.ErrDeadlineExceeded, "reset": io.ErrUnexpectedEOF} {
+		parent, cancel := context.WithCancel(context.Background())
+		d := new(deadlineRecorder)
+		body := newHTTPBody(iotest.ErrReader(fail), http.NewResponseController(d), Limits{}.WithDefaults())
+		source := &httpContext{parent: parent, body: body}
+		ctx := source.RequestContext()
+		source.stop() // parentDone is called here
+		body.Read(make([]byte, 1))
+		cancel()
+		source.parentDone()
+		if gone := ctx.Err() != nil; gone != (name == "reset") {
+			t.Errorf("%s: the context's cause is %v", name, context.Cause(ctx))
+		}
+		source.end()
+		body.end()
+	}
+}
+
+// A body that panics, as a middleware's may, leaves nothing that waits for it.
+func TestToHTTPBodyPanics(t *testing.T) {
+	app := (&Handler{Log: quiet}).HTTP(AppFunc(func(w ResponseWriter, r *Request) error {
+		w.StartResponse("200 OK", nil)
+		return w.Flush()
+	}), Limits{})
+	r := httptest.NewRequest("POST", "/", io.NopCloser(readFunc(func([]byte) (int, error) { panic(http.ErrAbortHandler) })))
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("it panics with %v", p)
+		}
+	}()
+	app.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// A Flush that waits for the body ends when the body is closed, and when the handler
+// that left it behind has ended.
+func TestFromHTTPFlushEndsWithTheBody(t *testing.T) {
+	reading := make(chan struct{}, 1)
+	var left sync.WaitGroup
+	defer left.Wait()
+	for name, h := range map[string]http.HandlerFunc{
+		"closed": func(w http.ResponseWriter, r *http.Request) {
+			left.Go(func() {
+				<-reading
+				r.Body.Close()
+			})
+			w.(http.Flusher).Flush()
+		},
+		"left behind": func(w http.ResponseWriter, r *http.Request) {
+			left.Go(func() { w.(http.Flusher).Flush() })
+			<-reading
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, w := io.Pipe()
+			defer w.Close()
+			body := struct {
+				io.Reader
+				io.Closer
+			}{readFunc(func(p []byte) (int, error) {
+				reading <- struct{}{}
+				return r.Read(p)
+			}), r}
+			res := (&Handler{Log: quiet}).Run(&Request{Env: NewEnviron("REQUEST_METHOD=POST", "SERVER_PROTOCOL=HTTP/1.1", "SCRIPT_NAME=", "PATH_INFO=/"),
+				ContentLength: 5, Body: body}, new(textSink), FromHTTP(h))
+			if res.End != Complete || res.Code != 200 {
+				t.Errorf("%v, %v", res.End, res.Err)
+			}
+		})
+	}
 }

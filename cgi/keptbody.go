@@ -117,14 +117,15 @@ func (b *keptBody) take() error {
 	return nil
 }
 
-// stopTaking ends the reading if take is at work, so that it does not wait for a
-// peer that sends slowly when its caller is not waited for any more.
-func (b *keptBody) stopTaking() {
+// stop gives the body up as Close does, but leaves src open unless take reads it, now
+// or never again.
+func (b *keptBody) stop() {
 	b.mu.Lock()
+	b.drop()
 	taking := b.taking
 	b.mu.Unlock()
-	if taking {
-		b.Close()
+	if c, ok := b.src.(io.Closer); ok && taking {
+		c.Close()
 	}
 }
 
@@ -154,6 +155,10 @@ func (b *keptBody) Close() error {
 func (b *keptBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.drop()
+}
+
+func (b *keptBody) drop() {
 	b.closed, b.err, b.rest = true, ErrBodyClosed, nil
 	if b.kept != nil {
 		b.kept.Close()

@@ -192,3 +192,74 @@ func TestHeadBeforeLongBody(t *testing.T) {
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestHeadBeforeRefusedBody: a body that is refused while the head waits for it makes
+// the answer, also if the application does not read it.
+func TestHeadBeforeRefusedBody(t *testing.T) {
+	late := &StatusError{Code: 408, Err: errors.New("body_read")}
+	for name, app := range map[string]AppFunc{
+		"returns the error": func(w ResponseWriter, r *Request) error {
+			w.StartResponse("200 OK", nil)
+			return w.Flush()
+		},
+		"ignores it": func(w ResponseWriter, r *Request) error {
+			w.StartResponse("200 OK", nil)
+			for range 3 {
+				if _, err := w.Write(make([]byte, heldBytes)); err == nil {
+					continue
+				} else if err != late {
+					t.Errorf("Write = %v", err)
+				}
+			}
+			return nil
+		},
+	} {
+		s := new(textSink)
+		h := Handler{Log: quiet}
+		res := h.Run(&Request{Env: new(Environ), ContentLength: 5, Body: iotest.ErrReader(late)}, s, app)
+		if want := "Status: 408 Request Timeout\r\n"; res.Code != 408 || !strings.HasPrefix(s.String(), want) {
+			t.Errorf("%s: %d, %.80q", name, res.Code, s.String())
+		}
+	}
+}
+
+// TestBodyPanics: a body that panics is the application's failure, wherever it is read.
+func TestBodyPanics(t *testing.T) {
+	body := readFunc(func([]byte) (int, error) { panic("no body") })
+	for name, app := range map[string]AppFunc{
+		"read": func(w ResponseWriter, r *Request) error {
+			_, err := r.Body.Read(make([]byte, 1))
+			return err
+		},
+		"taken": func(w ResponseWriter, r *Request) error {
+			w.StartResponse("200 OK", nil)
+			return w.Flush()
+		},
+	} {
+		h := Handler{Log: quiet}
+		if res := h.Run(&Request{Env: new(Environ), ContentLength: 5, Body: body}, new(textSink), app); res.Code != 500 {
+			t.Errorf("%s: %d, %v", name, res.Code, res.Err)
+		}
+	}
+	h := Handler{Log: quiet}
+	if res := h.Run(&Request{Env: new(Environ), ContentLength: -1}, new(textSink), answer("200 OK", nil, "x")); res.Code != 200 {
+		t.Errorf("without a body: %d, %v", res.Code, res.Err)
+	}
+}
+
+// TestSpoolsAreBoundedTogether: without a budget of the caller's there is one.
+func TestSpoolsAreBoundedTogether(t *testing.T) {
+	h := new(Handler)
+	total := h.spool().Total
+	if total == nil || h.spool().Total != total {
+		t.Error("a Handler has no budget for all its spools")
+	}
+	if (Limits{}).WithDefaults().Spool.Total == nil {
+		t.Error("Limits have no budget for all spools")
+	}
+	own := spool.NewBudget(5)
+	h.Spool.Total = own
+	if h.spool().Total != own || (Limits{Spool: h.Spool}).WithDefaults().Spool.Total != own {
+		t.Error("a budget is replaced")
+	}
+}

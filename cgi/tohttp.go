@@ -33,7 +33,8 @@ func ToHTTP(a App) http.Handler {
 // Of the limits l, ParamsBytes and ParamsCount, BodyBytes, BodyRead, Linger and
 // Write apply; the rest is the http.Server's. They set the deadlines of the
 // connection, and so take the place of the server's ReadTimeout and WriteTimeout
-// for the time of the request.
+// for the time of the request. They do not hold behind a middleware that wraps the
+// ResponseWriter without an Unwrap method.
 //
 // A response that is truncated makes the handler panic with
 // [http.ErrAbortHandler], so that the server closes the connection without a final
@@ -289,19 +290,22 @@ type httpContext struct {
 func (c *httpContext) RequestContext() context.Context {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(c.parent))
 	c.cancel = cancel
-	c.stop = context.AfterFunc(c.parent, func() {
-		if c.body != nil && c.body.brokenOff() {
-			// net/http cancels the context for any error of reading. A client that leaves
-			// after that is noticed by writing.
-			return
-		}
-		cause := context.Cause(c.parent)
-		if errors.Is(cause, context.Canceled) {
-			cause = ErrAborted
-		}
-		cancel(cause)
-	})
+	c.stop = context.AfterFunc(c.parent, c.parentDone)
 	return ctx
+}
+
+// parentDone passes on that net/http has cancelled its context.
+func (c *httpContext) parentDone() {
+	if c.body != nil && c.body.brokenOff() {
+		// It does so for any error of reading. A client that leaves after that is noticed
+		// by writing.
+		return
+	}
+	cause := context.Cause(c.parent)
+	if errors.Is(cause, context.Canceled) {
+		cause = ErrAborted
+	}
+	c.cancel(cause)
 }
 
 // end cancels the context when the request is over.

@@ -261,7 +261,7 @@ func (c *conn) end(r *request) {
 	if r.cancel != nil {
 		r.cancel(context.Canceled)
 	}
-	if r.excess > 0 {
+	if r.excess > 0 && r.refuse == nil {
 		c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", r.excess)
 	}
 	c.remove(r)

@@ -19,7 +19,7 @@ type request struct {
 	keep bool // KEEP_CONN
 
 	params []byte        // the PARAMS stream, until its end
-	begun  time.Duration // when BEGIN came, or the last byte of PARAMS before the end
+	begun  time.Duration // when BEGIN came
 	env    cgi.Environ
 	cgi    cgi.Request
 	refuse error // answered instead of running the application

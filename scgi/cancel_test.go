@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 )
@@ -265,4 +266,30 @@ func TestBaseContext(t *testing.T) {
 	if ctx.Err() == nil {
 		t.Error("the context lives on after its request")
 	}
+}
+
+// TestIdleEndsADribblingHead: each byte of a head does not start its time anew.
+func TestIdleEndsADribblingHead(t *testing.T) {
+	each(t, func(t *testing.T, network string) {
+		for _, head := range []string{"10000:", "100000000:"} { // within the buffer, and beyond
+			s := serve(t, network, &Server{App: hello, Limits: cgi.Limits{Idle: short, ParamsBytes: -1}})
+			c := s.dial(t).send([]byte(head))
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				io.Copy(io.Discard, c)
+			}()
+			for range 9999 {
+				select {
+				case <-ended:
+				case <-time.After(time.Millisecond):
+					if _, err := c.Write([]byte("A")); err == nil {
+						continue
+					}
+				}
+				break
+			}
+			receive(t, "the end of the connection", ended)
+		}
+	})
 }

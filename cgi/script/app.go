@@ -135,6 +135,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err != nil {
 		return err
 	}
+	r.Program = t.path
 	b, err := a.takeBody(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)

@@ -243,3 +243,37 @@ func TestAbortsAtAnyTime(t *testing.T) {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
+
+// TestProgramThatLeavesItsGroup: the limits hold also for a program that joins the
+// gateway's own group.
+func TestProgramThatLeavesItsGroup(t *testing.T) {
+	f := newFixture(t)
+	f.Limits.Grace = time.Millisecond
+	f.link(t, "deserter", "deserter")
+	ctx, cancel := context.WithCancelCause(background)
+	r := request("/deserter")
+	r.SetContext(ctx)
+	s := new(recorder)
+	s.onFlush = func(body string) {
+		if body != "<nil>" {
+			t.Errorf("leaving the group: %s", body)
+		}
+		cancel(cgi.ErrAborted)
+	}
+	if res := f.serveTo(r, s); res.End != cgi.Aborted {
+		t.Errorf("%v, %v; want aborted", res.End, res.Err)
+	}
+	f.Close() // returns when no program is left
+}
+
+// TestTruncationNamesTheProgram: the log tells whose answer was shorter than it said.
+func TestTruncationNamesTheProgram(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "short", "printf 'Content-Length: 100\n\nhello'")
+	if _, res := f.serve(request("/short")); res.End != cgi.Truncated {
+		t.Errorf("%v, %v; want truncated", res.End, res.Err)
+	}
+	if log := f.log.String(); !strings.Contains(log, "script="+f.dir+"/short") || strings.Count(log, "\n") != 1 {
+		t.Errorf("log %q", log)
+	}
+}

@@ -9,10 +9,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -45,6 +48,15 @@ func play(role string) int {
 				fmt.Printf("fd %s\n", fd.Name())
 			}
 		}
+	case "deserter": // leaves its group, and ignores TERM
+		signal.Ignore(syscall.SIGTERM)
+		group, err := syscall.Getpgid(os.Getppid())
+		if err == nil {
+			err = syscall.Setpgid(0, group)
+		}
+		fmt.Printf("Content-Type: text/plain\n\n%v", err)
+		os.Stdout.Sync()
+		time.Sleep(time.Hour)
 	case "flood": // writes before it reads
 		fmt.Print("Content-Type: text/plain\n\n")
 		out := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
