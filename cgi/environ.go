@@ -27,6 +27,8 @@ type Environ struct {
 	// joins holds the values that grew by joining, keyed by name, so that a peer that
 	// repeats one name a thousand times costs its bytes and not their square.
 	joins map[string]*strings.Builder
+
+	scheme string // what SetScheme set
 }
 
 type pair struct{ name, value string }
@@ -184,7 +186,7 @@ func (e *Environ) All() iter.Seq2[string, string] {
 
 // Clone returns a copy that shares nothing that can change.
 func (e *Environ) Clone() *Environ {
-	return &Environ{pairs: append([]pair(nil), e.pairs...), seen: e.seen}
+	return &Environ{pairs: append([]pair(nil), e.pairs...), seen: e.seen, scheme: e.scheme}
 }
 
 // Strings returns the variables as "NAME=value", in order.
@@ -220,11 +222,26 @@ func (e *Environ) Bytes() []byte {
 	return b
 }
 
-// Reset removes all variables. The memory for as many is kept, their strings are
-// let go.
+// SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end
+// or an application that knows better than the variables. It is no variable, and
+// none changes. "" leaves it to [GuessScheme] again.
+func (e *Environ) SetScheme(scheme string) { e.scheme = scheme }
+
+// Scheme returns the scheme of the request's URI, such as "https": what SetScheme
+// set, else what [GuessScheme] makes of the variables as they are now.
+func (e *Environ) Scheme() string {
+	if e.scheme != "" {
+		return e.scheme
+	}
+	return GuessScheme(e)
+}
+
+// Reset removes all variables and the scheme. The memory for as many is kept, their
+// strings are let go.
 func (e *Environ) Reset() {
 	clear(e.pairs)
 	e.pairs = e.pairs[:0]
 	e.seen = [4]uint64{}
 	e.joins = nil
+	e.scheme = ""
 }

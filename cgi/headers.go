@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -21,8 +22,9 @@ type Headers struct {
 //
 //	Content-Disposition: attachment; filename="bud.gif"
 //
-// The value is always quoted. An underscore in the name is written as a hyphen. A
-// parameter without a value is its name alone.
+// The name is a token (RFC 9110 § 5.6.6), so that nothing in it can start another
+// parameter; an underscore in it is written as a hyphen. The value is always quoted.
+// A parameter without a value is its name alone.
 type Param struct {
 	Name, Value string
 }
@@ -44,6 +46,13 @@ func checkedField(name, value string) (Field, error) {
 	return f, checkField(&f)
 }
 
+// sameName compares the name of a field that is kept, which is ASCII, with any
+// other. Of the same length, no letter outside ASCII can pass for one inside it, as
+// the Kelvin sign would for k.
+func sameName(kept, name string) bool {
+	return len(kept) == len(name) && strings.EqualFold(kept, name)
+}
+
 // Get returns the value of the first field of that name, or "" if there is none.
 func (h *Headers) Get(name string) string {
 	v, _ := h.Lookup(name)
@@ -54,7 +63,7 @@ func (h *Headers) Get(name string) string {
 // one.
 func (h *Headers) Lookup(name string) (string, bool) {
 	for _, f := range h.fields {
-		if strings.EqualFold(f.Name, name) {
+		if sameName(f.Name, name) {
 			return f.Value, true
 		}
 	}
@@ -72,7 +81,7 @@ func (h *Headers) Has(name string) bool {
 func (h *Headers) Values(name string) []string {
 	var values []string
 	for _, f := range h.fields {
-		if strings.EqualFold(f.Name, name) {
+		if sameName(f.Name, name) {
 			values = append(values, f.Value)
 		}
 	}
@@ -106,7 +115,7 @@ func (h *Headers) SetDefault(name, value string) (string, error) {
 func (h *Headers) Del(name string) {
 	kept := h.fields[:0]
 	for _, f := range h.fields {
-		if !strings.EqualFold(f.Name, name) {
+		if !sameName(f.Name, name) {
 			kept = append(kept, f)
 		}
 	}
@@ -116,15 +125,24 @@ func (h *Headers) Del(name string) {
 
 // Add adds a field at the end, with its parameters, joined by "; ".
 func (h *Headers) Add(name, value string, params ...Param) error {
-	if len(params) > 0 {
-		value += "; " + joinParams(params)
+	if len(params) == 0 {
+		return h.add(name, value)
 	}
-	return h.add(name, value)
+	joined, err := joinParams(name, params)
+	if err != nil {
+		return err
+	}
+	return h.add(name, value+"; "+joined)
 }
 
-// AddParams adds a field that consists of parameters alone.
+// AddParams adds a field that consists of parameters alone: add_header with None as
+// the value. Without any, the value is empty.
 func (h *Headers) AddParams(name string, params ...Param) error {
-	return h.add(name, joinParams(params))
+	joined, err := joinParams(name, params)
+	if err != nil {
+		return err
+	}
+	return h.add(name, joined)
 }
 
 func (h *Headers) add(name, value string) error {
@@ -138,9 +156,19 @@ func (h *Headers) add(name, value string) error {
 
 var quoteParam = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-func joinParams(params []Param) string {
+// joinParams returns the text of a field's parameters. Their values are checked with
+// the field's.
+func joinParams(field string, params []Param) (string, error) {
 	var b strings.Builder
 	for i, p := range params {
+		if p.Name == "" {
+			return "", &FieldError{field, "a parameter has no name"}
+		}
+		for j := 0; j < len(p.Name); j++ {
+			if !isTokenByte[p.Name[j]] {
+				return "", &FieldError{field, fmt.Sprintf("byte %#02x at offset %d of the parameter name %.80q is not allowed", p.Name[j], j, p.Name)}
+			}
+		}
 		if i > 0 {
 			b.WriteString("; ")
 		}
@@ -151,7 +179,7 @@ func joinParams(params []Param) string {
 			b.WriteByte('"')
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // Len returns the number of fields.
