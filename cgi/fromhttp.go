@@ -155,7 +155,7 @@ func (r *Request) scriptName() string {
 	}
 	info, ok := r.Env.Lookup("PATH_INFO")
 	if r.Paths == PathIIS {
-		info = dedupPathInfo(script, info)
+		info = TrimScriptName(script, info)
 	}
 	if ok && script+info == r.FullPath() {
 		return script

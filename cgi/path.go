@@ -102,7 +102,7 @@ func FullPath(env *Environ, policy PathPolicy) string {
 	script := env.Get("SCRIPT_NAME")
 	info, hasInfo := env.Lookup("PATH_INFO")
 	if policy == PathIIS {
-		info = dedupPathInfo(script, info)
+		info = TrimScriptName(script, info)
 	}
 	if script != "" && hasInfo && scriptIsWhole(env, policy, script) {
 		return script
@@ -113,27 +113,36 @@ func FullPath(env *Environ, policy PathPolicy) string {
 	if d := env.Get("DOCUMENT_URI"); d != "" {
 		return d
 	}
-	return decodedPath(env.Get("REQUEST_URI"))
+	return RequestPath(env)
 }
 
 func scriptIsWhole(env *Environ, policy PathPolicy, script string) bool {
 	if policy > PathApache {
 		return false
 	}
-	requested := decodedPath(env.Get("REQUEST_URI"))
+	requested := RequestPath(env)
 	byDocument := env.Get("DOCUMENT_URI") == script && !strings.HasPrefix(requested, script+"/")
 	byRequest := requested == script
 	return byDocument && policy != PathApache || byRequest && policy != PathNginx
 }
 
-// dedupPathInfo removes the script's name from the beginning of PATH_INFO, as
-// wsgiref's IISCGIHandler does.
-func dedupPathInfo(script, info string) string {
-	if script != "" && strings.HasPrefix(info+"/", script+"/") {
-		return info[len(script):]
+// TrimScriptName returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
+// beginning: the rule of wsgiref's IISCGIHandler. The two are compared byte for
+// byte, and SCRIPT_NAME must end at a slash or at the end of PATH_INFO; otherwise,
+// or if SCRIPT_NAME is empty, PATH_INFO is returned as it is.
+//
+// [PathIIS] applies it to every request. An application that has to find out
+// whether its IIS repeats SCRIPT_NAME goes behind the handler of package iis.
+func TrimScriptName(scriptName, pathInfo string) string {
+	if scriptName != "" && strings.HasPrefix(pathInfo+"/", scriptName+"/") {
+		return pathInfo[len(scriptName):]
 	}
-	return info
+	return pathInfo
 }
+
+// RequestPath returns the decoded path of REQUEST_URI, or "" if that is not set. An
+// invalid escape is left as it is.
+func RequestPath(env *Environ) string { return decodedPath(env.Get("REQUEST_URI")) }
 
 // decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
 // invalid escape is left as it is.

@@ -110,3 +110,18 @@ func TestR27IsHTTPS(t *testing.T) {
 		}
 	}
 }
+
+func TestTrimScriptName(t *testing.T) {
+	for _, c := range []struct{ script, info, want string }{
+		{"/app", "/app/x", "/x"},
+		{"/app", "/app", ""},
+		{"/app", "/application", "/application"},
+		{"/app", "/APP/x", "/APP/x"},
+		{"", "/x", "/x"},
+		{"/app", "", ""},
+	} {
+		if got := TrimScriptName(c.script, c.info); got != c.want {
+			t.Errorf("TrimScriptName(%q, %q) = %q, want %q", c.script, c.info, got, c.want)
+		}
+	}
+}

@@ -8,20 +8,27 @@ import (
 )
 
 // ReadEnviron returns the environment of this process as the variables of the
-// request that it was started for: wsgiref's read_environ. On Windows it undoes
-// what the web server's way of storing bytes did to them; see [Transcode].
-func ReadEnviron() *Environ {
-	e := NewEnviron(os.Environ()...)
-	windows := runtime.GOOS == "windows"
+// request that it was started for: wsgiref's read_environ. On Windows, where names
+// are the same in any case, they come in capitals, as Python has them, and what the
+// web server's way of storing bytes did to the values is undone; see [Transcode].
+func ReadEnviron() *Environ { return readEnviron(os.Environ(), runtime.GOOS == "windows") }
+
+// readEnviron is ReadEnviron for any environment and any system.
+func readEnviron(vars []string, windows bool) *Environ {
+	e := NewEnviron(vars...)
 	if !windows {
 		return e
 	}
-	software := e.Get("SERVER_SOFTWARE")
-	for i := range e.pairs {
-		p := &e.pairs[i]
+	w := &Environ{pairs: make([]pair, 0, len(e.pairs))}
+	for _, p := range e.pairs {
+		w.Set(strings.ToUpper(p.name), p.value)
+	}
+	software := w.Get("SERVER_SOFTWARE")
+	for i := range w.pairs {
+		p := &w.pairs[i]
 		p.value = Transcode(p.name, p.value, software, windows)
 	}
-	return e
+	return w
 }
 
 // Transcode returns the bytes that the web server meant by the value of an

@@ -17,6 +17,18 @@ func TestReadEnviron(t *testing.T) {
 	}
 }
 
+func TestReadEnvironOnWindows(t *testing.T) {
+	vars := []string{"=C:=C:\\", "Path=C:\\Windows", "Server_Software=Apache/2.4 (Win64)", "PATH_INFO=/\u00e9", "redirect_http_x=\u00e9",
+		"REQUEST_URI=/\u00e9", "HTTP_EMPTY=", "path=C:\\last"}
+	got := strings.Join(readEnviron(vars, true).Strings(), "|")
+	if want := "PATH=C:\\last|SERVER_SOFTWARE=Apache/2.4 (Win64)|PATH_INFO=/\xe9|REDIRECT_HTTP_X=\xe9|REQUEST_URI=/\u00e9|HTTP_EMPTY="; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := strings.Join(readEnviron(vars[1:4], false).Strings(), "|"); got != strings.Join(vars[1:4], "|") {
+		t.Errorf("elsewhere: %q", got)
+	}
+}
+
 func TestNeedsTranscode(t *testing.T) {
 	for _, name := range strings.Fields(`SCRIPT_NAME PATH_INFO QUERY_STRING REQUEST_METHOD AUTH_TYPE CONTENT_TYPE
 		CONTENT_LENGTH HTTPS REMOTE_USER REMOTE_IDENT HTTP_X HTTP_ SSL_CLIENT_S_DN`) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/files"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/simpleserver"
 )
@@ -22,19 +24,24 @@ const (
 	AppDemo    AppKind = "demo"    // wsgiref's demo_app: shows what the web server sent
 	AppHello   AppKind = "hello"   // "hello world\n", for measuring
 	AppScripts AppKind = "scripts" // the CGI programs in directories
+	AppFiles   AppKind = "files"   // the files of a directory
 )
 
 // laterKinds are the keys and kinds that have a meaning, but no code yet.
-var laterKinds = []string{"files", "fastcgi", "fastcgi_exec", "scgi"}
+var laterKinds = []string{"fastcgi", "fastcgi_exec", "scgi"}
 
 func errLater(kind string) error {
-	return fmt.Errorf("kind %q is not available in this version: there are demo, hello and scripts", strings.ReplaceAll(kind, "_", "-"))
+	return fmt.Errorf("kind %q is not available in this version: there are demo, hello, scripts and files", strings.ReplaceAll(kind, "_", "-"))
 }
 
 // An App is an application of a daemon and where it is mounted.
 type App struct {
 	Prefix string // begins with "/"
 	Kind   AppKind
+
+	// For AppFiles; see files.App.
+	Dir    string
+	Hidden bool
 
 	// The rest is for AppScripts; see script.App.
 	Roots             []string
@@ -45,15 +52,15 @@ type App struct {
 	Limits            script.Limits
 }
 
-// ParseApp reads [PREFIX=]KIND[:TARGET], such as "/=demo" or
-// "/cgi-bin=scripts:/usr/lib/cgi-bin".
+// ParseApp reads [PREFIX=]KIND[:TARGET], such as "/=demo",
+// "/cgi-bin=scripts:/usr/lib/cgi-bin" or "/static=files:/srv/static".
 func ParseApp(s string) (App, error) {
 	a := App{Prefix: "/"}
 	rest := s
 	if strings.HasPrefix(s, "/") {
 		prefix, r, ok := strings.Cut(s, "=")
 		if !ok {
-			return App{}, fmt.Errorf("%q has no kind: write %s=demo, %s=hello or %s=scripts:DIR", s, s, s, s)
+			return App{}, fmt.Errorf("%q has no kind: write %s=demo, %s=hello, %s=scripts:DIR or %s=files:DIR", s, s, s, s, s)
 		}
 		a.Prefix, rest = prefix, r
 		if err := checkPrefix(prefix); err != nil {
@@ -73,13 +80,20 @@ func ParseApp(s string) (App, error) {
 		if err := a.addRoot(target); err != nil {
 			return App{}, err
 		}
+	case AppFiles:
+		if target == "" {
+			return App{}, fmt.Errorf("%q has no directory: write files:DIR", s)
+		}
+		if err := a.setDir(target); err != nil {
+			return App{}, err
+		}
 	default:
 		if slices.Contains(laterKinds, strings.ReplaceAll(kind, "-", "_")) {
 			return App{}, errLater(kind)
 		}
-		hint := Suggest(kind, []string{"demo", "hello", "scripts"})
+		hint := Suggest(kind, []string{"demo", "hello", "scripts", "files"})
 		if hint == "" {
-			hint = "there are demo, hello and scripts:DIR"
+			hint = "there are demo, hello, scripts:DIR and files:DIR"
 		}
 		return App{}, fmt.Errorf("unknown kind of application %q: %s", kind, hint)
 	}
@@ -137,6 +151,28 @@ func (a *App) addRoot(s string) error {
 	}
 	return checkDirectory(path)
 }
+
+// setDir sets the directory of files, which this process must be able to read.
+func (a *App) setDir(s string) error {
+	if s == "" {
+		return errors.New("empty path: write the directory of the files")
+	}
+	path, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	a.Dir = path
+	if err := checkDirectory(path); err != nil {
+		return err
+	}
+	err = a.files().Check()
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: the user that runs gatehouse needs r and x there", err)
+	}
+	return err
+}
+
+func (a *App) files() *files.App { return &files.App{Dir: a.Dir, Hidden: a.Hidden} }
 
 // addFollow adds a directory that symlinks may lead to. It need not exist: the
 // packaged configuration names those of programs that may not be installed.
@@ -196,6 +232,12 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 			Log:               log,
 		}
 		return s, s.Close, nil
+	case AppFiles:
+		f := a.files()
+		if err := f.Check(); err != nil {
+			return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, err)
+		}
+		return f, nil, nil
 	}
 	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
 }

@@ -162,6 +162,11 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	if t.list("scripts", a.addRoot) {
 		choose(AppScripts)
 	}
+	if _, given := t.values[string(AppFiles)]; given {
+		choose(AppFiles)
+	}
+	t.str(string(AppFiles), a.setDir)
+	t.boolean("hidden", func(on bool) { a.Hidden = on })
 	for _, kind := range []AppKind{AppDemo, AppHello} {
 		t.boolean(string(kind), func(on bool) {
 			if on {
@@ -188,9 +193,11 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	errs = t.end()
 	switch {
 	case len(kinds) == 0 && len(errs) == 0:
-		errs = append(errs, t.doc.errorf(t.path, `application %q does nothing: write scripts = "DIR", demo = true or hello = true`, a.Prefix))
+		errs = append(errs, t.doc.errorf(t.path, `application %q does nothing: write scripts = "DIR", files = "DIR", demo = true or hello = true`, a.Prefix))
 	case a.Kind != AppScripts && len(kinds) == 1 && (len(a.Follow)+len(a.Env)+len(a.Inherit) > 0 || a.PassAuthorization):
 		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: follow, env, inherit and pass_authorization go with scripts", a.Prefix))
+	case a.Kind != AppFiles && len(kinds) == 1 && a.Hidden:
+		errs = append(errs, t.doc.errorf(t.path, "application %q serves no files: hidden goes with files", a.Prefix))
 	case len(kinds) > 1:
 		errs = append(errs, t.doc.errorf(t.path, "application %q is more than one thing (%s): write an [[app]] for each",
 			a.Prefix, strings.Join(kinds, ", ")))

@@ -49,6 +49,11 @@ scripts = "DIR/program"
 env = { A = "b" }
 
 [[app]]
+prefix = "/static"
+files = "DIR"
+hidden = true
+
+[[app]]
 hello = true
 `, "DIR", dir)
 	got, err := ParseConfig("g.toml", []byte(text))
@@ -75,6 +80,7 @@ hello = true
 		{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir, program}, Follow: []string{"/usr/share/gitweb"},
 			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, PassAuthorization: true, Limits: own},
 		{Prefix: "/git", Kind: AppScripts, Roots: []string{program}, Env: []string{"A=b"}, Limits: want.Limits.Programs},
+		{Prefix: "/static", Kind: AppFiles, Dir: dir, Hidden: true, Limits: want.Limits.Programs},
 		{Prefix: "/", Kind: AppHello, Limits: want.Limits.Programs},
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
@@ -106,16 +112,22 @@ func TestParseConfigErrors(t *testing.T) {
 		{"missing directory of the access log", "access_log = \"DIR/a/b/log\"\n", `g.toml:1:1: access_log: directory DIR/a does not exist`},
 		{"app in single brackets", "[app]\nhello = true\n", `g.toml:1:2: app: applications are written as [[app]], in double brackets`},
 		{"app as a list", "app = [1]\n", `g.toml:1:1: app: applications are written as [[app]], in double brackets`},
-		{"nothing", "[[app]]\nprefix = \"/x\"\n", `g.toml:1:3: application "/x" does nothing: write scripts = "DIR", demo = true or hello = true`},
+		{"nothing", "[[app]]\nprefix = \"/x\"\n", `g.toml:1:3: application "/x" does nothing: write scripts = "DIR", files = "DIR", demo = true or hello = true`},
 		{"switched off", "[[app]]\nhello = false\n", `g.toml:1:3: application "/" does nothing`},
 		{"two things", "[[app]]\nhello = true\nscripts = \"DIR\"\n", `g.toml:1:3: application "/" is more than one thing (scripts, hello): write an [[app]] for each`},
 		{"a flag of another type", "[[app]]\nhello = 1\n", `g.toml:2:1: hello: 1 is not true or false`},
-		{"not yet", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: kind "fastcgi" is not available in this version: there are demo, hello and scripts`},
+		{"not yet", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: kind "fastcgi" is not available in this version: there are demo, hello, scripts and files`},
 		{"bad prefix", "[[app]]\nprefix = \"x\"\nhello = true\n", `g.toml:2:1: prefix: prefix "x" does not begin with a slash`},
 		{"prefix with dots", "[[app]]\nprefix = \"/a/../b\"\nhello = true\n", `g.toml:2:1: prefix: prefix "/a/../b" has a ".." segment`},
 		{"missing directory", "[[app]]\nscripts = \"DIR/a/b\"\n", `g.toml:2:1: scripts: directory DIR/a does not exist: create it, or write another one`},
 		{"missing program", "[[app]]\nscripts = \"DIR/none\"\n", `g.toml:2:1: scripts: DIR/none does not exist: write a directory of programs, or one program`},
 		{"no program", "[[app]]\nscripts = \"DIR/plain\"\n", `g.toml:2:1: scripts: DIR/plain is not executable: it needs an x bit to be a program (chmod +x)`},
+		{"missing directory of files", "[[app]]\nfiles = \"DIR/a/b\"\n", `g.toml:2:1: files: directory DIR/a does not exist: create it, or write another one`},
+		{"a file as the directory of files", "[[app]]\nfiles = \"DIR/plain\"\n", `g.toml:2:1: files: DIR/plain is not a directory`},
+		{"no directory of files", "[[app]]\nfiles = \"\"\n", `g.toml:2:1: files: empty path: write the directory of the files`},
+		{"two directories of files", "[[app]]\nfiles = [\"DIR\"]\n", `g.toml:2:1: files: [DIR] is not a string in quotes`},
+		{"hidden of programs", "[[app]]\nscripts = \"DIR\"\nhidden = true\n", `g.toml:1:3: application "/" serves no files: hidden goes with files`},
+		{"env of files", "[[app]]\nfiles = \"DIR\"\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit and pass_authorization go with scripts`},
 		{"relative follow", "[[app]]\nscripts = \"DIR\"\nfollow = \"x\"\n", `g.toml:3:1: follow: "x" is not an absolute path`},
 		{"env of hello", "[[app]]\nhello = true\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit and pass_authorization go with scripts`},
 		{"env as a list", "[[app]]\nscripts = \"DIR\"\nenv = [\"A=b\"]\n", `g.toml:3:1: env: [A=b] is not a table: write { NAME = "value" }`},
@@ -183,14 +195,17 @@ func TestParseApp(t *testing.T) {
 		{"/a/b=demo", App{Prefix: "/a/b", Kind: AppDemo}, ""},
 		{"/cgi-bin=scripts:" + dir, App{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir}}, ""},
 		{"scripts:" + dir, App{Prefix: "/", Kind: AppScripts, Roots: []string{dir}}, ""},
-		{"", App{}, `unknown kind of application "": there are demo, hello and scripts:DIR`},
-		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello or /x=scripts:DIR`},
+		{"", App{}, `unknown kind of application "": there are demo, hello, scripts:DIR and files:DIR`},
+		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello, /x=scripts:DIR or /x=files:DIR`},
 		{"script:" + dir, App{}, `unknown kind of application "script": did you mean "scripts"?`},
 		{"scripts", App{}, `"scripts" has no directory: write scripts:DIR`},
 		{"scripts:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
 		{"hello:x", App{}, `"hello:x": hello takes no target`},
-		{"files:/srv", App{}, `kind "files" is not available in this version: there are demo, hello and scripts`},
-		{"fastcgi-exec:x", App{}, `kind "fastcgi-exec" is not available in this version: there are demo, hello and scripts`},
+		{"/static=files:" + dir, App{Prefix: "/static", Kind: AppFiles, Dir: dir}, ""},
+		{"files", App{}, `"files" has no directory: write files:DIR`},
+		{"files:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
+		{"file:" + dir, App{}, `unknown kind of application "file": did you mean "files"?`},
+		{"fastcgi-exec:x", App{}, `kind "fastcgi-exec" is not available in this version: there are demo, hello, scripts and files`},
 		{"/x/../y=demo", App{}, `prefix "/x/../y" has a ".." segment`},
 	}
 	for _, tt := range tests {

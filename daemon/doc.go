@@ -32,6 +32,11 @@
 //	prefix = "/hello"
 //	hello = true                    # or demo = true
 //
+//	[[app]]
+//	prefix = "/static"
+//	files = "/srv/static"           # a directory
+//	hidden = false                  # whether names may begin with a dot
+//
 // # Listening
 //
 // [ParseAddress] tells how addresses are written. A unix socket has the mode 0660

@@ -18,6 +18,7 @@ KIND is one of
     demo              shows the variables that the web server sent
     hello             answers "hello world"
     scripts:DIR       the CGI programs in a directory; give it again for more
+    files:DIR         the files of a directory
 Without --app, /=demo is served.
 
 Without an address, gatehouse serves what it was started with: a listening socket

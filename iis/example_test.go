@@ -1,0 +1,52 @@
+package iis_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/iis"
+)
+
+func ExampleDedupPathInfo() {
+	env := cgi.NewEnviron("SCRIPT_NAME=/app", "PATH_INFO=/app/page")
+	fmt.Println(iis.DedupPathInfo(env), env.Get("PATH_INFO"))
+	env = cgi.NewEnviron("SCRIPT_NAME=/app", "PATH_INFO=/application")
+	fmt.Println(iis.DedupPathInfo(env), env.Get("PATH_INFO"))
+	// Output:
+	// true /page
+	// false /application
+}
+
+func ExampleCleanVariables() {
+	env := cgi.NewEnviron("CONTENT_LENGTH=0", "CONTENT_TYPE=", "REMOTE_USER=", "QUERY_STRING=", "HTTPS=off")
+	iis.CleanVariables(env)
+	fmt.Println(strings.Join(env.Strings(), " "))
+	// Output: CONTENT_LENGTH=0 QUERY_STRING=
+}
+
+// A CGI program for IIS. Here its environment is given; IIS gives it otherwise.
+func ExampleHandler() {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "mounted at %s, asked for %s\n", cgi.ScriptName(r), r.URL.Path)
+	})
+	program := cgi.Program{
+		Handler: &cgi.Handler{Log: slog.New(slog.DiscardHandler)},
+		Env: cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME=/app.exe", "PATH_INFO=/app.exe/page",
+			"REQUEST_URI=/app.exe/page", "CONTENT_LENGTH=0", "CONTENT_TYPE=", "HTTPS=off"),
+		Stdin: strings.NewReader(""),
+	}
+	var out strings.Builder
+	program.Stdout = &out
+	if err := program.Serve(&iis.Handler{App: cgi.FromHTTP(page)}); err != nil {
+		log.Fatal(err)
+	}
+	_, body, _ := strings.Cut(out.String(), "\r\n\r\n")
+	io.WriteString(os.Stdout, body)
+	// Output: mounted at /app.exe, asked for /app.exe/page
+}

@@ -1,0 +1,39 @@
+package iis
+
+import (
+	"strings"
+	"testing"
+
+	"gatehouse/cgi"
+)
+
+func TestCleanVariables(t *testing.T) {
+	for _, c := range []struct{ name, sent, want string }{
+		{"what IIS sends on GET",
+			"REQUEST_METHOD=GET|CONTENT_TYPE=|CONTENT_LENGTH=0|AUTH_TYPE=|AUTH_USER=|REMOTE_USER=|LOGON_USER=|CERT_SUBJECT=|CERT_FLAGS=|HTTPS=off|HTTPS_KEYSIZE=|SERVER_PORT_SECURE=0|QUERY_STRING=|SCRIPT_NAME=/a|PATH_INFO=|HTTP_X=",
+			"REQUEST_METHOD=GET|CONTENT_LENGTH=0|SERVER_PORT_SECURE=0|QUERY_STRING=|SCRIPT_NAME=/a|PATH_INFO="},
+		{"all that may be empty", "SCRIPT_NAME=|PATH_INFO=|QUERY_STRING=", "SCRIPT_NAME=|PATH_INFO=|QUERY_STRING="},
+		{"nothing", "", ""},
+		{"off in any case", "HTTPS=OFF", ""},
+		{"on", "HTTPS=on|SERVER_PORT_SECURE=1", "HTTPS=on|SERVER_PORT_SECURE=1"},
+		{"the second source", "SERVER_PORT_SECURE=1", "SERVER_PORT_SECURE=1|HTTPS=on"},
+		{"the second source beside an empty one", "HTTPS=|SERVER_PORT_SECURE=1", "SERVER_PORT_SECURE=1|HTTPS=on"},
+		{"the second source says no", "SERVER_PORT_SECURE=0", "SERVER_PORT_SECURE=0"},
+		{"two that disagree", "HTTPS=off|SERVER_PORT_SECURE=1", "HTTPS=off|SERVER_PORT_SECURE=1"},
+		{"two others that disagree", "HTTPS=off|REQUEST_SCHEME=https", "HTTPS=off|REQUEST_SCHEME=https"},
+		{"another word", "HTTPS=no", "HTTPS=no"},
+		{"a blank is no empty value", "REMOTE_USER= ", "REMOTE_USER= "},
+	} {
+		env := cgi.NewEnviron(strings.Split(c.sent, "|")...)
+		https := cgi.IsHTTPS(env) || env.Get("HTTPS") == "" && env.Get("SERVER_PORT_SECURE") == "1"
+		for _, call := range []string{"once", "twice"} {
+			CleanVariables(env)
+			if got := strings.Join(env.Strings(), "|"); got != c.want {
+				t.Errorf("%s, %s: got %q, want %q", c.name, call, got, c.want)
+			}
+			if cgi.IsHTTPS(env) != https {
+				t.Errorf("%s, %s: IsHTTPS is %v now", c.name, call, !https)
+			}
+		}
+	}
+}
