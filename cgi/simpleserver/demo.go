@@ -13,27 +13,45 @@ import (
 // and the request's variables, sorted by name, each as Python prints it with
 // print(name, '=', repr(value)). The page is UTF-8; the bytes of a variable are
 // shown as the characters of ISO 8859-1, as PEP 3333 has a server decode them.
+//
+// A client that names text/html in its Accept field and does not like text/plain
+// better, as browsers do, gets the variables as an HTML page, in groups.
 func DemoApp(w cgi.ResponseWriter, r *cgi.Request) error {
 	names := make([]string, 0, r.Env.Len())
 	for name := range r.Env.All() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	page := []byte("Hello world!\n\n")
-	for _, name := range names {
-		page = appendLatin1(page, name)
-		page = append(page, " = "...)
-		page = appendRepr(page, r.Env.Get(name))
-		page = append(page, '\n')
+	fields, page := demoText, []byte(nil)
+	if accept, ok := r.Env.Lookup("HTTP_ACCEPT"); ok && prefersHTML(accept) {
+		fields, page = demoHTML, appendDemoPage(nil, r.Env, names)
+	} else {
+		page = appendDemoText(nil, r.Env, names)
 	}
-	if err := w.StartResponse("200 OK", demoFields); err != nil {
+	if err := w.StartResponse("200 OK", fields); err != nil {
 		return err
 	}
 	_, err := w.Write(page)
 	return err
 }
 
-var demoFields = []cgi.Field{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}
+var (
+	demoText = []cgi.Field{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}, {Name: "Vary", Value: "Accept"}}
+	demoHTML = []cgi.Field{{Name: "Content-Type", Value: "text/html; charset=utf-8"}, {Name: "Vary", Value: "Accept"},
+		{Name: "Content-Security-Policy", Value: "default-src 'none'; style-src 'unsafe-inline'"}}
+)
+
+// appendDemoText appends demo_app's text.
+func appendDemoText(page []byte, env *cgi.Environ, names []string) []byte {
+	page = append(page, "Hello world!\n\n"...)
+	for _, name := range names {
+		page = appendLatin1(page, name)
+		page = append(page, " = "...)
+		page = appendRepr(page, env.Get(name))
+		page = append(page, '\n')
+	}
+	return page
+}
 
 // appendLatin1 appends the bytes of s, each as the character of that number.
 func appendLatin1(b []byte, s string) []byte {

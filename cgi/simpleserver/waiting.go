@@ -1,0 +1,185 @@
+package simpleserver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// await starts the wait for bytes of the client.
+func (c *conn) await(limit time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.aborted, c.stopped != nil && !c.over:
+		c.sock.SetReadDeadline(past)
+	case c.draining && !c.headed:
+		c.setDrainDeadline()
+	case !c.own[0] || c.over:
+		c.sock.SetReadDeadline(time.Now().Add(limit))
+	}
+}
+
+// setDrainDeadline bounds the wait for a head once the server shuts down. The mu is
+// held.
+func (c *conn) setDrainDeadline() {
+	limit := drainGrace
+	if c.begun {
+		limit = c.srv.limits.Linger
+	}
+	c.sock.SetReadDeadline(time.Now().Add(limit))
+}
+
+// stop ends the reading of the request, also one that is under way. Only the first
+// cause counts.
+func (c *conn) stop(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopLocked(cause)
+}
+
+func (c *conn) stopLocked(cause error) {
+	if c.stopped == nil {
+		c.stopped = cause
+	}
+	c.sock.SetReadDeadline(past)
+}
+
+// stopCause returns why reading was stopped, or nil.
+func (c *conn) stopCause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+// setOwnRead sets a deadline of the application's.
+func (c *conn) setOwnRead(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped != nil {
+		return c.stopped
+	}
+	c.own[0] = true
+	return c.sock.SetReadDeadline(t)
+}
+
+func (c *conn) ownRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.own[0]
+}
+
+// setOwnWrite sets a deadline of the application's.
+func (c *conn) setOwnWrite(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.aborted {
+		return cgi.ErrShutdown
+	}
+	c.own[1] = true
+	return c.sock.SetWriteDeadline(t)
+}
+
+// beginWrite starts the wait for the client to take a piece of the answer.
+func (c *conn) beginWrite() error {
+	if err := c.setWriteLimit(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = true
+	return nil
+}
+
+func (c *conn) setWriteLimit() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.aborted && c.sent:
+		return fmt.Errorf("%w: %w", cgi.ErrAborted, cgi.ErrShutdown)
+	case c.aborted:
+		return c.sock.SetWriteDeadline(time.Now().Add(abortGrace))
+	case c.own[1]:
+		return nil
+	}
+	return c.sock.SetWriteDeadline(time.Now().Add(c.srv.limits.Write))
+}
+
+// hasSent reports whether the answer has begun to leave.
+func (c *conn) hasSent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent
+}
+
+// isAborted reports whether the server is being closed.
+func (c *conn) isAborted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.aborted
+}
+
+// lost cancels the request: nobody waits for its answer.
+func (c *conn) lost(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lostLocked(cause)
+}
+
+func (c *conn) lostLocked(cause error) {
+	if c.cause == nil {
+		c.cause = cause
+		if c.cancel != nil {
+			c.cancel(cause)
+		}
+	}
+}
+
+// RequestContext implements cgi.ContextSource.
+func (c *conn) RequestContext() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancelCause(context.Background())
+		if c.cause != nil {
+			c.cancel(c.cause)
+		}
+		c.srv.acceptor.Wake()
+	}
+	return c.ctx
+}
+
+// Tick implements frontend.Conn. It looks whether the client of a request whose
+// context somebody holds has gone.
+func (c *conn) Tick(time.Duration) (busy bool) {
+	c.mu.Lock()
+	busy = c.ctx != nil && c.cause == nil && !c.over
+	c.mu.Unlock()
+	if busy && c.sock.Gone() {
+		c.lost(cgi.ErrAborted)
+	}
+	return busy
+}
+
+// Drain implements frontend.Conn. A client that has connected and is about to send
+// its request has a moment for it.
+func (c *conn) Drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.headed && c.stopped == nil {
+		c.setDrainDeadline()
+	}
+}
+
+// Abort implements frontend.Conn.
+func (c *conn) Abort(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aborted = true
+	c.lostLocked(cause)
+	c.stopLocked(cause)
+	c.sock.SetWriteDeadline(past)
+}
