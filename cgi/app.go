@@ -129,10 +129,15 @@ func (r *Request) SetContextSource(s ContextSource) { r.ctx, r.source = nil, s }
 func (r *Request) HasContext() bool { return r.ctx != nil }
 
 // CloseBody ends the reading of the body: a Read that is under way returns, as
-// far as the front-end can interrupt it, and later ones fail.
+// far as the front-end can interrupt it, and later ones fail. A Body that is no
+// io.Closer is ended by its method CloseBody, if it has one: package validate hides
+// Close.
 func (r *Request) CloseBody() {
-	if c, ok := r.Body.(io.Closer); ok {
-		c.Close()
+	switch b := r.Body.(type) {
+	case io.Closer:
+		b.Close()
+	case interface{ CloseBody() }:
+		b.CloseBody()
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"gatehouse/cgi/files"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/simpleserver"
+	"gatehouse/cgi/validate"
 )
 
 // An AppKind says what an application is.
@@ -242,8 +243,9 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
 }
 
-// mount makes the applications and mounts them. The second result ends them all.
-func mount(apps []App, log *slog.Logger) (cgi.App, func() error, error) {
+// mount makes the applications and mounts them, each with a validator in front of it
+// if checked is true. The second result ends them all.
+func mount(apps []App, checked bool, log *slog.Logger) (cgi.App, func() error, error) {
 	mux := new(cgi.Mux)
 	var closers []func() error
 	end := func() error {
@@ -257,6 +259,9 @@ func mount(apps []App, log *slog.Logger) (cgi.App, func() error, error) {
 		app, closer, err := a.open(log)
 		if closer != nil {
 			closers = append(closers, closer)
+		}
+		if checked {
+			app = &validate.App{App: app}
 		}
 		if err == nil {
 			err = mux.Mount(a.Prefix, app)

@@ -32,7 +32,7 @@ func (c *Config) Check() error {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
 		}
 	}
-	_, end, err := mount(c.Apps, slog.New(slog.DiscardHandler))
+	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = end()
 	}

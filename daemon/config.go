@@ -28,6 +28,10 @@ type Config struct {
 	// AccessLog is "off" (or empty), "stderr", or the path of a file.
 	AccessLog string
 
+	// Validate checks every request, and the answers of the applications; see
+	// package validate.
+	Validate bool
+
 	// Paths names the quirks of the web server where it reports paths.
 	Paths cgi.PathPolicy
 
@@ -92,6 +96,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 		c.Paths = p
 		return nil
 	})
+	top.boolean("validate", func(on bool) { c.Validate = on })
 	top.limits(&c.Limits, false)
 	c.parseApps(top)
 	if errs := top.end(); len(errs) > 0 {

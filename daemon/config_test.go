@@ -26,6 +26,7 @@ scgi = "127.0.0.1:4000"
 allow = ["192.0.2.7", "10.0.0.0/8"]
 access_log = "stderr"
 paths = "apache"
+validate = true
 max_connections = 20
 body_bytes = "10MiB"
 programs = 8
@@ -68,6 +69,7 @@ hello = true
 		SCGI:      []Address{{Host: "127.0.0.1", Port: 4000}},
 		Allow:     []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		AccessLog: "stderr",
+		Validate:  true,
 		Paths:     cgi.PathApache,
 	}
 	want.Limits.Front.Connections = 20

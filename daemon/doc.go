@@ -17,6 +17,7 @@
 //	allow = ["192.0.2.7"]           # TCP peers, needed unless it is loopback
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep
+//	validate = false                # check what web server and applications do
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //
 //	[[app]]
@@ -36,6 +37,10 @@
 //	prefix = "/static"
 //	files = "/srv/static"           # a directory
 //	hidden = false                  # whether names may begin with a dot
+//
+// With validate each application has package validate in front of it, behind the
+// mount points: what breaks a rule is answered by an error page, and the log names
+// the rule. It is for development.
 //
 // # Listening
 //

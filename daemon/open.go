@@ -125,7 +125,7 @@ func (d *Daemon) openApps() error {
 		a.Limits.Spool = limits.Spool
 		apps[i] = a
 	}
-	app, end, err := mount(apps, d.log)
+	app, end, err := mount(apps, d.config.Validate, d.log)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,23 @@ import (
 )
 
 // An option is a flag with a value: --name VALUE or --name=VALUE, with one dash or
-// two.
+// two. One that has a value for standing alone is --name or --name=VALUE.
 type option struct {
-	name string
-	set  func(value string) error
+	name  string
+	set   func(value string) error
+	alone string
+}
+
+// setBool sets what is on or off.
+func setBool(b **bool) func(string) error {
+	return func(value string) error {
+		if value != "true" && value != "false" {
+			return fmt.Errorf("%q is not true or false", value)
+		}
+		on := value == "true"
+		*b = &on
+		return nil
+	}
 }
 
 // setTo sets a string.
@@ -58,7 +71,11 @@ func parseFlags(command string, args []string, options []option) (help bool, err
 		if i < 0 {
 			return false, unknown("flag", "--"+name, names)
 		}
-		if !given {
+		switch {
+		case given:
+		case options[i].alone != "":
+			value = options[i].alone
+		default:
 			if len(args) == 0 {
 				return false, fmt.Errorf("--%s needs a value: write --%s VALUE", name, name)
 			}

@@ -137,6 +137,7 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 	var file string
 	var flags daemon.Config
 	var apps []daemon.App
+	var validate *bool
 	help, err = parseFlags("serve", args, []option{
 		{name: "fastcgi", set: addTo(&flags.FastCGI, daemon.ParseAddress)},
 		{name: "scgi", set: addTo(&flags.SCGI, daemon.ParseAddress)},
@@ -145,6 +146,7 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 		{name: "allow", set: addTo(&flags.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
+		{name: "validate", set: setBool(&validate), alone: "true"},
 	})
 	if err != nil || help {
 		return nil, help, err
@@ -161,6 +163,9 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 	replace(&config.Allow, flags.Allow)
 	if flags.AccessLog != "" {
 		config.AccessLog = flags.AccessLog
+	}
+	if validate != nil {
+		config.Validate = *validate
 	}
 	config.AddApps(apps...)
 	return config, false, nil

@@ -4,7 +4,7 @@ const usage = `gatehouse stands between a web server and CGI-family applications
 
     gatehouse serve   [--fastcgi ADDR]... [--scgi ADDR]... [--http ADDR]...
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
-                      [--config FILE] [--access-log off|stderr|FILE]
+                      [--config FILE] [--access-log off|stderr|FILE] [--validate]
     gatehouse check   [--config FILE]    say what is wrong with a configuration
     gatehouse version
     gatehouse help    [limits]
@@ -28,6 +28,10 @@ program, or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on
 
 FastCGI and SCGI on an address that other machines reach need --allow. A flag
 replaces the key of the same name in the configuration; --app adds to it.
+
+--validate checks every request and every answer against the rules of package
+validate, for development: what breaks one is answered by an error page, and the
+log names it.
 
 SIGTERM and SIGINT end it after the requests in flight; a second one at once.
 The exit status is 2 for what fails before the first request, 1 afterwards.

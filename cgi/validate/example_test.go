@@ -1,0 +1,54 @@
+package validate_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/validate"
+)
+
+// An application that forgets the Content-Type works by chance, as far as browsers
+// guess. In development the validator finds the mistake at the first request.
+func ExampleApp() {
+	faulty := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "Hello World")
+		return err
+	})
+
+	// The log is shown without the time.
+	withoutTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	gateway := &cgi.Handler{
+		Log: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
+	}
+	h := gateway.HTTP(&validate.App{App: faulty}, cgi.Limits{})
+
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+	fmt.Println(answer.Code)
+	// Output:
+	// level=ERROR msg="request failed" request=1 method=GET uri=/ status=500 error="validate: V28: the answer with the status 200 has no Content-Type"
+	// 500
+}
+
+// Warnings go to the request's Stderr, or where Warn takes them: a test may fail by
+// them.
+func ExampleApp_warn() {
+	app := &validate.App{
+		App:  hello,
+		Warn: func(w *validate.Warning) { fmt.Println(w) },
+	}
+	cgi.ToHTTP(app).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("HEAD", "/", nil))
+	// Output: validate: warning V45: the answer to HEAD has a body, which is counted and discarded
+}

@@ -1,0 +1,136 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gatehouse/cgi"
+)
+
+// An exchange is one request to the application and its answer. It is never reused,
+// so that what the application keeps of it goes on to be told from another's.
+type exchange struct {
+	outer *cgi.Request // as the gateway has it
+	inner *cgi.Request // as the application gets it
+
+	mu      sync.Mutex
+	idle    sync.Cond // signalled when calls or reads become 0
+	over    bool      // ServeCGI has returned
+	calls   int       // of the ResponseWriter and of Stderr that are under way
+	reads   int       // of Body and Data that are under way
+	failure *Error    // the first rule that was broken
+}
+
+// newExchange makes the application's request: a copy, since the gateway reuses its
+// own.
+func newExchange(r *cgi.Request) *exchange {
+	x := &exchange{outer: r, inner: new(cgi.Request)}
+	x.idle.L = &x.mu
+	*x.inner = *r
+	if !r.HasContext() {
+		x.inner.SetContextSource(contextOf{r})
+	}
+	x.inner.Body = &body{reader: reader{x, "r.Body", r.Body}}
+	if r.Data != nil {
+		x.inner.Data = &reader{x, "r.Data", r.Data}
+	}
+	x.inner.Stderr = &stderr{x, r.Stderr}
+	return x
+}
+
+// run runs the application, and returns when it has and nothing of the gateway's is
+// in use any more.
+func (x *exchange) run(a cgi.App, w *writer) error {
+	defer x.end()
+	return a.ServeCGI(w, x.inner)
+}
+
+// V48: w, Body, Data and Stderr are not used after ServeCGI has returned.
+
+// enter begins a call, which n counts, unless ServeCGI has returned.
+func (x *exchange) enter(n *int, name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		panic(broken("V48", "%s is used after ServeCGI has returned", name))
+	}
+	*n++
+}
+
+// leave ends a call.
+func (x *exchange) leave(n *int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if *n--; *n == 0 {
+		x.idle.Broadcast()
+	}
+}
+
+// end lets no call begin any more, waits for those under way, and gives back what
+// the application has made of the request. In a CGI program nothing can interrupt a
+// Read of standard input: there end does not wait for it.
+func (x *exchange) end() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
+	if x.calls > 0 {
+		x.failLocked(broken("V48", "ServeCGI returns while a call of the ResponseWriter or of r.Stderr is under way"))
+	}
+	if x.reads > 0 && !x.outer.RunOnce {
+		x.failLocked(broken("V48", "ServeCGI returns while a Read of the body is under way"))
+		x.mu.Unlock()
+		x.outer.CloseBody()
+		x.mu.Lock()
+	}
+	for x.calls > 0 || x.reads > 0 && !x.outer.RunOnce {
+		x.idle.Wait()
+	}
+	body, data, stderr := x.outer.Body, x.outer.Data, x.outer.Stderr
+	*x.outer = *x.inner
+	x.outer.Body, x.outer.Data, x.outer.Stderr = body, data, stderr
+}
+
+// fail notes that a rule was broken and returns e.
+func (x *exchange) fail(e *Error) *Error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.failLocked(e)
+	return e
+}
+
+func (x *exchange) failLocked(e *Error) {
+	if x.failure == nil {
+		x.failure = e
+	}
+}
+
+// failed returns the first rule that was broken, or nil.
+func (x *exchange) failed() *Error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.failure
+}
+
+// verdict returns what ServeCGI returns where the application has returned err. The
+// application may have wrapped a failure that a method gave it, to choose a status
+// for it, but it cannot have another error in its place.
+func (x *exchange) verdict(err error) error {
+	e := x.failed()
+	switch {
+	case e == nil:
+		return err
+	case err == nil:
+		return e
+	case errors.Is(err, e):
+		return err
+	}
+	return fmt.Errorf("%w; the application returned: %v", e, err)
+}
+
+// A contextOf takes a request's context from another request, which then has it.
+type contextOf struct{ request *cgi.Request }
+
+// RequestContext implements cgi.ContextSource.
+func (c contextOf) RequestContext() context.Context { return c.request.Context() }

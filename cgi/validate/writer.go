@@ -1,0 +1,175 @@
+package validate
+
+import (
+	"io"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// A writer is the ResponseWriter as the application gets it. It has all abilities
+// that package cgi knows, and Unwrap for others.
+type writer struct {
+	exchange *exchange
+	next     cgi.ResponseWriter
+	warn     warner
+	isHead   bool
+
+	// What follows is guarded by the exchange's mu, for an application that breaks V48.
+	started  bool  // StartResponse got a head that keeps the rules
+	refused  bool  // the gateway has returned an error: there will be no whole answer
+	code     int   // status code
+	declared int64 // Content-Length, or -1
+	written  int64 // bytes of body
+	warned   bool  // of a body to HEAD
+}
+
+func (w *writer) enter(method string) { w.exchange.enter(&w.exchange.calls, "w."+method) }
+
+func (w *writer) leave() { w.exchange.leave(&w.exchange.calls) }
+
+// failed returns the first rule that was broken, or nil.
+func (w *writer) failed() error {
+	if e := w.exchange.failed(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// passed notes what the gateway has returned.
+func (w *writer) passed(err error) error {
+	if err != nil {
+		w.exchange.mu.Lock()
+		defer w.exchange.mu.Unlock()
+		w.refused = true
+	}
+	return err
+}
+
+// StartResponse implements cgi.ResponseWriter.
+func (w *writer) StartResponse(status string, headers []cgi.Field) error {
+	w.enter("StartResponse")
+	defer w.leave()
+	return w.start(status, headers, func() error { return w.next.StartResponse(status, headers) })
+}
+
+// ReplaceResponse is what the function of that name in package cgi calls.
+func (w *writer) ReplaceResponse(cause error, status string, headers []cgi.Field) error {
+	w.enter("ReplaceResponse")
+	defer w.leave()
+	return w.start(status, headers, func() error { return cgi.ReplaceResponse(w.next, cause, status, headers) })
+}
+
+// start checks a head and passes it on.
+func (w *writer) start(status string, headers []cgi.Field, pass func() error) error {
+	if err := w.failed(); err != nil {
+		return err
+	}
+	code, e := checkHead(status, headers, w.warn)
+	if e != nil {
+		return w.exchange.fail(e)
+	}
+	w.setStarted()
+	if err := w.passed(pass()); err != nil {
+		return err
+	}
+	w.exchange.mu.Lock()
+	defer w.exchange.mu.Unlock()
+	w.refused = false
+	w.code, w.declared, w.written = code, declaredLength(headers), 0
+	return nil
+}
+
+func (w *writer) setStarted() {
+	w.exchange.mu.Lock()
+	defer w.exchange.mu.Unlock()
+	w.started = true
+}
+
+// Write implements cgi.ResponseWriter.
+func (w *writer) Write(p []byte) (int, error) {
+	w.enter("Write")
+	defer w.leave()
+	if err := w.checkWrite(len(p)); err != nil {
+		return 0, err
+	}
+	n, err := w.next.Write(p)
+	w.exchange.mu.Lock()
+	w.written += int64(n)
+	w.exchange.mu.Unlock()
+	return n, w.passed(err)
+}
+
+// ReadFrom implements io.ReaderFrom. All of it passes through Write.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w}, r)
+}
+
+// Flush implements cgi.ResponseWriter.
+func (w *writer) Flush() error {
+	w.enter("Flush")
+	defer w.leave()
+	if err := w.failed(); err != nil {
+		return err
+	}
+	if err := w.checkStarted("flushed"); err != nil {
+		return err
+	}
+	return w.passed(w.next.Flush())
+}
+
+// Unwrap returns the gateway's writer, for abilities that are not known here. What
+// passes through them is not checked.
+func (w *writer) Unwrap() cgi.ResponseWriter {
+	w.enter("Unwrap")
+	defer w.leave()
+	return w.next
+}
+
+// HeadersSent is what the function of that name in package cgi calls.
+func (w *writer) HeadersSent() bool {
+	w.enter("HeadersSent")
+	defer w.leave()
+	return cgi.HeadersSent(w.next)
+}
+
+// EnableFullDuplex is what the function of that name in package cgi calls.
+func (w *writer) EnableFullDuplex() error {
+	w.enter("EnableFullDuplex")
+	defer w.leave()
+	return cgi.EnableFullDuplex(w.next)
+}
+
+// SetExitStatus is what the function of that name in package cgi calls.
+func (w *writer) SetExitStatus(n int) {
+	w.enter("SetExitStatus")
+	defer w.leave()
+	cgi.SetExitStatus(w.next, n)
+}
+
+// SetReadDeadline is what the function of that name in package cgi calls.
+func (w *writer) SetReadDeadline(t time.Time) error {
+	w.enter("SetReadDeadline")
+	defer w.leave()
+	return cgi.SetReadDeadline(w.next, t)
+}
+
+// SetWriteDeadline is what the function of that name in package cgi calls.
+func (w *writer) SetWriteDeadline(t time.Time) error {
+	w.enter("SetWriteDeadline")
+	defer w.leave()
+	return cgi.SetWriteDeadline(w.next, t)
+}
+
+// WriteInformational is what the function of that name in package cgi calls.
+func (w *writer) WriteInformational(code int, headers []cgi.Field) error {
+	w.enter("WriteInformational")
+	defer w.leave()
+	if err := w.failed(); err != nil {
+		return err
+	}
+	if e := checkFields(headers); e != nil {
+		return w.exchange.fail(e)
+	}
+	return cgi.WriteInformational(w.next, code, headers)
+}
