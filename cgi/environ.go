@@ -28,7 +28,8 @@ type Environ struct {
 	// repeats one name a thousand times costs its bytes and not their square.
 	joins map[string]*strings.Builder
 
-	scheme string // what SetScheme set
+	scheme  string   // what SetScheme set
+	request *Request // while a WSGI application runs
 }
 
 type pair struct{ name, value string }
@@ -242,6 +243,5 @@ func (e *Environ) Reset() {
 	clear(e.pairs)
 	e.pairs = e.pairs[:0]
 	e.seen = [4]uint64{}
-	e.joins = nil
-	e.scheme = ""
+	e.joins, e.scheme, e.request = nil, "", nil
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,14 +48,76 @@ type Handler struct {
 	// Handler has one of its own, of 8 GiB.
 	Spool spool.Limits
 
-	// ErrorPage, if not nil, writes the body of an error page and returns its
-	// Content-Type. The default is one line of plain text that tells nothing of the
-	// cause; for 500 it is wsgiref's.
-	ErrorPage func(w io.Writer, code int) (contentType string)
+	// ErrorStatus, ErrorHeaders and ErrorBody are the error page of an application
+	// that failed without a [StatusError], or panicked. The defaults are wsgiref's: "500
+	// Internal Server Error", a Content-Type of text/plain, and a line that tells
+	// nothing of the cause.
+	ErrorStatus  string
+	ErrorHeaders []Field
+	ErrorBody    string
+
+	// ErrorOutput, if not nil, answers in place of any error page. It may send
+	// what an application may; if it fails before the head is sent, the default page is.
+	ErrorOutput func(w ResponseWriter, r *Request, err error) error
+
+	// LogError, if not nil, gets each failure that would have a line of level WARN or
+	// more in the log, in place of that. The stack is a panic's, otherwise nil.
+	LogError func(r *Request, err error, stack []byte)
+
+	// StackLimit is how many calls of a panic's stack are logged, from the one that
+	// panicked upwards: traceback_limit. Zero means all.
+	StackLimit int
+
+	// OriginServer makes the Handler write heads as an HTTP server does, with a status
+	// line, Date and Server, and none at all to a client of HTTP/0.9 (SERVER_PROTOCOL).
+	// Front-ends that write CGI text pass that on as it is: use it where nothing stands
+	// between the application and the client, as for a script whose name begins with
+	// "nph-" (RFC 3875 § 5). HTTP, which does this anyway, ignores it.
+	OriginServer bool
+
+	// HTTPVersion is that of an origin server's status line: "1.0" if empty.
+	HTTPVersion string
+
+	// ServerSoftware is the Server field of an origin server, and the SERVER_SOFTWARE
+	// of a request that has none. If empty, there is no such field.
+	ServerSoftware string
+
+	// Now is the clock of an origin server's Date field. If nil, it is time.Now.
+	Now func() time.Time
+
+	// BaseEnv holds variables that a request gets where it has none of that name.
+	// wsgiref takes the process's environment ([ReadEnviron]), which says more of the
+	// machine than an application should see.
+	BaseEnv *Environ
+
+	// RunFlags, if not nil, take the place of the front-end's Multithread, Multiprocess
+	// and RunOnce.
+	RunFlags *RunFlags
+
+	// Scheme, if not nil, tells wsgi.url_scheme; see [Environ.Scheme].
+	Scheme func(*Environ) string
+
+	// CleanupHeaders, if not nil, may change the header fields of every response, error
+	// pages among them, before they are checked.
+	CleanupHeaders func(r *Request, code int, h *Headers)
+
+	// NoContentLength keeps the Handler from adding a Content-Length to an answer that
+	// is complete before anything was sent. A [WSGI] application's has wsgiref's own
+	// rule, which this turns off, too.
+	NoContentLength bool
+
+	// SendFile, if not nil, may send a [File] that a [WSGI] application returned, after
+	// StartResponse. If it reports false it has written nothing.
+	SendFile func(w ResponseWriter, f *File) (sent bool, err error)
 
 	lastID    atomic.Uint64
 	spoolOnce sync.Once
 	total     *spool.Budget // where Spool has none
+}
+
+// RunFlags are PEP 3333's wsgi.multithread, wsgi.multiprocess and wsgi.run_once.
+type RunFlags struct {
+	Multithread, Multiprocess, RunOnce bool
 }
 
 // A Result tells how a request ended.
@@ -87,7 +147,7 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if h.AccessLog != nil {
 		start = time.Now()
 	}
-	r.Env.Del("HTTP_PROXY") // a header of the client's, which programs take for their own setting
+	h.setupEnviron(r)
 	w := newResponse(h, r, s)
 	if r.Stderr == nil {
 		r.Stderr = &w.stderr
@@ -122,6 +182,25 @@ func (h *Handler) spool() spool.Limits {
 	return l
 }
 
+// setupEnviron completes the variables of a request: setup_environ.
+func (h *Handler) setupEnviron(r *Request) {
+	r.Env.Del("HTTP_PROXY") // a header of the client's, which programs take for their own setting
+	if h.BaseEnv != nil {
+		for name, value := range h.BaseEnv.All() {
+			r.Env.SetDefault(name, value)
+		}
+	}
+	if h.OriginServer && h.ServerSoftware != "" {
+		r.Env.SetDefault("SERVER_SOFTWARE", h.ServerSoftware)
+	}
+	if h.Scheme != nil {
+		r.Env.SetScheme(h.Scheme(r.Env))
+	}
+	if f := h.RunFlags; f != nil {
+		r.Multithread, r.Multiprocess, r.RunOnce = f.Multithread, f.Multiprocess, f.RunOnce
+	}
+}
+
 // Refuse answers a request that cannot be given to an application, as Run does
 // for an App that returns err at once.
 func (h *Handler) Refuse(r *Request, s Sink, err error) Result {
@@ -151,7 +230,7 @@ func (w *response) call(a App) (err error) {
 		case http.ErrAbortHandler:
 			err = errSilentAbort
 		default:
-			err = &panicError{p, debug.Stack()}
+			err = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
 	}()
 	return a.ServeCGI(w, w.req)
@@ -183,7 +262,7 @@ func (w *response) end(err error) Result {
 	case err == errSilentAbort || w.headSent:
 		end = Truncated
 	default:
-		w.errorPage(err)
+		end = w.errorPage(err)
 	}
 	if end == Truncated && w.headSent && w.sinkErr == nil {
 		w.flushHeld()
@@ -221,51 +300,4 @@ func (w *response) gone(err error) bool {
 	}
 	return errors.Is(err, ErrAborted) ||
 		w.req.HasContext() && errors.Is(context.Cause(w.req.Context()), ErrAborted)
-}
-
-// report writes the one log line of a failed request.
-func (w *response) report(res Result) {
-	level, msg := slog.LevelError, "request failed"
-	attrs := []any{"request", w.req.ID}
-	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
-		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
-	}
-	if p := w.req.Program; p != "" && !strings.Contains(res.Err.Error(), p) {
-		attrs = append(attrs, "script", p)
-	}
-	if res.Code != 0 {
-		attrs = append(attrs, "status", res.Code)
-	}
-	var p *panicError
-	switch {
-	case res.End == Aborted:
-		level, msg = slog.LevelInfo, "client gone"
-	case errors.As(res.Err, &p):
-		msg = "application panicked"
-		attrs = append(attrs, "stack", string(p.stack))
-	case res.Err == errSilentAbort:
-		level = slog.LevelDebug
-	case res.End == Truncated:
-		msg = "response truncated"
-	case res.Code < 500 && res.Code != 0:
-		level, msg = slog.LevelWarn, "request refused"
-		if res.Code < 400 {
-			msg = "response cut"
-		}
-	}
-	attrs = append(attrs, "error", res.Err.Error())
-	w.handler.log().Log(context.Background(), level, msg, attrs...)
-}
-
-// RequestTarget returns the path and query of a request for a log line, as the
-// client sent them if the web server tells (REQUEST_URI).
-func RequestTarget(env *Environ) string {
-	if u := env.Get("REQUEST_URI"); u != "" {
-		return u
-	}
-	u := FullPath(env, PathAuto)
-	if q := env.Get("QUERY_STRING"); q != "" {
-		u += "?" + q
-	}
-	return u
 }

@@ -42,21 +42,53 @@ func TestStatusErrorChoosesThePage(t *testing.T) {
 }
 
 func TestErrorPageIsAnOption(t *testing.T) {
-	h := &Handler{ErrorPage: func(w io.Writer, code int) string {
-		fmt.Fprintf(w, "<h1>%d</h1>", code)
-		return "text/html"
-	}}
-	r := serveWith(t, h, &Request{Env: NewEnviron("REQUEST_METHOD=GET")}, AppFunc(func(ResponseWriter, *Request) error { return &StatusError{Code: 404} }))
-	r.want(t, Complete, "Status: 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n<h1>404</h1>")
+	failed := AppFunc(func(ResponseWriter, *Request) error { return errors.New("gone wrong") })
+	missing := AppFunc(func(ResponseWriter, *Request) error { return &StatusError{Code: 404, RetryAfter: time.Second} })
+	post := func() *Request { return &Request{Env: NewEnviron("REQUEST_METHOD=GET")} }
 
-	// One that cannot be used leaves the default.
-	for _, page := range []func(io.Writer, int) string{
-		func(w io.Writer, code int) string { return "text/html\r\nX: y" },
-		func(w io.Writer, code int) string { panic("no page") },
+	h := &Handler{ErrorStatus: "500 Oops", ErrorHeaders: []Field{{"Content-Type", "text/html"}, {"X", "y"}}, ErrorBody: "<p>sorry"}
+	serveWith(t, h, post(), failed).want(t, Complete, "Status: 500 Oops\r\nContent-Type: text/html\r\nX: y\r\nContent-Length: 8\r\n\r\n<p>sorry")
+	serveWith(t, h, post(), missing).want(t, Complete, "Status: 404 Not Found\r\nContent-Type: text/plain\r\nRetry-After: 1\r\nContent-Length: 14\r\n\r\n404 Not Found\n")
+
+	// One that cannot be sent leaves the default.
+	for _, h := range []*Handler{
+		{ErrorStatus: "bad"},
+		{ErrorHeaders: []Field{{"Content-Type", "text/html\r\nX: y"}}},
+		{ErrorOutput: func(ResponseWriter, *Request, error) error { panic("no page") }},
+		{ErrorOutput: func(ResponseWriter, *Request, error) error { return nil }},
+		{ErrorOutput: func(w ResponseWriter, r *Request, err error) error {
+			w.StartResponse("200 OK", nil)
+			io.WriteString(w, "half")
+			return err
+		}},
 	} {
-		h := &Handler{ErrorPage: page}
-		serveWith(t, h, &Request{Env: NewEnviron("REQUEST_METHOD=GET")}, answer("bad", nil, "")).want(t, Complete, errorPage500)
+		serveWith(t, h, post(), failed).want(t, Complete, errorPage500)
 	}
+
+	h = &Handler{ErrorOutput: func(w ResponseWriter, r *Request, err error) error {
+		if err := w.StartResponse("502 Sorry", []Field{{"Content-Type", "text/html"}}); err != nil {
+			return err
+		}
+		_, werr := fmt.Fprintf(w, "<p>%s %v", r.Env.Get("REQUEST_METHOD"), err)
+		return werr
+	}}
+	r := serveWith(t, h, post(), AppFunc(func(w ResponseWriter, r *Request) error {
+		w.StartResponse("200 OK", nil)
+		io.WriteString(w, "half")
+		return errors.New("gone wrong")
+	}))
+	r.want(t, Complete, "Status: 502 Sorry\r\nContent-Type: text/html\r\nContent-Length: 17\r\n\r\n<p>GET gone wrong")
+	if !strings.Contains(r.log.String(), "gone wrong") {
+		t.Errorf("log %q", r.log)
+	}
+
+	// One that breaks off after its head is a truncation.
+	h = &Handler{ErrorOutput: func(w ResponseWriter, r *Request, err error) error {
+		w.StartResponse("500 Oops", nil)
+		w.Flush()
+		return err
+	}}
+	serveWith(t, h, post(), failed).want(t, Truncated, "Status: 500 Oops\r\n\r\n")
 }
 
 func TestErrorAfterTheHeadIsATruncation(t *testing.T) {

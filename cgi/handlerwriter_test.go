@@ -75,7 +75,7 @@ func TestFromHTTPResponse(t *testing.T) {
 			if n, err := io.WriteString(w, "123"); n != 2 || err != http.ErrContentLength {
 				t.Errorf("Write = %d, %v", n, err)
 			}
-		}, "Status: 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\n12"},
+		}, "Status: 200 OK\r\nContent-Length: 2\r\nContent-Type: a/b\r\n\r\n12"},
 		{"103 is left out", "GET", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "</x>")
 			w.WriteHeader(103)

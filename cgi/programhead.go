@@ -61,11 +61,12 @@ func (h *ProgramHead) Location() string {
 	return ""
 }
 
-// setStatus takes a checked status and supplies a missing reason.
+// setStatus takes a checked status and supplies a missing reason. A HTAB in the
+// reason, which HTTP allows, becomes a space.
 func (h *ProgramHead) setStatus(s string) {
 	h.Explicit = true
 	h.Code, _ = strconv.Atoi(s[:3])
-	h.Status = s
+	h.Status = strings.ReplaceAll(s, "\t", " ")
 	if len(strings.TrimRight(s, " ")) == 3 {
 		h.Status = s[:3] + " " + http.StatusText(h.Code)
 	}

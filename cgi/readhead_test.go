@@ -209,6 +209,7 @@ func TestR50Status(t *testing.T) {
 		"Status:404":                      "404 Not Found",
 		"status: 404 ":                    "404 Not Found",
 		"Status: 404 weg \xfcber":         "404 weg \xfcber",
+		"Status: 404 Not\tFound":          "404 Not Found",
 		"Status: 599":                     "599 ",
 		"Status: 999 x":                   "999 x",
 		"HTTP/1.1 203 X":                  "203 X",

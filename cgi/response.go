@@ -1,14 +1,12 @@
 package cgi
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // heldBytes is how much of a body is held back until Flush or the end, so that a
@@ -102,7 +100,15 @@ func (w *response) setHead(status string, headers []Field) error {
 	if err != nil {
 		return err
 	}
-	w.head.Code, w.head.Status = code, status
+	if clean := w.handler.CleanupHeaders; clean != nil {
+		h, err := NewHeaders(headers...)
+		if err != nil {
+			return err
+		}
+		clean(w.req, code, h)
+		headers = h.fields
+	}
+	w.head = Head{Code: code, Status: status, Fields: w.head.Fields}
 	w.head.Fields = w.head.Fields[:0]
 	w.bodyless = w.isHead || code == http.StatusNoContent || code == http.StatusNotModified
 	for i := range headers {
@@ -115,15 +121,16 @@ func (w *response) setHead(status string, headers []Field) error {
 			continue
 		}
 		if len(f.Name) == 14 && strings.EqualFold(f.Name, "Content-Length") {
+			again := w.declared >= 0
 			if err := w.declare(f.Value); err != nil {
 				return err
+			}
+			if !again && code != http.StatusNoContent && code != http.StatusNotModified {
+				w.appendLength(w.declared)
 			}
 			continue
 		}
 		w.head.Fields = append(w.head.Fields, f)
-	}
-	if w.declared >= 0 && code != http.StatusNoContent && code != http.StatusNotModified {
-		w.appendLength(w.declared)
 	}
 	w.valid = true
 	return nil
@@ -157,7 +164,8 @@ func parseStatus(s string) (code int, err error) {
 	case s[3] != ' ':
 		return 0, fmt.Errorf("%w %.80q: it must have a space after the code", ErrStatus, s)
 	}
-	if i := controlAt(s); i >= 0 {
+	// Unlike a field's value it holds no HTAB either, as wsgiref has it.
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }); i >= 0 {
 		return 0, fmt.Errorf("%w %.80q: control character %#02x at offset %d", ErrStatus, s, s[i], i)
 	}
 	if s[0] < '2' {
@@ -253,6 +261,9 @@ func (w *response) flushHeld() error {
 	}
 	if !w.headSent {
 		w.headSent = true
+		if w.handler.OriginServer {
+			w.addPreamble()
+		}
 		if err := w.sink.WriteHead(&w.head); err != nil {
 			return w.fail(err)
 		}
@@ -342,59 +353,8 @@ func (w *response) complete() error {
 // Content-Length: never 204 and 304, and on HEAD only if the application wrote
 // the body that GET would get.
 func (w *response) lengthAllowed() bool {
-	if w.isHead && w.written == 0 {
+	if w.handler.NoContentLength || w.isHead && w.written == 0 {
 		return false
 	}
 	return w.head.Code != http.StatusNoContent && w.head.Code != http.StatusNotModified
-}
-
-// errorPage answers with the page for err. Nothing of the answer was sent yet.
-func (w *response) errorPage(err error) {
-	w.duplex, w.bodyErr = true, nil // the page waits for nothing
-	code, fields := http.StatusInternalServerError, make([]Field, 0, 2)
-	var se *StatusError
-	if errors.As(err, &se) && se.Code >= 400 && se.Code <= 599 {
-		code = se.Code
-	} else if errors.Is(err, ErrShutdown) {
-		code = http.StatusServiceUnavailable
-	}
-	contentType, body := w.handler.errorBody(code)
-	fields = append(fields, Field{"Content-Type", contentType})
-	if se != nil && se.RetryAfter > 0 {
-		fields = append(fields, Field{"Retry-After", strconv.FormatInt(int64((se.RetryAfter+time.Second-1)/time.Second), 10)})
-	}
-	if herr := w.ReplaceResponse(err, statusLine(code), fields); herr != nil {
-		return
-	}
-	if _, werr := io.WriteString(w, body); werr != nil {
-		return
-	}
-	w.complete()
-}
-
-// errorBody makes the body of an error page. An ErrorPage that panics, or whose type
-// no header field can hold, is not used.
-func (h *Handler) errorBody(code int) (contentType, body string) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.log().Error("ErrorPage panicked", "status", code, "error", fmt.Sprint(p))
-			contentType, body = "text/plain", errorText(code)
-		}
-	}()
-	if h.ErrorPage != nil {
-		var b strings.Builder
-		f := Field{"Content-Type", h.ErrorPage(&b, code)}
-		if checkField(&f) == nil {
-			return f.Value, b.String()
-		}
-	}
-	return "text/plain", errorText(code)
-}
-
-// errorText is the body of the default error page. It tells nothing of the cause.
-func errorText(code int) string {
-	if code == http.StatusInternalServerError {
-		return "A server error occurred.  Please contact the administrator."
-	}
-	return statusLine(code) + "\n"
 }

@@ -27,12 +27,29 @@ type Head struct {
 	Code   int    // the status code, 200 to 999
 	Status string // the code, a space, and the reason phrase, which may be empty
 	Fields []Field
+
+	// HTTPVersion is that of an origin server ("1.0"), whose head begins with a
+	// status line, or "" for a gateway's. See [Handler.OriginServer].
+	HTTPVersion string
+
+	// Bare says that the client speaks HTTP/0.9, so that no head is sent.
+	Bare bool
 }
 
-// AppendCGI appends the head in the form of RFC 3875 § 6.2, with "Status:" first
-// and lines that end in CR LF, and the empty line after it.
+// AppendCGI appends the head as text, with lines that end in CR LF, and the empty
+// line after it: in the form of RFC 3875 § 6.2 with "Status:" first, or of HTTP if
+// HTTPVersion is set.
 func (h *Head) AppendCGI(b []byte) []byte {
-	b = append(b, "Status: "...)
+	switch {
+	case h.Bare:
+		return b
+	case h.HTTPVersion != "":
+		b = append(b, "HTTP/"...)
+		b = append(b, h.HTTPVersion...)
+		b = append(b, ' ')
+	default:
+		b = append(b, "Status: "...)
+	}
 	b = append(b, h.Status...)
 	b = append(b, "\r\n"...)
 	return appendFields(b, h.Fields)

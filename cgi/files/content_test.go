@@ -84,7 +84,7 @@ func TestConditions(t *testing.T) {
 
 func TestFraming(t *testing.T) {
 	app := newTree(t, "digits.html", "0123456789", "empty.html", "")
-	const fields = "Accept-Ranges: bytes\r\nContent-Type: text/html; charset=utf-8\r\nEtag: " + tag + "\r\nLast-Modified: " + lastModified + "\r\nContent-Length: 10\r\n\r\n"
+	const fields = "Accept-Ranges: bytes\r\nContent-Length: 10\r\nContent-Type: text/html; charset=utf-8\r\nEtag: " + tag + "\r\nLast-Modified: " + lastModified + "\r\n\r\n"
 	for _, c := range []struct{ vars, want string }{
 		{"REQUEST_METHOD=GET", "Status: 200 OK\r\n" + fields + "0123456789"},
 		{"REQUEST_METHOD=HEAD", "Status: 200 OK\r\n" + fields},
@@ -92,7 +92,7 @@ func TestFraming(t *testing.T) {
 		{"HTTP_IF_NONE_MATCH=*|REQUEST_METHOD=HEAD", "Status: 304 Not Modified\r\nEtag: " + tag + "\r\n\r\n"},
 		{"PATH_INFO=/none", "Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n404 Not Found\n"},
 		{"PATH_INFO=/none|REQUEST_METHOD=HEAD", "Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\n"},
-		{"PATH_INFO=/empty.html", "Status: 200 OK\r\nAccept-Ranges: bytes\r\nContent-Type: text/html; charset=utf-8\r\nEtag: \"15e5f2d5e8263200-0\"\r\nLast-Modified: " + lastModified + "\r\nContent-Length: 0\r\n\r\n"},
+		{"PATH_INFO=/empty.html", "Status: 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 0\r\nContent-Type: text/html; charset=utf-8\r\nEtag: \"15e5f2d5e8263200-0\"\r\nLast-Modified: " + lastModified + "\r\n\r\n"},
 		{"REQUEST_METHOD=POST", "Status: 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Type: text/plain\r\nContent-Length: 23\r\n\r\n405 Method Not Allowed\n"},
 	} {
 		if got := get(app, "/digits.html", strings.Split(c.vars, "|")...).text.String(); got != c.want {

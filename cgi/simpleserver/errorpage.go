@@ -77,7 +77,7 @@ func (e *requestError) append(b []byte, p preamble, method string, now time.Time
 			b = append(b, "Server: "+p.software+"\r\n"...)
 		}
 		b = append(b, "Date: "...)
-		b = now.UTC().AppendFormat(b, httpDate)
+		b = now.UTC().AppendFormat(b, http.TimeFormat)
 		b = append(b, "\r\nConnection: close\r\nContent-Type: text/html;charset=utf-8\r\nContent-Length: "...)
 		b = strconv.AppendInt(b, int64(len(page)), 10)
 		b = append(b, "\r\n\r\n"...)

@@ -1,0 +1,102 @@
+package cgi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// serverError is the body of the default page for an application that failed.
+const serverError = "A server error occurred.  Please contact the administrator."
+
+// errorPage answers with the page for err, and returns how the response ended.
+// Nothing of the answer was sent yet.
+func (w *response) errorPage(err error) End {
+	w.duplex, w.bodyErr = true, nil // the page waits for nothing
+	if w.handler.ErrorOutput != nil {
+		w.restart()
+		failed := w.errorOutput(err)
+		if failed == nil && w.valid {
+			failed = w.complete()
+		} else if failed == nil {
+			failed = ErrNoStart
+		}
+		if failed == nil {
+			return Complete
+		}
+		w.handler.log().Error("ErrorOutput failed", "request", w.req.ID, "error", failed.Error())
+		if w.headSent {
+			return Truncated
+		}
+	}
+	w.restart()
+	if w.ownPage(err) != nil && !w.headSent {
+		w.restart()
+		w.page(statusLine(http.StatusInternalServerError), []Field{{"Content-Type", "text/plain"}}, serverError)
+	}
+	return Complete
+}
+
+// restart forgets all that the application has answered.
+func (w *response) restart() {
+	w.started, w.valid, w.declared = false, false, -1
+	w.held, w.written, w.overrun, w.refused = w.held[:0], 0, nil, nil
+}
+
+// errorOutput calls Handler.ErrorOutput and makes an error of a panic.
+func (w *response) errorOutput(err error) (failed error) {
+	defer func() {
+		if p := recover(); p != nil {
+			failed = &panicError{p, debug.Stack()}
+		}
+	}()
+	return w.handler.ErrorOutput(w, w.req, err)
+}
+
+// ownPage answers with the page that err or the Handler names.
+func (w *response) ownPage(err error) error {
+	h := w.handler
+	fields := []Field{{"Content-Type", "text/plain"}}
+	var se *StatusError
+	isStatus := errors.As(err, &se)
+	if isStatus && se.RetryAfter > 0 {
+		fields = append(fields, Field{"Retry-After", strconv.FormatInt(int64((se.RetryAfter+time.Second-1)/time.Second), 10)})
+	}
+	code := http.StatusInternalServerError
+	switch {
+	case isStatus && se.Code >= 400 && se.Code <= 599:
+		code = se.Code
+	case errors.Is(err, ErrShutdown):
+		code = http.StatusServiceUnavailable
+	}
+	if code != http.StatusInternalServerError {
+		return w.page(statusLine(code), fields, statusLine(code)+"\n")
+	}
+	status, body := statusLine(code), serverError
+	if h.ErrorStatus != "" {
+		status = h.ErrorStatus
+	}
+	if h.ErrorHeaders != nil {
+		fields = append(h.ErrorHeaders[:len(h.ErrorHeaders):len(h.ErrorHeaders)], fields[1:]...)
+	}
+	if h.ErrorBody != "" {
+		body = h.ErrorBody
+	}
+	return w.page(status, fields, body)
+}
+
+// page sends a page as a whole.
+func (w *response) page(status string, fields []Field, body string) error {
+	if err := w.StartResponse(status, fields); err != nil {
+		w.handler.log().Error("the error page cannot be sent", "request", w.req.ID, "error", fmt.Sprint(err))
+		return err
+	}
+	if _, err := io.WriteString(w, body); err != nil {
+		return err
+	}
+	return w.complete()
+}

@@ -1,0 +1,84 @@
+package cgi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+)
+
+// report writes the one log line of a failed request.
+func (w *response) report(res Result) {
+	level, msg := slog.LevelError, "request failed"
+	attrs := []any{"request", w.req.ID}
+	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
+		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
+	}
+	if p := w.req.Program; p != "" && !strings.Contains(res.Err.Error(), p) {
+		attrs = append(attrs, "script", p)
+	}
+	if res.Code != 0 {
+		attrs = append(attrs, "status", res.Code)
+	}
+	var p *panicError
+	switch {
+	case res.End == Aborted:
+		level, msg = slog.LevelInfo, "client gone"
+	case errors.As(res.Err, &p):
+		msg = "application panicked"
+		attrs = append(attrs, "stack", string(p.stack))
+	case res.Err == errSilentAbort:
+		level = slog.LevelDebug
+	case res.End == Truncated:
+		msg = "response truncated"
+	case res.Code < 500 && res.Code != 0:
+		level, msg = slog.LevelWarn, "request refused"
+		if res.Code < 400 {
+			msg = "response cut"
+		}
+	}
+	if h := w.handler; h.LogError != nil && level >= slog.LevelWarn {
+		var stack []byte
+		if p != nil {
+			stack = p.stack
+		}
+		h.LogError(w.req, res.Err, stack)
+		return
+	}
+	attrs = append(attrs, "error", res.Err.Error())
+	w.handler.log().Log(context.Background(), level, msg, attrs...)
+}
+
+// RequestTarget returns the path and query of a request for a log line, as the
+// client sent them if the web server tells (REQUEST_URI).
+func RequestTarget(env *Environ) string {
+	if u := env.Get("REQUEST_URI"); u != "" {
+		return u
+	}
+	u := FullPath(env, PathAuto)
+	if q := env.Get("QUERY_STRING"); q != "" {
+		u += "?" + q
+	}
+	return u
+}
+
+// limitStack returns the stack of a panic from the call that panicked upwards, with at
+// most n calls if n is not zero.
+func limitStack(stack []byte, n int) []byte {
+	if n <= 0 {
+		return stack
+	}
+	lines := bytes.SplitAfter(stack, []byte("\n"))
+	first := 1
+	for i, l := range lines {
+		if bytes.HasPrefix(l, []byte("panic(")) {
+			first = i + 2
+		}
+	}
+	if first >= len(lines) {
+		return stack
+	}
+	// A call is two lines: the function, and where in it.
+	return bytes.Join(append(lines[:1:1], lines[first:min(first+2*n, len(lines))]...), nil)
+}
