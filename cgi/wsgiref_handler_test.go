@@ -248,8 +248,6 @@ func wsgirefHeaderFormats(t *testing.T) {
 		for _, version := range []string{"1.0", "1.1"} {
 			for _, proto := range []string{"HTTP/0.9", "HTTP/1.0", "HTTP/1.1"} {
 				for _, origin := range []bool{false, true} {
-					h := &Handler{OriginServer: origin, HTTPVersion: version, ServerSoftware: software}
-					r := serveWith(t, h, &Request{Env: NewEnviron("SERVER_PROTOCOL=" + proto)}, starts("200 OK"))
 					server := ""
 					if software != "" {
 						server = "Server: " + software + "\r\n"
@@ -260,9 +258,13 @@ func wsgirefHeaderFormats(t *testing.T) {
 					} else if proto == "HTTP/0.9" {
 						want = "^$"
 					}
-					if !regexp.MustCompile(want).MatchString(r.sink.String()) {
-						t.Errorf("%d: software %q, version %s, %s, origin %v: %q", number, software, version, proto, origin, r.sink.String())
-					}
+					t.Run(fmt.Sprintf("%03d_%s_%s_%s_origin_%v", number, software, version, proto, origin), func(t *testing.T) {
+						h := &Handler{OriginServer: origin, HTTPVersion: version, ServerSoftware: software}
+						r := serveWith(t, h, &Request{Env: NewEnviron("SERVER_PROTOCOL=" + proto)}, starts("200 OK"))
+						if !regexp.MustCompile(want).MatchString(r.sink.String()) {
+							t.Errorf("got %q", r.sink.String())
+						}
+					})
 					number++
 				}
 			}
