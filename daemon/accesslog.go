@@ -46,7 +46,21 @@ func checkAccessLog(s string) error {
 	if err != nil {
 		return err
 	}
-	return checkDirectory(filepath.Dir(path))
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return checkCreate(filepath.Dir(path))
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: write the path of a file", path)
+	}
+	if err := mayWrite(path); err != nil {
+		return errAccessLog(path, err)
+	}
+	return nil
+}
+
+func errAccessLog(path string, err error) error {
+	return fmt.Errorf("%s cannot be written: %w: let %s write it, or write another path", path, bare(err), thisUser())
 }
 
 // openAccessLog returns the hook for cgi.Handler, nil for "off", and what closes
@@ -65,7 +79,7 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Req
 	}
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, nil, fmt.Errorf("access log: %s cannot be written: %w", to, bare(err))
+		return nil, nil, fmt.Errorf("access log: %w", errAccessLog(to, err))
 	}
 	l := &accessLog{w: f, log: log}
 	return l.add, f.Close, nil

@@ -80,7 +80,7 @@ func TestAccessLogFile(t *testing.T) {
 		t.Errorf("off: %v", err)
 	}
 	_, _, err = openAccessLog(filepath.Dir(path), nil, nil)
-	checkError(t, err, "access log: "+filepath.Dir(path)+" cannot be written: is a directory")
+	checkError(t, err, "access log: "+filepath.Dir(path)+" is a directory: write the path of a file")
 }
 
 // A fullDisk fails until it is emptied.

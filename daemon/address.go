@@ -94,10 +94,17 @@ func ParseAddress(s string) (Address, error) {
 		}
 		return a, nil
 	}
+	given := make(map[string]bool)
 	for option := range strings.SplitSeq(options, ",") {
-		if err := a.setOption(option); err != nil {
+		err := a.setOption(option)
+		name, _, _ := strings.Cut(option, "=")
+		if err == nil && given[name] {
+			err = fmt.Errorf("%q is given twice: remove one", name)
+		}
+		if err != nil {
 			return Address{}, fmt.Errorf("%q: %w", s, err)
 		}
+		given[name] = true
 	}
 	return a, nil
 }
@@ -163,7 +170,7 @@ func (a *Address) setOption(option string) error {
 	case "mode":
 		n, err := strconv.ParseUint(value, 8, 32)
 		if err != nil || n > 0o777 {
-			return fmt.Errorf("%q is not a mode: write octal digits, such as mode=0660", value)
+			return fmt.Errorf("%q is not a mode: write octal digits from 0000 to 0777, such as mode=0660", value)
 		}
 		a.Mode = fs.FileMode(n)
 	case "owner":

@@ -40,6 +40,10 @@ type App struct {
 	Prefix string // begins with "/"
 	Kind   AppKind
 
+	// Source is where it is configured, as "FILE:LINE:COLUMN", for messages. It is
+	// empty for a flag.
+	Source string
+
 	// For AppFiles; see files.App.
 	Dir    string
 	Hidden bool
@@ -67,6 +71,8 @@ func ParseApp(s string) (App, error) {
 		if err := checkPrefix(prefix); err != nil {
 			return App{}, err
 		}
+	} else if prefix, r, ok := strings.Cut(s, "="); ok && !strings.Contains(prefix, ":") {
+		return App{}, fmt.Errorf("%w: write /%s=%s", checkPrefix(prefix), prefix, r)
 	}
 	kind, target, hasTarget := strings.Cut(rest, ":")
 	switch a.Kind = AppKind(kind); a.Kind {
@@ -118,6 +124,30 @@ func (c *Config) AddApps(apps ...App) {
 	}
 }
 
+// place names an application in a message.
+func (a App) place() string {
+	if a.Source != "" {
+		return a.Source
+	}
+	return "--app " + a.Prefix + "=" + string(a.Kind)
+}
+
+// checkMounts returns an error for each prefix that is mounted again.
+func checkMounts(apps []App) []error {
+	var errs []error
+	places := make(map[string]string) // by the prefix, as cgi.Mux has it
+	for _, a := range apps {
+		p := strings.TrimRight(a.Prefix, "/")
+		if first, taken := places[p]; taken {
+			errs = append(errs, fmt.Errorf("%s: prefix %q is mounted twice, the first time by %s: give one of them another prefix, or remove it",
+				a.place(), a.Prefix, first))
+			continue
+		}
+		places[p] = a.place()
+	}
+	return errs
+}
+
 func checkPrefix(s string) error {
 	if !strings.HasPrefix(s, "/") {
 		return fmt.Errorf("prefix %q does not begin with a slash", s)
@@ -140,17 +170,7 @@ func (a *App) addRoot(s string) error {
 		return err
 	}
 	a.Roots = append(a.Roots, path)
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().IsRegular() {
-		if info.Mode()&0o111 == 0 && filepath.Separator == '/' {
-			return fmt.Errorf("%s is not executable: it needs an x bit to be a program (chmod +x)", path)
-		}
-		return nil
-	}
-	if os.IsNotExist(err) && firstMissing(path) == path {
-		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
-	}
-	return checkDirectory(path)
+	return checkRoot(path)
 }
 
 // setDir sets the directory of files, which this process must be able to read.
@@ -163,26 +183,68 @@ func (a *App) setDir(s string) error {
 		return err
 	}
 	a.Dir = path
-	if err := checkDirectory(path); err != nil {
+	return a.checkFiles()
+}
+
+// checkFiles returns what is wrong with the directory of files.
+func (a App) checkFiles() error {
+	if err := checkDirectory(a.Dir); err != nil {
 		return err
 	}
-	err = a.files().Check()
+	err := a.files().Check()
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: the user that runs gatehouse needs r and x there", err)
 	}
 	return err
 }
 
-func (a *App) files() *files.App { return &files.App{Dir: a.Dir, Hidden: a.Hidden} }
+func (a App) files() *files.App { return &files.App{Dir: a.Dir, Hidden: a.Hidden} }
 
-// addFollow adds a directory that symlinks may lead to. It need not exist: the
-// packaged configuration names those of programs that may not be installed.
+// checkRoot returns what is wrong with a directory of programs, or a program.
+func checkRoot(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case os.IsNotExist(err) && firstMissing(path) == path:
+		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
+	case err != nil || info.IsDir():
+		return checkSearch(path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is neither a directory nor a program: write a directory of programs, or one program", path)
+	case info.Mode()&0o111 == 0 && filepath.Separator == '/':
+		return fmt.Errorf("%s is not executable: it needs an x bit to be a program (chmod +x)", path)
+	}
+	if err := mayRun(path); err != nil {
+		return fmt.Errorf("%s cannot be run by %s: %w: give it the x bit for that user (chmod), or start gatehouse as another user",
+			path, thisUser(), bare(err))
+	}
+	return nil
+}
+
+// addFollow adds a directory that symlinks may lead to.
 func (a *App) addFollow(s string) error {
-	if !filepath.IsAbs(s) {
-		return fmt.Errorf("%q is not an absolute path", s)
+	if s == "" {
+		return errors.New("empty path: write the directory that symlinks may lead to")
+	}
+	if err := checkAbsolute(s); err != nil {
+		return err
 	}
 	a.Follow = append(a.Follow, filepath.Clean(s))
-	return nil
+	return checkSearch(s)
+}
+
+// check returns what is wrong with the directories of the application.
+func (a App) check() []error {
+	var errs []error
+	if a.Kind == AppFiles {
+		errs = append(errs, checkAbsolute(a.Dir), a.checkFiles())
+	}
+	for _, dir := range a.Roots {
+		errs = append(errs, checkAbsolute(dir), checkRoot(dir))
+	}
+	for _, dir := range a.Follow {
+		errs = append(errs, checkAbsolute(dir), checkSearch(dir))
+	}
+	return errs
 }
 
 func (a *App) addEnv(name, value string) error {
@@ -213,6 +275,9 @@ func hello(w cgi.ResponseWriter, _ *cgi.Request) error {
 	_, err := w.Write(helloText)
 	return err
 }
+
+// runsPrograms reports whether the application starts processes.
+func (a App) runsPrograms() bool { return a.Kind == AppScripts }
 
 // open makes the application. The second result ends what it started, and may be
 // nil.

@@ -12,7 +12,10 @@ import (
 )
 
 // Check returns all that can be told to be wrong with c without opening a socket,
-// one line for each.
+// one line for each: what this process could not serve, with its user and groups.
+// It leaves to Open what only an attempt to listen tells: a port or socket in use, a
+// port that needs a privilege, an address that this machine does not have, and
+// sockets that should have been passed.
 func (c *Config) Check() error {
 	var errs []error
 	seen := make(map[string]bool)
@@ -32,14 +35,20 @@ func (c *Config) Check() error {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
 		}
 	}
+	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
+		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
+	}
+	for _, a := range c.Apps {
+		errs = append(errs, a.check()...)
+	}
+	if twice := checkMounts(c.Apps); len(twice) > 0 {
+		return errors.Join(append(errs, twice...)...)
+	}
 	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = end()
 	}
-	if err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, err)...)
 }
 
 // A protocolAddress is an address and what is spoken there.
@@ -79,10 +88,7 @@ func (a Address) key() string {
 func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
 	switch a.Kind {
 	case AddressUnix:
-		if err := checkDirectory(filepath.Dir(a.Path)); err != nil {
-			return fmt.Errorf("unix:%s: %w", a.Path, err)
-		}
-		return a.checkOwner()
+		return a.checkUnix()
 	case AddressTCP:
 		ip, err := netip.ParseAddr(a.Host)
 		if a.Host == "" || err == nil && !ip.Unmap().IsLoopback() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strconv"
@@ -61,8 +62,16 @@ func LoadConfig(file string) (*Config, error) {
 }
 
 func configFileError(file string, err error) error {
-	if os.IsNotExist(err) {
+	info, unreachable := os.Stat(file)
+	switch {
+	case os.IsNotExist(err):
 		err = errors.New("no such file: write another one after --config")
+	case errors.Is(err, fs.ErrPermission) && unreachable != nil:
+		return errUnreachable(file)
+	case errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("%w: let %s read it, or start gatehouse as another user", bare(err), thisUser())
+	case unreachable == nil && info.IsDir():
+		err = errors.New("is a directory: write the path of a file after --config")
 	}
 	return &ConfigError{File: file, Err: bare(err)}
 }
@@ -86,6 +95,11 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	})
 	top.str("access_log", func(s string) error {
 		c.AccessLog = s
+		if s != "off" && s != "stderr" {
+			if err := checkAbsolute(s); err != nil {
+				return err
+			}
+		}
 		return checkAccessLog(s)
 	})
 	top.str("paths", func(s string) error {
@@ -100,6 +114,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	top.limits(&c.Limits, false)
 	c.parseApps(top)
 	if errs := top.end(); len(errs) > 0 {
+		sortByPlace(errs)
 		return nil, errors.Join(errs...)
 	}
 	return c, nil
@@ -109,6 +124,9 @@ func addAddress(list *[]Address) func(string) error {
 	return func(s string) error {
 		a, err := ParseAddress(s)
 		*list = append(*list, a)
+		if err == nil && a.Kind == AddressUnix {
+			err = checkAbsolute(a.Path)
+		}
 		return err
 	}
 }
@@ -155,6 +173,7 @@ func (c *Config) parseApps(top *table) {
 // app takes one application, and returns what is wrong with it.
 func (t *table) app(limits Limits) (a App, errs []error) {
 	a = App{Prefix: "/", Limits: limits.Programs}
+	a.Source = t.place("prefix")
 	t.str("prefix", func(s string) error {
 		a.Prefix = s
 		return checkPrefix(s)
@@ -164,13 +183,13 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 		a.Kind = kind
 		kinds = append(kinds, string(kind))
 	}
-	if t.list("scripts", a.addRoot) {
+	if t.list("scripts", absolute(a.addRoot)) {
 		choose(AppScripts)
 	}
 	if _, given := t.values[string(AppFiles)]; given {
 		choose(AppFiles)
 	}
-	t.str(string(AppFiles), a.setDir)
+	t.str(string(AppFiles), absolute(a.setDir))
 	t.boolean("hidden", func(on bool) { a.Hidden = on })
 	for _, kind := range []AppKind{AppDemo, AppHello} {
 		t.boolean(string(kind), func(on bool) {
@@ -179,8 +198,9 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			}
 		})
 	}
+	t.later = laterKinds
 	for _, key := range laterKinds {
-		if _, ok := t.take(key); ok {
+		if _, ok := t.values[key]; ok {
 			kinds = append(kinds, key)
 			t.fail(key, errLater(key))
 		}

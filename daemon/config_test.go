@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/spool"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -35,7 +37,7 @@ silence = "off"
 [[app]]
 prefix = "/cgi-bin"
 scripts = ["DIR", "DIR/program"]
-follow = ["/usr/share/gitweb"]
+follow = ["DIR"]
 inherit = ["PATH"]
 pass_authorization = true
 programs = 2
@@ -79,11 +81,11 @@ hello = true
 	own := want.Limits.Programs
 	own.Programs = 2
 	want.Apps = []App{
-		{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir, program}, Follow: []string{"/usr/share/gitweb"},
+		{Prefix: "/cgi-bin", Kind: AppScripts, Source: "g.toml:14:1", Roots: []string{dir, program}, Follow: []string{dir},
 			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, PassAuthorization: true, Limits: own},
-		{Prefix: "/git", Kind: AppScripts, Roots: []string{program}, Env: []string{"A=b"}, Limits: want.Limits.Programs},
-		{Prefix: "/static", Kind: AppFiles, Dir: dir, Hidden: true, Limits: want.Limits.Programs},
-		{Prefix: "/", Kind: AppHello, Limits: want.Limits.Programs},
+		{Prefix: "/git", Kind: AppScripts, Source: "g.toml:26:1", Roots: []string{program}, Env: []string{"A=b"}, Limits: want.Limits.Programs},
+		{Prefix: "/static", Kind: AppFiles, Source: "g.toml:31:1", Dir: dir, Hidden: true, Limits: want.Limits.Programs},
+		{Prefix: "/", Kind: AppHello, Source: "g.toml:35:3", Limits: want.Limits.Programs},
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -102,6 +104,16 @@ func TestParseConfigErrors(t *testing.T) {
 			`g.toml:5:3: unknown key "folow": did you mean "follow"?`},
 		{"unknown table", "[server]\nx = 1\n", `g.toml:1:2: unknown key "server"`},
 		{"limit that is not per application", "[[app]]\nhello = true\nidle = \"1s\"\n", `g.toml:3:1: unknown key "idle"`},
+		{"limits in a table", "[limits]\ndrain = \"1s\"\n", `g.toml:1:2: unknown key "limits": limits have no table: write them at the top level, above the first [[app]]`},
+		{"limits in a table of an application", "[[app]]\nhello = true\n[app.limits]\nrun = \"1s\"\n",
+			`g.toml:3:6: unknown key "limits": limits have no table: write them among the keys of the [[app]]`},
+		{"limit below an application", "[[app]]\nhello = true\ndrain = \"1s\"\n",
+			`g.toml:3:1: unknown key "drain": this limit is for the whole: write it at the top level, above the first [[app]]`},
+		{"unknown key of an application", "[[app]]\nhello = true\nzzzzzzzzz = 1\n",
+			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are demo, env, files, first_byte, follow, grace, head_bytes, hello, hidden, inherit, pass_authorization, prefix, programs, queue, queue_wait, run, scripts, silence`},
+		{"second application", "[[app]]\nhello = true\n[[app]]\nprefix = \"/x\"\n", `g.toml:3:3: application "/x" does nothing`},
+		{"byte order mark", "\xef\xbb\xbfdrain = \"1s\"\n", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},
+		{"UTF-16", "\xff\xfed\x00", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},
 		{"syntax", "fastcgi = [\n", "g.toml:"},
 		{"key twice", "drain = \"1s\"\ndrain = \"2s\"\n", "g.toml:2:1: "},
 		{"bad address", "http = [\":80\", \"x\"]\n", `g.toml:1:1: http: "x" is not an address`},
@@ -130,6 +142,15 @@ func TestParseConfigErrors(t *testing.T) {
 		{"two directories of files", "[[app]]\nfiles = [\"DIR\"]\n", `g.toml:2:1: files: [DIR] is not a string in quotes`},
 		{"hidden of programs", "[[app]]\nscripts = \"DIR\"\nhidden = true\n", `g.toml:1:3: application "/" serves no files: hidden goes with files`},
 		{"env of files", "[[app]]\nfiles = \"DIR\"\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit and pass_authorization go with scripts`},
+		{"device as a program", "[[app]]\nscripts = \"" + os.DevNull + "\"\n",
+			"g.toml:2:1: scripts: " + os.DevNull + " is neither a directory nor a program: write a directory of programs, or one program"},
+		{"relative scripts", "[[app]]\nscripts = \"bin\"\n", `g.toml:2:1: scripts: "bin" is not an absolute path: in a file, write the whole path`},
+		{"relative files", "[[app]]\nfiles = \"public\"\n", `g.toml:2:1: files: "public" is not an absolute path: in a file, write the whole path`},
+		{"relative access log", "access_log = \"log\"\n", `g.toml:1:1: access_log: "log" is not an absolute path`},
+		{"relative spool", "spool_dir = \"tmp\"\n", `g.toml:1:1: spool_dir: "tmp" is not an absolute path`},
+		{"relative socket", "http = \"unix:s\"\n", `g.toml:1:1: http: "s" is not an absolute path`},
+		{"access log that is a directory", "access_log = \"DIR\"\n", `g.toml:1:1: access_log: DIR is a directory: write the path of a file`},
+		{"missing follow", "[[app]]\nscripts = \"DIR\"\nfollow = [\"DIR/a\"]\n", `g.toml:3:1: follow: directory DIR/a does not exist: create it, or write another one`},
 		{"relative follow", "[[app]]\nscripts = \"DIR\"\nfollow = \"x\"\n", `g.toml:3:1: follow: "x" is not an absolute path`},
 		{"env of hello", "[[app]]\nhello = true\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit and pass_authorization go with scripts`},
 		{"env as a list", "[[app]]\nscripts = \"DIR\"\nenv = [\"A=b\"]\n", `g.toml:3:1: env: [A=b] is not a table: write { NAME = "value" }`},
@@ -164,7 +185,7 @@ func TestParseConfigAllErrors(t *testing.T) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		places = append(places, line[:len("g.toml:1:1")])
 	}
-	if d := cmp.Diff([]string{"g.toml:1:1", "g.toml:7:1", "g.toml:2:1"}, places); d != "" {
+	if d := cmp.Diff([]string{"g.toml:1:1", "g.toml:2:1", "g.toml:7:1"}, places); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -177,7 +198,7 @@ func TestLoadConfigErrors(t *testing.T) {
 	}
 	for file, want := range map[string]string{
 		dir + "/none": "no such file: write another one after --config",
-		dir:           "is a directory",
+		dir:           "is a directory: write the path of a file after --config",
 		large:         "the file is longer than 4194304 bytes",
 	} {
 		_, err := LoadConfig(file)
@@ -197,6 +218,10 @@ func TestParseApp(t *testing.T) {
 		{"/a/b=demo", App{Prefix: "/a/b", Kind: AppDemo}, ""},
 		{"/cgi-bin=scripts:" + dir, App{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir}}, ""},
 		{"scripts:" + dir, App{Prefix: "/", Kind: AppScripts, Roots: []string{dir}}, ""},
+		{"x=hello", App{}, `prefix "x" does not begin with a slash: write /x=hello`},
+		{"=hello", App{}, `prefix "" does not begin with a slash: write /=hello`},
+		{"scripts:" + dir + "/x=y/z", App{}, "directory " + dir + "/x=y does not exist: create it, or write another one"},
+		{"scripts:" + os.DevNull, App{}, os.DevNull + " is neither a directory nor a program: write a directory of programs, or one program"},
 		{"", App{}, `unknown kind of application "": there are demo, hello, scripts:DIR and files:DIR`},
 		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello, /x=scripts:DIR or /x=files:DIR`},
 		{"script:" + dir, App{}, `unknown kind of application "script": did you mean "scripts"?`},
@@ -234,12 +259,16 @@ func TestAddApps(t *testing.T) {
 	if d := cmp.Diff(want, c.Apps); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
-	err := c.Check()
-	checkError(t, err, `prefix "/a" is mounted twice`)
+	err := errors.Join(checkMounts(c.Apps)...)
+	checkError(t, err, `--app /a=scripts: prefix "/a" is mounted twice, the first time by --app /a=scripts: give one of them another prefix, or remove it`)
 }
 
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	address := func(s string) []Address {
 		a, err := ParseAddress(s)
 		if err != nil {
@@ -264,9 +293,22 @@ func TestCheck(t *testing.T) {
 		{"missing directory", Config{HTTP: address("unix:" + dir + "/a/b/s")},
 			"unix:" + dir + "/a/b/s: directory " + dir + "/a does not exist: create it, or write another one"},
 		{"no such user", Config{HTTP: address("unix:" + dir + "/s,owner=nobody-has-this")},
-			"unix:" + dir + `/s: there is no user "nobody-has-this"`},
+			"unix:" + dir + `/s: there is no user "nobody-has-this": create it, or write another one after owner=`},
 		{"no such group", Config{HTTP: address("unix:" + dir + "/s,group=nobody-has-this")},
-			"unix:" + dir + `/s: there is no group "nobody-has-this"`},
+			"unix:" + dir + `/s: there is no group "nobody-has-this": create it, or write another one after group=`},
+		{"a file in the place of a socket", Config{HTTP: address("unix:" + plain)},
+			"unix:" + plain + " exists and is no socket: remove it, or choose another path"},
+		{"directory and group", Config{HTTP: address("unix:" + dir + "/a/s,group=nobody-has-this")},
+			"unix:" + dir + "/a/s: directory " + dir + "/a does not exist: create it, or write another one\n" +
+				"unix:" + dir + `/a/s: there is no group "nobody-has-this": create it, or write another one after group=`},
+		{"access log that is a directory", Config{AccessLog: dir}, "access log: " + dir + " is a directory: write the path of a file"},
+		{"missing spool", Config{Limits: Limits{Spool: spool.Limits{Dir: dir + "/a"}}},
+			"spool_dir: directory " + dir + "/a does not exist: create it, or write another one"},
+		{"missing root and follow", Config{Apps: []App{{Prefix: "/", Kind: AppScripts, Roots: []string{dir + "/a"}, Follow: []string{dir + "/b/c"}}}},
+			dir + "/a does not exist: write a directory of programs, or one program\n" +
+				"directory " + dir + "/b does not exist: create it, or write another one"},
+		{"mounted twice", Config{Apps: []App{{Prefix: "/x", Kind: AppHello, Source: "g.toml:3:1"}, {Prefix: "/x/", Kind: AppDemo}}},
+			`--app /x/=demo: prefix "/x/" is mounted twice, the first time by g.toml:3:1: give one of them another prefix, or remove it`},
 		{"twice", Config{HTTP: address("unix:" + dir + "/s"), SCGI: address("unix:" + dir + "//s,mode=0600")},
 			"unix:" + dir + "//s,mode=0600 is listened on twice: remove one"},
 		{"two free ports", Config{HTTP: address("127.0.0.1:0"), SCGI: address("127.0.0.1:0")}, ""},

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,6 +42,11 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // parseDocument reads TOML. The file's name is for messages.
 func parseDocument(file string, data []byte) (*document, error) {
 	d := &document{file: file, places: make(map[string]place)}
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(data, []byte(mark)) {
+			return nil, &ConfigError{file, 1, 1, errors.New("the file begins with a byte order mark: save it as UTF-8 without one")}
+		}
+	}
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		var de *toml.DecodeError
 		if !errors.As(err, &de) {
@@ -65,7 +72,10 @@ func (d *document) locate(data []byte) {
 		case unstable.ArrayTable:
 			name := d.mark(&p, "", e.Key(), count)
 			table = name + "." + strconv.Itoa(count[name])
-			d.places[table] = d.places[name]
+			for it := e.Key(); it.Next(); { // the last part is the element's own name
+				start := p.Shape(it.Node().Raw).Start
+				d.places[table] = place{start.Line, start.Column}
+			}
 			count[name]++
 		case unstable.KeyValue:
 			d.markValue(&p, table, e)
@@ -124,7 +134,17 @@ type table struct {
 	path   string
 	values map[string]any
 	known  []string
+	later  []string // keys that are no error of their own, and not offered
 	errs   []error
+}
+
+// place names where the table has a key, or else where the table itself begins.
+func (t *table) place(key string) string {
+	at, given := t.doc.places[join(t.path, key)]
+	if !given {
+		at = t.doc.places[t.path]
+	}
+	return fmt.Sprintf("%s:%d:%d", t.doc.file, at.line, at.column)
 }
 
 func (t *table) take(key string) (any, bool) {
@@ -207,15 +227,38 @@ func (t *table) strings(key string, add func(name, value string) error) {
 // end returns the errors of the table, with one for each key that nobody took.
 func (t *table) end() []error {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(t.known, key) {
+		if slices.Contains(t.known, key) || slices.Contains(t.later, key) {
 			continue
 		}
-		hint := Suggest(key, t.known)
-		if hint == "" {
-			known := slices.Sorted(slices.Values(t.known))
-			hint = "the keys here are " + strings.Join(known, ", ")
-		}
-		t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "unknown key %q: %s", key, hint))
+		t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "unknown key %q: %s", key, t.hint(key)))
 	}
 	return t.errs
+}
+
+// hint says what to write in place of an unknown key.
+func (t *table) hint(key string) string {
+	if _, isTable := t.values[key].(map[string]any); isTable && key == "limits" {
+		if t.path == "" {
+			return "limits have no table: write them at the top level, above the first [[app]]"
+		}
+		return "limits have no table: write them among the keys of the [[app]]"
+	}
+	if t.path != "" && slices.ContainsFunc(LimitTable(), func(l Limit) bool { return l.Key == key }) {
+		return "this limit is for the whole: write it at the top level, above the first [[app]]"
+	}
+	if hint := Suggest(key, t.known); hint != "" {
+		return hint
+	}
+	return "the keys here are " + strings.Join(slices.Sorted(slices.Values(t.known)), ", ")
+}
+
+// sortByPlace sorts errors about keys as they stand in the file.
+func sortByPlace(errs []error) {
+	slices.SortStableFunc(errs, func(a, b error) int {
+		var x, y *ConfigError
+		if !errors.As(a, &x) || !errors.As(b, &y) {
+			return 0
+		}
+		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
+	})
 }

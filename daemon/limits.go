@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -72,7 +71,7 @@ func LimitTable() []Limit {
 			number: func(l *Limits, n int64) { l.Spool.Max = n }},
 		{Key: "spool_total", Default: "8GiB", Unit: UnitSize, Over: "503",
 			number: func(l *Limits, n int64) { l.SpoolTotal = n }},
-		{Key: "spool_dir", Default: "the system's temporary directory", Unit: UnitDirectory, Over: "503 when its disk is full",
+		{Key: "spool_dir", Default: "the temporary directory", Unit: UnitDirectory, Over: "503 when its disk is full",
 			text: func(l *Limits, s string) { l.Spool.Dir = s }},
 		{Key: "programs", Default: "4 for each processor", Unit: UnitCount, Over: "requests queue", PerApp: true,
 			number: func(l *Limits, n int64) { l.Programs.Programs = int(n) }},
@@ -86,7 +85,7 @@ func LimitTable() []Limit {
 			number: func(l *Limits, n int64) { l.Programs.Silence = time.Duration(n) }},
 		{Key: "run", Default: "off", Unit: UnitDuration, Over: "504, or the answer is truncated", PerApp: true,
 			number: func(l *Limits, n int64) { l.Programs.Run = time.Duration(n) }},
-		{Key: "body_read", Default: "60s", Unit: UnitDuration, Over: "408",
+		{Key: "body_read", Default: "60s", Unit: UnitDuration, Over: "408, or the answer is truncated",
 			number: func(l *Limits, n int64) { l.Front.BodyRead = time.Duration(n) }},
 		{Key: "write", Default: "60s", Unit: UnitDuration, Over: "the connection is closed",
 			number: func(l *Limits, n int64) { l.Front.Write = time.Duration(n) }},
@@ -106,14 +105,13 @@ func (row Limit) Set(l *Limits, value any) error {
 		if !ok || s == "" {
 			return fmt.Errorf("%s is not %s", quoted(value), row.Unit)
 		}
-		dir, err := filepath.Abs(s)
-		if err != nil {
+		if err := checkAbsolute(s); err != nil {
 			return err
 		}
-		if err := checkDirectory(dir); err != nil {
+		if err := checkDirectory(s); err != nil {
 			return err
 		}
-		row.text(l, dir)
+		row.text(l, filepath.Clean(s))
 		return nil
 	}
 	n, err := row.parse(value)
@@ -150,34 +148,4 @@ func (row Limit) parse(value any) (n int64, err error) {
 		return 0, fmt.Errorf(`%s is not more than zero: write %s, or "off" for no limit`, quoted(value), row.Unit)
 	}
 	return n, nil
-}
-
-// checkDirectory returns what is wrong with dir. The message names what is
-// missing.
-func checkDirectory(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case os.IsNotExist(err):
-		return fmt.Errorf("directory %s does not exist: create it, or write another one", firstMissing(dir))
-	case err != nil:
-		return fmt.Errorf("directory %s cannot be used: %w", dir, bare(err))
-	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", dir)
-	}
-	return nil
-}
-
-// firstMissing returns the highest directory on the way to path that does not
-// exist.
-func firstMissing(path string) string {
-	for {
-		parent := filepath.Dir(path)
-		if parent == path {
-			return path
-		}
-		if _, err := os.Lstat(parent); !os.IsNotExist(err) {
-			return path
-		}
-		path = parent
-	}
 }

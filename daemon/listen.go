@@ -48,7 +48,7 @@ func listenTCP(a Address) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s: ports below 1024 need a privilege: choose a higher one, or grant CAP_NET_BIND_SERVICE", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s: no network interface of this machine has that address", address)
+		return nil, fmt.Errorf("%s: no network interface of this machine has that address: write one that it has, or 127.0.0.1, or :%d for all of them", address, a.Port)
 	case errors.As(err, &dns):
 		return nil, fmt.Errorf("%s: the name %q cannot be resolved: write an address", address, a.Host)
 	}

@@ -18,5 +18,5 @@ func TestListenTCPInUse(t *testing.T) {
 
 func TestListenTCPForeignAddress(t *testing.T) {
 	_, err := listenTCP(Address{Host: "192.0.2.1"})
-	checkError(t, err, "192.0.2.1:0: no network interface of this machine has that address")
+	checkError(t, err, "192.0.2.1:0: no network interface of this machine has that address: write one that it has, or 127.0.0.1, or :0 for all of them")
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -67,7 +68,7 @@ func unixError(path string, err error) error {
 	case isInUse(err):
 		return errInUse(path)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("unix:%s: no permission to create a socket in %s: let this user write there, or choose another directory", path, dir)
+		return fmt.Errorf("unix:%s: no permission to create a socket in %s: let %s write there, or choose another directory", path, dir, thisUser())
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("unix:%s: %s is on a read-only file system: choose another directory", path, dir)
 	}
@@ -82,7 +83,7 @@ func errInUse(path string) error {
 func settle(a Address, uid, gid int) (fs.FileInfo, error) {
 	if uid >= 0 || gid >= 0 {
 		if err := os.Lchown(a.Path, uid, gid); err != nil {
-			return nil, fmt.Errorf("unix:%s: its owner cannot be set to %s: %w: only root may give a socket away, others to a group that they are in", a.Path, a.ownership(), bare(err))
+			return nil, a.ownerError(uid, gid, err)
 		}
 	}
 	if err := os.Chmod(a.Path, a.Mode); err != nil {
@@ -95,12 +96,53 @@ func settle(a Address, uid, gid int) (fs.FileInfo, error) {
 	return info, nil
 }
 
-func (a Address) ownership() string { return a.Owner + ":" + a.Group }
+// ownerError tells why a socket cannot have its owner and group.
+func (a Address) ownerError(uid, gid int, err error) error {
+	switch {
+	case !errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("unix:%s: its owner and group cannot be set: %w: choose others, or another directory", a.Path, bare(err))
+	case uid >= 0 && uid != os.Geteuid():
+		return fmt.Errorf("unix:%s: its owner cannot be set to %s by %s: start gatehouse as root or as that user, or remove owner=", a.Path, a.Owner, thisUser())
+	}
+	return fmt.Errorf("unix:%s: its group cannot be set to %s: add %s to that group, or start gatehouse as root", a.Path, a.Group, thisUser())
+}
 
-// checkOwner returns an error if there is no such user or group.
+// checkUnix returns what is wrong with the place of a socket, and with its owner
+// and group.
+func (a Address) checkUnix() error {
+	return errors.Join(a.checkPath(), a.checkOwner())
+}
+
+func (a Address) checkPath() error {
+	dir := filepath.Dir(a.Path)
+	if err := checkDirectory(dir); err != nil {
+		return fmt.Errorf("unix:%s: %w", a.Path, err)
+	}
+	if err := mayCreate(dir); err != nil {
+		return unixError(a.Path, err)
+	}
+	if info, err := os.Lstat(a.Path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return errNoSocket(a.Path)
+	}
+	return nil
+}
+
+// checkOwner returns an error if there is no such user or group, or this process
+// may not give it a socket: only root may give one to another user, and others to
+// a group that they are in.
 func (a Address) checkOwner() error {
-	_, _, err := a.ids()
-	return err
+	uid, gid, err := a.ids()
+	if err != nil || mayChown() {
+		return err
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		return nil // Open will find out
+	}
+	if uid >= 0 && uid != os.Geteuid() || gid >= 0 && gid != os.Getegid() && !slices.Contains(groups, gid) {
+		return a.ownerError(uid, gid, syscall.EPERM)
+	}
+	return nil
 }
 
 // ids resolves the owner and the group, -1 for none.
@@ -110,7 +152,7 @@ func (a Address) ids() (uid, gid int, err error) {
 		if uid, err = strconv.Atoi(a.Owner); err != nil || uid < 0 {
 			u, err := user.Lookup(a.Owner)
 			if err != nil {
-				return 0, 0, fmt.Errorf("unix:%s: there is no user %q", a.Path, a.Owner)
+				return 0, 0, fmt.Errorf("unix:%s: there is no user %q: create it, or write another one after owner=", a.Path, a.Owner)
 			}
 			uid, _ = strconv.Atoi(u.Uid)
 		}
@@ -119,7 +161,7 @@ func (a Address) ids() (uid, gid int, err error) {
 		if gid, err = strconv.Atoi(a.Group); err != nil || gid < 0 {
 			g, err := user.LookupGroup(a.Group)
 			if err != nil {
-				return 0, 0, fmt.Errorf("unix:%s: there is no group %q", a.Path, a.Group)
+				return 0, 0, fmt.Errorf("unix:%s: there is no group %q: create it, or write another one after group=", a.Path, a.Group)
 			}
 			gid, _ = strconv.Atoi(g.Gid)
 		}
@@ -137,7 +179,7 @@ func removeStale(path string) error {
 	case err != nil:
 		return fmt.Errorf("unix:%s: %w", path, bare(err))
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("unix:%s exists and is no socket: remove it, or choose another path", path)
+		return errNoSocket(path)
 	}
 	c, err := net.DialTimeout("unix", path, probeTime)
 	switch {
@@ -151,9 +193,23 @@ func removeStale(path string) error {
 		return fmt.Errorf("unix:%s exists, and cannot be told to be unused (%w): remove it if it is, or choose another path", path, cause(err))
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("unix:%s is left over from another process and cannot be removed: %w", path, bare(err))
+		return errLeftOver(path, info, err)
 	}
 	return nil
+}
+
+func errNoSocket(path string) error {
+	return fmt.Errorf("unix:%s exists and is no socket: remove it, or choose another path", path)
+}
+
+// errLeftOver is about a socket that this process may not remove: that of another
+// user in a sticky directory.
+func errLeftOver(path string, info fs.FileInfo, err error) error {
+	owner := "root"
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		owner = userName(int(st.Uid)) + " or root"
+	}
+	return fmt.Errorf("unix:%s is left over from another process and cannot be removed: %w: remove it as %s, or choose another path", path, bare(err), owner)
 }
 
 // lockDirectory keeps others that open sockets in dir in this way out until

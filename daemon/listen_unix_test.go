@@ -174,3 +174,37 @@ func TestListenUnixMissingDirectory(t *testing.T) {
 	_, err := listenUnix(Address{Kind: AddressUnix, Path: dir + "/a/b/s", Mode: 0o660})
 	checkError(t, err, "unix:"+dir+"/a/b/s: directory "+dir+"/a does not exist: create it, or write another one")
 }
+
+// TestOwnerError names the one of the two that cannot be set.
+func TestOwnerError(t *testing.T) {
+	me := os.Geteuid()
+	a := Address{Kind: AddressUnix, Path: "/s", Owner: "alice", Group: "web"}
+	for _, tt := range []struct {
+		uid, gid int
+		err      error
+		want     string
+	}{
+		{me + 1, 5, unix.EPERM, "unix:/s: its owner cannot be set to alice by " + thisUser() + ": start gatehouse as root or as that user, or remove owner="},
+		{me, 5, unix.EPERM, "unix:/s: its group cannot be set to web: add " + thisUser() + " to that group, or start gatehouse as root"},
+		{-1, 5, &fs.PathError{Op: "lchown", Path: "/s", Err: unix.EPERM}, "unix:/s: its group cannot be set to web: add " + thisUser() + " to that group, or start gatehouse as root"},
+		{-1, 5, unix.EINVAL, "unix:/s: its owner and group cannot be set: invalid argument: choose others, or another directory"},
+	} {
+		checkError(t, a.ownerError(tt.uid, tt.gid, tt.err), tt.want)
+	}
+}
+
+// TestLeftOver is about the socket of another user in a sticky directory.
+func TestLeftOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale(t, path)
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := "root"
+	if os.Geteuid() != 0 {
+		owner = thisUser() + " or root"
+	}
+	checkError(t, errLeftOver(path, info, unix.EPERM), "unix:"+path+" is left over from another process and cannot be removed: operation not permitted: "+
+		"remove it as "+owner+", or choose another path")
+}

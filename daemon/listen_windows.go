@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
@@ -20,6 +21,14 @@ func listenUnix(a Address) (net.Listener, error) {
 		return nil, fmt.Errorf("unix:%s: %w", a.Path, cause(err))
 	}
 	return l, nil
+}
+
+// checkUnix returns what is wrong with the place of a unix socket.
+func (a Address) checkUnix() error {
+	if err := checkDirectory(filepath.Dir(a.Path)); err != nil {
+		return fmt.Errorf("unix:%s: %w", a.Path, err)
+	}
+	return a.checkOwner()
 }
 
 func (a Address) checkOwner() error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
@@ -64,14 +65,15 @@ func (e Environment) withDefaults() Environment {
 }
 
 // Open opens everything that c names, or finds out what the process was started
-// with. What fails here fails before the first request. Serve or Close must follow.
+// with. What fails here fails before the first request; the error has a line for
+// each thing that did. Serve or Close must follow.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
 	d := &Daemon{config: c.Defaults(), log: env.Log}
 	if err := d.open(env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 && !d.program && slices.ContainsFunc(d.config.Apps, App.runsPrograms) {
 		d.log.Warn("running as root, and so would every program: start gatehouse as another user, " +
 			"by User=www-data in its systemd unit or by setpriv --reuid=www-data --regid=www-data --init-groups")
 	}
@@ -143,16 +145,16 @@ func (d *Daemon) openConfigured(process systemd.Process) error {
 		return err
 	}
 	passed := &inheritance{descriptors: descriptors, taken: make(map[int]bool)}
+	var errs []error
 	for _, e := range d.config.addresses() {
 		list, err := listen(e.address, passed)
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		for _, l := range list {
-			if err := d.add(endpoint.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}); err != nil {
-				return err
-			}
+			errs = append(errs, d.add(endpoint.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	return passed.left()
 }

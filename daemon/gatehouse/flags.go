@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,9 +17,12 @@ type option struct {
 	alone string
 }
 
-// setBool sets what is on or off.
+// setBool sets what is on or off, once.
 func setBool(b **bool) func(string) error {
 	return func(value string) error {
+		if *b != nil {
+			return errors.New("it is given twice: remove one")
+		}
 		if value != "true" && value != "false" {
 			return fmt.Errorf("%q is not true or false", value)
 		}
@@ -28,12 +32,17 @@ func setBool(b **bool) func(string) error {
 	}
 }
 
-// setTo sets a string.
+// setTo sets a string, once.
 func setTo(s *string) func(string) error {
+	given := false
 	return func(value string) error {
-		if value == "" {
-			return fmt.Errorf("it is empty")
+		switch {
+		case given:
+			return errors.New("it is given twice: remove one")
+		case value == "":
+			return errors.New("it is empty: write a value, or leave the flag out")
 		}
+		given = true
 		*s = value
 		return nil
 	}

@@ -30,12 +30,15 @@ func TestMain(m *testing.M) {
 		"gatehouse": main,
 		"ask":       ask,
 		"alone":     alone,
+
+		"unprivileged": unprivileged,
 	})
 }
 
-// TestScripts runs the scripts of testdata. Beside testscript's own commands they
+// TestScripts runs the scripts of testdata. They know the condition "root". Beside testscript's own commands they
 // have the commands "gatehouse", "ask" (a web server's side of one request),
-// "alone" (with a network of its own), and
+// "alone" (with a network of its own), "unprivileged" (without the rights of root),
+// and
 //
 //	start [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
 //	    starts gatehouse and waits until it listens on N addresses, which are in
@@ -70,6 +73,12 @@ func TestScripts(t *testing.T) {
 			"signal": cmdSignal,
 			"status": cmdStatus,
 			"await":  cmdAwait,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return os.Geteuid() == 0, nil
 		},
 	})
 }

@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"gatehouse/cgi/spool"
+)
+
+// checkDirectory returns what is wrong with dir. The message names what is
+// missing.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case os.IsNotExist(err):
+		return fmt.Errorf("directory %s does not exist: create it, or write another one", firstMissing(dir))
+	case errors.Is(err, fs.ErrPermission):
+		return errUnreachable(dir)
+	case err != nil:
+		return fmt.Errorf("directory %s cannot be used: %w: write another one", dir, bare(err))
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory: write the path of one", dir)
+	}
+	return nil
+}
+
+// checkSearch is checkDirectory for one in which this process looks files up.
+func checkSearch(dir string) error {
+	if err := checkDirectory(dir); err != nil {
+		return err
+	}
+	if err := maySearch(dir); err != nil {
+		return fmt.Errorf("directory %s cannot be searched by %s: %w: give it the x bit for that user (chmod), or start gatehouse as another user",
+			dir, thisUser(), bare(err))
+	}
+	return nil
+}
+
+// checkCreate is checkDirectory for one in which this process makes files.
+func checkCreate(dir string) error {
+	if err := checkDirectory(dir); err != nil {
+		return err
+	}
+	if err := mayCreate(dir); err != nil {
+		return errCreate(dir, err)
+	}
+	return nil
+}
+
+func errCreate(dir string, err error) error {
+	return fmt.Errorf("no file can be made in %s: %w: let %s write there, or choose another directory", dir, bare(err), thisUser())
+}
+
+// checkAbsolute refuses a path that depends on where gatehouse was started.
+func checkAbsolute(path string) error {
+	if path != "" && !filepath.IsAbs(path) {
+		return fmt.Errorf("%q is not an absolute path: in a file, write the whole path", path)
+	}
+	return nil
+}
+
+// absolute returns set for a path in a file, which must be absolute.
+func absolute(set func(string) error) func(string) error {
+	return func(path string) error {
+		if err := checkAbsolute(path); err != nil {
+			return err
+		}
+		return set(path)
+	}
+}
+
+// checkSpool tries to make a file, without a name, where bodies are kept.
+func checkSpool(dir string) error {
+	dir = spool.Limits{Dir: dir}.WithDefaults().Dir
+	if err := checkDirectory(dir); err != nil {
+		return err
+	}
+	s := spool.New(spool.Limits{Dir: dir, Memory: 1})
+	_, err := s.Write([]byte("in a file"))
+	if err = errors.Join(err, s.Close()); err != nil {
+		return errCreate(dir, err)
+	}
+	return nil
+}
+
+// firstMissing returns the highest directory on the way to path that does not
+// exist.
+func firstMissing(path string) string { return first(path, os.IsNotExist) }
+
+// errUnreachable tells which directory on the way to path this process may not
+// search.
+func errUnreachable(path string) error {
+	denied := first(path, func(err error) bool { return errors.Is(err, fs.ErrPermission) })
+	return fmt.Errorf("%s cannot be reached: %s may not search %s: give that the x bit for the user (chmod), or write another path",
+		path, thisUser(), filepath.Dir(denied))
+}
+
+// first returns the highest file on the way to path that cannot be looked up, for
+// a reason that is known to hold for path.
+func first(path string, reason func(error) bool) string {
+	for {
+		parent := filepath.Dir(path)
+		if parent == path {
+			return path
+		}
+		if _, err := os.Lstat(parent); !reason(err) {
+			return path
+		}
+		path = parent
+	}
+}

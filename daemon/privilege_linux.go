@@ -1,0 +1,18 @@
+package daemon
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// mayChown reports whether this process may give files to others (CAP_CHOWN),
+// which root in a container need not, and a service of another user may.
+func mayChown() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&head, &sets[0]); err != nil {
+		return os.Geteuid() == 0
+	}
+	return sets[0].Effective&(1<<unix.CAP_CHOWN) != 0
+}

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package daemon
+
+import "os"
+
+// mayChown reports whether this process may give files to others.
+func mayChown() bool { return os.Geteuid() == 0 }
