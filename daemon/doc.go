@@ -5,11 +5,17 @@
 //	d, err := daemon.Open(*config, daemon.Environment{})
 //	err = d.Serve(ctx, signals)
 //
-// Whatever can fail before the first request fails in Open.
+// Whatever can be known to fail before the first request fails in Open: directories
+// and programs that are missing, or that this user may not use, files that cannot be
+// written, sockets that cannot be opened. [Config.Check] finds all but the last. Left
+// to the requests are a program that does not start or breaks, files that change
+// later, and a disk that fills up.
 //
 // # Configuration
 //
 // The configuration is TOML. An unknown key is an error, with its line and column.
+// Paths are absolute. [KeyTable] and [LimitTable] are its manual, which "gatehouse
+// help config" and "gatehouse help limits" print.
 //
 //	fastcgi = ["unix:/run/gatehouse/fastcgi.sock,group=www-data"]
 //	scgi = ["127.0.0.1:4000"]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"runtime"
@@ -18,7 +19,7 @@ import (
 // The exit statuses.
 const (
 	exitDone   = 0
-	exitServed = 1 // something failed after the first accept
+	exitServed = 1 // something failed after the first accept, or what was asked for could not be printed
 	exitStart  = 2 // something failed before it
 )
 
@@ -195,14 +196,17 @@ func (p *process) check(args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	fmt.Fprintf(p.stdout, "%s: no errors\n", file)
-	return exitDone
+	return p.print(file + ": no errors\n")
 }
 
 // version prints what the build information says.
 func (p *process) version(args []string) int {
-	if _, err := parseFlags("version", args, nil); err != nil {
+	help, err := parseFlags("version", args, nil)
+	if err != nil {
 		return p.fail(err)
+	}
+	if help {
+		return p.help(nil)
 	}
 	version, revision := "(devel)", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -218,24 +222,21 @@ func (p *process) version(args []string) int {
 			}
 		}
 	}
-	fmt.Fprintf(p.stdout, "gatehouse %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return exitDone
+	return p.print(fmt.Sprintf("gatehouse %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }
 
-// help prints the usage, or the table of limits.
-func (p *process) help(args []string) int {
-	switch {
-	case len(args) == 0:
-		io.WriteString(p.stdout, usage)
-	case len(args) == 1 && args[0] == "limits":
-		fmt.Fprintf(p.stdout, "%-16s %-32s %s\n", "KEY", "DEFAULT", "BEYOND IT")
-		for _, l := range daemon.LimitTable() {
-			fmt.Fprintf(p.stdout, "%-16s %-32s %s\n", l.Key, l.Default, l.Over)
-		}
-	default:
-		return p.fail(unknown("topic", args[0], []string{"limits"}))
+// print writes to standard output and returns the exit status.
+func (p *process) print(text string) int {
+	_, err := io.WriteString(p.stdout, text)
+	if err == nil {
+		return exitDone
 	}
-	return exitDone
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	p.complain(fmt.Errorf("standard output cannot be written: %w", err))
+	return exitServed
 }
 
 // fail tells what is wrong and returns the status for what fails at the start.

@@ -7,7 +7,7 @@ const usage = `gatehouse stands between a web server and CGI-family applications
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
     gatehouse check   [--config FILE]    say what is wrong with a configuration
     gatehouse version
-    gatehouse help    [limits]
+    gatehouse help    [config|limits]    the keys of a configuration
 
 ADDR is one of
     unix:PATH[,mode=0660][,owner=USER][,group=GROUP]
@@ -25,6 +25,9 @@ Without an address, gatehouse serves what it was started with: a listening socke
 on descriptor 0 (FastCGI), sockets that systemd passed, one request as a CGI
 program, or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on
 127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
+
+serve reads a configuration only if --config names one; check without it reads
+/etc/gatehouse/gatehouse.toml, and tells what the user who runs it could not serve.
 
 FastCGI and SCGI on an address that other machines reach need --allow. A flag
 replaces the key of the same name in the configuration; --app adds to it.

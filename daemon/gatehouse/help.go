@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/daemon"
+)
+
+// topics are what help knows more about than the usage.
+var topics = []string{"config", "limits"}
+
+// help prints the usage, or more about one topic. A command is a topic, too.
+func (p *process) help(args []string) int {
+	topic := ""
+	switch len(args) {
+	case 0:
+	case 1:
+		topic = args[0]
+	default:
+		return p.fail(fmt.Errorf("help takes one topic: say it without %q", args[1]))
+	}
+	switch topic {
+	case "", "serve", "check", "version", "help":
+		return p.print(usage)
+	case "config":
+		return p.print(configHelp())
+	case "limits":
+		return p.print(limitsHelp())
+	}
+	return p.fail(unknown("topic", topic, slices.Concat(topics, commands)))
+}
+
+const configHead = `# The keys of the configuration file (TOML), with an example of each. The limits
+# stand beside them: say "gatehouse help limits". Paths are absolute.
+`
+
+// configHelp is the table of keys, in the form of a configuration.
+func configHelp() string {
+	var b strings.Builder
+	b.WriteString(configHead)
+	inApp := false
+	for _, k := range daemon.KeyTable() {
+		if k.PerApp && !inApp {
+			inApp = true
+			b.WriteString("\n# An application; write as many as there are.\n[[app]]\n")
+		}
+		fmt.Fprintf(&b, "\n# %s\n%s = %s\n", k.Text, k.Name, k.Example)
+	}
+	return b.String()
+}
+
+const limitsHead = `These keys stand at the top level of the configuration file, above the first
+[[app]]. Those with * may stand in an [[app]], too, and hold for it alone then.
+
+`
+
+// limitsHelp is the table of limits.
+func limitsHelp() string {
+	rows := [][3]string{{"KEY", "DEFAULT", "BEYOND IT"}}
+	for _, l := range daemon.LimitTable() {
+		key := l.Key
+		if l.PerApp {
+			key += " *"
+		}
+		rows = append(rows, [3]string{key, l.Default, l.Over})
+	}
+	var width [2]int
+	for _, r := range rows {
+		width[0], width[1] = max(width[0], len(r[0])), max(width[1], len(r[1]))
+	}
+	var b strings.Builder
+	b.WriteString(limitsHead)
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%-*s  %-*s  %s\n", width[0], r[0], width[1], r[1], r[2])
+	}
+	return b.String()
+}

@@ -1,0 +1,34 @@
+package daemon
+
+// A Key is a key of the configuration that is no limit, for a manual.
+type Key struct {
+	Name    string
+	Example string // a value, as TOML has it
+	Text    string // what it says, in one line
+	PerApp  bool   // it stands in an [[app]]
+}
+
+// KeyTable returns the keys of the configuration beside those of [LimitTable],
+// first those of the top level.
+func KeyTable() []Key {
+	return []Key{
+		{Name: "fastcgi", Example: `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, Text: "where to listen: an address, or a list of them"},
+		{Name: "scgi", Example: `"127.0.0.1:4000"`, Text: "likewise"},
+		{Name: "http", Example: `"127.0.0.1:8080"`, Text: "likewise"},
+		{Name: "allow", Example: `["192.0.2.7", "10.0.0.0/8"]`, Text: "the TCP peers that may connect, needed unless it is loopback"},
+		{Name: "access_log", Example: `"off"`, Text: `or "stderr", or a file`},
+		{Name: "paths", Example: `"auto"`, Text: "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)"},
+		{Name: "validate", Example: `false`, Text: "true: check what the web server and the applications do, and log it"},
+
+		{Name: "prefix", Example: `"/cgi-bin"`, Text: `where it is mounted; "/" if left out`, PerApp: true},
+		{Name: "scripts", Example: `"/usr/lib/cgi-bin"`, Text: "a directory of CGI programs, a program, or a list of them, tried in turn", PerApp: true},
+		{Name: "follow", Example: `["/usr/share/gitweb"]`, Text: "directories outside, where symlinks to programs may lead", PerApp: true},
+		{Name: "env", Example: `{ GIT_PROJECT_ROOT = "/srv/git" }`, Text: "variables of the programs, whatever the web server sends", PerApp: true},
+		{Name: "inherit", Example: `["PATH", "LANG", "TZ"]`, Text: "what programs get of gatehouse's own environment; these if left out", PerApp: true},
+		{Name: "pass_authorization", Example: `false`, Text: "true: programs get the client's password (HTTP_AUTHORIZATION, AUTH_PASSWORD)", PerApp: true},
+		{Name: "files", Example: `"/srv/static"`, Text: "in place of scripts: the files of a directory", PerApp: true},
+		{Name: "hidden", Example: `false`, Text: "true: with files, those whose names begin with a dot, too", PerApp: true},
+		{Name: "demo", Example: `true`, Text: "in place of scripts: shows the variables that the web server sent", PerApp: true},
+		{Name: "hello", Example: `true`, Text: `in place of scripts: answers "hello world"`, PerApp: true},
+	}
+}
