@@ -2,9 +2,12 @@ package fastcgi
 
 import (
 	"bytes"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 
-	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 )
 
@@ -43,7 +46,6 @@ func TestBodies(t *testing.T) {
 	if len(ts.logs.String()) > 0 {
 		t.Error(ts.logs)
 	}
-	_ = cgi.ErrAborted
 }
 
 func BenchmarkHello(b *testing.B) {
@@ -78,4 +80,69 @@ func BenchmarkHello(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A countConn counts the reads and writes that moved bytes.
+type countConn struct {
+	net.Conn
+	reads, writes *atomic.Int64
+}
+
+func (c *countConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.reads.Add(1)
+	}
+	return n, err
+}
+
+func (c *countConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+type countListener struct {
+	net.Listener
+	reads, writes atomic.Int64
+}
+
+func (l *countListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &countConn{c, &l.reads, &l.writes}, nil
+}
+
+// TestOneReadOneWrite: that is what a small request costs.
+func TestOneReadOneWrite(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &countListener{Listener: l}
+	s := &Server{App: echo, Log: slog.New(slog.DiscardHandler)}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(counted) }()
+	defer func() {
+		s.Close()
+		<-served
+	}()
+	nc, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := &client{t: t, Conn: nc, r: record.NewReader(nc)}
+	for n := int64(1); n <= 20; n++ {
+		request := get(1, 1)
+		if n%2 == 0 {
+			request = post(1, 1, "a small body")
+		}
+		c.send(request)
+		c.answer(1)
+		if r, w := counted.reads.Load(), counted.writes.Load(); r != n || w != n {
+			t.Fatalf("%d reads and %d writes for %d requests", r, w, n)
+		}
+	}
 }
