@@ -2,9 +2,11 @@ package fastcgi
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -144,5 +146,18 @@ func TestOneReadOneWrite(t *testing.T) {
 		if r, w := counted.reads.Load(), counted.writes.Load(); r != n || w != n {
 			t.Fatalf("%d reads and %d writes for %d requests", r, w, n)
 		}
+	}
+}
+
+func TestServerNeedsAnApplication(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := new(Server).Serve(l); err == nil || !strings.Contains(err.Error(), "set App") {
+		t.Errorf("Serve returned %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is left open: %v", err)
 	}
 }

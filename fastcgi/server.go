@@ -2,6 +2,7 @@ package fastcgi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -43,7 +44,7 @@ type Server struct {
 	Log *slog.Logger
 
 	// BaseContext, if not nil, returns the context that the contexts of a listener's
-	// requests are derived from.
+	// requests are derived from. It is called once for each connection.
 	BaseContext func(net.Listener) context.Context
 
 	once     sync.Once
@@ -56,6 +57,10 @@ type Server struct {
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
+	if s.App == nil {
+		l.Close()
+		return errors.New("fastcgi: the server has no application: set App")
+	}
 	s.once.Do(s.begin)
 	return s.acceptor.Serve(l)
 }
