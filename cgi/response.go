@@ -153,6 +153,15 @@ func (w *response) appendLength(n int64) {
 	w.head.Fields = append(w.head.Fields, Field{"Content-Length", strconv.FormatInt(n, 10)})
 }
 
+// setLength adds the length of a body that is about to be written as a whole, unless the
+// application has stated one: set_content_length.
+func (w *response) setLength(n int64) {
+	if w.valid && !w.headSent && !w.bodyless && w.declared < 0 && w.lengthAllowed() {
+		w.declared = n
+		w.appendLength(n)
+	}
+}
+
 // parseStatus checks "200 OK": three digits, a space, and a reason phrase that may
 // be empty (PEP 3333, RFC 3875 § 6.3.3).
 func parseStatus(s string) (code int, err error) {

@@ -128,7 +128,11 @@ func (c *wsgiCall) send(body Body) error {
 			return err
 		}
 		if single {
-			// What is held as a whole gets its length by the Handler's own rule.
+			// A writer in front of the Handler's may change the body: there the Handler's
+			// own rule counts, which knows the length of what it holds as a whole.
+			if r, ok := c.w.(*response); ok {
+				r.setLength(int64(len(block)))
+			}
 			if _, err := c.w.Write(block); err != nil {
 				return err
 			}
