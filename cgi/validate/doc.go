@@ -34,7 +34,8 @@
 //	     CONTENT_LENGTH says the same
 //	V5   QUERY_STRING is set, if only to the empty string (w)
 //	V6   no name and no value holds a NUL byte
-//	V8   the scheme (wsgi.url_scheme, REQUEST_SCHEME), where it is told, is http or https
+//	V8   the scheme (cgi.Environ.Scheme and, where set, wsgi.url_scheme and REQUEST_SCHEME)
+//	     is http or https
 //	V11  REQUEST_METHOD is GET, HEAD, POST, OPTIONS, PATCH, PUT, DELETE or TRACE (w)
 //	V12  SCRIPT_NAME is empty or begins with "/"
 //	V13  PATH_INFO is empty or begins with "/"

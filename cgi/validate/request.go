@@ -90,6 +90,9 @@ func checkNUL(r *cgi.Request, _ warner) *Error {
 // V8: the scheme is http or https. That of the web server may be in any case (RFC
 // 3986 § 3.1).
 func checkScheme(r *cgi.Request, _ warner) *Error {
+	if v := r.Env.Scheme(); v != "http" && v != "https" {
+		return broken("V8", "the scheme is %.80q: it must be http or https", v)
+	}
 	if v, ok := r.Env.Lookup("wsgi.url_scheme"); ok && v != "http" && v != "https" {
 		return broken("V8", "wsgi.url_scheme is %.80q: it must be http or https", v)
 	}

@@ -94,6 +94,15 @@ func TestV8Scheme(t *testing.T) {
 		{"REQUEST_SCHEME=", false, ""},
 		{"REQUEST_SCHEME=ws", true, ""},
 	})
+	for _, scheme := range []string{"https", "gopher"} {
+		r := request()
+		r.Env.SetScheme(scheme) // by Handler.Scheme, or a front-end
+		if out := serve(t, r, hello); scheme == "https" {
+			out.kept(t)
+		} else {
+			out.broke(t, "V8")
+		}
+	}
 }
 
 func TestV11Method(t *testing.T) {
