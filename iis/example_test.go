@@ -50,3 +50,38 @@ func ExampleHandler() {
 	io.WriteString(os.Stdout, body)
 	// Output: mounted at /app.exe, asked for /app.exe/page
 }
+
+// A handler mapping with path="*", where IIS takes the whole path for the name of the
+// script.
+func ExampleHandler_scriptName() {
+	page := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		fmt.Printf("mounted at %s, asked for %s\n", r.Env.Get("SCRIPT_NAME"), r.Env.Get("PATH_INFO"))
+		return w.StartResponse("204 No Content", nil)
+	})
+	h := &iis.Handler{App: page, ScriptName: "/shop"}
+	for _, path := range []string{"/shop/cart", "/Shop/cart", "/blog"} {
+		program := cgi.Program{
+			Handler: &cgi.Handler{Log: slog.New(slog.DiscardHandler)},
+			Env:     cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME="+path, "PATH_INFO="+path, "REQUEST_URI="+path),
+			Stdin:   strings.NewReader(""),
+			Stdout:  io.Discard,
+		}
+		if err := program.Serve(h); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// mounted at /shop, asked for /cart
+	// mounted at /Shop, asked for /cart
+}
+
+// For a flag of a program.
+func ExampleParseMode() {
+	mode, ok := iis.ParseMode("keep")
+	fmt.Println(mode, ok)
+	_, ok = iis.ParseMode("perhaps")
+	fmt.Println(ok)
+	// Output:
+	// keep true
+	// false
+}

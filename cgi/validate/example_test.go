@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,4 +52,28 @@ func ExampleApp_warn() {
 	}
 	cgi.ToHTTP(app).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("HEAD", "/", nil))
 	// Output: validate: warning V45: the answer to HEAD has a body, which is counted and discarded
+}
+
+// In a test the rule that was broken tells more than the error page.
+func ExampleError() {
+	faulty := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}, {Name: "Content-Length", Value: "5"}})
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, "Hello World")
+		return err
+	})
+	var broken *validate.Error
+	gateway := &cgi.Handler{
+		Log:       slog.New(slog.DiscardHandler),
+		AccessLog: func(r *cgi.Request, res cgi.Result) { errors.As(res.Err, &broken) },
+	}
+	h := gateway.HTTP(&validate.App{App: faulty}, cgi.Limits{})
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	fmt.Println(broken.Rule, broken.Msg)
+	fmt.Println(errors.Is(broken, cgi.ErrContentLength))
+	// Output:
+	// V46 Content-Length is 5, and more than that is written
+	// true
 }
