@@ -53,6 +53,25 @@
 // What a program writes in answer is read by [ReadHead], which is as lenient as RFC
 // 3875 § 6 asks for.
 //
+// Whoever speaks to clients without a web server in between has the Handler write the
+// heads of an origin server: Handler.OriginServer.
+//
+// # WSGI
+//
+// An application that would rather return its body than write it is a [WSGI], as PEP
+// 3333 has it: a function of the variables and of [StartResponse] that returns a [Body],
+// made by [Blocks] of a list, by [Seq] of a generator, or a [File]. Each block is sent
+// as it comes, and a single one has its length. The rest of the request (wsgi.input,
+// wsgi.errors, the run flags) is [Environ.Request].
+//
+// The attributes of wsgiref's handlers are fields of the [Handler]: its error page and
+// what is logged, the scheme, RunFlags in the place of the front-end's own, hooks for
+// header fields and files. BaseEnv adds variables to every request; it is empty unless
+// set, for the environment of the process is not the application's to see.
+//
+// The file docs/wsgiref.md of the module's source says where each name of wsgiref is
+// here, and what is different.
+//
 // # Errors
 //
 // An error that ServeCGI returns, or a panic, before the head was sent becomes an
@@ -69,6 +88,14 @@
 // [Mux] splits it into SCRIPT_NAME, the mount point, and PATH_INFO, the rest. What
 // the web server sent stays available through [Request.SentPath]. [PathPolicy] names
 // the quirks, for the rare cases where the default is wrong.
+//
+// # URIs
+//
+// [RequestURI] and [ApplicationURI] make the URI of the request and that of the mount
+// point from the variables (PEP 3333, "URL Reconstruction"), with [Environ.Scheme] and
+// the host that the client named, which is as trustworthy as the client unless the web
+// server checks it. [ShiftPathInfo] takes a path apart segment by segment, for an
+// application that is a tree of applications.
 //
 // # net/http
 //

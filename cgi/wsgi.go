@@ -16,7 +16,8 @@ import (
 //
 // Each block of the body is sent as it comes. If the Body has exactly one, and
 // nothing was sent through the function that start returned, the block's length is
-// the Content-Length. The Body is closed exactly once, however the request ends, and
+// the Content-Length (behind a ResponseWriter of a middleware's own only if it is held
+// as a whole). The Body is closed exactly once, however the request ends, and
 // before the web server gets the end of the answer. An error that the application, the
 // Body or its Close returns makes the error page, or a truncation once the head has
 // been sent.
