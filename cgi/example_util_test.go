@@ -125,3 +125,17 @@ func ExampleHeaders_Add() {
 	fmt.Println(h.Get("Content-Disposition"))
 	// Output: attachment; filename="say \"ni\".txt"; read-only
 }
+
+// The list is that of RFC 2616, as wsgiref has it: "Trailers", which is no field, is in
+// it, and "Trailer" is not. What a Handler removes from answers are both.
+func ExampleIsHopByHop() {
+	for _, name := range []string{"Connection", "TRANSFER-ENCODING", "Trailers", "Trailer", "Date"} {
+		fmt.Println(name, cgi.IsHopByHop(name))
+	}
+	// Output:
+	// Connection true
+	// TRANSFER-ENCODING true
+	// Trailers true
+	// Trailer false
+	// Date false
+}
