@@ -2,7 +2,6 @@ package cgi
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -28,17 +27,32 @@ func (w *response) errorPage(err error) End {
 		if failed == nil {
 			return Complete
 		}
-		w.handler.log().Error("ErrorOutput failed", "request", w.req.ID, "error", failed.Error())
+		if w.sinkErr == nil {
+			w.logPage("ErrorOutput failed", failed)
+		}
 		if w.headSent {
 			return Truncated
 		}
 	}
 	w.restart()
-	if w.ownPage(err) != nil && !w.headSent {
+	if failed := w.ownPage(err); failed != nil && !w.headSent {
+		w.logPage("the error page cannot be sent", failed)
+		// No option of the Handler's can spoil this one.
 		w.restart()
-		w.page(statusLine(http.StatusInternalServerError), []Field{{"Content-Type", "text/plain"}}, serverError)
+		w.lastPage = true
+		_ = w.page(statusLine(http.StatusInternalServerError), []Field{{"Content-Type", "text/plain"}}, serverError)
 	}
 	return Complete
+}
+
+// logPage logs why an error page was not sent.
+func (w *response) logPage(msg string, err error) {
+	attrs := []any{"request", w.req.ID}
+	var p *panicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.stack))
+	}
+	w.handler.log().Error(msg, append(attrs, "error", err.Error())...)
 }
 
 // restart forgets all that the application has answered.
@@ -47,18 +61,27 @@ func (w *response) restart() {
 	w.held, w.written, w.overrun, w.refused = w.held[:0], 0, nil, nil
 }
 
-// errorOutput calls Handler.ErrorOutput and makes an error of a panic.
+// errorOutput calls Handler.ErrorOutput and makes an error of a panic. The request's
+// Stderr goes on to work meanwhile.
 func (w *response) errorOutput(err error) (failed error) {
 	defer func() {
 		if p := recover(); p != nil {
-			failed = &panicError{p, debug.Stack()}
+			failed = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
 	}()
+	w.stderr.reopen(w)
+	defer w.stderr.end()
 	return w.handler.ErrorOutput(w, w.req, err)
 }
 
-// ownPage answers with the page that err or the Handler names.
-func (w *response) ownPage(err error) error {
+// ownPage answers with the page that err or the Handler names. Handler.CleanupHeaders,
+// which it calls, may panic.
+func (w *response) ownPage(err error) (failed error) {
+	defer func() {
+		if p := recover(); p != nil {
+			failed = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
+		}
+	}()
 	h := w.handler
 	fields := []Field{{"Content-Type", "text/plain"}}
 	var se *StatusError
@@ -92,7 +115,6 @@ func (w *response) ownPage(err error) error {
 // page sends a page as a whole.
 func (w *response) page(status string, fields []Field, body string) error {
 	if err := w.StartResponse(status, fields); err != nil {
-		w.handler.log().Error("the error page cannot be sent", "request", w.req.ID, "error", fmt.Sprint(err))
 		return err
 	}
 	if _, err := io.WriteString(w, body); err != nil {

@@ -58,6 +58,8 @@ type Handler struct {
 
 	// ErrorOutput, if not nil, answers in place of any error page. It may send
 	// what an application may; if it fails before the head is sent, the default page is.
+	// What the application has not read of the request's Body is gone: Read returns
+	// ErrBodyClosed.
 	ErrorOutput func(w ResponseWriter, r *Request, err error) error
 
 	// LogError, if not nil, gets each failure that would have a line of level WARN or
@@ -98,16 +100,17 @@ type Handler struct {
 	Scheme func(*Environ) string
 
 	// CleanupHeaders, if not nil, may change the header fields of every response, error
-	// pages among them, before they are checked.
+	// pages among them, before they are checked. An error page that it spoils is sent
+	// as if there were no CleanupHeaders.
 	CleanupHeaders func(r *Request, code int, h *Headers)
 
 	// NoContentLength keeps the Handler from adding a Content-Length to an answer that
-	// is complete before anything was sent. A [WSGI] application's has wsgiref's own
-	// rule, which this turns off, too.
+	// is complete before anything was sent, and to the single block of a [WSGI]
+	// application, of any length.
 	NoContentLength bool
 
-	// SendFile, if not nil, may send a [File] that a [WSGI] application returned, after
-	// StartResponse. If it reports false it has written nothing.
+	// SendFile, if not nil, may send a [File] that a [WSGI] application returned. It is
+	// called after StartResponse. If it reports false, it must have written nothing.
 	SendFile func(w ResponseWriter, f *File) (sent bool, err error)
 
 	lastID    atomic.Uint64
@@ -184,12 +187,14 @@ func (h *Handler) spool() spool.Limits {
 
 // setupEnviron completes the variables of a request: setup_environ.
 func (h *Handler) setupEnviron(r *Request) {
-	r.Env.Del("HTTP_PROXY") // a header of the client's, which programs take for their own setting
 	if h.BaseEnv != nil {
 		for name, value := range h.BaseEnv.All() {
 			r.Env.SetDefault(name, value)
 		}
 	}
+	// A header of the client's, which programs take for their own setting. In a CGI program
+	// the process's environment has it, too.
+	r.Env.Del("HTTP_PROXY")
 	if h.OriginServer && h.ServerSoftware != "" {
 		r.Env.SetDefault("SERVER_SOFTWARE", h.ServerSoftware)
 	}
@@ -242,14 +247,15 @@ func (w *response) end(err error) Result {
 		err = w.bodyErr
 	}
 	if err == nil && !w.valid {
-		if err = w.refused; err == nil {
-			err = ErrNoStart
-		}
+		err = ErrNoStart
+	}
+	if w.refused != nil && errors.Is(err, ErrNoStart) {
+		err = w.refused // which the application has not looked at
 	}
 	if w.overrun != nil && errors.Is(err, ErrContentLength) {
 		// What was declared has been written, and the application only passed on that
 		// there was more.
-		err = nil
+		w.overrun, err = err, nil
 	}
 	end := Complete
 	switch {
@@ -266,6 +272,9 @@ func (w *response) end(err error) Result {
 	}
 	if end == Truncated && w.headSent && w.sinkErr == nil {
 		w.flushHeld()
+	}
+	if w.sinkErr != nil {
+		end = Aborted // also if the sink failed in what was done here
 	}
 	out := Outcome{End: end, ExitStatus: w.exitStatus}
 	if out.End != Complete && out.ExitStatus == 0 {

@@ -23,11 +23,11 @@ func (w *response) report(res Result) {
 	}
 	var p *panicError
 	switch {
-	case res.End == Aborted:
-		level, msg = slog.LevelInfo, "client gone"
-	case errors.As(res.Err, &p):
+	case errors.As(res.Err, &p): // also if the client is gone
 		msg = "application panicked"
 		attrs = append(attrs, "stack", string(p.stack))
+	case res.End == Aborted:
+		level, msg = slog.LevelInfo, "client gone"
 	case res.Err == errSilentAbort:
 		level = slog.LevelDebug
 	case res.End == Truncated:

@@ -22,6 +22,7 @@ type response struct {
 	started  bool // StartResponse has succeeded or failed: it may not be called again
 	valid    bool // head holds a checked head
 	headSent bool // the sink has the head
+	lastPage bool // the page for an error page that failed is at work
 	bodyless bool // HEAD, 204 or 304: what is written is counted and discarded
 	isHead   bool // the request's method is HEAD
 
@@ -100,7 +101,7 @@ func (w *response) setHead(status string, headers []Field) error {
 	if err != nil {
 		return err
 	}
-	if clean := w.handler.CleanupHeaders; clean != nil {
+	if clean := w.handler.CleanupHeaders; clean != nil && !w.lastPage {
 		h, err := NewHeaders(headers...)
 		if err != nil {
 			return err
@@ -110,7 +111,7 @@ func (w *response) setHead(status string, headers []Field) error {
 	}
 	w.head = Head{Code: code, Status: status, Fields: w.head.Fields}
 	w.head.Fields = w.head.Fields[:0]
-	w.bodyless = w.isHead || code == http.StatusNoContent || code == http.StatusNotModified
+	w.bodyless = w.isHead || !mayHaveBody(code)
 	for i := range headers {
 		f := headers[i]
 		if err := checkField(&f); err != nil {
@@ -125,8 +126,8 @@ func (w *response) setHead(status string, headers []Field) error {
 			if err := w.declare(f.Value); err != nil {
 				return err
 			}
-			if !again && code != http.StatusNoContent && code != http.StatusNotModified {
-				w.appendLength(w.declared)
+			if !again && mayHaveBody(code) {
+				w.head.Fields = append(w.head.Fields, f)
 			}
 			continue
 		}
@@ -156,7 +157,7 @@ func (w *response) appendLength(n int64) {
 // setLength adds the length of a body that is about to be written as a whole, unless the
 // application has stated one: set_content_length.
 func (w *response) setLength(n int64) {
-	if w.valid && !w.headSent && !w.bodyless && w.declared < 0 && w.lengthAllowed() {
+	if w.valid && !w.headSent && w.declared < 0 && !w.handler.NoContentLength && mayHaveBody(w.head.Code) {
 		w.declared = n
 		w.appendLength(n)
 	}
@@ -365,5 +366,10 @@ func (w *response) lengthAllowed() bool {
 	if w.handler.NoContentLength || w.isHead && w.written == 0 {
 		return false
 	}
-	return w.head.Code != http.StatusNoContent && w.head.Code != http.StatusNotModified
+	return mayHaveBody(w.head.Code)
+}
+
+// mayHaveBody reports whether a response of that status has a body and a length.
+func mayHaveBody(code int) bool {
+	return code != http.StatusNoContent && code != http.StatusNotModified
 }

@@ -54,6 +54,13 @@ func (s *errorStream) flush() {
 	s.line = s.line[:0]
 }
 
+// reopen takes lines again, after end.
+func (s *errorStream) reopen(w *response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.response = w
+}
+
 // end logs an unfinished line and refuses what comes later.
 func (s *errorStream) end() {
 	s.mu.Lock()

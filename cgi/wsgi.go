@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync/atomic"
 )
 
 // WSGI is an application as PEP 3333 has it, with wsgiref's behaviour: it gets the
@@ -14,13 +15,14 @@ import (
 // The body, its errors and the run flags of the request (wsgi.input, wsgi.errors …)
 // are those of [Environ.Request].
 //
-// Each block of the body is sent as it comes. If the Body has exactly one, and
-// nothing was sent through the function that start returned, the block's length is
-// the Content-Length (behind a ResponseWriter of a middleware's own only if it is held
-// as a whole). The Body is closed exactly once, however the request ends, and
-// before the web server gets the end of the answer. An error that the application, the
-// Body or its Close returns makes the error page, or a truncation once the head has
-// been sent.
+// Each block of the body is sent as it comes; empty ones are as if they were not
+// there. If the Body says that it has exactly one, and nothing was sent through the
+// function that start returned, the block's length is the Content-Length (behind a
+// ResponseWriter of a middleware's own only if it is held as a whole), and a block
+// of up to 16 KiB is sent once the Body has been closed. The Body is closed exactly
+// once, however the request ends, and before the web server gets the end of the answer.
+// An error that the application, the Body or its Close returns makes the error page,
+// or a truncation once the head has been sent.
 type WSGI func(env *Environ, start StartResponse) (Body, error)
 
 // StartResponse is PEP 3333's start_response. It checks and copies the status and the
@@ -31,7 +33,8 @@ type WSGI func(env *Environ, start StartResponse) (Body, error)
 // been sent, the cause is returned, wrapped with [ErrHeadersSent].
 //
 // The function it returns (PEP 3333's write callable) sends a block at once. It is
-// valid until the application returns.
+// valid until the application returns; wsgiref lets a body use it while it is read,
+// against PEP 3333, and so does this. Once the Body has been closed, both fail.
 type StartResponse func(status string, headers []Field, cause error) (WriteFunc, error)
 
 // A WriteFunc sends a block of the body. Empty ones do nothing.
@@ -40,10 +43,12 @@ type WriteFunc func(block []byte) error
 // A Body is what a WSGI application returns: PEP 3333's iterable. It is used by one
 // goroutine.
 type Body interface {
-	// Next returns the next block, valid until the next call, or io.EOF after the last.
+	// Next returns the next block, valid until the next call, and io.EOF after the last
+	// or with it. A block that comes with another error is not sent.
 	Next() ([]byte, error)
 
-	// Len returns the number of blocks if that is known before they are read, else -1.
+	// Len returns the number of blocks, empty ones among them, if that is known before
+	// they are read, else -1.
 	Len() int
 
 	// Close is called exactly once.
@@ -61,10 +66,14 @@ func (e *Environ) Request() *Request { return e.request }
 // ServeCGI implements App.
 func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 	c := &wsgiCall{w: w}
+	before := r.Env.request
 	r.Env.request = r
 	var body Body
 	defer func() {
-		r.Env.request = nil
+		defer func() {
+			r.Env.request = before
+			c.over.Store(true)
+		}()
 		if body == nil {
 			return
 		}
@@ -84,11 +93,14 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 
 // A wsgiCall is one call of a WSGI application.
 type wsgiCall struct {
-	w       ResponseWriter
-	written bool // the application has used the write callable
+	w    ResponseWriter
+	over atomic.Bool // w may serve another request
 }
 
 func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc, error) {
+	if c.over.Load() {
+		return c.write, errReturned
+	}
 	if cause != nil {
 		return c.write, ReplaceResponse(c.w, cause, status, headers)
 	}
@@ -97,15 +109,17 @@ func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc
 
 // write is the write callable.
 func (c *wsgiCall) write(block []byte) error {
-	c.written = true
+	if c.over.Load() {
+		return errReturned
+	}
+	if len(block) == 0 {
+		return nil
+	}
 	return c.block(block)
 }
 
 // block sends a block at once.
 func (c *wsgiCall) block(block []byte) error {
-	if len(block) == 0 {
-		return nil
-	}
 	if _, err := c.w.Write(block); err != nil {
 		return err
 	}
@@ -119,28 +133,35 @@ func (c *wsgiCall) send(body Body) error {
 			return err
 		}
 	}
-	single := body.Len() == 1 && !c.written
+	send := c.block
+	if body.Len() == 1 {
+		send = c.single
+	}
 	for {
 		block, err := body.Next()
-		if err == io.EOF && len(block) == 0 {
-			return nil
-		}
-		if err != nil {
+		if err != nil && err != io.EOF {
 			return err
 		}
-		if single {
-			// A writer in front of the Handler's may change the body: there the Handler's
-			// own rule counts, which knows the length of what it holds as a whole.
-			if r, ok := c.w.(*response); ok {
-				r.setLength(int64(len(block)))
-			}
-			if _, err := c.w.Write(block); err != nil {
+		if len(block) > 0 {
+			if err := send(block); err != nil {
 				return err
 			}
-		} else if err := c.block(block); err != nil {
-			return err
+		}
+		if err == io.EOF {
+			return nil
 		}
 	}
+}
+
+// single writes the one block that a body has.
+func (c *wsgiCall) single(block []byte) error {
+	// A writer in front of the Handler's may change the body: there the Handler's own
+	// rule counts, which knows the length of what it holds as a whole.
+	if r, ok := c.w.(*response); ok {
+		r.setLength(int64(len(block)))
+	}
+	_, err := c.w.Write(block)
+	return err
 }
 
 // sendFile lets Handler.SendFile send a file.
@@ -156,10 +177,15 @@ func (c *wsgiCall) sendFile(f *File) (bool, error) {
 
 // sendFile calls Handler.SendFile, if there is one.
 func (w *response) sendFile(outer ResponseWriter, f *File) (bool, error) {
-	if w.handler.SendFile == nil {
+	if w.handler.SendFile == nil || !w.valid {
 		return false, nil
 	}
-	return w.handler.SendFile(outer, f)
+	written := w.written
+	sent, err := w.handler.SendFile(outer, f)
+	if !sent && err == nil && w.written != written {
+		err = errors.New("cgi: SendFile has written to the response, and reports that it has not")
+	}
+	return sent, err
 }
 
 // Blocks returns a Body of the given blocks.
