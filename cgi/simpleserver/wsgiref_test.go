@@ -10,30 +10,16 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/validate"
 )
 
 const wsgiServer = "WSGIServer/0.2 CPython/3.11.7"
 
-// unmeasured runs an App so that each of its blocks is sent at once and the Handler
-// cannot tell the length of the whole: what wsgiref's validator does to an
-// application, whose result has no len() any more.
-func unmeasured(a cgi.App) cgi.App {
-	return cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-		return a.ServeCGI(flushing{w}, r)
-	})
+// helloWSGI is hello_app of CPython's tests.
+func helloWSGI(_ *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+	_, err := start("200 OK", helloFields, nil)
+	return cgi.Blocks([]byte("Hello, world!")), err
 }
-
-type flushing struct{ cgi.ResponseWriter }
-
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.ResponseWriter.Write(p)
-	if err == nil {
-		err = f.Flush()
-	}
-	return n, err
-}
-
-func (f flushing) Unwrap() cgi.ResponseWriter { return f.ResponseWriter }
 
 // TestWsgirefSimpleServer holds the cases of CPython's test_wsgiref.py that are
 // about the server, by their order there.
@@ -62,17 +48,14 @@ func TestWsgirefSimpleServer(t *testing.T) {
 			t.Errorf("log %q does not tell %q", ts.log.String(), text)
 		}
 	}
-	with := func(status string, fields ...cgi.Field) cgi.App {
-		return cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-			if err := w.StartResponse(status, fields); err != nil {
-				return err
-			}
-			_, err := io.WriteString(w, "Hello, world!")
-			return err
+	withStatus := func(status string) cgi.App {
+		return cgi.WSGI(func(_ *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			_, err := start(status, helloFields, nil)
+			return cgi.Blocks([]byte("Hello, world!")), err
 		})
 	}
 	t.Run("001_plain_hello", func(t *testing.T) {
-		if out, _ := runAmock(t, hello, get); out != greeting("Content-Length: 13\r\n") {
+		if out, _ := runAmock(t, cgi.WSGI(helloWSGI), get); out != greeting("Content-Length: 13\r\n") {
 			t.Errorf("got %q", out)
 		}
 	})
@@ -96,41 +79,41 @@ func TestWsgirefSimpleServer(t *testing.T) {
 		}
 	})
 	t.Run("004_validated_hello", func(t *testing.T) {
-		if out, _ := runAmock(t, unmeasured(hello), get); out != greeting("") {
+		out, ts := runAmock(t, validate.WSGI(helloWSGI), get)
+		if out != greeting("") {
 			t.Errorf("got %q", out)
+		}
+		if ts.log.String() != "" {
+			t.Errorf("log %q", ts.log.String())
 		}
 	})
 	t.Run("005_simple_validation_error", func(t *testing.T) {
-		// A list of fields is always a list here; an invalid field stands for it.
-		failing(t, unmeasured(with("200 OK", cgi.Field{Name: "Content:Type", Value: "text/plain"})), "Content:Type")
+		// A list of fields is always a list here; an invalid field stands for the tuple.
+		failing(t, validate.WSGI(func(_ *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			_, err := start("200 OK", []cgi.Field{{Name: "Content:Type", Value: "text/plain"}}, nil)
+			return cgi.Blocks([]byte("Hello, world!")), err
+		}), "validate: V24: ")
 	})
 	for i, c := range [][2]string{{"200", "at least 4 characters"}, {"20X OK", "must begin with a 3-digit code"},
 		{"200OK", "must have a space after the code"}} {
 		t.Run(fmt.Sprintf("%03d_status_%s", 6+i, c[0]), func(t *testing.T) {
-			failing(t, with(c[0], helloFields...), c[1])
+			failing(t, withStatus(c[0]), c[1])
 		})
 	}
 	t.Run("009_wsgi_input", func(t *testing.T) {
-		// read() without a size is no mistake that can be made here; the application fails at its input.
-		failing(t, unmeasured(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-			r.CloseBody()
-			_, err := r.Body.Read(make([]byte, 1))
-			if err == nil || err == io.EOF {
-				return nil
-			}
-			return err
-		})), cgi.ErrBodyClosed.Error())
+		// read() without a size cannot be written here; an empty buffer is as wrong.
+		failing(t, validate.WSGI(func(env *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			_, err := env.Request().Body.Read(nil)
+			return nil, err
+		}), "validate: V38: ")
 	})
 	t.Run("010_bytes_validation", func(t *testing.T) {
-		app := unmeasured(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-			if err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
-				{Name: "Date", Value: "Wed, 24 Dec 2008 13:29:32 GMT"}}); err != nil {
-				return err
-			}
-			_, err := io.WriteString(w, "data")
-			return err
-		}))
-		out, ts := runAmock(t, app, get)
+		app := func(_ *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			_, err := start("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
+				{Name: "Date", Value: "Wed, 24 Dec 2008 13:29:32 GMT"}}, nil)
+			return cgi.Blocks([]byte("data")), err
+		}
+		out, ts := runAmock(t, validate.WSGI(app), get)
 		if want := "HTTP/1.0 200 OK\r\nServer: " + wsgiServer + "\r\nContent-Type: text/plain; charset=utf-8\r\n" +
 			"Date: Wed, 24 Dec 2008 13:29:32 GMT\r\n\r\ndata"; out != want {
 			t.Errorf("got %q", out)

@@ -9,9 +9,10 @@ import (
 
 // An App is a cgi.App that runs another and checks the requests that it gets, the
 // answers that it gives, and how it uses what it was given. It does not change
-// either. It may serve any number of requests at once.
+// either, but for the length of a [cgi.WSGI]'s body, which it hides. It may serve any
+// number of requests at once.
 type App struct {
-	// App is the application.
+	// App is the application. One that is a cgi.WSGI has its body checked, too.
 	App cgi.App
 
 	// Warn, if not nil, is called with each warning, by several goroutines at once if
@@ -27,15 +28,15 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := checkRequest(r, warn); err != nil {
 		return err
 	}
-	x := newExchange(r)
-	out := &writer{
-		exchange: x,
-		next:     w,
-		warn:     warn,
-		isHead:   r.Env.Get("REQUEST_METHOD") == "HEAD",
-		declared: -1,
+	x := newExchange(r, warn)
+	out := newWriter(x, w)
+	app := a.App
+	if f, ok := app.(cgi.WSGI); ok {
+		app = cgi.WSGI(func(env *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			return x.callWSGI(f, env, start)
+		})
 	}
-	err := x.run(a.App, out)
+	err := x.run(app, out)
 	if err == nil && x.failed() == nil {
 		out.checkEnd()
 	}

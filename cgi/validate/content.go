@@ -41,7 +41,7 @@ func (w *writer) checkBodyless(n int) error {
 	case isBodyless(code):
 		return w.exchange.fail(broken("V45", "the answer with the status %d has a body", code))
 	case !warned:
-		w.warn("V45", "the answer to HEAD has a body, which is counted and discarded")
+		w.exchange.warn("V45", "the answer to HEAD has a body, which is counted and discarded")
 	}
 	return nil
 }

@@ -12,6 +12,11 @@
 // Several applications on a cgi.Mux are wrapped one by one, behind the Mux, which
 // mends what web servers are known to send as SCRIPT_NAME and PATH_INFO.
 //
+// A cgi.WSGI is an application like any other, and an App around it checks its body,
+// too. [WSGI] makes a cgi.WSGI of a cgi.WSGI, as wsgiref's validator does, to stand
+// between a middleware and the application behind it: the middleware is checked as a
+// gateway then.
+//
 // # Failures and warnings
 //
 // A rule that is broken is an [Error]. ServeCGI returns it: the client gets an error
@@ -57,13 +62,25 @@
 //	V27  no field's value holds a byte below 0x20, HTAB included
 //	V28  there is a Content-Type, unless the status is 204 or 304
 //	V29  there is none with 204 and 304
-//	V31  ServeCGI does not return nil before StartResponse was called
-//	V36  StartResponse comes before the first Write or Flush
+//	V31  ServeCGI does not return nil before StartResponse was called; a WSGI application
+//	     returns a body or an error
+//	V36  StartResponse comes before the first Write or Flush; start before the body
+//	     delivers its first block, empty or not
 //	V44  no field concerns the connection (RFC 9110 § 7.6.1)
 //	V45  204 and 304 have no body; (w) for HEAD, whose body the gateway only counts
 //	V46  the body has the length that Content-Length states
 //	V48  w, Body, Data and Stderr are not used after ServeCGI has returned, nor is a call
-//	     of theirs under way then. Late use panics with the Error
+//	     of theirs under way then. Late use panics with the Error. For an application in
+//	     WSGI the closing of the body is the end
+//	V49  the write callable that start returned is not used once the WSGI application has
+//	     returned
+//	V50  StartResponse, or start without a cause, is called once
+//
+// How the gateway, or a middleware, uses the body of a WSGI application:
+//
+//	V34  Next is not called after Close
+//	V37  Close is called before the request has ended, and once. For an application in
+//	     WSGI that it is called at all is found out by an App around it
 //
 // How it uses its streams:
 //
@@ -72,7 +89,10 @@
 //	V41  Stderr is written to by Write alone
 //	V42  Stderr is not closed: it is no io.Closer
 //	V43  w has the methods of a cgi.ResponseWriter, and the optional abilities that
-//	     package cgi knows, which are checked where something passes through them
+//	     package cgi knows, which are checked where something passes through them. The
+//	     body of a WSGI application tells no length (its Len is -1) and is no cgi.File,
+//	     so that it gets no Content-Length of the gateway's and is not sent by
+//	     Handler.SendFile
 //
 // In a CGI program nothing can interrupt a Read of standard input, so there one that
 // is under way at the end breaks no rule.
@@ -80,8 +100,10 @@
 // # Intended differences
 //
 // wsgiref's validator hides the length of an answer, so that none gets a
-// Content-Length of its own. A cgi.Handler adds one to each answer that is complete
-// before anything was sent, and goes on to do so behind a validator. V4 spares the
+// Content-Length of its own. So it is for a cgi.WSGI. To what another App has written
+// before anything was sent a cgi.Handler adds one, and goes on to do so behind a
+// validator. V37 is a failure of the request here; wsgiref finds it when the body is
+// collected as garbage. V4 spares the
 // variables that nginx, lighttpd and Caddy send beside the right ones, since every
 // POST behind them would fail; where they differ, as when nginx passes on a body
 // over SCGI without buffering it, it fails. So does V14 where Caddy states the length of a chunked

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -76,4 +77,38 @@ func ExampleError() {
 	// Output:
 	// V46 Content-Length is 5, and more than that is written
 	// true
+}
+
+// A middleware is checked from both sides: as the application of the gateway, and as
+// the gateway of the application behind it. This one forgets to close the body.
+func ExampleWSGI() {
+	app := func(_ *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+		_, err := start("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}, nil)
+		return cgi.Blocks([]byte("Hello, "), []byte("world!")), err
+	}
+	shout := func(app cgi.WSGI) cgi.WSGI {
+		return func(env *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
+			body, err := app(env, start)
+			if err != nil {
+				return nil, err
+			}
+			var all []byte
+			for {
+				block, err := body.Next()
+				all = append(all, bytes.ToUpper(block)...)
+				if err == io.EOF {
+					return cgi.Blocks(all), nil
+				}
+				if err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	site := &validate.App{App: shout(validate.WSGI(app))}
+
+	r := &cgi.Request{Env: cgi.NewEnviron("REQUEST_METHOD=GET", "SERVER_NAME=localhost", "SERVER_PORT=80", "PATH_INFO=/", "QUERY_STRING=")}
+	gateway := &cgi.Handler{LogError: func(_ *cgi.Request, err error, _ []byte) { fmt.Println(err) }}
+	gateway.Run(r, new(textSink), site)
+	// Output: validate: V37: the body of a WSGI application was never closed
 }

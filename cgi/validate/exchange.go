@@ -14,30 +14,43 @@ import (
 type exchange struct {
 	outer *cgi.Request // as the gateway has it
 	inner *cgi.Request // as the application gets it
+	lent  bool         // inner is the gateway's own, and outer a copy from before
+	warn  warner
+
+	// ending is what happens when the exchange is over, in the present perfect.
+	ending string
+	// parent is the exchange around that of a WSGI application inside another, or nil.
+	parent *exchange
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when calls or reads become 0
-	over    bool      // ServeCGI has returned
+	over    bool      // the ending has come
 	calls   int       // of the ResponseWriter and of Stderr that are under way
 	reads   int       // of Body and Data that are under way
 	failure *Error    // the first rule that was broken
+	bodies  []*wsgiBody
 }
 
 // newExchange makes the application's request: a copy, since the gateway reuses its
 // own.
-func newExchange(r *cgi.Request) *exchange {
-	x := &exchange{outer: r, inner: new(cgi.Request)}
-	x.idle.L = &x.mu
+func newExchange(r *cgi.Request, warn warner) *exchange {
+	x := &exchange{outer: r, inner: new(cgi.Request), warn: warn, ending: "ServeCGI has returned"}
 	*x.inner = *r
 	if !r.HasContext() {
 		x.inner.SetContextSource(contextOf{r})
 	}
-	x.inner.Body = &body{reader: reader{x, "r.Body", r.Body}}
-	if r.Data != nil {
-		x.inner.Data = &reader{x, "r.Data", r.Data}
-	}
-	x.inner.Stderr = &stderr{x, r.Stderr}
+	x.lend()
 	return x
+}
+
+// lend gives the application's request the streams of the gateway's.
+func (x *exchange) lend() {
+	x.idle.L = &x.mu
+	x.inner.Body = &body{reader: reader{x, "r.Body", x.outer.Body}}
+	if x.outer.Data != nil {
+		x.inner.Data = &reader{x, "r.Data", x.outer.Data}
+	}
+	x.inner.Stderr = &stderr{x, x.outer.Stderr}
 }
 
 // run runs the application, and returns when it has and nothing of the gateway's is
@@ -49,12 +62,12 @@ func (x *exchange) run(a cgi.App, w *writer) error {
 
 // V48: w, Body, Data and Stderr are not used after ServeCGI has returned.
 
-// enter begins a call, which n counts, unless ServeCGI has returned.
+// enter begins a call, which n counts, unless the exchange is over.
 func (x *exchange) enter(n *int, name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.over {
-		panic(broken("V48", "%s is used after ServeCGI has returned", name))
+		panic(broken("V48", "%s is used after %s", name, x.ending))
 	}
 	*n++
 }
@@ -76,10 +89,10 @@ func (x *exchange) end() {
 	defer x.mu.Unlock()
 	x.over = true
 	if x.calls > 0 {
-		x.failLocked(broken("V48", "ServeCGI returns while a call of the ResponseWriter or of r.Stderr is under way"))
+		x.failLocked(broken("V48", "%s while a call of the ResponseWriter or of r.Stderr was under way", x.ending))
 	}
 	if x.reads > 0 && !x.outer.RunOnce {
-		x.failLocked(broken("V48", "ServeCGI returns while a Read of the body is under way"))
+		x.failLocked(broken("V48", "%s while a Read of the body was under way", x.ending))
 		x.mu.Unlock()
 		x.outer.CloseBody()
 		x.mu.Lock()
@@ -87,9 +100,18 @@ func (x *exchange) end() {
 	for x.calls > 0 || x.reads > 0 && !x.outer.RunOnce {
 		x.idle.Wait()
 	}
+	for _, b := range x.bodies {
+		if e := b.checkClosed(); e != nil {
+			x.failLocked(e)
+		}
+	}
 	body, data, stderr := x.outer.Body, x.outer.Data, x.outer.Stderr
-	*x.outer = *x.inner
-	x.outer.Body, x.outer.Data, x.outer.Stderr = body, data, stderr
+	r := x.inner
+	if !x.lent {
+		r = x.outer
+		*r = *x.inner
+	}
+	r.Body, r.Data, r.Stderr = body, data, stderr
 }
 
 // fail notes that a rule was broken and returns e.
@@ -103,6 +125,9 @@ func (x *exchange) fail(e *Error) *Error {
 func (x *exchange) failLocked(e *Error) {
 	if x.failure == nil {
 		x.failure = e
+	}
+	if x.parent != nil {
+		x.parent.fail(e)
 	}
 }
 

@@ -175,7 +175,7 @@ func TestV48CallUnderWay(t *testing.T) {
 	if !out.ended {
 		t.Error("ServeCGI did not wait")
 	}
-	if e := r.broke(t, "V48"); !strings.Contains(e.Msg, "r.Stderr is under way") {
+	if e := r.broke(t, "V48"); !strings.Contains(e.Msg, "r.Stderr was under way") {
 		t.Errorf("message %q", e.Msg)
 	}
 }

@@ -12,7 +12,6 @@ import (
 type writer struct {
 	exchange *exchange
 	next     cgi.ResponseWriter
-	warn     warner
 	isHead   bool
 
 	// What follows is guarded by the exchange's mu, for an application that breaks V48.
@@ -22,6 +21,15 @@ type writer struct {
 	declared int64 // Content-Length, or -1
 	written  int64 // bytes of body
 	warned   bool  // of a body to HEAD
+}
+
+func newWriter(x *exchange, next cgi.ResponseWriter) *writer {
+	return &writer{
+		exchange: x,
+		next:     next,
+		isHead:   x.inner.Env.Get("REQUEST_METHOD") == "HEAD",
+		declared: -1,
+	}
 }
 
 func (w *writer) enter(method string) { w.exchange.enter(&w.exchange.calls, "w."+method) }
@@ -50,6 +58,9 @@ func (w *writer) passed(err error) error {
 func (w *writer) StartResponse(status string, headers []cgi.Field) error {
 	w.enter("StartResponse")
 	defer w.leave()
+	if err := w.checkOnce(); err != nil {
+		return err
+	}
 	return w.start(status, headers, func() error { return w.next.StartResponse(status, headers) })
 }
 
@@ -65,7 +76,7 @@ func (w *writer) start(status string, headers []cgi.Field, pass func() error) er
 	if err := w.failed(); err != nil {
 		return err
 	}
-	code, e := checkHead(status, headers, w.warn)
+	code, e := checkHead(status, headers, w.exchange.warn)
 	if e != nil {
 		return w.exchange.fail(e)
 	}
@@ -78,6 +89,19 @@ func (w *writer) start(status string, headers []cgi.Field, pass func() error) er
 	w.refused = false
 	w.code, w.declared, w.written = code, declaredLength(headers), 0
 	return nil
+}
+
+// V50: the response is started once, unless there is a cause to start it anew.
+func (w *writer) checkOnce() error {
+	w.exchange.mu.Lock()
+	defer w.exchange.mu.Unlock()
+	if !w.started || w.exchange.failure != nil {
+		return nil
+	}
+	e := broken("V50", "the response is started a second time, and there is no cause to replace it")
+	e.err = cgi.ErrHeadersSet
+	w.exchange.failLocked(e)
+	return e
 }
 
 func (w *writer) setStarted() {
@@ -94,10 +118,15 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.next.Write(p)
-	w.exchange.mu.Lock()
-	w.written += int64(n)
-	w.exchange.mu.Unlock()
+	w.count(n)
 	return n, w.passed(err)
+}
+
+// count notes that n bytes of body have been passed on.
+func (w *writer) count(n int) {
+	w.exchange.mu.Lock()
+	defer w.exchange.mu.Unlock()
+	w.written += int64(n)
 }
 
 // ReadFrom implements io.ReaderFrom. All of it passes through Write.
