@@ -120,5 +120,8 @@ func (w *response) page(status string, fields []Field, body string) error {
 	if _, err := io.WriteString(w, body); err != nil {
 		return err
 	}
+	if err := w.short(); err != nil {
+		return err // while there is time for another page
+	}
 	return w.complete()
 }

@@ -150,7 +150,7 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if h.AccessLog != nil {
 		start = time.Now()
 	}
-	h.setupEnviron(r)
+	err := h.setupEnviron(r)
 	w := newResponse(h, r, s)
 	if r.Stderr == nil {
 		r.Stderr = &w.stderr
@@ -162,7 +162,9 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		w.body = newKeptBody(r.Body, h.spool())
 		r.Body = w.body
 	}
-	err := w.call(a)
+	if err == nil {
+		err = w.call(a)
+	}
 	w.stderr.end()
 	if w.body != nil {
 		w.body.end()
@@ -185,8 +187,14 @@ func (h *Handler) spool() spool.Limits {
 	return l
 }
 
-// setupEnviron completes the variables of a request: setup_environ.
-func (h *Handler) setupEnviron(r *Request) {
+// setupEnviron completes the variables of a request: setup_environ. A panic of the
+// Handler's Scheme is an error.
+func (h *Handler) setupEnviron(r *Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, limitStack(debug.Stack(), h.StackLimit)}
+		}
+	}()
 	if h.BaseEnv != nil {
 		for name, value := range h.BaseEnv.All() {
 			r.Env.SetDefault(name, value)
@@ -204,6 +212,7 @@ func (h *Handler) setupEnviron(r *Request) {
 	if f := h.RunFlags; f != nil {
 		r.Multithread, r.Multiprocess, r.RunOnce = f.Multithread, f.Multiprocess, f.RunOnce
 	}
+	return nil
 }
 
 // Refuse answers a request that cannot be given to an application, as Run does

@@ -29,6 +29,7 @@ func TestHandlerOptions(t *testing.T) {
 			"panics":             func(*Headers) { panic("no fields") },
 			"a bad length":       func(h *Headers) { h.Set("Content-Length", "some") },
 			"too short a length": func(h *Headers) { h.Set("Content-Length", "5") },
+			"too long a length":  func(h *Headers) { h.Set("Content-Length", "500") },
 		} {
 			h := &Handler{CleanupHeaders: func(r *Request, code int, h *Headers) {
 				if code == 500 || name == "panics" {
@@ -159,6 +160,17 @@ func TestHandlerOptions(t *testing.T) {
 		}
 		if h.BaseEnv.Len() != 3 {
 			t.Errorf("BaseEnv is changed: %v", h.BaseEnv.Strings())
+		}
+	})
+	t.Run("Scheme", func(t *testing.T) {
+		h := &Handler{Scheme: func(*Environ) string { panic("overboard") }}
+		called := false
+		r := serveWith(t, h, get(), AppFunc(func(ResponseWriter, *Request) error {
+			called = true
+			return nil
+		}))
+		if r.want(t, Complete, errorPage500); called || !strings.Contains(r.log.String(), "overboard") {
+			t.Errorf("called %v, log %q", called, r.log)
 		}
 	})
 	t.Run("OriginServer and an error", func(t *testing.T) {

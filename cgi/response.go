@@ -346,14 +346,19 @@ func (w *response) complete() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	short := w.declared >= 0 && !w.bodyless && w.written < w.declared
+	short := w.short()
 	if !w.headSent && w.declared < 0 && w.lengthAllowed() {
 		w.appendLength(w.written)
 	}
 	if err := w.flushHeld(); err != nil {
 		return err
 	}
-	if short {
+	return short
+}
+
+// short returns what is wrong with a body that ends before its declared length.
+func (w *response) short() error {
+	if w.declared >= 0 && !w.bodyless && w.written < w.declared {
 		return fmt.Errorf("%w: %d bytes declared, %d written", ErrContentLength, w.declared, w.written)
 	}
 	return nil

@@ -215,7 +215,7 @@ func (m *maker) headForPython(s step) (fields [][2]string, refused bool) {
 			why(differsStatusText)
 		case s.status[0] == '0' || s.status[0] == '1':
 			why(differsFinal)
-		case strings.ContainsAny(s.status[:3], "\xb2\xb3\xb9"):
+		case strings.ContainsAny(latin1(s.status[:3]), superscripts):
 			why(differsDigits)
 		}
 	}
@@ -252,10 +252,9 @@ func pythonTakes(status string) bool {
 	if len(status) < 4 || status[3] != ' ' {
 		return false
 	}
-	for _, c := range []byte(status[:3]) {
-		if (c < '0' || '9' < c) && strings.IndexByte("\xb2\xb3\xb9", c) < 0 {
-			return false
-		}
-	}
-	return true
+	return strings.Trim(latin1(status[:3]), "0123456789"+superscripts) == ""
 }
+
+// superscripts are the characters of ISO 8859-1 that are digits to Python, but not to
+// anybody else.
+const superscripts = "\u00b2\u00b3\u00b9"
