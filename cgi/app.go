@@ -90,6 +90,9 @@ type Request struct {
 	// the front-end did not.
 	ID uint64
 
+	// program says that this process is the CGI program that the request started.
+	program bool
+
 	// sent holds the path as the web server sent it, once a Mux has split it anew.
 	sent  sentPath
 	mount mountPoint

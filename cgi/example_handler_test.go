@@ -228,7 +228,7 @@ func ExampleRunFlags() {
 			return err
 		}
 		uri, err := cgi.ApplicationURI(r.Env)
-		fmt.Fprintln(w, uri, r.Multithread, r.RunOnce)
+		fmt.Fprintln(w, uri, r.Multithread, r.Multiprocess)
 		return err
 	})
 	show(h, app, "HTTP_HOST=example.org", "HTTP_X_FORWARDED_PROTO=https")

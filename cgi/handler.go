@@ -93,7 +93,7 @@ type Handler struct {
 	BaseEnv *Environ
 
 	// RunFlags, if not nil, take the place of the front-end's Multithread, Multiprocess
-	// and RunOnce.
+	// and RunOnce. A CGI program stays RunOnce: nothing can interrupt its standard input.
 	RunFlags *RunFlags
 
 	// Scheme, if not nil, tells wsgi.url_scheme; see [Environ.Scheme].
@@ -210,7 +210,7 @@ func (h *Handler) setupEnviron(r *Request) (err error) {
 		r.Env.SetScheme(h.Scheme(r.Env))
 	}
 	if f := h.RunFlags; f != nil {
-		r.Multithread, r.Multiprocess, r.RunOnce = f.Multithread, f.Multiprocess, f.RunOnce
+		r.Multithread, r.Multiprocess, r.RunOnce = f.Multithread, f.Multiprocess, f.RunOnce || r.program
 	}
 	return nil
 }

@@ -99,6 +99,7 @@ func (p *Program) Serve(a App) error {
 		Role:          Responder,
 		Multiprocess:  true,
 		RunOnce:       true,
+		program:       true,
 	}
 	h := p.Handler
 	if h == nil {

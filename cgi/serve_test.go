@@ -154,6 +154,13 @@ func TestProgramFlagsAndStreams(t *testing.T) {
 	if stderr != "complaint" || err != nil {
 		t.Errorf("got %q, %v", stderr, err)
 	}
+	h := &Handler{Log: quiet, RunFlags: &RunFlags{Multithread: true}}
+	serveProgram(Program{Env: NewEnviron("REQUEST_METHOD=GET"), Handler: h}, AppFunc(func(w ResponseWriter, r *Request) error {
+		if !r.RunOnce || r.Multiprocess || !r.Multithread {
+			t.Errorf("with RunFlags: request %+v", r)
+		}
+		return w.StartResponse("200 OK", nil)
+	}))
 }
 
 func TestProgramBody(t *testing.T) {
