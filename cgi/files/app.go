@@ -29,7 +29,6 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -143,8 +142,11 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request, p string) error {
 // relative: so it is right whatever the web server in front did to the path, and
 // never leads to another host.
 func redirect(w http.ResponseWriter, r *http.Request) {
-	to := url.URL{Path: "./" + path.Base(r.URL.Path) + "/", RawQuery: printable(r.URL.RawQuery)}
-	w.Header().Set("Location", to.String())
+	to := "./" + path.Base(r.URL.EscapedPath()) + "/" // escaped as it came: "%2f" is no new segment
+	if query := printable(r.URL.RawQuery); query != "" {
+		to += "?" + query
+	}
+	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusMovedPermanently)
 }
 

@@ -161,6 +161,15 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// An escaped slash in what the client sent is no new segment for it.
+func TestRedirectKeepsEscapes(t *testing.T) {
+	app := newTree(t, "a/dir/index.html", "x")
+	a := ask(app, "REQUEST_METHOD=GET", "SERVER_PROTOCOL=HTTP/1.1", "SCRIPT_NAME=", "PATH_INFO=/a/dir", "REQUEST_URI=/a%2fdir?q", "QUERY_STRING=q")
+	if got := a.field("Location"); got != "./a%2fdir/?q" {
+		t.Errorf("Location %q", got)
+	}
+}
+
 func TestMethods(t *testing.T) {
 	app := newTree(t, "a.html", "hello")
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "get", "CONNECT"} {

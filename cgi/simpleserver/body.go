@@ -92,8 +92,8 @@ func (b *body) Close() error {
 	return nil
 }
 
-// end closes the body for good, and reports whether all of it has been read.
-func (b *body) end() (whole bool) {
+// end closes the body for good.
+func (b *body) end() {
 	b.c.stop(cgi.ErrBodyClosed)
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -102,5 +102,4 @@ func (b *body) end() (whole bool) {
 		b.spool.Close()
 		b.spool = nil
 	}
-	return !b.raw && b.left == 0
 }

@@ -221,7 +221,7 @@ func isNetError(err error) bool {
 // close ends the connection the way its answer ended: one that broke off is reset,
 // so that the client cannot take its part for the whole.
 func (c *conn) close() {
-	whole := c.body.end()
+	c.body.end()
 	c.mu.Lock()
 	c.over = true
 	reset := c.sink.end != cgi.Complete && c.sent
@@ -229,10 +229,10 @@ func (c *conn) close() {
 		c.cancel(context.Canceled)
 	}
 	c.mu.Unlock()
-	switch {
-	case reset:
+	if reset {
 		c.sock.Reset()
-	case !whole || c.in.Buffered() > 0:
+	} else {
+		// Also where the request was read as a whole: something may come behind it.
 		c.drain()
 	}
 }

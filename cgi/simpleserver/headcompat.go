@@ -106,7 +106,9 @@ func (r *headReader) fieldsCompat(h *head) error {
 			break
 		}
 	}
-	h.addCompat(block.String())
+	if !h.addCompat(block.String(), r.count) {
+		return headlessOld(r.tooMany(), h)
+	}
 	return nil
 }
 
@@ -118,10 +120,15 @@ func headlessOld(err error, h *head) error {
 	return err
 }
 
-func (h *head) addCompat(block string) {
+// addCompat takes the fields of a header. It reports whether there are at most so many
+// lines: those that a carriage return ends have not been counted.
+func (h *head) addCompat(block string, most int) bool {
 	open := false // a continuation has a field to belong to
-	for block != "" {
+	for n := 1; block != ""; n++ {
 		line := universalLine(block)
+		if n > most+1 { // the last one is empty
+			return false
+		}
 		block = block[len(line):]
 		name := emailName(line)
 		switch {
@@ -142,6 +149,7 @@ func (h *head) addCompat(block string) {
 	for i := range h.fields {
 		h.fields[i].Value = strings.TrimRight(h.fields[i].Value, "\r\n")
 	}
+	return true
 }
 
 // universalLine returns the first line of s with its end: LF, CR LF or CR.

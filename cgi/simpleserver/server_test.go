@@ -50,6 +50,7 @@ func TestLimits(t *testing.T) {
 		{"long field", &Server{HeaderLine: 20}, "GET / HTTP/1.0\r\nX: " + strings.Repeat("x", 20), "HTTP/1.0 431 Line too long", "431 -\n"},
 		{"many fields", &Server{HeaderCount: 2}, "GET / HTTP/1.0\r\nA: 1\r\nB: 2\r\nC: 3\r\n", "HTTP/1.0 431 Too many headers", "431 -\n"},
 		{"as many fields", &Server{HeaderCount: 2}, "GET / HTTP/1.0\r\nA: 1\r\nB: 2\r\n\r\n", "HTTP/1.0 200 OK", "200 13\n"},
+		{"many lines by carriage returns", &Server{HeaderCount: 3, Compat: true}, "GET / HTTP/1.0\r\nA: 1\r \r \r \r\n\r\n", "HTTP/1.0 431 Too many headers", "431 -\n"},
 		{"large head", &Server{Limits: cgi.Limits{ParamsBytes: 40}}, "GET / HTTP/1.0\r\nA: 1\r\nB: 2222222222222222222\r\n", "HTTP/1.0 431 Too many headers", "431 -\n"},
 		{"many trailers", &Server{HeaderCount: 1}, chunked + "0\r\nA: 1\r\nB: 2\r\n", "HTTP/1.0 431 Too many headers", "431 -\n"},
 		{"long chunk line", &Server{}, chunked + strings.Repeat("0", chunkLine+1), "HTTP/1.0 400 Bad Request", "400 -\n"},
@@ -338,5 +339,29 @@ func TestNames(t *testing.T) {
 	}
 	if h := remoteHost(&net.UnixAddr{Name: "", Net: "unix"}); h != "unix:" {
 		t.Errorf("peer of a unix socket: %q", h)
+	}
+}
+
+// TestBytesBehindTheRequest: what a client sends behind its request does not cost it
+// the end of the answer.
+func TestBytesBehindTheRequest(t *testing.T) {
+	const size = 1 << 20
+	ts := start(t, &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, 32<<10)); err != nil {
+			return err
+		}
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		_, err := w.Write(make([]byte, size))
+		return err
+	})})
+	for _, request := range []string{
+		"POST / HTTP/1.0\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000) + "\r\n",
+		"GET / HTTP/1.0\r\n\r\n\r\n",
+	} {
+		if got := len(bodyOf(ts.ask(request))); got != size {
+			t.Errorf("%.20q: %d bytes of the answer came, of %d", request, got, size)
+		}
 	}
 }

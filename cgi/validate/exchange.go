@@ -109,7 +109,12 @@ func (x *exchange) end() {
 	r := x.inner
 	if !x.lent {
 		r = x.outer
+		before := *r
 		*r = *x.inner
+		if !r.HasContext() {
+			// The source of the copy's context is r itself.
+			r.SetContextSource(contextOf{&before})
+		}
 	}
 	r.Body, r.Data, r.Stderr = body, data, stderr
 }

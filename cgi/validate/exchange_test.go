@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -302,4 +303,28 @@ func TestHTTPHandler(t *testing.T) {
 		w.Header().Set("Connection", "close")
 		io.WriteString(w, "hello")
 	})).ServeCGI).broke(t, "V44")
+}
+
+// TestContextAfterReturn: whoever wraps the validator can ask for the context when the
+// application has not.
+func TestContextAfterReturn(t *testing.T) {
+	app := cgi.App(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		return w.StartResponse("204 No Content", nil)
+	}))
+	key := struct{ name string }{"key"}
+	for range 3 {
+		inner := &validate.App{App: app}
+		app = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+			err := inner.ServeCGI(w, r)
+			if r.Context().Value(key) != "value" {
+				t.Error("it is another context")
+			}
+			return err
+		})
+	}
+	w := httptest.NewRecorder()
+	cgi.ToHTTP(app).ServeHTTP(w, httptest.NewRequest("GET", "/", nil).WithContext(context.WithValue(context.Background(), key, "value")))
+	if w.Code != 204 {
+		t.Errorf("status %d", w.Code)
+	}
 }
