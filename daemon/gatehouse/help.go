@@ -24,6 +24,8 @@ func (p *process) help(args []string) int {
 	switch topic {
 	case "", "serve", "check", "version", "help":
 		return p.print(usage)
+	case "conform":
+		return p.print(conformUsage)
 	case "config":
 		return p.print(configHelp())
 	case "limits":

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the words that run knows, for the hint after one that it does not.
-var commands = []string{"serve", "check", "version", "help"}
+var commands = []string{"serve", "check", "conform", "version", "help"}
 
 // run is the command: it returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -39,6 +39,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.serve(ctx, rest)
 	case "check":
 		return p.check(rest)
+	case "conform":
+		return p.conform(ctx, rest)
 	case "version", "--version":
 		return p.version(rest)
 	case "help", "--help", "-h":

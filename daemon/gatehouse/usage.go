@@ -6,8 +6,10 @@ const usage = `gatehouse stands between a web server and CGI-family applications
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
     gatehouse check   [--config FILE]    say what is wrong with a configuration
+    gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
     gatehouse version
     gatehouse help    [config|limits]    the keys of a configuration
+    gatehouse help    conform            how to test
 
 ADDR is one of
     unix:PATH[,mode=0660][,owner=USER][,group=GROUP]

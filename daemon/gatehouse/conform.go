@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/daemon"
+	"gatehouse/fastcgi/conform"
+)
+
+// exitFails is the status of conform if a clause does not hold.
+const exitFails = 1
+
+// conform tests another endpoint.
+func (p *process) conform(ctx context.Context, args []string) int {
+	target, asJSON, help, err := conformTarget(args)
+	switch {
+	case err != nil:
+		return p.fail(err)
+	case help:
+		return p.print(conformUsage)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan struct{})
+	defer func() { cancel(nil); <-ended }()
+	go func() {
+		defer close(ended)
+		select {
+		case s := <-p.signals:
+			cancel(fmt.Errorf("by %v", s))
+		case <-ctx.Done():
+		}
+	}()
+	report, err := target.Run(ctx)
+	if err != nil {
+		return p.fail(err)
+	}
+	var b strings.Builder
+	if asJSON {
+		err = report.WriteJSON(&b)
+	} else {
+		err = report.WriteTable(&b, isTerminal(p.stdout) && p.getenv("NO_COLOR") == "")
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	if status := p.print(b.String()); status != exitDone {
+		return status
+	}
+	if report.Failed > 0 {
+		return exitFails
+	}
+	return exitDone
+}
+
+// conformTarget reads the flags of conform.
+func conformTarget(args []string) (target conform.Target, asJSON, help bool, err error) {
+	var addresses []daemon.Address
+	var json *bool
+	var timeout string
+	help, err = parseFlags("conform", args, []option{
+		{name: "fastcgi", set: addTo(&addresses, daemon.ParseAddress)},
+		{name: "param", set: addTo(&target.Params, parseParam)},
+		{name: "timeout", set: setTo(&timeout)},
+		{name: "json", set: setBool(&json), alone: "true"},
+	})
+	if err != nil || help {
+		return target, false, help, err
+	}
+	switch len(addresses) {
+	case 0:
+		return target, false, false, errors.New("conform needs --fastcgi ADDR: say which endpoint to test")
+	case 1:
+	default:
+		return target, false, false, errors.New("--fastcgi: it is given twice: test one endpoint at a time")
+	}
+	switch a := addresses[0]; {
+	case a.Kind == daemon.AddressUnix:
+		target.Network, target.Address = "unix", a.Path
+	case a.Kind != daemon.AddressTCP:
+		return target, false, false, fmt.Errorf("--fastcgi: %s cannot be connected to: write unix:PATH or HOST:PORT", a)
+	case a.Port == 0:
+		return target, false, false, fmt.Errorf("--fastcgi: %s has no port: write HOST:PORT", a)
+	default:
+		host := a.Host
+		if host == "" {
+			host = "localhost"
+		}
+		target.Network, target.Address = "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.Port)))
+	}
+	if timeout != "" {
+		if target.Timeout, err = parseTimeout(timeout); err != nil {
+			return target, false, false, err
+		}
+	}
+	return target, json != nil && *json, false, nil
+}
+
+func parseTimeout(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("--timeout: %q is not a time: write a number and a unit, such as 5s or 500ms", s)
+	}
+	return d, nil
+}
+
+func parseParam(s string) (conform.Param, error) {
+	name, value, found := strings.Cut(s, "=")
+	if !found || name == "" {
+		return conform.Param{}, fmt.Errorf("%q is not a variable: write NAME=VALUE", s)
+	}
+	return conform.Param{Name: name, Value: value}, nil
+}
+
+// isTerminal reports whether somebody reads what is written to w. Other devices
+// than terminals do not matter.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+const conformUsage = `gatehouse conform tests how a FastCGI application keeps to FastCGI 1.0.
+
+    gatehouse conform --fastcgi ADDR [--param NAME=VALUE]... [--timeout TIME] [--json]
+
+ADDR is unix:PATH or HOST:PORT, of any implementation. For each clause it tells
+whether it holds, does not, or is not applicable, and what was seen: as a table, or
+with --json as an object that "go doc gatehouse/fastcgi/conform" describes. Colour is
+for terminals; it is off if NO_COLOR is set.
+
+--param gives a variable of every request. An endpoint that runs programs needs one,
+since the plain request must be answered:
+    php-fpm, fcgiwrap     --param SCRIPT_FILENAME=/srv/www/hello.php
+
+Each clause has --timeout for all it does, 5s unless given. An endpoint with one
+worker should not be used by others meanwhile. It is harmed by nothing that a web
+server's mistakes would not harm, but it gets some: test no endpoint in use.
+
+The exit status is 0 if no clause fails, 1 if one does, and 2 if the endpoint is not
+reached.
+
+Example:
+    $ gatehouse conform --fastcgi unix:/run/php/php-fpm.sock \
+                        --param SCRIPT_FILENAME=/srv/www/hello.php
+`

@@ -1,0 +1,151 @@
+package conform
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// limit is what a check has in tests. Only checks that fail take it up.
+const limit = 2 * time.Second
+
+// failed returns the ids of the clauses that failed.
+func (r *Report) failed() (ids []string) {
+	for _, res := range r.Results {
+		if res.Outcome == Fail {
+			ids = append(ids, res.ID)
+		}
+	}
+	return ids
+}
+
+// explain returns what was seen by the clauses of an outcome.
+func (r *Report) explain(o Outcome) string {
+	var b strings.Builder
+	for _, res := range r.Results {
+		if res.Outcome == o {
+			b.WriteString("\n" + res.ID + ": " + res.Seen)
+		}
+	}
+	return b.String()
+}
+
+// mutations says which clauses an endpoint breaks.
+var mutations = []struct{ mutation, ids string }{
+	{"", ""},
+	{"no multiplexing", ""},
+	{"long answer", ""},
+	{"stderr", ""},
+	{"padding", "F1a"},
+	{"reserved", "F1b"},
+	{"version", "F1c F1d"},
+	{"other types", "F2a"},
+	{"flags", "F2b"},
+	{"zero", "F3a"},
+	{"management id", "F3b"},
+	{"inactive", "F3b F4 F8 F16b F19c"},
+	{"begin twice", "F5"},
+	{"short begin", "F6a"},
+	{"long begin", "F6b"},
+	{"params by record", "F7a F9d F9e"},
+	{"stdin by record", "F7b"},
+	{"late", "F8"},
+	{"four bytes", "F9a"},
+	{"long names", "F9b"},
+	{"empty values", "F9c"},
+	{"cut pairs", "F9d F9e"},
+	{"duplicates", "F10"},
+	{"early", "F11"},
+	{"short stdin", "F12a"},
+	{"long stdin", "F12b C1"},
+	{"values silent", "F13a F13b F13c F13d F13e"},
+	{"values all", "F13b F13c"},
+	{"values close", "F13d F13e"},
+	{"values within", "F13e"},
+	{"unknown silent", "F14a F14b"},
+	{"unknown body", "F14a F14b"},
+	{"unknown close", "F14b"},
+	{"unknown application", "F15"},
+	{"any role", "F16a F16b F16c"},
+	{"role close", "F16b"},
+	{"role open", "F16c"},
+	{"second ignored", "F17 F24a F24b F24c"},
+	{"multiplexing claimed", "F24a F24b F24c"},
+	{"stall", "F24b F24c"},
+	{"abort silent", "F19a F19b F19d"},
+	{"abort twice", "F19a F19b"},
+	{"abort id", "F19b"},
+	{"abort unknown", "F19c"},
+	{"abort early", "F19d"},
+	{"no end", "F20a"},
+	{"short end", "F20a"},
+	{"end twice", "F8 F20b F22b"},
+	{"stdout open", "F21a"},
+	{"stderr open", "F21b"},
+	{"empty first", "F21a P3"},
+	{"never closes", "F22a"},
+	{"never keeps", "F8 F17 F22b F24a F24b F24c P1b P7"},
+	{"crash", "F25 P16"},
+	{"nph", "F12b F28 P6 P7 P8 P14a P14b C1 C2 C3"},
+	{"empty roles", "F29 F31"},
+	{"always 1", "F17 F24a F24b F24c P1a P1b P7"},
+	{"small ids", "P1a"},
+	{"large bodies", "F24c P6 P7 P8"},
+	{"small params", "P10"},
+	{"empty name", "P11a"},
+	{"equals", "P11b"},
+	{"missing length", "P14a"},
+	{"empty length", "P14b"},
+	{"one worker", "P16"},
+	{"negative length", "C2"},
+	{"head", "C3"},
+	{"nul", "C4"},
+	{"other names", "C5"},
+}
+
+func TestMutations(t *testing.T) {
+	// All at once, since most of the time is spent waiting.
+	var tests sync.WaitGroup
+	for _, tt := range mutations {
+		target := serveBroken(t, tt.mutation)
+		tests.Go(func() {
+			r, err := target.Run(t.Context())
+			if err != nil {
+				t.Errorf("%s: %v", tt.mutation, err)
+				return
+			}
+			if got, want := r.failed(), strings.Fields(tt.ids); !slices.Equal(got, want) {
+				t.Errorf("%s: failed: %v, want %v%s", tt.mutation, got, want, r.explain(Fail))
+			}
+		})
+	}
+	tests.Wait()
+}
+
+// Every clause that has a check is failed by some mutation.
+func TestEveryCheckFails(t *testing.T) {
+	var broken []string
+	for _, tt := range mutations {
+		broken = append(broken, strings.Fields(tt.ids)...)
+	}
+	seen := make(map[string]bool)
+	for _, c := range clauses {
+		if seen[c.id] {
+			t.Errorf("%s is there twice", c.id)
+		}
+		seen[c.id] = true
+		if (c.check == nil) != (c.unseen != "") {
+			t.Errorf("%s has a check or a reason for none, not both", c.id)
+		}
+		// No endpoint can break F23: a length has 16 bits.
+		if c.check != nil && c.id != "F23" && !slices.Contains(broken, c.id) {
+			t.Errorf("no mutation breaks %s", c.id)
+		}
+	}
+}

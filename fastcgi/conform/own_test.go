@@ -1,0 +1,70 @@
+package conform_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi"
+	"gatehouse/fastcgi/conform"
+)
+
+// unseen are what cannot be observed, and the roles that are not offered.
+var unseen = map[string]bool{
+	"F18": true, "F20c": true, "F26": true, "F27": true,
+	"F29": true, "F30": true, "F31": true, "F32": true,
+}
+
+// The server of package fastcgi keeps every clause, with a handler that reads its
+// body and one that does not, and an answer that is long.
+func TestOwnServer(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		for name, handle := range map[string]func(w http.ResponseWriter, r *http.Request){
+			"echo": func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(w, r.Body)
+				w.Write(make([]byte, 100<<10))
+			},
+			"unread": func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
+		} {
+			t.Run(network+" "+name, func(t *testing.T) {
+				address := "127.0.0.1:0"
+				if network == "unix" {
+					address = filepath.Join(t.TempDir(), "s")
+				}
+				l, err := net.Listen(network, address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				log := slog.New(slog.DiscardHandler)
+				s := &fastcgi.Server{App: cgi.FromHTTP(http.HandlerFunc(handle)), Handler: &cgi.Handler{Log: log}, Log: log}
+				done := make(chan error, 1)
+				go func() { done <- s.Serve(l) }()
+				defer func() {
+					s.Close()
+					if err := <-done; !errors.Is(err, fastcgi.ErrServerClosed) {
+						t.Error(err)
+					}
+				}()
+				target := conform.Target{Network: network, Address: l.Addr().String()}
+				r, err := target.Run(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, res := range r.Results {
+					want := conform.Pass
+					if unseen[res.ID] {
+						want = conform.NotApplicable
+					}
+					if res.Outcome != want {
+						t.Errorf("%s %s: %s: %s", res.ID, res.Clause, res.Outcome, res.Seen)
+					}
+				}
+			})
+		}
+	}
+}
