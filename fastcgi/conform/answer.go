@@ -102,7 +102,7 @@ func (a *answer) status() (int, error) {
 		case "status":
 			n, err := strconv.Atoi(value[:min(3, len(value))])
 			if err != nil || n < 100 {
-				return 0, fmt.Errorf("Status is %s", quote([]byte(value)))
+				return 0, fmt.Errorf("the Status field is %s", quote([]byte(value)))
 			}
 			code, stated = n, true
 		case "location":

@@ -64,21 +64,21 @@ var mutations = []struct{ mutation, ids string }{
 	{"early", "F11"},
 	{"short stdin", "F12a"},
 	{"long stdin", "F12b C1"},
-	{"values silent", "F13a F13b F13c F13d F13e"},
+	{"values silent", "F13a F13b F13c F13e"},
 	{"values all", "F13b F13c"},
 	{"values close", "F13d F13e"},
 	{"values within", "F13e"},
-	{"unknown silent", "F14a F14b"},
-	{"unknown body", "F14a F14b"},
+	{"unknown silent", "F14a"},
+	{"unknown body", "F14a"},
 	{"unknown close", "F14b"},
 	{"unknown application", "F15"},
-	{"any role", "F16a F16b F16c"},
+	{"any role", "F16a"},
 	{"role close", "F16b"},
 	{"role open", "F16c"},
 	{"second ignored", "F17 F24a F24b F24c"},
 	{"multiplexing claimed", "F24a F24b F24c"},
 	{"stall", "F24b F24c"},
-	{"abort silent", "F19a F19b F19d"},
+	{"abort silent", "F19a F19d"},
 	{"abort twice", "F19a F19b"},
 	{"abort id", "F19b"},
 	{"abort unknown", "F19c"},
@@ -114,6 +114,9 @@ func TestMutations(t *testing.T) {
 	var tests sync.WaitGroup
 	for _, tt := range mutations {
 		target := serveBroken(t, tt.mutation)
+		if tt.mutation == "early" {
+			target.Quiet = limit / 2 // what must not come is given time to
+		}
 		tests.Go(func() {
 			r, err := target.Run(t.Context())
 			if err != nil {

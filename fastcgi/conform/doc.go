@@ -26,8 +26,8 @@
 //
 // Each check has connections of its own, one after the other, and
 // [Target.Timeout] for all it does. Of what the endpoint sends, a check reads at most
-// 16 MiB, and keeps at most 64 KiB for each of at most 16 request ids. No check waits
-// for anything else, so a run takes at most Timeout for each clause.
+// 16 MiB, and keeps at most 64 KiB for each of at most 16 request ids. A run takes at
+// most Timeout for each clause, and three times more before the first.
 //
 // # JSON
 //

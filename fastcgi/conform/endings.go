@@ -159,7 +159,7 @@ func abortAnswered(p *probe) verdict {
 func abortThenRequest(p *probe) verdict {
 	s, v := abortWithin(p, record.KeepConn)
 	if v.outcome != Pass {
-		return v
+		return v.without()
 	}
 	s.forget(1)
 	s.send(p.get(1, 0))

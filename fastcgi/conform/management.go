@@ -86,7 +86,7 @@ func valuesUnknown(p *probe) verdict {
 func valuesThenRequest(p *probe) verdict {
 	s := p.dial()
 	if _, err := s.ask(mpxConns); err != nil {
-		return fail("%v", err)
+		return notApplicable("%v", err)
 	}
 	s.send(p.get(1, 0))
 	return s.like(1, p.base.get)
@@ -127,7 +127,7 @@ func unknownTypeAnswered(p *probe) verdict { return unknownManagement(p.dial()) 
 func unknownTypeThenRequest(p *probe) verdict {
 	s := p.dial()
 	if v := unknownManagement(s); v.outcome != Pass {
-		return v
+		return v.without()
 	}
 	s.send(p.get(1, 0))
 	return s.like(1, p.base.get)

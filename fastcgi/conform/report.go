@@ -109,6 +109,10 @@ func fail(format string, args ...any) verdict {
 	return verdict{Fail, fmt.Sprintf(format, args...)}
 }
 
+// without makes a verdict for what only matters once something else holds: v is about
+// that, and it failed.
+func (v verdict) without() verdict { return verdict{NotApplicable, v.seen} }
+
 func notApplicable(format string, args ...any) verdict {
 	return verdict{NotApplicable, fmt.Sprintf(format, args...)}
 }

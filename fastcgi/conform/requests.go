@@ -41,10 +41,7 @@ func (p *probe) variables(method string, extra ...Param) []Param {
 	for _, param := range p.Params {
 		v = set(v, param)
 	}
-	for _, param := range extra {
-		v = append(v, param)
-	}
-	return v
+	return append(v, extra...)
 }
 
 // set puts a variable in the place of the one of its name.

@@ -35,7 +35,7 @@ func unknownRoleThenRequest(p *probe) verdict {
 	s := p.dial()
 	s.send(p.inRole(1, noRole, record.KeepConn))
 	if v := refusedRole(s); v.outcome != Pass {
-		return v
+		return v.without()
 	}
 	s.forget(1)
 	s.send(p.get(1, 0))
@@ -46,7 +46,7 @@ func unknownRoleCloses(p *probe) verdict {
 	s := p.dial()
 	s.send(p.inRole(1, noRole, 0))
 	if v := refusedRole(s); v.outcome != Pass {
-		return v
+		return v.without()
 	}
 	if err := s.untilGone(); !errors.Is(err, errGone) {
 		return fail("the connection was not closed: %v", err)
