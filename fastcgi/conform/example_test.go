@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 
@@ -18,7 +19,8 @@ func ExampleTarget_Run() {
 		fmt.Println(err)
 		return
 	}
-	s := &fastcgi.Server{App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	log := slog.New(slog.DiscardHandler)
+	s := &fastcgi.Server{Log: log, Handler: &cgi.Handler{Log: log}, App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "hello world\n")
 	}))}
 	ended := make(chan struct{})
