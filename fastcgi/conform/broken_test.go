@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gatehouse/fastcgi/record"
 )
@@ -62,7 +63,7 @@ func serveBroken(t *testing.T, mutation string) Target {
 		l.Close()
 		b.conns.Wait()
 	})
-	return Target{Network: "unix", Address: path, Timeout: limit, Quiet: limit / 100}
+	return Target{Network: "unix", Address: path, Timeout: patience, Quiet: 20 * time.Millisecond}
 }
 
 // A call is a request under way.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
@@ -33,7 +34,7 @@ func ExampleTarget_Run() {
 		<-ended
 	}()
 
-	target := conform.Target{Network: "tcp", Address: l.Addr().String()}
+	target := conform.Target{Network: "tcp", Address: l.Addr().String(), Timeout: time.Minute}
 	report, err := target.Run(context.Background())
 	if err != nil {
 		fmt.Println(err)

@@ -40,7 +40,7 @@ func serveFunc(t *testing.T, serve func(net.Conn)) Target {
 		l.Close()
 		conns.Wait()
 	})
-	return Target{Network: "unix", Address: path, Timeout: 200 * time.Millisecond, Quiet: time.Millisecond}
+	return Target{Network: "unix", Address: path, Timeout: patience, Quiet: time.Millisecond}
 }
 
 // repeat writes b until the other side has gone.
@@ -73,8 +73,8 @@ func TestNoAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target := serveFunc(t, tt.serve)
-			if tt.name == "flood" || tt.name == "ids" {
-				target.Timeout = limit // it is the bytes that end it
+			if tt.name == "silent" {
+				target.Timeout = limit / 10
 			}
 			r, err := target.Run(t.Context())
 			if err != nil {
@@ -104,7 +104,6 @@ func TestFloodOfManagement(t *testing.T) {
 		}
 		b.serve(&rejoined{c, io.MultiReader(bytes.NewReader(head), c)})
 	})
-	target.Timeout = limit
 	r, err := target.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
@@ -50,7 +51,7 @@ func TestOwnServer(t *testing.T) {
 						t.Error(err)
 					}
 				}()
-				target := conform.Target{Network: network, Address: l.Addr().String()}
+				target := conform.Target{Network: network, Address: l.Addr().String(), Timeout: 30 * time.Second}
 				r, err := target.Run(t.Context())
 				if err != nil {
 					t.Fatal(err)

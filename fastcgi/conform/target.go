@@ -60,10 +60,11 @@ func (t *Target) String() string {
 func (t *Target) Run(ctx context.Context) (*Report, error) {
 	dialer := net.Dialer{Timeout: t.timeout()}
 	c, err := dialer.DialContext(ctx, t.Network, t.Address)
-	if err != nil {
+	if err == nil {
+		c.Close()
+	} else if ctx.Err() == nil {
 		return nil, fmt.Errorf("%s is not reached: %w", t, reason(err))
 	}
-	c.Close()
 	base := t.baseline(ctx)
 	report := &Report{Address: t.String(), Results: make([]Result, 0, len(clauses))}
 	for i := range clauses {
