@@ -135,7 +135,7 @@ func TestToHTTPWriteLimit(t *testing.T) {
 	if err := <-result; !errors.As(err, &ne) || !ne.Timeout() {
 		t.Errorf("Write = %v", err)
 	}
-	waitFor(t, log, "i/o timeout")
+	waitFor(t, log, "the client took nothing for 50ms (write)")
 }
 
 // A deadlineRecorder is an http.ResponseWriter that keeps its deadlines.

@@ -260,3 +260,19 @@ func TestPaddingMayComeLate(t *testing.T) {
 		t.Errorf("got %q", a.stdout)
 	}
 }
+
+// TestRefusedBodyIsOneLogLine: a body that is too long is not also reported as cut.
+func TestRefusedBodyIsOneLogLine(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: echo, Limits: cgi.Limits{BodyBytes: 10}})
+	c := ts.dial()
+	c.send(post(1, 1, strings.Repeat("x", 5000)))
+	if a := c.answer(1); !strings.HasPrefix(a.stdout, "Status: 413 ") {
+		t.Errorf("got %q", a.stdout)
+	}
+	c.send(get(2, 0))
+	c.answer(2)
+	c.closed() // everything has been logged
+	if log := ts.logs.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "body_bytes") {
+		t.Errorf("log %q", log)
+	}
+}

@@ -20,6 +20,9 @@
 // after a grace, KILL. A child that left the group by its own doing is its own
 // master.
 //
+// A local redirect (RFC 3875 § 6.2.2) is sent on as 302, on every front-end: the client
+// asks again for what the server might have looked up itself.
+//
 // # Which program
 //
 // See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
