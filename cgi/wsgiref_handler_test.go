@@ -93,7 +93,9 @@ func TestWsgirefHandler(t *testing.T) {
 				t.Errorf("got %q", out.String())
 			}
 		}},
-		{"118-120_client_gone", wsgirefClientGone},
+		{"118_client_aborted", func(t *testing.T) { wsgirefClientGone(t, syscall.ECONNABORTED) }},
+		{"119_client_gone", func(t *testing.T) { wsgirefClientGone(t, syscall.EPIPE) }},
+		{"120_client_reset", func(t *testing.T) { wsgirefClientGone(t, syscall.ECONNRESET) }},
 		{"121_error_of_output", func(t *testing.T) {
 			broken := errors.New("disk full")
 			r := serveTo(t, &textSink{failing: broken}, returns(&countedBody{blocks: []string{"x"}}))
@@ -282,15 +284,13 @@ func wsgirefHeaderFormats(t *testing.T) {
 		want(t, Complete, "HTTP/1.0 200 OK\r\nserver: mine\r\nDATE: now\r\nContent-Length: 0\r\n\r\n")
 }
 
-func wsgirefClientGone(t *testing.T) {
-	for _, gone := range []error{syscall.ECONNABORTED, syscall.EPIPE, syscall.ECONNRESET} {
-		stderr := new(bytes.Buffer)
-		b := &countedBody{blocks: []string{"x"}}
-		h := &Handler{Log: quiet}
-		res := h.Run(&Request{Env: NewEnviron("REQUEST_METHOD=GET"), Stderr: stderr}, &textSink{failing: gone}, returns(b))
-		if res.End != Aborted || !errors.Is(res.Err, gone) || stderr.Len() > 0 || b.closed != 1 {
-			t.Errorf("%v: %+v, stderr %q, closed %d times", gone, res, stderr, b.closed)
-		}
+func wsgirefClientGone(t *testing.T, gone error) {
+	stderr := new(bytes.Buffer)
+	b := &countedBody{blocks: []string{"x"}}
+	h := &Handler{Log: quiet}
+	res := h.Run(&Request{Env: NewEnviron("REQUEST_METHOD=GET"), Stderr: stderr}, &textSink{failing: gone}, returns(b))
+	if res.End != Aborted || !errors.Is(res.Err, gone) || stderr.Len() > 0 || b.closed != 1 {
+		t.Errorf("%+v, stderr %q, closed %d times", res, stderr, b.closed)
 	}
 }
 
