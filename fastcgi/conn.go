@@ -258,9 +258,7 @@ func (c *conn) end(r *request) {
 		r.body.r = nil
 		c.cond.Broadcast()
 	}
-	if r.cancel != nil {
-		r.cancel(context.Canceled)
-	}
+	r.context.End()
 	if r.excess > 0 && r.refuse == nil {
 		c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", r.excess)
 	}

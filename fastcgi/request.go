@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
 )
@@ -27,8 +28,7 @@ type request struct {
 
 	// What follows is guarded by the connection's mu.
 
-	ready   bool  // PARAMS have ended
-	aborted error // why nobody waits for the answer
+	ready bool // PARAMS have ended
 
 	body    *body         // nil if there is none
 	queue   []byte        // of the body, from the connection's reader
@@ -43,8 +43,7 @@ type request struct {
 	waiting bool          // a Read of the body waits for bytes
 	since   time.Duration // since when
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	context frontend.Context // its cause is why nobody waits for the answer
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -144,27 +143,19 @@ func (r *request) settleBody() {
 
 // RequestContext implements cgi.ContextSource.
 func (r *request) RequestContext() context.Context {
-	ctx, cancel := context.WithCancelCause(r.c.base)
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
-	r.ctx, r.cancel = ctx, cancel
-	if r.aborted != nil {
-		cancel(r.aborted)
-	}
-	return ctx
+	return r.context.Get(r.c.base)
 }
 
 // abort notes that nobody waits for the answer any more. The connection's mu is
 // held.
 func (r *request) abort(cause error) {
-	if r.aborted != nil {
+	if r.context.Cause() != nil {
 		return
 	}
-	r.aborted = cause
 	if r.bodyErr == nil {
 		r.bodyErr = cause
 	}
-	if r.cancel != nil {
-		r.cancel(cause)
-	}
+	r.context.Cancel(cause)
 }

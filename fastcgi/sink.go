@@ -94,14 +94,14 @@ func (s *sink) gone() error {
 	if c.dead != nil {
 		return c.dead
 	}
-	return s.r.aborted
+	return s.r.context.Cause()
 }
 
 // Finish implements cgi.Sink.
 func (s *sink) Finish(o cgi.Outcome) error {
 	c, id := s.r.c, s.r.id
 	c.mu.Lock()
-	dead, aborted, siblings := c.dead, s.r.aborted != nil, len(c.reqs) > 1
+	dead, aborted, siblings := c.dead, s.r.context.Cause() != nil, len(c.reqs) > 1
 	// The peer may use the id again as soon as it has read END_REQUEST.
 	c.remove(s.r)
 	c.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
 )
 
 // What the owner of the reading side waits for.
@@ -38,9 +39,7 @@ type readSide struct {
 	ended    bool  // the connection owns it for good
 	stopped  error // why no more is read of the request, or nil
 
-	ctx    context.Context // nil until somebody asks
-	cancel context.CancelCauseFunc
-	cause  error // why the request was cancelled, or nil
+	context frontend.Context
 
 	// waiting is what is waited for, in the lowest bits, and above a count of the
 	// waits, so that a tick can tell whether anything moved since the last one.
@@ -113,9 +112,7 @@ func (c *conn) ownForGood() {
 	c.unkick()
 	c.owned = true
 	c.turn.Broadcast()
-	if c.cancel != nil {
-		c.cancel(context.Canceled)
-	}
+	c.context.End()
 }
 
 // kick wakes who waits on the socket. The mutex is held.
@@ -163,36 +160,21 @@ func (c *conn) stopCause() error {
 func (c *conn) lost(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lostLocked(cause)
-}
-
-func (c *conn) lostLocked(cause error) {
-	if c.cause == nil {
-		c.cause = cause
-		if c.cancel != nil {
-			c.cancel(cause)
-		}
-	}
+	c.context.Cancel(cause)
 }
 
 // cancelled returns why the request was cancelled, or nil.
 func (c *conn) cancelled() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cause
+	return c.context.Cause()
 }
 
 // RequestContext implements cgi.ContextSource.
 func (c *conn) RequestContext() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancelCause(c.base)
-		if c.cause != nil {
-			c.cancel(c.cause)
-		}
-	}
-	return c.ctx
+	return c.context.Get(c.base)
 }
 
 // Drain implements frontend.Conn. A peer that has connected and is about to send
@@ -203,7 +185,7 @@ func (c *conn) Drain() { c.draining.Store(true) }
 func (c *conn) Abort(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lostLocked(cause)
+	c.context.Cancel(cause)
 	c.stopLocked(cause)
 	c.sink.aborted.Store(true)
 }
@@ -280,7 +262,7 @@ func (c *conn) stopWait(wait uint64, cause error) {
 func (c *conn) beginWatch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil || c.cause != nil || c.owned || c.watching || c.ended || !c.sock.CanPeek() {
+	if !c.context.Asked() || c.context.Cause() != nil || c.owned || c.watching || c.ended || !c.sock.CanPeek() {
 		return
 	}
 	c.watching = true
@@ -293,7 +275,7 @@ func (c *conn) watch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		c.lostLocked(cgi.ErrAborted)
+		c.context.Cancel(cgi.ErrAborted)
 	}
 	c.watching = false
 	c.turn.Broadcast()

@@ -2,7 +2,6 @@ package simpleserver
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -52,9 +51,7 @@ type conn struct {
 	over     bool       // the request has ended: the rest of it is only drained
 	own      [2]bool    // the application has set a deadline for reading, for writing
 	stopped  error      // why no more is read of the request, or nil
-	cause    error      // why the request was cancelled, or nil
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
+	context  frontend.Context
 	draining bool
 }
 
@@ -225,9 +222,7 @@ func (c *conn) close() {
 	c.mu.Lock()
 	c.over = true
 	reset := c.sink.end != cgi.Complete && c.sent
-	if c.cancel != nil {
-		c.cancel(context.Canceled)
-	}
+	c.context.End()
 	c.mu.Unlock()
 	if reset {
 		c.sock.Reset()

@@ -125,37 +125,24 @@ func (c *conn) isAborted() bool {
 func (c *conn) lost(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lostLocked(cause)
-}
-
-func (c *conn) lostLocked(cause error) {
-	if c.cause == nil {
-		c.cause = cause
-		if c.cancel != nil {
-			c.cancel(cause)
-		}
-	}
+	c.context.Cancel(cause)
 }
 
 // RequestContext implements cgi.ContextSource.
 func (c *conn) RequestContext() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancelCause(context.Background())
-		if c.cause != nil {
-			c.cancel(c.cause)
-		}
+	if !c.context.Asked() {
 		c.srv.acceptor.Wake()
 	}
-	return c.ctx
+	return c.context.Get(context.Background())
 }
 
 // Tick implements frontend.Conn. It looks whether the client of a request whose
 // context somebody holds has gone.
 func (c *conn) Tick(time.Duration) (busy bool) {
 	c.mu.Lock()
-	busy = c.ctx != nil && c.cause == nil && !c.over
+	busy = c.context.Asked() && c.context.Cause() == nil && !c.over
 	c.mu.Unlock()
 	if busy && c.sock.Gone() {
 		c.lost(cgi.ErrAborted)
@@ -179,7 +166,7 @@ func (c *conn) Abort(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.aborted = true
-	c.lostLocked(cause)
+	c.context.Cancel(cause)
 	c.stopLocked(cause)
 	c.sock.SetWriteDeadline(past)
 }
