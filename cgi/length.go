@@ -1,6 +1,9 @@
 package cgi
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // BodyLength returns the length of the body that the variables of a request
 // state, or -1 if they state none.
@@ -27,4 +30,22 @@ func BodyLength(env *Environ, endMarked bool) int64 {
 func isChunked(env *Environ) bool {
 	te := env.Get("HTTP_TRANSFER_ENCODING")
 	return te != "" && strings.Contains(strings.ToLower(te), "chunked")
+}
+
+// DataLength returns the length of a Filter's Data, which FCGI_DATA_LENGTH states
+// (FastCGI 1.0 § 6.4), or -1 if it states none.
+func DataLength(env *Environ) int64 {
+	if n, ok := parseLength(env.Get("FCGI_DATA_LENGTH")); ok {
+		return n
+	}
+	return -1
+}
+
+// DataModTime returns when the file was changed that is a Filter's Data, which
+// FCGI_DATA_LAST_MOD states in seconds since 1970, or the zero time if it does not.
+func DataModTime(env *Environ) time.Time {
+	if n, ok := parseLength(env.Get("FCGI_DATA_LAST_MOD")); ok {
+		return time.Unix(n, 0)
+	}
+	return time.Time{}
 }

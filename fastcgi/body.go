@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/frontend"
@@ -29,12 +30,77 @@ func putQueue(q []byte) {
 	}
 }
 
-// A body is the STDIN stream of a request. It outlives its request, so that a
-// goroutine that the application left behind reads an error, and never another's
-// body.
+// A stream is STDIN, or the DATA of a Filter, on its way from the web server to the
+// application. The connection's mu guards it.
+type stream struct {
+	r    *request
+	typ  record.Type
+	body *body // what the application reads it by; nil if there is nothing to read
+
+	queue   []byte        // from the connection's reader
+	taken   int           // of the queue
+	spool   *spool.Spool  // what did not fit in the queue
+	ended   bool          // its empty record has come
+	room    int64         // bytes that are still wanted
+	left    int64         // bytes that Read still has to give; -1: until it ends
+	excess  int64         // bytes beyond the length, which were cut
+	err     error         // what Read returns when the queue is empty
+	reading bool          // a Read holds the baton
+	waiting bool          // a Read waits for bytes
+	since   time.Duration // since when
+}
+
+// expect sets how many bytes the stream has; -1 if its end is to tell.
+func (s *stream) expect(length int64) {
+	s.left, s.room = length, length
+	if length < 0 {
+		s.room = 1<<63 - 1
+	}
+}
+
+// settle gives the stream, which has ended before its request is run, a length even if
+// no variable states one. It returns the length, and what reads the stream.
+func (s *stream) settle() (length int64, r io.Reader) {
+	if s.left < 0 && s.ended && s.spool == nil {
+		s.left = int64(len(s.queue) - s.taken)
+	}
+	if s.left == 0 || s.r.refuse != nil {
+		return s.left, http.NoBody
+	}
+	s.body = &body{c: s.r.c, s: s}
+	return s.left, s.body
+}
+
+// end takes the stream from its readers. A goroutine that the application left behind
+// may be one.
+func (s *stream) end() {
+	c := s.r.c
+	s.err = cgi.ErrBodyClosed
+	for s.reading {
+		c.sock.Kick()
+		c.cond.Wait()
+	}
+	if s.body != nil {
+		s.body.s = nil
+		c.cond.Broadcast()
+	}
+}
+
+// free gives back what the stream holds.
+func (s *stream) free() {
+	if s.spool != nil {
+		s.spool.Close()
+	}
+	if cap(s.queue) > 0 {
+		putQueue(s.queue)
+	}
+}
+
+// A body reads a stream. It outlives its request, so that a goroutine that the
+// application left behind reads an error, and never another's body.
 type body struct {
 	c *conn
-	r *request // nil once the request has ended; guarded by c.mu
+	s *stream // nil once the request has ended; guarded by c.mu
 }
 
 // Read implements io.Reader. It waits at most Limits.BodyRead for the next byte.
@@ -43,35 +109,35 @@ func (b *body) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer func() {
-		if b.r != nil {
-			b.r.waiting = false
+		if b.s != nil {
+			b.s.waiting = false
 		}
 	}()
 	for {
-		r := b.r
-		if r == nil {
+		s := b.s
+		if s == nil {
 			return 0, cgi.ErrBodyClosed
 		}
-		if n := r.dequeue(p); n > 0 {
-			if c.paused && len(r.queue)-r.taken <= bodyHeld/2 {
+		if n := s.dequeue(p); n > 0 {
+			if c.paused && len(s.queue)-s.taken <= bodyHeld/2 {
 				c.sock.Kick()
 			}
 			return n, nil
 		}
-		if err := r.bodyEnd(); err != nil {
+		if err := s.why(); err != nil {
 			return 0, err
 		}
 		if len(p) == 0 {
 			return 0, nil
 		}
-		if !r.waiting {
-			r.waiting, r.since = true, c.srv.acceptor.Now()
+		if !s.waiting {
+			s.waiting, s.since = true, c.srv.acceptor.Now()
 		}
 		n := 0
 		if c.baton {
 			c.cond.Wait()
 		} else {
-			n = c.readBody(r, p)
+			n = c.readBody(s, p)
 		}
 		if n > 0 {
 			return n, nil
@@ -84,14 +150,14 @@ func (b *body) Close() error {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := b.r; r != nil {
-		r.bodyErr, r.left = cgi.ErrBodyClosed, -1
-		r.room, r.queue, r.taken = 0, r.queue[:0], 0
-		if r.spool != nil {
-			r.spool.Close()
-			r.spool = nil
+	if s := b.s; s != nil {
+		s.err, s.left = cgi.ErrBodyClosed, -1
+		s.room, s.queue, s.taken = 0, s.queue[:0], 0
+		if s.spool != nil {
+			s.spool.Close()
+			s.spool = nil
 		}
-		if r.reading || c.paused {
+		if s.reading || c.paused {
 			c.sock.Kick()
 		}
 		c.cond.Broadcast()
@@ -101,117 +167,117 @@ func (b *body) Close() error {
 
 // dequeue gives bytes that the connection's reader has queued. The connection's mu
 // is held.
-func (r *request) dequeue(p []byte) int {
-	if r.taken < len(r.queue) {
-		n := copy(p, r.queue[r.taken:])
-		r.taken += n
-		if r.taken == len(r.queue) {
-			r.queue, r.taken = r.queue[:0], 0
+func (s *stream) dequeue(p []byte) int {
+	if s.taken < len(s.queue) {
+		n := copy(p, s.queue[s.taken:])
+		s.taken += n
+		if s.taken == len(s.queue) {
+			s.queue, s.taken = s.queue[:0], 0
 		}
-		r.consumed(n)
+		s.consumed(n)
 		return n
 	}
-	if r.spool != nil && r.spool.Len() > 0 {
-		n, err := r.spool.Read(p)
+	if s.spool != nil && s.spool.Len() > 0 {
+		n, err := s.spool.Read(p)
 		if err != nil && err != io.EOF {
-			r.bodyErr = err
+			s.err = err
 		}
-		r.consumed(n)
+		s.consumed(n)
 		return n
 	}
 	return 0
 }
 
-func (r *request) consumed(n int) {
-	if r.left > 0 {
-		r.left -= int64(n)
+func (s *stream) consumed(n int) {
+	if s.left > 0 {
+		s.left -= int64(n)
 	}
 }
 
-// bodyEnd returns why nothing more comes, or nil. The queue is empty.
-func (r *request) bodyEnd() error {
+// why returns why nothing more comes, or nil. The queue is empty.
+func (s *stream) why() error {
 	switch {
-	case r.left == 0:
+	case s.left == 0:
 		return io.EOF
-	case r.bodyErr != nil:
-		return r.bodyErr
-	case r.ended && r.left > 0:
-		return fmt.Errorf("the body ended %d bytes before its length: %w", r.left, io.ErrUnexpectedEOF)
-	case r.ended:
+	case s.err != nil:
+		return s.err
+	case s.ended && s.left > 0:
+		return fmt.Errorf("the body ended %d bytes before its length: %w", s.left, io.ErrUnexpectedEOF)
+	case s.ended:
 		return io.EOF
 	}
 	return nil
 }
 
-// deliver takes a part of STDIN from the connection's reader: to the queue, then
-// to the spool if other requests must not wait. It returns how much it took; 0
-// means that the reader has to wait until the application has read. The
+// deliver takes a part of the stream from the connection's reader: to the queue, then
+// to the spool if other requests must not wait, nor a Filter that reads its data
+// first. It returns how much it took; 0 means that the reader has to wait until the application has read. The
 // connection's mu is held.
-func (r *request) deliver(b []byte) int {
+func (s *stream) deliver(b []byte) int {
 	n := len(b)
-	keep := b[:min(int64(n), r.room)]
-	r.excess += int64(n - len(keep))
-	if r.bodyErr != nil {
+	keep := b[:min(int64(n), s.room)]
+	s.excess += int64(n - len(keep))
+	if s.err != nil {
 		return n
 	}
-	if r.left < 0 && !r.admit(len(keep)) || len(keep) == 0 {
+	if s.left < 0 && !s.admit(len(keep)) || len(keep) == 0 {
 		return n
 	}
-	if len(r.queue)-r.taken < bodyHeld && (r.spool == nil || r.spool.Len() == 0) {
-		if r.queue == nil {
-			r.queue = getQueue()
+	if len(s.queue)-s.taken < bodyHeld && (s.spool == nil || s.spool.Len() == 0) {
+		if s.queue == nil {
+			s.queue = getQueue()
 		}
-		if len(r.queue)+len(keep) > cap(r.queue) {
-			r.queue = r.queue[:copy(r.queue, r.queue[r.taken:])]
-			r.taken = 0
+		if len(s.queue)+len(keep) > cap(s.queue) {
+			s.queue = s.queue[:copy(s.queue, s.queue[s.taken:])]
+			s.taken = 0
 		}
-		r.queue = append(r.queue, keep...)
-	} else if !r.c.shared() {
+		s.queue = append(s.queue, keep...)
+	} else if !s.r.c.shared() && (s.typ == record.Data || s.r.data == nil) {
 		return 0
-	} else if err := r.spill(keep); err != nil {
-		r.bodyErr = err
+	} else if err := s.spill(keep); err != nil {
+		s.err = err
 	}
-	r.room -= int64(len(keep))
-	r.c.cond.Broadcast()
+	s.room -= int64(len(keep))
+	s.r.c.cond.Broadcast()
 	return n
 }
 
 // admit holds a body of unknown length to Limits.BodyBytes.
-func (r *request) admit(n int) bool {
-	limit := r.c.srv.limits.BodyBytes
-	if 1<<63-1-r.room+int64(n) <= limit {
+func (s *stream) admit(n int) bool {
+	limit := s.r.c.srv.limits.BodyBytes
+	if 1<<63-1-s.room+int64(n) <= limit {
 		return true
 	}
-	r.bodyErr = &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
+	s.err = &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
 		Err: fmt.Errorf("body of more than %d bytes (body_bytes)", limit)}
-	r.c.cond.Broadcast()
+	s.r.c.cond.Broadcast()
 	return false
 }
 
 // spill puts a part of the body in the spool.
-func (r *request) spill(b []byte) error {
-	if r.spool == nil {
-		r.spool = spool.New(r.c.srv.limits.Spool)
+func (s *stream) spill(b []byte) error {
+	if s.spool == nil {
+		s.spool = spool.New(s.r.c.srv.limits.Spool)
 	}
-	if _, err := r.spool.Write(b); err != nil {
+	if _, err := s.spool.Write(b); err != nil {
 		return cgi.SpoolError(err)
 	}
 	return nil
 }
 
-// readBody takes the baton to read for r: directly into p where the bytes are r's,
+// readBody takes the baton to read for s: directly into p where the bytes are its,
 // else by sorting what comes. It returns how many bytes it put in p. The
 // connection's mu is held, and let go meanwhile.
-func (c *conn) readBody(r *request, p []byte) (n int) {
-	c.baton, r.reading = true, true
+func (c *conn) readBody(s *stream, p []byte) (n int) {
+	c.baton, s.reading = true, true
 	limit := int64(len(p))
-	if r.left >= 0 {
-		limit = min(limit, r.left)
+	if s.left >= 0 {
+		limit = min(limit, s.left)
 	}
 	c.mu.Unlock()
 	var err error
 	in := &c.in
-	if in.open && in.typ == record.Stdin && in.id == r.id && in.left > 0 {
+	if in.open && in.typ == s.typ && in.id == s.r.id && in.left > 0 {
 		p = p[:min(limit, int64(in.left))]
 		if b := in.buffered(); len(b) > 0 {
 			n = copy(p, b)
@@ -228,17 +294,17 @@ func (c *conn) readBody(r *request, p []byte) (n int) {
 		err = c.step()
 	}
 	c.mu.Lock()
-	if int64(n) > r.room {
+	if int64(n) > s.room {
 		n = 0 // the body was closed meanwhile
 	}
 	if n > 0 {
-		if r.left < 0 && !r.admit(n) {
+		if s.left < 0 && !s.admit(n) {
 			n = 0
 		}
-		r.room -= int64(n)
-		r.consumed(n)
+		s.room -= int64(n)
+		s.consumed(n)
 	}
-	r.reading, c.baton = false, false
+	s.reading, c.baton = false, false
 	c.uses++
 	c.startReady()
 	if err != nil {

@@ -156,6 +156,9 @@ func (c *conn) alone() bool {
 	if !ownBody {
 		_, ownBody = c.in.peekIs(record.Stdin, r.id)
 	}
+	if !ownBody && r.data != nil {
+		_, ownBody = c.in.peekIs(record.Data, r.id)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return ownBody && len(c.reqs) == 1 && len(c.ready) == 1 && c.running == 0 && !c.mux
@@ -168,13 +171,13 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 	c.mu.Lock()
 	c.baton, c.inline = false, true
 	c.running++
-	r.settleBody()
+	r.settle()
 	c.mu.Unlock()
 	c.srv.acceptor.Wake()
 	c.run(r)
 	c.mu.Lock()
 	if c.gen == gen {
-		r.excess += c.unwanted(r)
+		r.stdin.excess += c.unwanted(r)
 	}
 	c.end(r)
 	still := c.gen == gen
@@ -189,7 +192,7 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 // unwanted returns how many bytes of r's body are buffered, or announced, beyond
 // its length. mu is held, and the baton free.
 func (c *conn) unwanted(r *request) int64 {
-	if r.cgi.ContentLength < 0 || r.left != 0 {
+	if r.cgi.ContentLength < 0 || r.stdin.left != 0 {
 		return 0
 	}
 	if c.in.open && c.in.typ == record.Stdin && c.in.id == r.id {
@@ -203,7 +206,7 @@ func (c *conn) unwanted(r *request) int64 {
 // held.
 func (c *conn) startReady() {
 	for _, r := range c.ready {
-		r.settleBody()
+		r.settle()
 		c.running++
 		c.goroutines++
 		go c.runApart(r)
@@ -234,7 +237,7 @@ func (c *conn) run(r *request) {
 		c.srv.handler.Refuse(&r.cgi, &r.sink, r.refuse)
 		return
 	}
-	c.srv.handler.Run(&r.cgi, &r.sink, c.srv.App)
+	c.srv.handler.Run(&r.cgi, &r.sink, c.srv.app(r.role))
 }
 
 // startReader gives the connection a new loop while its handler runs. mu is held,
@@ -248,23 +251,18 @@ func (c *conn) startReader() {
 
 // end takes a request off the connection. mu is held.
 func (c *conn) end(r *request) {
-	r.bodyErr = cgi.ErrBodyClosed
-	for r.reading {
-		// A goroutine that the application left behind reads the body.
-		c.sock.Kick()
-		c.cond.Wait()
-	}
-	if r.body != nil {
-		r.body.r = nil
-		c.cond.Broadcast()
+	ended := true
+	for s := range r.streams {
+		s.end()
+		ended = ended && s.ended
+		if s.excess > 0 && r.refuse == nil {
+			c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", s.excess)
+		}
 	}
 	r.context.End()
-	if r.excess > 0 && r.refuse == nil {
-		c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", r.excess)
-	}
 	c.remove(r)
 	c.running--
-	c.unended = !r.ended
+	c.unended = !ended
 	c.served++
 	if c.baton && (c.paused || c.eof || c.closing && c.idle()) {
 		// The loop is on another goroutine, and has to see this.

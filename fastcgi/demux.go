@@ -42,6 +42,9 @@ func (c *conn) header() error {
 		}
 		return malformed("%v record with request id 0", in.typ)
 	}
+	if in.typ == record.Data && c.early() {
+		return malformed("DATA record for request %d before the end of its STDIN", in.id)
+	}
 	if in.left > 0 {
 		return nil
 	}
@@ -50,8 +53,8 @@ func (c *conn) header() error {
 		return malformed("BEGIN_REQUEST without a body")
 	case record.Params:
 		c.endParams()
-	case record.Stdin:
-		c.endStdin()
+	case record.Stdin, record.Data:
+		c.endStream()
 	case record.AbortRequest:
 		return errors.Join(c.abortRequest(), in.finish())
 	}
@@ -69,7 +72,7 @@ func (c *conn) part() error {
 		return c.beginRequest()
 	case record.AbortRequest:
 		return errors.Join(c.abortRequest(), in.finish())
-	case record.Params, record.Stdin:
+	case record.Params, record.Stdin, record.Data:
 	default:
 		// Unknown types (F15), and those that only an application sends.
 		return in.finish()
@@ -82,7 +85,7 @@ func (c *conn) part() error {
 	if in.typ == record.Params {
 		err = c.takeParams(b)
 	} else {
-		n = c.takeStdin(b)
+		n = c.takeStream(b)
 		if n == 0 {
 			return errPaused
 		}
@@ -121,7 +124,7 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 	case c.find(id) != nil:
 		c.mu.Unlock()
 		return malformed("BEGIN_REQUEST for request %d, which is active", id)
-	case cgi.Role(b.Role) != cgi.Responder:
+	case c.srv.app(cgi.Role(b.Role)) == nil:
 		if b.Flags&record.KeepConn == 0 {
 			c.closing = true
 		}
@@ -198,32 +201,52 @@ func (c *conn) makeReady(r *request, refuse error) {
 	c.mu.Unlock()
 }
 
-// takeStdin gives a part of the body to its request, and returns how much it took.
-func (c *conn) takeStdin(b []byte) int {
+// takeStream gives a part of a body to its request, and returns how much it took.
+func (c *conn) takeStream(b []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.find(c.in.id)
-	if r == nil || r.ended {
+	s := c.stream()
+	if s == nil {
 		return len(b)
 	}
-	n := r.deliver(b)
+	n := s.deliver(b)
 	if n == 0 {
 		c.paused = true
 	}
 	return n
 }
 
-// endStdin ends the body of a request.
-func (c *conn) endStdin() {
+// endStream ends a body of a request.
+func (c *conn) endStream() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.find(c.in.id); r != nil && !r.ended {
-		r.ended = true
+	if s := c.stream(); s != nil {
+		s.ended = true
 		c.cond.Broadcast()
 	}
 	if c.idle() {
 		c.unended = false
 	}
+}
+
+// early reports whether the DATA that begins comes before the end of STDIN (F31). Who
+// reads STDIN might wait for it for ever.
+func (c *conn) early() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.find(c.in.id)
+	return r != nil && r.data != nil && !r.stdin.ended
+}
+
+// stream returns the stream that the open record is a part of, or nil if there is none
+// that goes on. mu is held.
+func (c *conn) stream() *stream {
+	if r := c.find(c.in.id); r != nil {
+		if s := r.stream(c.in.typ); s != nil && !s.ended {
+			return s
+		}
+	}
+	return nil
 }
 
 // abortRequest handles ABORT_REQUEST (F19). The END_REQUEST that it asks for comes

@@ -43,8 +43,12 @@ func (c *conn) ended(err error) {
 		if !r.ready {
 			c.remove(r)
 			r.free()
-		} else if !r.ended && r.bodyErr == nil {
-			r.bodyErr = fmt.Errorf("the connection ended before the body: %w", io.ErrUnexpectedEOF)
+			continue
+		}
+		for s := range r.streams {
+			if !s.ended && s.err == nil {
+				s.err = fmt.Errorf("the connection ended before the body: %w", io.ErrUnexpectedEOF)
+			}
 		}
 	}
 	c.cond.Broadcast()

@@ -9,7 +9,6 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/frontend"
-	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
 )
 
@@ -17,6 +16,7 @@ import (
 type request struct {
 	c    *conn
 	id   uint16
+	role cgi.Role
 	keep bool // KEEP_CONN
 
 	params []byte        // the PARAMS stream, until its end
@@ -30,18 +30,8 @@ type request struct {
 
 	ready bool // PARAMS have ended
 
-	body    *body         // nil if there is none
-	queue   []byte        // of the body, from the connection's reader
-	taken   int           // of the queue
-	spool   *spool.Spool  // what did not fit in the queue
-	ended   bool          // STDIN has ended
-	room    int64         // bytes of STDIN that are still wanted
-	left    int64         // bytes that Body.Read still has to give; -1: until STDIN ends
-	excess  int64         // bytes beyond the length, which were cut
-	bodyErr error         // what Read returns when the queue is empty
-	reading bool          // a Read of the body holds the baton
-	waiting bool          // a Read of the body waits for bytes
-	since   time.Duration // since when
+	stdin stream
+	data  *stream // of a Filter, else nil
 
 	context frontend.Context // its cause is why nobody waits for the answer
 }
@@ -52,7 +42,12 @@ func newRequest(c *conn, id uint16, b record.Begin) *request {
 	r := requests.Get().(*request)
 	r.c, r.id, r.keep = c, id, b.Flags&record.KeepConn != 0
 	r.begun = c.srv.acceptor.Now()
+	r.role = cgi.Role(b.Role)
 	r.sink.r = r
+	r.stdin.r, r.stdin.typ = r, record.Stdin
+	if r.role == cgi.Filter {
+		r.data = &stream{r: r, typ: record.Data}
+	}
 	return r
 }
 
@@ -60,15 +55,13 @@ func newRequest(c *conn, id uint16, b record.Begin) *request {
 // context, is not pooled.
 func (r *request) free() {
 	r.env.Reset()
-	if r.spool != nil {
-		r.spool.Close()
+	r.stdin.free()
+	if r.data != nil {
+		r.data.free()
 	}
-	params, queue, out := r.params[:0], r.queue[:0], r.sink.buf[:0]
+	params, out := r.params[:0], r.sink.buf[:0]
 	if cap(params) > 32<<10 {
 		params = nil
-	}
-	if cap(queue) > 0 {
-		putQueue(queue)
 	}
 	if cap(out) > 64<<10 {
 		out = nil
@@ -106,7 +99,7 @@ func (r *request) prepare() error {
 	s := r.c.srv
 	r.cgi = cgi.Request{
 		Env:          &r.env,
-		Role:         cgi.Responder,
+		Role:         r.role,
 		Multithread:  true,
 		Multiprocess: true,
 		Paths:        s.Paths,
@@ -116,28 +109,54 @@ func (r *request) prepare() error {
 	if err != nil {
 		return err
 	}
+	if r.role == cgi.Authorizer {
+		// It has no body, whatever CONTENT_LENGTH says of the request that it is asked about
+		// (FastCGI 1.0 § 6.3).
+		return nil
+	}
 	n := cgi.BodyLength(&r.env, true)
 	if n > s.limits.BodyBytes {
-		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-			Err: fmt.Errorf("body of %d bytes, more than %d (body_bytes)", n, s.limits.BodyBytes)}
+		return tooLarge("body", n, s.limits.BodyBytes)
 	}
-	r.cgi.ContentLength, r.left, r.room = n, n, n
-	if n < 0 {
-		r.room = 1<<63 - 1
+	r.stdin.expect(n)
+	if r.data != nil {
+		n = cgi.DataLength(&r.env)
+		if n > s.limits.BodyBytes {
+			return tooLarge("data", n, s.limits.BodyBytes)
+		}
+		r.data.expect(n)
 	}
 	return nil
 }
 
-// settleBody is called just before the request is run: a stream that has ended
-// by then has a length, even if no variable states one.
-func (r *request) settleBody() {
-	if r.left < 0 && r.ended && r.spool == nil {
-		r.left = int64(len(r.queue) - r.taken)
-		r.cgi.ContentLength = r.left
+func tooLarge(what string, n, limit int64) error {
+	return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
+		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit)}
+}
+
+// settle is called just before the request is run.
+func (r *request) settle() {
+	r.cgi.ContentLength, r.cgi.Body = r.stdin.settle()
+	if r.data != nil {
+		_, r.cgi.Data = r.data.settle()
 	}
-	if r.left != 0 && r.refuse == nil {
-		r.body = &body{c: r.c, r: r}
-		r.cgi.Body = r.body
+}
+
+// stream returns the stream of the given type, or nil if the request has none.
+func (r *request) stream(typ record.Type) *stream {
+	switch typ {
+	case record.Stdin:
+		return &r.stdin
+	case record.Data:
+		return r.data
+	}
+	return nil
+}
+
+// streams yields the streams of the request.
+func (r *request) streams(yield func(*stream) bool) {
+	if yield(&r.stdin) && r.data != nil {
+		yield(r.data)
 	}
 }
 
@@ -154,8 +173,10 @@ func (r *request) abort(cause error) {
 	if r.context.Cause() != nil {
 		return
 	}
-	if r.bodyErr == nil {
-		r.bodyErr = cause
+	for s := range r.streams {
+		if s.err == nil {
+			s.err = cause
+		}
 	}
 	r.context.Cancel(cause)
 }

@@ -19,8 +19,21 @@ var ErrServerClosed = frontend.ErrServerClosed
 // A Server serves FastCGI connections. Its fields must not be changed after the
 // first call of Serve.
 type Server struct {
-	// App answers the requests. It must not be nil.
+	// App answers requests in the role of a Responder (FastCGI 1.0 § 6.2), which is what
+	// web servers ask for unless they are told otherwise.
 	App cgi.App
+
+	// Authorizer answers requests in the role of an Authorizer (§ 6.3). Status 200 lets
+	// the web server go on, with a variable for each field that cgi.Variable made; any
+	// other answer is the client's. The request has no body.
+	Authorizer cgi.App
+
+	// Filter answers requests in the role of a Filter (§ 6.4): Request.Data is the file
+	// that it filters.
+	//
+	// A role without an application is refused with UNKNOWN_ROLE. At least one of the
+	// three must be set.
+	Filter cgi.App
 
 	// Handler runs App. If nil, a zero Handler does.
 	Handler *cgi.Handler
@@ -57,7 +70,7 @@ type Server struct {
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
-	if s.App == nil {
+	if s.App == nil && s.Authorizer == nil && s.Filter == nil {
 		l.Close()
 		return errors.New("fastcgi: the server has no application: set App")
 	}
@@ -79,6 +92,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.once.Do(s.begin)
 	return s.acceptor.Close(cgi.ErrShutdown)
+}
+
+// app returns the application that plays a role, or nil.
+func (s *Server) app(role cgi.Role) cgi.App {
+	switch role {
+	case cgi.Responder:
+		return s.App
+	case cgi.Authorizer:
+		return s.Authorizer
+	case cgi.Filter:
+		return s.Filter
+	}
+	return nil
 }
 
 func (s *Server) begin() {

@@ -56,12 +56,14 @@ func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 			c.fail(cgi.ErrAborted)
 			return
 		}
-		if r.waiting && r.bodyErr == nil && now-r.since > limits.BodyRead {
-			r.bodyErr = bodyTimeout(limits.BodyRead)
-			if r.reading {
-				c.sock.Kick()
+		for s := range r.streams {
+			if s.waiting && s.err == nil && now-s.since > limits.BodyRead {
+				s.err = bodyTimeout(limits.BodyRead)
+				if s.reading {
+					c.sock.Kick()
+				}
+				c.cond.Broadcast()
 			}
-			c.cond.Broadcast()
 		}
 	}
 	if c.inline && !c.baton && c.served == c.tickServed && c.uses == c.tickUses {
