@@ -49,6 +49,7 @@ type App struct {
 	Hidden bool
 
 	// The rest is for AppScripts; see script.App.
+	Authorizer        bool // it answers FastCGI's Authorizer requests in place of the others
 	Roots             []string
 	Follow            []string
 	Env               []string // "NAME=value"
@@ -114,7 +115,7 @@ func (c *Config) AddApps(apps ...App) {
 	for _, a := range apps {
 		a.Limits = c.Limits.Programs
 		i := slices.IndexFunc(c.Apps[first:], func(b App) bool {
-			return b.Prefix == a.Prefix && b.Kind == AppScripts && a.Kind == AppScripts
+			return b.Prefix == a.Prefix && b.Kind == AppScripts && a.Kind == AppScripts && b.Authorizer == a.Authorizer
 		})
 		if i >= 0 {
 			c.Apps[first+i].Roots = append(c.Apps[first+i].Roots, a.Roots...)
@@ -138,6 +139,9 @@ func checkMounts(apps []App) []error {
 	places := make(map[string]string) // by the prefix, as cgi.Mux has it
 	for _, a := range apps {
 		p := strings.TrimRight(a.Prefix, "/")
+		if a.Authorizer {
+			p = "authorizer " + p
+		}
 		if first, taken := places[p]; taken {
 			errs = append(errs, fmt.Errorf("%s: prefix %q is mounted twice, the first time by %s: give one of them another prefix, or remove it",
 				a.place(), a.Prefix, first))
@@ -308,10 +312,25 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
 }
 
+// setRole sets which of FastCGI's roles the application plays.
+func (a *App) setRole(s string) error {
+	switch s {
+	case "responder", "authorizer":
+		a.Authorizer = s == "authorizer"
+		return nil
+	case "filter":
+		return errors.New(`a CGI program has no second input, so it cannot be a filter: write "responder" or "authorizer"`)
+	}
+	return fmt.Errorf(`unknown role %q: write "responder" or "authorizer"`, s)
+}
+
+// mounted is the applications by FastCGI's role. There may be no authorizer.
+type mounted struct{ app, authorizer cgi.App }
+
 // mount makes the applications and mounts them, each with a validator in front of it
 // if checked is true. The second result ends them all.
-func mount(apps []App, checked bool, log *slog.Logger) (cgi.App, func() error, error) {
-	mux := new(cgi.Mux)
+func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, error) {
+	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
 	var closers []func() error
 	end := func() error {
 		var errs []error
@@ -329,11 +348,21 @@ func mount(apps []App, checked bool, log *slog.Logger) (cgi.App, func() error, e
 			app = &validate.App{App: app}
 		}
 		if err == nil {
-			err = mux.Mount(a.Prefix, app)
+			if muxes[a.Authorizer] == nil {
+				muxes[a.Authorizer] = new(cgi.Mux)
+			}
+			err = muxes[a.Authorizer].Mount(a.Prefix, app)
 		}
 		if err != nil {
-			return nil, nil, errors.Join(err, end())
+			return mounted{}, nil, errors.Join(err, end())
 		}
 	}
-	return mux, end, nil
+	m := mounted{app: new(cgi.Mux)}
+	if mux := muxes[false]; mux != nil {
+		m.app = mux
+	}
+	if mux := muxes[true]; mux != nil {
+		m.authorizer = mux
+	}
+	return m, end, nil
 }

@@ -26,6 +26,7 @@ func KeyTable() []Key {
 		{Name: "env", Example: `{ GIT_PROJECT_ROOT = "/srv/git" }`, Text: "variables of the programs, whatever the web server sends", PerApp: true},
 		{Name: "inherit", Example: `["PATH", "LANG", "TZ"]`, Text: "what programs get of gatehouse's own environment; these if left out", PerApp: true},
 		{Name: "pass_authorization", Example: `false`, Text: "true: programs get the client's password (HTTP_AUTHORIZATION, AUTH_PASSWORD)", PerApp: true},
+		{Name: "role", Example: `"responder"`, Text: `or "authorizer": the programs answer FastCGI's requests of that role`, PerApp: true},
 		{Name: "files", Example: `"/srv/static"`, Text: "in place of scripts: the files of a directory", PerApp: true},
 		{Name: "hidden", Example: `false`, Text: "true: with files, those whose names begin with a dot, too", PerApp: true},
 		{Name: "demo", Example: `true`, Text: "in place of scripts: shows the variables that the web server sent", PerApp: true},

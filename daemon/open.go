@@ -27,7 +27,7 @@ type Daemon struct {
 	config  Config
 	log     *slog.Logger
 	handler *cgi.Handler
-	app     cgi.App
+	mounted mounted
 	program bool // this process is a CGI program
 
 	endpoints []endpoint.Endpoint
@@ -127,11 +127,11 @@ func (d *Daemon) openApps() error {
 		a.Limits.Spool = limits.Spool
 		apps[i] = a
 	}
-	app, end, err := mount(apps, d.config.Validate, d.log)
+	m, end, err := mount(apps, d.config.Validate, d.log)
 	if err != nil {
 		return err
 	}
-	d.app = app
+	d.mounted = m
 	d.handler.Spool = limits.Spool
 	d.closers = append(d.closers, end)
 	return nil

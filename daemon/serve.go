@@ -32,7 +32,7 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 		return d.serveProgram(ctx, signals)
 	}
 	g := &endpoint.Group{
-		App:     d.app,
+		App: d.mounted.app, Authorizer: d.mounted.authorizer,
 		Handler: d.handler,
 		Limits:  d.config.Limits.Front,
 		Paths:   d.config.Paths,
@@ -159,6 +159,6 @@ func (d *Daemon) serveProgram(ctx context.Context, signals <-chan os.Signal) err
 	p := &cgi.Program{Handler: d.handler, Limits: d.config.Limits.Front}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		r.SetContext(ctx)
-		return d.app.ServeCGI(w, r)
+		return d.mounted.app.ServeCGI(w, r)
 	}))
 }

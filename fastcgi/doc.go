@@ -23,6 +23,13 @@
 // are noticed within that time by requests that run long, at no cost to those that
 // do not. While several requests share the connection, each has its goroutine.
 //
+// # Roles
+//
+// Web servers ask for a Responder. lighttpd and Apache's mod_fcgid may ask for an
+// Authorizer, too, which Server.Authorizer is; Server.Filter is the third role of the
+// specification, for the few that ask for it. A server plays no role that it has no
+// application for: one that only responds never lets anybody in by accident.
+//
 // # Bodies that nobody reads
 //
 // Of a body that nobody reads 64 KiB are kept. Then a connection that is known to

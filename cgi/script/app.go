@@ -30,6 +30,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -116,6 +117,9 @@ func (a *App) init() {
 	}
 }
 
+// errFilter refuses to run a program as a Filter.
+var errFilter = errors.New("script: a CGI program cannot be a filter: it has no second input")
+
 // ServeCGI runs the program for r.
 //
 // If SCRIPT_FILENAME names a file in a root, that is the program, with SCRIPT_NAME
@@ -123,6 +127,10 @@ func (a *App) init() {
 // answer is 403. Otherwise the path, below the prefix at which a cgi.Mux has mounted
 // the App, is followed down from each root to the first regular file, and what is
 // left of it is PATH_INFO.
+//
+// A program that is asked as an Authorizer (FastCGI 1.0 § 6.3) has FCGI_ROLE set to
+// AUTHORIZER, and nothing on stdin; it lets a request in by answering 200, which
+// is the status without a Status field. A Filter it cannot be.
 //
 // Errors are a *cgi.StatusError that names the path and the check: 404 for a
 // missing file, 403 for one that is outside, a directory or not executable, 502 for
@@ -133,6 +141,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	a.once.Do(a.init)
 	if a.state.err != nil {
 		return a.state.err
+	}
+	if r.Role == cgi.Filter {
+		return errFilter
 	}
 	t, err := a.find(r)
 	if err != nil {

@@ -78,7 +78,7 @@ type setting struct {
 // win, and what is inherited yields to both.
 func (a *App) environment(r *cgi.Request, t *target, length int64) []string {
 	var own [24]setting
-	settled := a.settle(own[:0], r.Env, t, length)
+	settled := a.settle(own[:0], r, t, length)
 	var e environment
 	e.text.Grow(2048)
 	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited))
@@ -108,7 +108,8 @@ func (a *App) environment(r *cgi.Request, t *target, length int64) []string {
 }
 
 // settle appends the variables that the web server does not decide alone.
-func (a *App) settle(s []setting, env *cgi.Environ, t *target, length int64) []setting {
+func (a *App) settle(s []setting, r *cgi.Request, t *target, length int64) []setting {
+	env := r.Env
 	set := func(name, value string) { s = append(s, setting{name: name, value: value}) }
 	// An empty value means the same as none (RFC 3875 § 4.1).
 	require := func(name, standard string) {
@@ -133,6 +134,9 @@ func (a *App) settle(s []setting, env *cgi.Environ, t *target, length int64) []s
 	host, port := hostPort(env)
 	require("SERVER_NAME", host)
 	require("SERVER_PORT", port)
+	if r.Role == cgi.Authorizer {
+		set("FCGI_ROLE", "AUTHORIZER") // as libfcgi has it
+	}
 	if sent := env.Get("CONTENT_LENGTH"); length > 0 || sent != "" {
 		set("CONTENT_LENGTH", strconv.FormatInt(length, 10))
 	}

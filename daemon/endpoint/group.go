@@ -25,11 +25,13 @@ type frontEnd interface {
 // A Group serves one application on several endpoints. Its fields must not be
 // changed after Start.
 type Group struct {
-	App     cgi.App
-	Handler *cgi.Handler // if nil, one that logs to Log
-	Limits  cgi.Limits
-	Paths   cgi.PathPolicy
-	Log     *slog.Logger // if nil, slog.Default()
+	App cgi.App
+	// Authorizer answers FastCGI's requests of that role. If nil, they are refused.
+	Authorizer cgi.App
+	Handler    *cgi.Handler // if nil, one that logs to Log
+	Limits     cgi.Limits
+	Paths      cgi.PathPolicy
+	Log        *slog.Logger // if nil, slog.Default()
 
 	fronts []frontEnd
 	failed chan error
@@ -81,7 +83,7 @@ func (g *Group) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
 	}
 	switch e.Protocol {
 	case systemd.FastCGI:
-		return &fastcgi.Server{App: g.App, Handler: handler, Limits: limits, Paths: g.Paths,
+		return &fastcgi.Server{App: g.App, Authorizer: g.Authorizer, Handler: handler, Limits: limits, Paths: g.Paths,
 			Allow: e.Allow, HalfClose: e.HalfClose, Log: g.log()}
 	case systemd.SCGI:
 		return &scgi.Server{App: g.App, Handler: handler, Limits: limits, Paths: g.Paths,
