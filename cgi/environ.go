@@ -18,10 +18,10 @@ var (
 // compared byte for byte. The zero value is empty and ready to use. An Environ
 // is not safe for concurrent use.
 type Environ struct {
-	pairs []pair
+	pairs pairs
 
-	// seen is a filter over the names: a clear bit proves that a name is new, so
-	// that Add seldom has to search.
+	// seen is a filter over the names: a clear bit proves that a name is not there, so
+	// that nothing has to be searched.
 	seen [4]uint64
 
 	// joins holds the values that grew by joining, keyed by name, so that a peer that
@@ -32,13 +32,11 @@ type Environ struct {
 	request *Request // while a WSGI application runs
 }
 
-type pair struct{ name, value string }
-
 // NewEnviron returns an Environ of the given "NAME=value" strings, as
 // os.Environ has them. A string without "=" is left out; the last of a repeated
 // name wins.
 func NewEnviron(vars ...string) *Environ {
-	e := &Environ{pairs: make([]pair, 0, len(vars))}
+	e := newEnviron(len(vars))
 	for _, v := range vars {
 		// On Windows the names of hidden variables begin with "=".
 		if i := strings.IndexByte(v, '='); i > 0 {
@@ -48,26 +46,33 @@ func NewEnviron(vars ...string) *Environ {
 	return e
 }
 
+// newEnviron returns an empty Environ with room for n variables.
+func newEnviron(n int) *Environ {
+	return &Environ{pairs: pairs{list: make([]pair, 0, n), added: make([]string, 0, 2*n)}}
+}
+
 // mark sets the bit of name in the filter and reports whether it was clear.
 func (e *Environ) mark(name string) (fresh bool) {
-	n := len(name)
-	if n == 0 {
-		return false
-	}
-	h := uint(n)*31 + uint(name[n-1])*7 + uint(name[n/2])*131 + uint(name[0])
-	word, bit := h>>6&3, uint64(1)<<(h&63)
+	word, bit := filterBit(name)
 	fresh = e.seen[word]&bit == 0
 	e.seen[word] |= bit
 	return fresh
 }
 
-func (e *Environ) index(name string) int {
-	for i := range e.pairs {
-		if e.pairs[i].name == name {
-			return i
-		}
+func filterBit(name string) (word uint, bit uint64) {
+	n := uint(len(name))
+	if n == 0 {
+		return 0, 1
 	}
-	return -1
+	h := n*31 + uint(name[n-1])*7 + uint(name[n/2])*131 + uint(name[0])
+	return h >> 6 & 3, uint64(1) << (h & 63)
+}
+
+func (e *Environ) index(name string) int {
+	if word, bit := filterBit(name); e.seen[word]&bit == 0 {
+		return -1
+	}
+	return e.pairs.index(name)
 }
 
 // Add takes a variable as it arrives from a web server. A name that is there
@@ -82,20 +87,43 @@ func (e *Environ) Add(name, value string) error {
 	if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
 		return fmt.Errorf("%w: %q", ErrNUL, name)
 	}
-	if e.mark(name) {
-		e.pairs = append(e.pairs, pair{name, value})
-		return nil
+	if !e.mark(name) {
+		if i := e.index(name); i >= 0 {
+			e.again(i, name, value)
+			return nil
+		}
 	}
-	i := e.index(name)
-	if i < 0 {
-		e.pairs = append(e.pairs, pair{name, value})
-		return nil
-	}
-	if sep := separator(name); sep != "" {
-		value = e.join(&e.pairs[i], sep, value)
-	}
-	e.pairs[i].value = value
+	e.pairs.append(name, value)
 	return nil
+}
+
+// AddPart is Add for a variable whose name and value are parts of text, such as the
+// block in which a web server sent them all. The text is kept as a whole, in place of
+// two strings for each variable. Parts must hold no NUL byte: who decodes the text
+// can tell at less cost.
+func (e *Environ) AddPart(text string, name, value Part) error {
+	key := text[name.Start:name.End]
+	if key == "" {
+		return ErrEmptyName
+	}
+	if !e.mark(key) {
+		if i := e.index(key); i >= 0 {
+			e.again(i, key, text[value.Start:value.End])
+			return nil
+		}
+	}
+	if !e.pairs.appendPart(text, name, value) {
+		e.pairs.append(key, text[value.Start:value.End])
+	}
+	return nil
+}
+
+// again resolves a name that is there already, as the i-th.
+func (e *Environ) again(i int, name, value string) {
+	if sep := separator(name); sep != "" {
+		value = e.join(i, name, sep, value)
+	}
+	e.pairs.setValue(i, value)
 }
 
 // separator returns what joins the values of a repeated variable, or "" where
@@ -113,15 +141,15 @@ func separator(name string) string {
 	return ", "
 }
 
-func (e *Environ) join(p *pair, sep, value string) string {
-	b := e.joins[p.name]
+func (e *Environ) join(i int, name, sep, value string) string {
+	b := e.joins[name]
 	if b == nil {
 		if e.joins == nil {
 			e.joins = make(map[string]*strings.Builder)
 		}
 		b = new(strings.Builder)
-		b.WriteString(p.value)
-		e.joins[p.name] = b
+		b.WriteString(e.pairs.value(i))
+		e.joins[name] = b
 	}
 	b.WriteString(sep)
 	b.WriteString(value)
@@ -138,7 +166,7 @@ func (e *Environ) Get(name string) string {
 // Lookup returns the value of name and whether it is set.
 func (e *Environ) Lookup(name string) (string, bool) {
 	if i := e.index(name); i >= 0 {
-		return e.pairs[i].value, true
+		return e.pairs.value(i), true
 	}
 	return "", false
 }
@@ -147,11 +175,11 @@ func (e *Environ) Lookup(name string) (string, bool) {
 func (e *Environ) Set(name, value string) {
 	delete(e.joins, name)
 	if i := e.index(name); i >= 0 {
-		e.pairs[i].value = value
+		e.pairs.setValue(i, value)
 		return
 	}
 	e.mark(name)
-	e.pairs = append(e.pairs, pair{name, value})
+	e.pairs.append(name, value)
 }
 
 // SetDefault sets name to value unless it is set, and returns its value.
@@ -167,18 +195,18 @@ func (e *Environ) SetDefault(name, value string) string {
 func (e *Environ) Del(name string) {
 	delete(e.joins, name)
 	if i := e.index(name); i >= 0 {
-		e.pairs = append(e.pairs[:i], e.pairs[i+1:]...)
+		e.pairs.remove(i)
 	}
 }
 
 // Len returns the number of variables.
-func (e *Environ) Len() int { return len(e.pairs) }
+func (e *Environ) Len() int { return e.pairs.len() }
 
 // All yields the variables in order. The Environ must not be changed meanwhile.
 func (e *Environ) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		for _, p := range e.pairs {
-			if !yield(p.name, p.value) {
+		for i := range e.pairs.len() {
+			if !yield(e.pairs.at(i)) {
 				return
 			}
 		}
@@ -187,23 +215,23 @@ func (e *Environ) All() iter.Seq2[string, string] {
 
 // Clone returns a copy that shares nothing that can change.
 func (e *Environ) Clone() *Environ {
-	return &Environ{pairs: append([]pair(nil), e.pairs...), seen: e.seen, scheme: e.scheme}
+	return &Environ{pairs: e.pairs.clone(), seen: e.seen, scheme: e.scheme}
 }
 
 // Strings returns the variables as "NAME=value", in order.
 func (e *Environ) Strings() []string {
-	s := make([]string, len(e.pairs))
-	for i, p := range e.pairs {
-		s[i] = p.name + "=" + p.value
+	s := make([]string, 0, e.pairs.len())
+	for name, value := range e.All() {
+		s = append(s, name+"="+value)
 	}
 	return s
 }
 
 // Map returns the variables as a map.
 func (e *Environ) Map() map[string]string {
-	m := make(map[string]string, len(e.pairs))
-	for _, p := range e.pairs {
-		m[p.name] = p.value
+	m := make(map[string]string, e.pairs.len())
+	for name, value := range e.All() {
+		m[name] = value
 	}
 	return m
 }
@@ -212,13 +240,13 @@ func (e *Environ) Map() map[string]string {
 // header block.
 func (e *Environ) Bytes() []byte {
 	n := 0
-	for _, p := range e.pairs {
-		n += len(p.name) + len(p.value) + 2
+	for name, value := range e.All() {
+		n += len(name) + len(value) + 2
 	}
 	b := make([]byte, 0, n)
-	for _, p := range e.pairs {
-		b = append(append(b, p.name...), 0)
-		b = append(append(b, p.value...), 0)
+	for name, value := range e.All() {
+		b = append(append(b, name...), 0)
+		b = append(append(b, value...), 0)
 	}
 	return b
 }
@@ -240,8 +268,7 @@ func (e *Environ) Scheme() string {
 // Reset removes all variables and the scheme. The memory for as many is kept, their
 // strings are let go.
 func (e *Environ) Reset() {
-	clear(e.pairs)
-	e.pairs = e.pairs[:0]
+	e.pairs.reset()
 	e.seen = [4]uint64{}
 	e.joins, e.scheme, e.request = nil, "", nil
 }

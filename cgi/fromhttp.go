@@ -236,8 +236,8 @@ func connectionState(env *Environ) *tls.ConnectionState {
 // keeps elsewhere (Host, Transfer-Encoding, Trailer) is left out.
 func requestHeader(r *Request) (http.Header, error) {
 	n := 2
-	for i := range r.Env.pairs {
-		if strings.HasPrefix(r.Env.pairs[i].name, "HTTP_") {
+	for name := range r.Env.All() {
+		if strings.HasPrefix(name, "HTTP_") {
 			n++
 		}
 	}
@@ -253,26 +253,25 @@ func requestHeader(r *Request) (http.Header, error) {
 		}
 	}
 	contentType := r.Env.Get("CONTENT_TYPE")
-	for i := range r.Env.pairs {
-		p := &r.Env.pairs[i]
-		name, ok := strings.CutPrefix(p.name, "HTTP_")
+	for variable, value := range r.Env.All() {
+		name, ok := strings.CutPrefix(variable, "HTTP_")
 		if !ok {
 			continue
 		}
-		if c := controlAt(p.value); c >= 0 {
-			return nil, fmt.Errorf("control character %#02x in %.80s", p.value[c], p.name)
+		if c := controlAt(value); c >= 0 {
+			return nil, fmt.Errorf("control character %#02x in %.80s", value[c], variable)
 		}
 		switch name {
 		case "HOST", "PROXY", "CONTENT_LENGTH", "TRANSFER_ENCODING", "TRAILER":
 			continue
 		case "CONTENT_TYPE":
 			if contentType == "" {
-				contentType = p.value
+				contentType = value
 			}
 			continue
 		}
 		if name = headerName(name); name != "" && name != "Proxy" {
-			add(name, p.value)
+			add(name, value)
 		}
 	}
 	if contentType != "" {

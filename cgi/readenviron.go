@@ -19,14 +19,14 @@ func readEnviron(vars []string, windows bool) *Environ {
 	if !windows {
 		return e
 	}
-	w := &Environ{pairs: make([]pair, 0, len(e.pairs))}
-	for _, p := range e.pairs {
-		w.Set(strings.ToUpper(p.name), p.value)
+	w := newEnviron(e.Len())
+	for name, value := range e.All() {
+		w.Set(strings.ToUpper(name), value)
 	}
 	software := w.Get("SERVER_SOFTWARE")
-	for i := range w.pairs {
-		p := &w.pairs[i]
-		p.value = Transcode(p.name, p.value, software, windows)
+	for i := range w.pairs.len() {
+		name, value := w.pairs.at(i)
+		w.pairs.setValue(i, Transcode(name, value, software, windows))
 	}
 	return w
 }

@@ -99,7 +99,7 @@ func tooLarge(limit int64) error {
 // environ makes the variables of a request. They are complete as far as they go
 // even if it returns an error.
 func (a *appHandler) environ(req *http.Request) (*Environ, error) {
-	v := &variables{env: &Environ{pairs: make([]pair, 0, 24+len(req.Header))}}
+	v := &variables{env: newEnviron(24 + len(req.Header))}
 	scheme, port := "http", "80"
 	if req.TLS != nil {
 		scheme, port = "https", "443"

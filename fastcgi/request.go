@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,22 +75,45 @@ func (r *request) free() {
 // decode makes the variables of the PARAMS stream, which has ended (F7, F9, F10).
 func (r *request) decode() error {
 	limits := &r.c.srv.limits
-	p := string(r.params)
-	for n := 0; len(p) > 0; n++ {
+	text := string(r.params)
+	nuls := strings.Count(text, "\x00")
+	for at, n := 0, 0; at < len(text); n++ {
 		if n == limits.ParamsCount {
 			return &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
 				Err: fmt.Errorf("more than %d variables (params_count)", limits.ParamsCount)}
 		}
-		name, value, rest, err := record.NextPair(p)
-		if err == nil {
-			err = r.env.Add(name, value)
-		}
+		name, value, rest, err := record.NextPair(text[at:])
 		if err != nil {
 			return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
 		}
-		p = rest
+		end := len(text) - len(rest)
+		middle := end - len(value)
+		start := middle - len(name)
+		// A length that is 0, or 4 bytes long, holds NUL bytes of its own.
+		for ; at < start; at++ {
+			if text[at] == 0 {
+				nuls--
+			}
+		}
+		if err := r.env.AddPart(text, cgi.Part{Start: start, End: middle}, cgi.Part{Start: middle, End: end}); err != nil {
+			return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
+		}
+		at = end
+	}
+	if nuls > 0 {
+		return &cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}
 	}
 	return nil
+}
+
+// nulError says which variable holds a NUL byte.
+func (r *request) nulError() error {
+	for name, value := range r.env.All() {
+		if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
+			return fmt.Errorf("%w: %q", cgi.ErrNUL, name)
+		}
+	}
+	return cgi.ErrNUL // of a value that another has replaced
 }
 
 // prepare makes the request that the application sees.

@@ -26,20 +26,20 @@ func parseHeaders(env *cgi.Environ, block string, limit int) error {
 	if block != "" && block[len(block)-1] != 0 {
 		return fmt.Errorf("%w: the header block does not end in a NUL byte", ErrMalformed)
 	}
-	for n := 0; block != ""; n++ {
+	for at, n := 0, 0; at < len(block); n++ {
 		if n == limit {
 			return fmt.Errorf("%w: more than %d variables", ErrTooLarge, limit)
 		}
-		i := strings.IndexByte(block, 0)
-		name, rest := block[:i], block[i+1:]
-		j := strings.IndexByte(rest, 0)
-		if j < 0 {
-			return fmt.Errorf("%w: the last variable, %.40q, has no value", ErrMalformed, name)
+		name := cgi.Part{Start: at, End: at + strings.IndexByte(block[at:], 0)}
+		start := name.End + 1
+		length := strings.IndexByte(block[start:], 0)
+		if length < 0 {
+			return fmt.Errorf("%w: the last variable, %.40q, has no value", ErrMalformed, block[at:name.End])
 		}
-		if err := env.Add(name, rest[:j]); err != nil {
+		if err := env.AddPart(block, name, cgi.Part{Start: start, End: start + length}); err != nil {
 			return fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		block = rest[j+1:]
+		at = start + length + 1
 	}
 	return nil
 }

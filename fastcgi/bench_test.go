@@ -1,0 +1,69 @@
+package fastcgi
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A loopConn gives one request n times, and takes the answers.
+type loopConn struct {
+	net.Conn
+	request []byte
+	n       int
+	done    chan struct{}
+	once    sync.Once
+}
+
+func (c *loopConn) Read(p []byte) (int, error) {
+	if c.n == 0 {
+		return 0, io.EOF
+	}
+	c.n--
+	return copy(p, c.request), nil
+}
+
+func (c *loopConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *loopConn) Close() error                     { c.once.Do(func() { close(c.done) }); return nil }
+func (c *loopConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *loopConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *loopConn) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "s", Net: "unix"} }
+func (c *loopConn) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: "", Net: "unix"} }
+
+// A oneListener has one connection.
+type oneListener struct {
+	conn   chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *oneListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conn:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (l *oneListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *oneListener) Addr() net.Addr { return &net.UnixAddr{Name: "s", Net: "unix"} }
+
+// BenchmarkPath is a request's way through the server without the system's part.
+func BenchmarkPath(b *testing.B) {
+	c := &loopConn{request: get(1, record.KeepConn, commonVariables...), n: b.N, done: make(chan struct{})}
+	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
+	s := &Server{App: hello}
+	served := make(chan error, 1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	l.conn <- c
+	go func() { served <- s.Serve(l) }()
+	<-c.done
+	b.StopTimer()
+	s.Close()
+	<-served
+}
