@@ -3,7 +3,6 @@ package fastcgi
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,9 +29,6 @@ type conn struct {
 	values []byte     // of a GET_VALUES record
 
 	wmu        sync.Mutex // held for each write; taken before mu, if both are
-	iov        net.Buffers
-	vectors    [2*recordsPerWrite + 1][]byte
-	headers    [recordsPerWrite * record.HeaderLen]byte
 	writeSince atomic.Int64 // when the write under way began or last moved on; 0: none
 	unsent     int          // as of the last tick
 

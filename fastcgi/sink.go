@@ -2,6 +2,8 @@ package fastcgi
 
 import (
 	"fmt"
+	"net"
+	"sync"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
@@ -17,6 +19,15 @@ const (
 // poison is a record of version 0: both nginx and Apache report a response that
 // ends so as broken, over TCP and unix sockets.
 var poison = make([]byte, record.HeaderLen)
+
+// A vector is what one write of several records needs.
+type vector struct {
+	iov     net.Buffers
+	parts   [2*recordsPerWrite + 1][]byte
+	headers [recordsPerWrite * record.HeaderLen]byte
+}
+
+var vectors = sync.Pool{New: func() any { return new(vector) }}
 
 // A sink writes a response as STDOUT records. Its buffer holds room for a record
 // header, then what is held back of head and body.
@@ -142,27 +153,29 @@ func (c *conn) send(b []byte) error {
 // sendStream writes records that stand ready, and p as further STDOUT records,
 // without copying p. It returns how much of p was sent.
 func (c *conn) sendStream(id uint16, ready, p []byte, s *sink) (n int, err error) {
+	v := vectors.Get().(*vector)
 	c.wmu.Lock()
 	c.beginWrite()
 	for err == nil && n < len(p) {
-		c.iov = append(c.vectors[:0], ready)
+		v.iov = append(v.parts[:0], ready)
 		size := 0
 		for i := 0; i < recordsPerWrite && n+size < len(p); i++ {
 			part := p[n+size:]
-			part = part[:min(len(part), record.MaxContent)]
-			h := c.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
+			part = part[:min(len(part), record.MaxAligned)]
+			h := v.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
 			record.PutHeader(h, record.Stdout, id, len(part), 0)
-			c.iov = append(c.iov, h, part)
+			v.iov = append(v.iov, h, part)
 			size += len(part)
 		}
-		if _, err = c.iov.WriteTo(c.sock.Conn); err == nil {
+		if _, err = v.iov.WriteTo(c.sock.Conn); err == nil {
 			n += size
 		}
 		ready = nil
 	}
-	clear(c.vectors[:])
 	s.buf, s.out = s.buf[:0], true
 	c.endWrite()
+	clear(v.parts[:])
+	vectors.Put(v)
 	return n, c.sent(err)
 }
 
