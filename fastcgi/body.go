@@ -283,12 +283,7 @@ func (c *conn) readBody(s *stream, p []byte) (n int) {
 			n = copy(p, b)
 			in.take(n)
 		} else {
-			n, err = in.sock.Read(p)
-			in.left -= n
-			if n > 0 {
-				err = nil
-			}
-			err = inRecord(err)
+			n, err = in.readInto(p)
 		}
 	} else {
 		err = c.step()

@@ -28,7 +28,7 @@ type conn struct {
 	ready  []*request // PARAMS have ended, not started yet
 	values []byte     // of a GET_VALUES record
 
-	wmu        sync.Mutex // held for each write; taken before mu, if both are
+	wmu        sync.Mutex   // held for each write; taken before mu, if both are
 	writeSince atomic.Int64 // when the write under way began or last moved on; 0: none
 	unsent     int          // as of the last tick
 

@@ -111,6 +111,28 @@ func (in *input) content() ([]byte, error) {
 	return b[:min(len(b), in.left)], nil
 }
 
+// readInto reads content of the open record straight into p, which is no longer than
+// what is left of it. Nothing is buffered. With the end of the content comes what
+// follows: of a long record no more than the next header, so that its content is not
+// buffered either.
+func (in *input) readInto(p []byte) (n int, err error) {
+	in.release()
+	if len(p) < in.left || !in.sock.CanReadVector() {
+		n, err = in.sock.Read(p)
+	} else {
+		window := frontend.BufferSize
+		if len(p) >= window {
+			window = in.pad + record.HeaderLen
+		}
+		n, in.buf, in.w, err = in.sock.ReadVector(p, window)
+	}
+	in.left -= n
+	if n > 0 {
+		return n, nil
+	}
+	return 0, inRecord(err)
+}
+
 // take marks n bytes of content as taken.
 func (in *input) take(n int) { in.r, in.left = in.r+n, in.left-n }
 

@@ -155,6 +155,9 @@ func (c *conn) send(b []byte) error {
 func (c *conn) sendStream(id uint16, ready, p []byte, s *sink) (n int, err error) {
 	v := vectors.Get().(*vector)
 	c.wmu.Lock()
+	if s.out {
+		c.sock.GrowSendBuffer()
+	}
 	c.beginWrite()
 	for err == nil && n < len(p) {
 		v.iov = append(v.parts[:0], ready)

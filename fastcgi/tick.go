@@ -7,6 +7,10 @@ import (
 	"gatehouse/cgi"
 )
 
+// restful is how long a connection has been idle when its loop moves to a fresh
+// goroutine. One that is merely waiting for its turn among thousands is not worth it.
+const restful = time.Second
+
 // Tick implements frontend.Conn: it sweeps the time limits, and starts a reader
 // for a handler that has kept the loop for a tick without reading.
 func (c *conn) Tick(now time.Duration) (busy bool) {
@@ -25,7 +29,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	case now-c.idleSince > limits.Idle:
 		c.closing = true
 		c.sock.Kick()
-	case !c.fresh && c.served > 0 && now > c.idleSince && c.baton:
+	case !c.fresh && c.served > 0 && now-c.idleSince > restful && c.baton:
 		c.refresh = true
 		c.sock.Kick()
 	}

@@ -41,7 +41,11 @@ type Socket struct {
 	// HalfClose says the same of TCP peers.
 	HalfClose bool
 
-	raw   syscall.RawConn
+	grown bool // GrowSendBuffer has been called
+
+	raw    syscall.RawConn
+	vector *vectorRead // made when it is needed
+
 	await func(fd uintptr) bool
 	flags int     // for recv, of await
 	buf   *Buffer // result of await, with n and err
@@ -75,6 +79,20 @@ func (s *Socket) Unkick() { s.SetReadDeadline(time.Time{}) }
 // IsKick reports whether err is what Kick causes.
 func IsKick(err error) bool {
 	return errors.Is(err, ErrKicked) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// sendBuffer is what GrowSendBuffer asks for, in bytes. The system bounds it
+// (net.core.wmem_max), and takes the double.
+const sendBuffer = 512 << 10
+
+// GrowSendBuffer makes room on a unix socket for what a large answer writes while the
+// peer is at work, so that either wakes the other less often. It does so once. TCP
+// sees to its buffers by itself.
+func (s *Socket) GrowSendBuffer() {
+	if c, ok := s.Conn.(*net.UnixConn); ok && !s.grown {
+		s.grown = true
+		_ = c.SetWriteBuffer(sendBuffer)
+	}
 }
 
 // CloseWrite shuts down the writing side, if there is such a thing.

@@ -25,6 +25,14 @@ func (s *Socket) Peek([]byte) (int, error) { return 0, os.ErrInvalid }
 // CanPeek reports whether Peek works on this socket.
 func (s *Socket) CanPeek() bool { return false }
 
+type vectorRead struct{}
+
+// ReadVector is not available here.
+func (s *Socket) ReadVector([]byte, int) (int, *Buffer, int, error) { return 0, nil, 0, os.ErrInvalid }
+
+// CanReadVector reports whether ReadVector works on this socket.
+func (s *Socket) CanReadVector() bool { return false }
+
 // CanWatch reports whether WaitGone notices a peer that leaves.
 func (s *Socket) CanWatch() bool { return false }
 

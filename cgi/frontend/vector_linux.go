@@ -1,0 +1,71 @@
+package frontend
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A vectorRead is a ReadVector under way.
+type vectorRead struct {
+	try    func(fd uintptr) bool
+	parts  [2][]byte
+	window int
+	buf    *Buffer
+	n      int
+	err    error
+}
+
+// ReadVector waits for bytes and reads them into p and, behind it, up to window of
+// them into a pooled buffer, which the caller owns. No buffer is held while it waits,
+// and b is nil if nothing came behind p. It needs CanReadVector.
+func (s *Socket) ReadVector(p []byte, window int) (n int, b *Buffer, m int, err error) {
+	v := s.vector
+	if v == nil {
+		v = new(vectorRead)
+		v.try = v.read
+		s.vector = v
+	}
+	v.parts[0], v.window = p, window
+	err = s.raw.Read(v.try)
+	v.parts = [2][]byte{}
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	b, n, err, v.buf = v.buf, v.n, v.err, nil
+	if m = n - len(p); m > 0 {
+		return len(p), b, m, err
+	}
+	if b != nil {
+		PutBuffer(b)
+	}
+	return n, nil, 0, err
+}
+
+// CanReadVector reports whether ReadVector works on this socket.
+func (s *Socket) CanReadVector() bool { return s.raw != nil }
+
+// read reads once, and reports false if there is nothing to read yet.
+func (v *vectorRead) read(fd uintptr) bool {
+	v.buf, v.n, v.err = GetBuffer(), 0, nil
+	v.parts[1] = v.buf[:v.window]
+	for {
+		n, err := unix.Readv(int(fd), v.parts[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			PutBuffer(v.buf)
+			v.buf = nil
+			return false
+		case err != nil:
+			v.err = os.NewSyscallError("readv", err)
+		case n == 0:
+			v.err = io.EOF
+		default:
+			v.n = n
+		}
+		return true
+	}
+}
