@@ -15,11 +15,13 @@ type loopConn struct {
 	net.Conn
 	request []byte
 	n       int
+	turn    chan struct{} // a request may be sent
 	done    chan struct{}
 	once    sync.Once
 }
 
 func (c *loopConn) Read(p []byte) (int, error) {
+	<-c.turn
 	if c.n == 0 {
 		return 0, io.EOF
 	}
@@ -27,7 +29,11 @@ func (c *loopConn) Read(p []byte) (int, error) {
 	return copy(p, c.request), nil
 }
 
-func (c *loopConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *loopConn) Write(p []byte) (int, error) {
+	c.turn <- struct{}{}
+	return len(p), nil
+}
+
 func (c *loopConn) Close() error                     { c.once.Do(func() { close(c.done) }); return nil }
 func (c *loopConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *loopConn) SetWriteDeadline(time.Time) error { return nil }
@@ -54,7 +60,8 @@ func (l *oneListener) Addr() net.Addr { return &net.UnixAddr{Name: "s", Net: "un
 
 // BenchmarkPath is a request's way through the server without the system's part.
 func BenchmarkPath(b *testing.B) {
-	c := &loopConn{request: get(1, record.KeepConn, commonVariables...), n: b.N, done: make(chan struct{})}
+	c := &loopConn{request: get(1, record.KeepConn, commonVariables...), n: b.N, turn: make(chan struct{}, 1), done: make(chan struct{})}
+	c.turn <- struct{}{}
 	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
 	s := &Server{App: hello}
 	served := make(chan error, 1)

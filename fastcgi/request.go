@@ -82,13 +82,20 @@ func (r *request) decode() error {
 			return &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
 				Err: fmt.Errorf("more than %d variables (params_count)", limits.ParamsCount)}
 		}
-		name, value, rest, err := record.NextPair(text[at:])
-		if err != nil {
-			return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
+		var start, middle, end int
+		if at+1 < len(text) && text[at] < 0x80 && text[at+1] < 0x80 {
+			// Two short lengths, as nearly every pair has them.
+			start = at + 2
+			middle = start + int(text[at])
+			end = middle + int(text[at+1])
+		} else if name, value, rest, err := record.NextPair(text[at:]); err == nil {
+			end = len(text) - len(rest)
+			middle = end - len(value)
+			start = middle - len(name)
 		}
-		end := len(text) - len(rest)
-		middle := end - len(value)
-		start := middle - len(name)
+		if start == 0 || end > len(text) {
+			return &cgi.StatusError{Code: http.StatusBadRequest, Err: record.ErrTruncatedPair}
+		}
 		// A length that is 0, or 4 bytes long, holds NUL bytes of its own.
 		for ; at < start; at++ {
 			if text[at] == 0 {
