@@ -73,13 +73,18 @@ func (b *keptBody) read(p []byte) (n int, err error) {
 	b.mu.Unlock()
 	defer func() {
 		b.mu.Lock()
-		b.reading = false
-		if err == io.EOF && b.err == nil {
-			b.err = io.EOF
-		}
-		b.changed.Broadcast()
+		b.doneReading(err)
 	}()
 	return b.src.Read(p)
+}
+
+// doneReading settles what src has said. mu is held.
+func (b *keptBody) doneReading(err error) {
+	b.reading = false
+	if err == io.EOF && b.err == nil {
+		b.err = io.EOF
+	}
+	b.changed.Broadcast()
 }
 
 // takePool holds the buffers of take. They are small, since a peer that sends slowly

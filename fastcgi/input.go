@@ -31,6 +31,9 @@ type input struct {
 	id   uint16
 	left int // bytes of its content that were not taken yet
 	pad  int // bytes of padding after them
+
+	size  int  // of the last record's content
+	short bool // read no more than a header
 }
 
 func (in *input) buffered() []byte {
@@ -52,21 +55,36 @@ func (in *input) release() {
 func (in *input) fill() error {
 	in.release()
 	if in.buf == nil {
-		buf, n, err := in.sock.ReadFirst()
-		if err != nil {
-			return err
-		}
-		in.buf, in.r, in.w = buf, 0, n
-		return nil
+		return in.fillFirst()
 	}
 	if in.r > 0 {
 		copy(in.buf[:], in.buf[in.r:in.w])
 		in.r, in.w = 0, in.w-in.r
 	}
-	n, err := in.sock.Read(in.buf[in.w:])
+	room := in.buf[in.w:]
+	if in.short {
+		room = room[:record.HeaderLen]
+	}
+	n, err := in.sock.Read(room)
 	in.w += n
 	if n > 0 {
 		return nil
+	}
+	return err
+}
+
+// fillFirst is fill with nothing buffered yet.
+func (in *input) fillFirst() error {
+	var buf *frontend.Buffer
+	var n int
+	var err error
+	if in.short {
+		buf, n, err = in.sock.ReadFew(record.HeaderLen)
+	} else {
+		buf, n, err = in.sock.ReadFirst()
+	}
+	if err == nil {
+		in.buf, in.r, in.w = buf, 0, n
 	}
 	return err
 }
@@ -95,6 +113,7 @@ func (in *input) header() error {
 	}
 	in.open, in.typ, in.id = true, h.Type(), h.ID()
 	in.left, in.pad = h.ContentLength(), h.PaddingLength()
+	in.size = in.left
 	in.r += record.HeaderLen
 	return nil
 }

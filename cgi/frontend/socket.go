@@ -46,11 +46,12 @@ type Socket struct {
 	raw    syscall.RawConn
 	vector *vectorRead // made when it is needed
 
-	await func(fd uintptr) bool
-	flags int     // for recv, of await
-	buf   *Buffer // result of await, with n and err
-	n     int
-	err   error
+	await  func(fd uintptr) bool
+	flags  int     // for recv, of await
+	window int     // how much of a buffer await may fill
+	buf    *Buffer // result of await, with n and err
+	n      int
+	err    error
 }
 
 // NewSocket wraps c, and turns off what delays small writes.

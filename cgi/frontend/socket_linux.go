@@ -13,6 +13,17 @@ func (s *Socket) ReadFirst() (*Buffer, int, error) {
 	if s.raw == nil {
 		return s.readHeld()
 	}
+	s.window = BufferSize
+	return s.first(0)
+}
+
+// ReadFew is ReadFirst for at most n bytes, where the system can leave the rest in the
+// socket.
+func (s *Socket) ReadFew(n int) (*Buffer, int, error) {
+	if s.raw == nil {
+		return s.readHeld()
+	}
+	s.window = n
 	return s.first(0)
 }
 
@@ -22,6 +33,7 @@ func (s *Socket) PeekFirst() (*Buffer, int, error) {
 	if s.raw == nil {
 		return nil, 0, os.ErrInvalid
 	}
+	s.window = BufferSize
 	return s.first(unix.MSG_PEEK)
 }
 
@@ -42,7 +54,7 @@ func (s *Socket) first(flags int) (*Buffer, int, error) {
 func (s *Socket) tryRead(fd uintptr) bool {
 	b := GetBuffer()
 	for {
-		n, err := s.take(int(fd), b[:])
+		n, err := s.take(int(fd), b[:s.window])
 		switch {
 		case err == unix.EINTR:
 			continue

@@ -16,6 +16,9 @@ func (s *Socket) ReadFirst() (*Buffer, int, error) {
 	return b, n, nil
 }
 
+// ReadFew is ReadFirst here.
+func (s *Socket) ReadFew(int) (*Buffer, int, error) { return s.ReadFirst() }
+
 // PeekFirst is not available here.
 func (s *Socket) PeekFirst() (*Buffer, int, error) { return nil, 0, os.ErrInvalid }
 

@@ -19,11 +19,15 @@ type outPipe struct {
 	woken atomic.Bool
 
 	// The arguments and results of try, which is one closure for all reads.
-	buf  []byte
-	n    int
-	err  error
-	park bool
-	step func(uintptr) bool
+	buf   []byte
+	n     int
+	err   error
+	park  bool
+	least int // see readOr
+	ready int
+
+	large bool // enlarge has been tried
+	step  func(uintptr) bool
 }
 
 func newOutPipe(fd int) *outPipe {
@@ -34,6 +38,10 @@ func newOutPipe(fd int) *outPipe {
 }
 
 func (p *outPipe) try(fd uintptr) (done bool) {
+	if p.stands() {
+		p.err = nil
+		return true
+	}
 	for {
 		p.n, p.err = syscall.Read(int(fd), p.buf)
 		if p.err != syscall.EINTR {
@@ -52,7 +60,7 @@ func (p *outPipe) read(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if p.err != nil {
+	if p.err != nil || p.ready > 0 {
 		return 0, p.err
 	}
 	if p.n == 0 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"gatehouse/cgi"
@@ -22,6 +23,8 @@ var bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 type body struct {
 	length int64
 	from   io.Reader    // nil for none
+	source io.Reader    // what from reads
+	pipe   cgi.PipeBody // what source is, or nil
 	spool  *spool.Spool // what from is, or nil
 }
 
@@ -31,7 +34,10 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 	if r.ContentLength >= 0 {
 		b.length = r.ContentLength
 		if b.length > 0 {
-			b.from = io.LimitReader(r.Body, b.length)
+			b.from, b.source = io.LimitReader(r.Body, b.length), r.Body
+			if b.length >= spliceMin {
+				b.pipe, _ = r.Body.(cgi.PipeBody)
+			}
 		}
 		return b, nil
 	}
@@ -90,6 +96,7 @@ func bodyRefusal(err error) error {
 type pump struct {
 	run     *run
 	stopped atomic.Bool   // the answer needs no more of the body
+	large   bool          // enlarge has been tried
 	done    chan struct{} // closed when the goroutine has ended
 }
 
@@ -100,19 +107,20 @@ func (m *pump) pass(b *body) {
 	defer close(m.done)
 	u := m.run
 	defer u.bodyPassed()
-	buf := bufferPool.Get().(*[copyBuffer]byte)
-	defer bufferPool.Put(buf)
 	for left := b.length; left > 0; {
-		n, rerr := b.from.Read(buf[:])
-		if n > 0 {
-			u.touch()
-			if _, err := u.proc.stdin.Write(buf[:n]); err != nil {
-				u.leaveBody() // the program reads no more of it, which is its right
-				return
-			}
-			u.touch()
-			left -= int64(n)
+		var n int64
+		var rerr, werr error
+		if b.pipe != nil {
+			n, rerr, werr = m.move(b, left)
+		} else {
+			n, rerr, werr = m.copy(b.from)
 		}
+		u.touch()
+		if werr != nil {
+			u.leaveBody() // the program reads no more of it, which is its right
+			return
+		}
+		left -= n
 		if rerr != nil && left > 0 {
 			if rerr == io.EOF {
 				rerr = io.ErrUnexpectedEOF
@@ -124,6 +132,45 @@ func (m *pump) pass(b *body) {
 		}
 	}
 	u.proc.stdin.Close()
+}
+
+// copy copies a part of the body to the pipe. An error is of reading or of writing.
+func (m *pump) copy(from io.Reader) (n int64, rerr, werr error) {
+	buf := bufferPool.Get().(*[copyBuffer]byte)
+	defer bufferPool.Put(buf)
+	k, rerr := from.Read(buf[:])
+	if k > 0 {
+		m.run.touch()
+		_, werr = m.run.proc.stdin.Write(buf[:k])
+	}
+	return int64(k), rerr, werr
+}
+
+// move moves a part of the body to the pipe without a copy, or copies one where that
+// cannot be.
+func (m *pump) move(b *body, left int64) (n int64, rerr, werr error) {
+	conn, err := m.run.proc.stdin.SyscallConn()
+	if err != nil {
+		return 0, nil, err
+	}
+	// The pipe is not closed while Control is at work.
+	werr = conn.Control(func(fd uintptr) {
+		if !m.large {
+			m.large = true
+			enlarge(int(fd))
+		}
+		n, rerr = b.pipe.ReadPipe(int(fd), left)
+	})
+	switch {
+	case werr != nil || rerr == nil:
+	case errors.Is(rerr, cgi.ErrPipeFull):
+		return n, nil, conn.Write(hasRoom)
+	case errors.Is(rerr, syscall.EPIPE):
+		return n, nil, rerr
+	case errors.Is(rerr, http.ErrNotSupported):
+		return m.copy(io.LimitReader(b.source, left))
+	}
+	return n, rerr, werr
 }
 
 // ended reports whether the goroutine has ended, or is about to.

@@ -58,7 +58,8 @@ type run struct {
 	parser    *cgi.HeadParser
 	headDone  bool
 	unflushed bool
-	discarded int // bytes beyond the declared Content-Length
+	copying   bool // the front-end takes nothing from a pipe
+	discarded int  // bytes beyond the declared Content-Length
 	overrun   bool
 }
 
@@ -203,7 +204,13 @@ func (u *run) answer() error {
 	}()
 	out := u.proc.stdout
 	for {
-		n, err := out.read(buf[:])
+		n, ready, err := out.readOr(buf[:], u.spliceLeast())
+		if ready > 0 {
+			if err := u.pass(ready); err != nil {
+				return err
+			}
+			continue
+		}
 		if n > 0 {
 			u.touch()
 			u.answered.Store(true)
@@ -290,6 +297,37 @@ func (u *run) take(b []byte) error {
 		return nil
 	case errors.Is(err, cgi.ErrContentLength):
 		u.overrun = true
+		return nil
+	}
+	u.end(err)
+	return err
+}
+
+// spliceLeast returns how many bytes of output are moved without a copy; 0 for none.
+func (u *run) spliceLeast() int {
+	if !u.headDone || u.overrun || u.copying {
+		return 0
+	}
+	return spliceMin
+}
+
+// pass has n bytes of output, which stand in the pipe, moved on. An error ends the
+// program.
+func (u *run) pass(n int) error {
+	u.touch()
+	u.sending.Store(true)
+	_, err := u.proc.stdout.send(u.w, n)
+	u.touch()
+	u.sending.Store(false)
+	switch {
+	case err == nil:
+		if u.unflushed {
+			u.unflushed = false
+			u.proc.stdout.waitUntil(time.Time{})
+		}
+		return nil
+	case errors.Is(err, http.ErrNotSupported):
+		u.copying = true
 		return nil
 	}
 	u.end(err)

@@ -33,6 +33,7 @@ func TestV48LateUse(t *testing.T) {
 		"w.Flush":              func(w cgi.ResponseWriter, _ *cgi.Request) { w.Flush() },
 		"w.ReplaceResponse":    func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.ReplaceResponse(w, nil, "", nil) },
 		"w.HeadersSent":        func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.HeadersSent(w) },
+		"w.SendPipe":           func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.SendPipe(w, 0, 1) },
 		"w.EnableFullDuplex":   func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.EnableFullDuplex(w) },
 		"w.SetExitStatus":      func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.SetExitStatus(w, 1) },
 		"w.SetReadDeadline":    func(w cgi.ResponseWriter, _ *cgi.Request) { cgi.SetReadDeadline(w, time.Time{}) },

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"io"
+	"net/http"
 	"time"
 
 	"gatehouse/cgi"
@@ -153,6 +154,14 @@ func (w *writer) Unwrap() cgi.ResponseWriter {
 	w.enter("Unwrap")
 	defer w.leave()
 	return w.next
+}
+
+// SendPipe is what the function of that name in package cgi calls. Bytes that do not
+// pass through this process cannot be checked, so they are to be written.
+func (w *writer) SendPipe(pipe, n int) (int, error) {
+	w.enter("SendPipe")
+	defer w.leave()
+	return 0, http.ErrNotSupported
 }
 
 // HeadersSent is what the function of that name in package cgi calls.
