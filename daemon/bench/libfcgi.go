@@ -1,0 +1,65 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// libfcgiC is hello on the FastCGI developer's kit, with its interface that keeps no
+// global state, which is the faster one.
+const libfcgiC = `#include <fcgiapp.h>
+int main(void) {
+	FCGX_Request r;
+	if (FCGX_Init() || FCGX_InitRequest(&r, 0, 0)) return 1;
+	while (FCGX_Accept_r(&r) >= 0) {
+		FCGX_PutS("Content-Type: text/plain\r\n\r\nhello world\n", r.out);
+		FCGX_Finish_r(&r);
+	}
+	return 1;
+}
+`
+
+// helloC is hello as a CGI program.
+const helloC = `#include <stdio.h>
+int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
+`
+
+// compile makes a program of the workshop from its source in C.
+func (w *workshop) compile(name, source string, flags ...string) error {
+	out := filepath.Join(w.dir, name)
+	if err := os.WriteFile(out+".c", []byte(source), 0o600); err != nil {
+		return err
+	}
+	return build("gcc", append([]string{"-O2", "-o", out, out + ".c"}, flags...)...)
+}
+
+func build(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// listen opens a listening socket that blocks, as spawn-fcgi would: C programs accept
+// on it.
+func listen(path string) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
+		err = unix.Listen(fd, 4096)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
