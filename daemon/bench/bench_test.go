@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -193,6 +194,84 @@ func TestBrokenAnswers(t *testing.T) {
 				t.Errorf("measure returned %v, not %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestIdleConnectionsStay: a side that closes its connections has no figure.
+func TestIdleConnectionsStay(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := &bare{c: conn, buf: make([]byte, 4096)}
+			b.request()
+			conn.Write(bareAnswer(helloText))
+			conn.Close()
+		}
+	}()
+	defer func() {
+		l.Close()
+		<-served
+	}()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{socket: socket, commands: []*exec.Cmd{{Process: self}}}
+	_, err = resident{connections: 2, settle: 5 * time.Millisecond}.measure(r, 0)
+	if err == nil || !strings.Contains(err.Error(), "did not stay") {
+		t.Errorf("measure returned %v", err)
+	}
+}
+
+// TestAskMultiplex: nothing is multiplexed to a side that does not say that it may be.
+func TestAskMultiplex(t *testing.T) {
+	result := func(value string) []byte {
+		return record.AppendRecord(nil, record.GetValuesResult, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", value))
+	}
+	for _, c := range []struct {
+		answer []byte
+		ok     bool
+	}{
+		{result("1"), true},
+		{result("0"), false},
+		{record.AppendRecord(nil, record.GetValuesResult, 0, nil), false},
+		{record.AppendUnknownType(nil, record.GetValues), false},
+		{nil, false},
+	} {
+		var sent bytes.Buffer
+		err := askMultiplex(struct {
+			io.Reader
+			io.Writer
+		}{bytes.NewReader(c.answer), &sent})
+		if (err == nil) != c.ok {
+			t.Errorf("%q: %v", c.answer, err)
+		}
+		if h := record.Header(sent.Bytes()); h.Type() != record.GetValues || h.ID() != 0 {
+			t.Errorf("sent %q", sent.Bytes())
+		}
+	}
+}
+
+// TestUsage: what this process used can be read, and the share is the load's.
+func TestUsage(t *testing.T) {
+	if _, err := processTime(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	if kB, err := residentSet(os.Getpid()); err != nil || kB < 1000 {
+		t.Errorf("%v kB, %v", kB, err)
+	}
+	if got := (usage{load: 1, side: 3}).share(); got != 0.25 {
+		t.Errorf("share %v", got)
 	}
 }
 

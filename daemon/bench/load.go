@@ -11,7 +11,7 @@ import (
 )
 
 // A load is a number of clients, each of which sends its next request when it has
-// the answer to the last. One thread is all of them.
+// the answer to the last. One goroutine is all of them.
 type load struct {
 	connections int
 	request     request // with keep, on one connection for each client

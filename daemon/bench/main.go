@@ -14,7 +14,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +47,14 @@ func run(rounds int, length time.Duration, verbose bool, only []string) error {
 		return err
 	}
 	defer w.close()
+	// The sides end with this process, the folder does not.
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		w.close()
+		os.Exit(1)
+	}()
 	all := rows(w, full())
 	for _, name := range only {
 		if !slices.ContainsFunc(all, func(r row) bool { return r.name == name }) {

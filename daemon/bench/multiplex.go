@@ -27,7 +27,7 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 		return nil, err
 	}
 	defer unix.Close(fd)
-	if err := askMultiplex(blocking(fd), m.requests); err != nil {
+	if err := askMultiplex(blocking(fd)); err != nil {
 		return nil, err
 	}
 	// Both directions at once need a socket that does not block.
@@ -61,8 +61,8 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 	return []float64{float64(s.count) / elapsed.Seconds()}, err
 }
 
-// askMultiplex asks GET_VALUES whether so many requests may share a connection.
-func askMultiplex(c io.ReadWriter, requests int) error {
+// askMultiplex asks GET_VALUES whether requests may share a connection.
+func askMultiplex(c io.ReadWriter) error {
 	var pairs []byte
 	for _, name := range []string{"FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"} {
 		pairs = record.AppendPair(pairs, name, "")

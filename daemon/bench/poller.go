@@ -15,7 +15,7 @@ import (
 // patience is how long a side may take for anything before its row fails.
 const patience = 30 * time.Second
 
-// A poller watches non-blocking sockets from one thread. The load shares its
+// A poller watches non-blocking sockets for one goroutine. The load shares its
 // processors with what it measures, so it does without Go's network poller, and a
 // system call that cannot block does without Go's scheduler.
 type poller struct {

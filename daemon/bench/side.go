@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -48,35 +47,6 @@ func libfcgi(processes int) side {
 func fcgiwrap(processes int) side {
 	return side{name: fmt.Sprintf("fcgiwrap -c %d", processes), program: "fcgiwrap", args: []string{"-c", fmt.Sprint(processes), "-s", "unix:{socket}"}}
 }
-
-// A workshop is a temporary folder with what is measured in it.
-type workshop struct {
-	dir string
-	n   int
-}
-
-// newWorkshop builds the gateway, and the C programs.
-func newWorkshop() (*workshop, error) {
-	dir, err := os.MkdirTemp("", "gatehouse-bench")
-	if err != nil {
-		return nil, err
-	}
-	w := &workshop{dir: dir}
-	err = errors.Join(
-		build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
-		w.compile("hello", helloC, "-static"),
-		w.compile("libfcgi", libfcgiC, "-lfcgi"))
-	if err != nil {
-		w.close()
-		return nil, err
-	}
-	return w, nil
-}
-
-func (w *workshop) close() { os.RemoveAll(w.dir) }
-
-// fill replaces what stands for the folder.
-func (w *workshop) fill(s string) string { return strings.ReplaceAll(s, "{dir}", w.dir) }
 
 // A running side has its socket open.
 type running struct {

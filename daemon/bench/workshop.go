@@ -3,10 +3,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +31,35 @@ int main(void) {
 const helloC = `#include <stdio.h>
 int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
 `
+
+// A workshop is a temporary folder with what is measured in it.
+type workshop struct {
+	dir string
+	n   int
+}
+
+// newWorkshop builds the gateway, and the C programs.
+func newWorkshop() (*workshop, error) {
+	dir, err := os.MkdirTemp("", "gatehouse-bench")
+	if err != nil {
+		return nil, err
+	}
+	w := &workshop{dir: dir}
+	err = errors.Join(
+		build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
+		w.compile("hello", helloC, "-static"),
+		w.compile("libfcgi", libfcgiC, "-lfcgi"))
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workshop) close() { os.RemoveAll(w.dir) }
+
+// fill replaces what stands for the folder.
+func (w *workshop) fill(s string) string { return strings.ReplaceAll(s, "{dir}", w.dir) }
 
 // compile makes a program of the workshop from its source in C.
 func (w *workshop) compile(name, source string, flags ...string) error {
