@@ -235,16 +235,17 @@ func TestIdleConnectionsStay(t *testing.T) {
 
 // TestAskMultiplex: nothing is multiplexed to a side that does not say that it may be.
 func TestAskMultiplex(t *testing.T) {
-	result := func(value string) []byte {
-		return record.AppendRecord(nil, record.GetValuesResult, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", value))
+	pair := func(t record.Type, value string) []byte {
+		return record.AppendRecord(nil, t, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", value))
 	}
 	for _, c := range []struct {
 		answer []byte
 		ok     bool
 	}{
-		{result("1"), true},
-		{result("0"), false},
+		{pair(record.GetValuesResult, "1"), true},
+		{pair(record.GetValuesResult, "0"), false},
 		{record.AppendRecord(nil, record.GetValuesResult, 0, nil), false},
+		{pair(record.GetValues, "1"), false},
 		{record.AppendUnknownType(nil, record.GetValues), false},
 		{nil, false},
 	} {
