@@ -59,6 +59,15 @@ type running struct {
 	requests int
 }
 
+// groups returns the process groups of a side.
+func (r *running) groups() []int {
+	var groups []int
+	for _, c := range r.commands {
+		groups = append(groups, c.Process.Pid)
+	}
+	return groups
+}
+
 // start starts a side and waits until it takes connections.
 func (w *workshop) start(s side) (*running, error) {
 	w.n++

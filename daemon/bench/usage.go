@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,22 +18,17 @@ type usage struct {
 	load, side time.Duration
 }
 
-// usageOf returns what has been used until now. Processes that a side started count
-// once the side has waited for them.
+// usageOf returns what has been used until now. Programs that a side runs count once
+// the side has waited for them.
 func usageOf(r *running) (usage, error) {
 	var self unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &self); err != nil {
 		return usage{}, fmt.Errorf("getrusage: %w", err)
 	}
 	u := usage{load: time.Duration(self.Utime.Nano() + self.Stime.Nano())}
-	for _, c := range r.commands {
-		t, err := processTime(c.Process.Pid)
-		if err != nil {
-			return usage{}, err
-		}
-		u.side += t
-	}
-	return u, nil
+	var err error
+	u.side, err = processorTime(r.groups())
+	return u, err
 }
 
 // begin begins what a meter measures: what it had to do before does not count.
@@ -54,24 +50,36 @@ func (r *running) end(requests int) (time.Duration, error) {
 // share is the load's part of the processor time.
 func (u usage) share() float64 { return float64(u.load) / float64(u.load+u.side) }
 
-// processTime reads utime, stime, cutime and cstime from /proc/PID/stat, which counts
-// in hundredths of a second.
-func processTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// processorTime adds up what the processes of some process groups used: utime, stime,
+// cutime and cstime in /proc/PID/stat, in hundredths of a second.
+func processorTime(groups []int) (time.Duration, error) {
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, err
 	}
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 15 {
-		return 0, fmt.Errorf("/proc/%d/stat is %q", pid, b)
-	}
 	var sum time.Duration
-	for _, ticks := range f[11:15] {
-		n, err := strconv.Atoi(string(ticks))
-		if err != nil {
-			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
 		}
-		sum += time.Duration(n) * 10 * time.Millisecond
+		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		if len(f) < 15 {
+			return 0, fmt.Errorf("/proc/%s/stat is %q", e.Name(), b)
+		}
+		if group, err := strconv.Atoi(string(f[2])); err != nil || !slices.Contains(groups, group) {
+			continue
+		}
+		for _, ticks := range f[11:15] {
+			n, err := strconv.Atoi(string(ticks))
+			if err != nil {
+				return 0, fmt.Errorf("/proc/%s/stat: %w", e.Name(), err)
+			}
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
 	}
 	return sum, nil
 }
