@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 func small() scale {
-	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 50 * time.Millisecond, many: []int{64, 200}}
+	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200}}
 }
 
 // TestRows measures each row, too briefly for its numbers to mean anything: all sides
