@@ -65,7 +65,7 @@ type scale struct {
 }
 
 func full() scale {
-	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: time.Second, many: []int{64, 1_000, 10_000}}
+	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000}}
 }
 
 // rows returns all rows. {dir} in a script's name stands for the workshop's folder.
