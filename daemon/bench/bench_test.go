@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
@@ -22,8 +24,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(peerVariable); name != "" { // this binary is a side of a row
-		if err := servePeer(name); err != nil {
+	if name := os.Getenv(sideVariable); name != "" { // this binary is a side of a row
+		if err := serveSide(name); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(1)
@@ -31,7 +33,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestRows measures each row, too briefly for its numbers to mean anything: both sides
+func small() scale {
+	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200}}
+}
+
+// TestRows measures each row, too briefly for its numbers to mean anything: all sides
 // start, answer what is wanted under the load, and end.
 func TestRows(t *testing.T) {
 	w, err := newWorkshop()
@@ -39,55 +45,262 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.close()
-	for _, r := range rows() {
+	for _, r := range rows(w, small()) {
 		t.Run(r.name, func(t *testing.T) {
-			ours, peers, ratios, err := measure(w, r, 1, 10*time.Millisecond)
+			results, err := measure(w, r, 1, 10*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(ours) != 1 || len(peers) != 1 || len(ratios) != 1 || ours[0] <= 0 || peers[0] <= 0 || ratios[0] != ours[0]/peers[0] {
-				t.Errorf("ours %v, peer %v, ratios %v", ours, peers, ratios)
+			if len(results) != 1+len(r.peers) {
+				t.Fatalf("%d results for %d peers", len(results), len(r.peers))
+			}
+			for _, result := range results {
+				if len(result.figures) != len(r.ours.meter.figures()) {
+					t.Errorf("%s: %v", result.side, result.figures)
+				}
+				for _, f := range result.figures {
+					// Memory that was freed meanwhile can make the difference of so few
+					// connections anything.
+					if len(f) != 1 || f[0] <= 0 && r.name != "idle" {
+						t.Errorf("%s: %v", result.side, result.figures)
+					}
+				}
+			}
+			var out strings.Builder
+			printRow(&out, r, results)
+			printUsage(&out, results)
+			for _, p := range r.peers {
+				if !strings.Contains(out.String(), p.side.name) {
+					t.Errorf("the table has no %s:\n%s", p.side.name, out.String())
+				}
 			}
 		})
 	}
 }
 
-// TestWrongAnswersAreNoSpeed: a side that answers something else ends the measurement.
-func TestWrongAnswersAreNoSpeed(t *testing.T) {
+// serve serves an application, and returns its socket as a side that runs.
+func serve(t *testing.T, a cgi.AppFunc) *running {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-		if err := w.StartResponse("200 OK", nil); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, "something else\n")
-		return err
-	})}
+	s := &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	defer func() {
+	t.Cleanup(func() {
 		s.Close()
 		<-served
-	}()
-	for _, keep := range []bool{false, true} {
-		if _, err := (load{connections: 2, keep: keep}).run(socket, time.Millisecond); err == nil || !strings.Contains(err.Error(), "not hello world") {
-			t.Errorf("run returned %v", err)
+	})
+	return &running{socket: socket}
+}
+
+// TestWrongAnswersAreNoSpeed: a side that answers something else, the first time or
+// later, ends the measurement.
+func TestWrongAnswersAreNoSpeed(t *testing.T) {
+	const size = 300_000
+	data := bytes.Repeat(block(), 5)[:size]
+	wrong := bytes.Clone(data)
+	wrong[size-1]++
+	kept := request{keep: true}
+	for _, c := range []struct {
+		name    string
+		meter   meter
+		answers [2]string // the first, and all that follow
+		want    string
+	}{
+		{"kept", load{connections: 2, request: kept}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"kept, later", load{connections: 1, request: kept}, [2]string{helloText, "hello again\n"}, "the answer is not"},
+		{"kept, later, shorter", load{connections: 1, request: kept}, [2]string{helloText, "hello"}, "the answer is not"},
+		{"kept, later, longer", load{connections: 1, request: kept}, [2]string{helloText, helloText + helloText}, "the answer is not"},
+		{"a connection each", load{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"a connection each, later", load{connections: 1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
+		{"multiplexed", multiplexed{4}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"multiplexed, later", multiplexed{1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
+		{"short answer", answering{size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"answer cut short", answering{size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"answer cut short, later", answering{size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"wrong at its end", answering{size}, [2]string{string(wrong), ""}, "the answer is wrong"},
+		{"wrong from its beginning, later", answering{size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
+		{"longer", answering{size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
+		{"body", posting{size}, [2]string{"299999\n", ""}, "the answer is not"},
+		{"body, later", posting{size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
+		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the answer is not"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := 0
+			r := serve(t, func(w cgi.ResponseWriter, r *cgi.Request) error {
+				if _, err := io.Copy(io.Discard, r.Body); err != nil {
+					return err
+				}
+				if err := w.StartResponse("200 OK", nil); err != nil {
+					return err
+				}
+				text := c.answers[min(n, 1)]
+				if c.answers[1] != "" { // one client: nobody else counts
+					n++
+				}
+				_, err := io.WriteString(w, text)
+				return err
+			})
+			if _, err := c.meter.measure(r, 5*time.Second); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("measure returned %v, not %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestBrokenAnswers: what is no FastCGI answer ends the measurement too.
+func TestBrokenAnswers(t *testing.T) {
+	good := bareAnswer(helloText)
+	for _, c := range []struct {
+		name, answer, want string
+	}{
+		{"nothing", "", "EOF"},
+		{"cut short", string(good[:len(good)-1]), "EOF"},
+		{"two answers", string(good) + string(good), "behind the end"},
+		{"version 0", "\x00" + string(good[1:]), "version 0"},
+		{"another id", string(record.AppendEndRequest(nil, 2, 0, record.RequestComplete)), "id 2"},
+		{"another type", string(record.AppendRecord(nil, record.Params, 1, nil)), "FCGI_PARAMS"},
+		{"refused", string(record.AppendEndRequest(nil, 1, 0, record.Overloaded)), "FCGI_OVERLOADED"},
+		{"a status", string(record.AppendEndRequest(nil, 1, 3, record.RequestComplete)), "and 3"},
+		{"no head", string(record.AppendEndRequest(record.AppendStream(nil, record.Stdout, 1, []byte(helloText)), 1, 0, record.RequestComplete)), "the answer is not"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "s")
+			l, err := net.Listen("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				b := &bare{c: conn, buf: make([]byte, 4096)}
+				b.request()
+				io.WriteString(conn, c.answer)
+			}()
+			defer func() {
+				l.Close()
+				<-served
+			}()
+			_, err = load{connections: 1, request: request{keep: true}}.measure(&running{socket: socket}, time.Second)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("measure returned %v, not %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestIdleConnectionsStay: a side that closes its connections has no figure.
+func TestIdleConnectionsStay(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := &bare{c: conn, buf: make([]byte, 4096)}
+			b.request()
+			conn.Write(bareAnswer(helloText))
+			conn.Close()
 		}
+	}()
+	defer func() {
+		l.Close()
+		<-served
+	}()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{socket: socket, commands: []*exec.Cmd{{Process: self}}}
+	_, err = resident{connections: 2, settle: 5 * time.Millisecond}.measure(r, 0)
+	if err == nil || !strings.Contains(err.Error(), "did not stay") {
+		t.Errorf("measure returned %v", err)
+	}
+}
+
+// TestAskMultiplex: nothing is multiplexed to a side that does not say that it may be.
+func TestAskMultiplex(t *testing.T) {
+	pair := func(t record.Type, value string) []byte {
+		return record.AppendRecord(nil, t, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", value))
+	}
+	for _, c := range []struct {
+		answer []byte
+		ok     bool
+	}{
+		{pair(record.GetValuesResult, "1"), true},
+		{pair(record.GetValuesResult, "0"), false},
+		{record.AppendRecord(nil, record.GetValuesResult, 0, nil), false},
+		{pair(record.GetValues, "1"), false},
+		{record.AppendUnknownType(nil, record.GetValues), false},
+		{nil, false},
+	} {
+		var sent bytes.Buffer
+		err := askMultiplex(struct {
+			io.Reader
+			io.Writer
+		}{bytes.NewReader(c.answer), &sent})
+		if (err == nil) != c.ok {
+			t.Errorf("%q: %v", c.answer, err)
+		}
+		if h := record.Header(sent.Bytes()); h.Type() != record.GetValues || h.ID() != 0 {
+			t.Errorf("sent %q", sent.Bytes())
+		}
+	}
+}
+
+// TestUsage: what this process used can be read, and the share is the load's.
+func TestUsage(t *testing.T) {
+	for start := time.Now(); ; {
+		used, err := processorTime([]int{unix.Getpgrp()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if used > 0 {
+			break
+		}
+		if time.Since(start) > time.Minute {
+			t.Fatal("no processor time")
+		}
+	}
+	if used, err := processorTime(nil); used != 0 || err != nil {
+		t.Errorf("%v of no process, %v", used, err)
+	}
+	if kB, err := residentSet(os.Getpid()); err != nil || kB < 1000 {
+		t.Errorf("%v kB, %v", kB, err)
+	}
+	if got := (usage{load: 1, side: 3}).share(); got != 0.25 {
+		t.Errorf("share %v", got)
 	}
 }
 
 // TestRequest: what is sent is one request of the common variables.
 func TestRequest(t *testing.T) {
-	r := record.NewReader(bytes.NewReader(load{keep: true}.script("/a/hello").request()))
+	r := record.NewReader(bytes.NewReader(request{keep: true, filename: "/a/hello", id: 7}.bytes()))
 	var types []string
 	var pairs []byte
 	for {
 		h, content, err := r.Next()
 		if err != nil {
 			break
+		}
+		if h.ID() != 7 {
+			t.Errorf("%v for id %d", h.Type(), h.ID())
 		}
 		types = append(types, h.Type().String())
 		if h.Type() == record.Params {
@@ -107,6 +320,66 @@ func TestRequest(t *testing.T) {
 	}
 	if len(vars) != 25 || vars["SCRIPT_FILENAME"] != "/a/hello" {
 		t.Errorf("%d variables, SCRIPT_FILENAME %q", len(vars), vars["SCRIPT_FILENAME"])
+	}
+}
+
+// TestUpload: a large body has its length, whatever that is.
+func TestUpload(t *testing.T) {
+	for _, size := range []int{1, 32<<10 - 1, 32 << 10, 32<<10 + 1, 256 << 10, 1e6} {
+		u := newUpload(size)
+		all := append(append(u.head, bytes.Repeat(u.records, u.repeat)...), u.last...)
+		r := record.NewReader(bytes.NewReader(all))
+		got, ended := 0, false
+		for {
+			h, content, err := r.Next()
+			if err != nil {
+				break
+			}
+			if h.Type() == record.Stdin {
+				got += len(content)
+				ended = len(content) == 0
+			}
+		}
+		if got != size || !ended {
+			t.Errorf("%d bytes of %d, ended %v", got, size, ended)
+		}
+	}
+}
+
+func TestGoal(t *testing.T) {
+	for _, c := range []struct {
+		goal        goal
+		ours, ratio float64
+		want        bool
+		text        string
+	}{
+		{goal{}, 5, 0.1, true, ""},
+		{goal{ratio: 0.85}, 5, 0.85, true, "≥ 0.85 ×"},
+		{goal{ratio: 0.85}, 5, 0.84, false, "≥ 0.85 ×"},
+		{goal{most: 4}, 4, 0.1, true, "≤ 4"},
+		{goal{most: 4}, 4.1, 0.1, false, "≤ 4"},
+	} {
+		if got := c.goal.met(c.ours, c.ratio); got != c.want || c.goal.String() != c.text {
+			t.Errorf("%q of %v, %v: %v", c.goal, c.ours, c.ratio, got)
+		}
+	}
+}
+
+// TestTable: a missed goal is marked, and the ratio is the median of the rounds' own.
+func TestTable(t *testing.T) {
+	r := row{name: "app", title: "App", ours: contender{meter: load{}}, peers: []rival{{goal: goal{ratio: 2}}}}
+	for _, c := range []struct {
+		ours, theirs []float64
+		want         string
+	}{
+		{[]float64{10, 30, 20}, []float64{1, 10, 10}, "3.00    2.00–10.0     ≥ 2 ×\n"},
+		{[]float64{10, 10, 10}, []float64{10, 5, 10}, "1.00    1.00–2.00     ≥ 2 ×  ✗ missed\n"},
+	} {
+		var b strings.Builder
+		printRow(&b, r, []result{{figures: [][]float64{c.ours}}, {figures: [][]float64{c.theirs}}})
+		if !strings.HasSuffix(b.String(), c.want) {
+			t.Errorf("printed %q, not %q", b.String(), c.want)
+		}
 	}
 }
 

@@ -3,138 +3,207 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"net"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
-	"gatehouse/fastcgi/record"
+	"golang.org/x/sys/unix"
 )
 
-// A load is what a side is given: a number of clients, each of which sends its
-// next request when it has the answer to the last.
+// A load is a number of clients, each of which sends its next request when it has
+// the answer to the last. One goroutine is all of them.
 type load struct {
 	connections int
-	keep        bool   // keep the connections
-	filename    string // SCRIPT_FILENAME; "" for none
+	request     request // with keep, on one connection for each client
+	latency     bool    // measure also how long answers take
 }
 
-func (l load) script(filename string) load {
-	l.filename = filename
-	return l
+func (l load) figures() []string {
+	if l.latency {
+		return []string{"/s", "p99 ms"}
+	}
+	return []string{"/s"}
 }
 
-// request is what nginx sends with its stock parameters and a common browser.
-func (l load) request() []byte {
-	vars := [][2]string{
-		{"QUERY_STRING", "a=1&b=two"}, {"REQUEST_METHOD", "GET"}, {"CONTENT_TYPE", ""}, {"CONTENT_LENGTH", ""},
-		{"SCRIPT_NAME", "/hello"}, {"REQUEST_URI", "/hello?a=1&b=two"}, {"DOCUMENT_URI", "/hello"}, {"DOCUMENT_ROOT", "/var/www/html"},
-		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"REQUEST_SCHEME", "http"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"SERVER_SOFTWARE", "nginx/1.22.1"},
-		{"REMOTE_ADDR", "127.0.0.1"}, {"REMOTE_PORT", "45678"}, {"SERVER_ADDR", "127.0.0.1"}, {"SERVER_PORT", "80"},
-		{"SERVER_NAME", "www.example.test"}, {"REDIRECT_STATUS", "200"}, {"HTTP_HOST", "www.example.test"},
-		{"HTTP_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"},
-		{"HTTP_ACCEPT", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
-		{"HTTP_ACCEPT_LANGUAGE", "en-US,en;q=0.5"}, {"HTTP_ACCEPT_ENCODING", "gzip, deflate"}, {"HTTP_COOKIE", "session=0123456789abcdef"},
-	}
-	if l.filename != "" {
-		vars = append(vars, [2]string{"SCRIPT_FILENAME", l.filename})
-	} else {
-		vars = append(vars, [2]string{"SCRIPT_FILENAME", "/var/www/html/hello"})
-	}
-	var pairs []byte
-	for _, v := range vars {
-		pairs = record.AppendPair(pairs, v[0], v[1])
-	}
-	var flags byte
-	if l.keep {
-		flags = record.KeepConn
-	}
-	b := record.AppendBegin(nil, 1, record.Responder, flags)
-	b = record.AppendStream(b, record.Params, 1, pairs)
-	b = record.AppendHeader(b, record.Params, 1, 0, 0)
-	return record.AppendHeader(b, record.Stdin, 1, 0, 0)
+// A client has one request on its way.
+type client struct {
+	fd   int
+	rest []byte // of the request, what the socket has not taken
+	got  []byte // of an answer that came in parts, those that have come
+	sent time.Time
 }
 
-// run puts the load on the socket for a time, and returns the requests per second.
-func (l load) run(socket string, length time.Duration) (float64, error) {
-	var count atomic.Int64
-	var stop atomic.Bool
-	var wg sync.WaitGroup
-	errs := make(chan error, l.connections)
-	request := l.request()
-	start := time.Now()
-	for range l.connections {
-		wg.Go(func() {
-			n, err := l.client(socket, request, &stop)
-			count.Add(n)
-			if err != nil {
-				errs <- err
-			}
-		})
-	}
-	time.Sleep(length)
-	stop.Store(true)
-	wg.Wait()
-	elapsed := time.Since(start)
-	select {
-	case err := <-errs:
-		return 0, err
-	default:
-		return float64(count.Load()) / elapsed.Seconds(), nil
-	}
+// clients are those of a load while it runs.
+type clients struct {
+	load
+	socket  string
+	poller  *poller
+	request []byte
+	answer  answer
+	all     []client
+	buf     []byte
+	count   int             // answers
+	took    []time.Duration // latencies
 }
 
-// client sends requests until stop, and returns how many were answered.
-func (l load) client(socket string, request []byte, stop *atomic.Bool) (n int64, err error) {
-	var c net.Conn
-	var r *record.Reader
-	defer func() {
-		if c != nil {
-			c.Close()
-		}
-	}()
-	for !stop.Load() {
-		if c == nil {
-			if c, err = net.Dial("unix", socket); err != nil {
-				return n, err
-			}
-			c.SetDeadline(time.Now().Add(time.Minute))
-			r = record.NewReader(c)
-		}
-		if _, err := c.Write(request); err != nil {
-			return n, err
-		}
-		if err := readAnswer(r); err != nil {
-			return n, err
-		}
-		n++
-		if !l.keep {
-			c.Close()
-			c = nil
+func (l load) measure(r *running, length time.Duration) ([]float64, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), answer: answer{body: helloText}, buf: make([]byte, 64<<10)}
+	defer cs.close()
+	for i := range l.connections {
+		cs.all = append(cs.all, client{fd: -1})
+		if err := cs.open(i); err != nil {
+			return nil, err
 		}
 	}
-	return n, nil
+	// Until each has had an answer, nothing counts.
+	if err := cs.run(time.Time{}); err != nil {
+		return nil, err
+	}
+	cs.count, cs.took = 0, nil
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	if err := cs.run(time.Now().Add(length)); err != nil {
+		return nil, err
+	}
+	elapsed, err := r.end(cs.count)
+	if err != nil {
+		return nil, err
+	}
+	values := []float64{float64(cs.count) / elapsed.Seconds()}
+	if l.latency {
+		slices.Sort(cs.took)
+		values = append(values, float64(cs.took[len(cs.took)*99/100])/float64(time.Millisecond))
+	}
+	return values, nil
 }
 
-// readAnswer reads an answer to its end, and checks that it is the one that is
-// wanted: speed with wrong answers is no speed.
-func readAnswer(r *record.Reader) error {
-	found := false
-	for {
-		h, content, err := r.Next()
+func (cs *clients) close() {
+	for _, c := range cs.all {
+		if c.fd >= 0 {
+			unix.Close(c.fd)
+		}
+	}
+	cs.poller.close()
+}
+
+func (cs *clients) open(i int) error {
+	fd, err := connect(cs.socket, false)
+	if err != nil {
+		return err
+	}
+	cs.all[i].fd = fd
+	return cs.poller.watch(unix.EPOLL_CTL_ADD, fd, i, unix.EPOLLIN)
+}
+
+// run has each client send a request, and the next when it is answered, until a
+// time has come; and returns when all are answered.
+func (cs *clients) run(until time.Time) error {
+	for i := range cs.all {
+		if err := cs.send(i); err != nil {
+			return err
+		}
+	}
+	for open := len(cs.all); open > 0; {
+		events, err := cs.poller.wait()
 		if err != nil {
 			return err
 		}
-		switch h.Type() {
-		case record.Stdout:
-			found = found || bytes.HasSuffix(content, []byte("hello world\n"))
-		case record.EndRequest:
-			if !found {
-				return fmt.Errorf("the answer is not hello world")
+		more := time.Now().Before(until)
+		for _, e := range events {
+			i := int(e.Fd)
+			if len(cs.all[i].rest) > 0 {
+				if err := cs.flush(i); err != nil {
+					return err
+				}
+				continue
 			}
-			return nil
+			whole, err := cs.receive(i)
+			if err != nil {
+				return err
+			}
+			if !whole {
+				continue
+			}
+			cs.count++
+			if cs.latency {
+				cs.took = append(cs.took, time.Since(cs.all[i].sent))
+			}
+			if !cs.load.request.keep {
+				unix.Close(cs.all[i].fd)
+				cs.all[i].fd = -1
+			}
+			if !more {
+				open--
+				continue
+			}
+			if err := cs.send(i); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// send begins a request.
+func (cs *clients) send(i int) error {
+	c := &cs.all[i]
+	if c.fd < 0 {
+		if err := cs.open(i); err != nil {
+			return err
+		}
+	}
+	if cs.latency {
+		c.sent = time.Now()
+	}
+	n, err := send(c.fd, cs.request)
+	if err != nil {
+		return err
+	}
+	if n < len(cs.request) {
+		c.rest = cs.request[n:]
+		return cs.poller.watch(unix.EPOLL_CTL_MOD, c.fd, i, unix.EPOLLOUT)
+	}
+	return nil
+}
+
+// flush sends what is left of a request.
+func (cs *clients) flush(i int) error {
+	c := &cs.all[i]
+	n, err := send(c.fd, c.rest)
+	if err != nil {
+		return err
+	}
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		return cs.poller.watch(unix.EPOLL_CTL_MOD, c.fd, i, unix.EPOLLIN)
+	}
+	return nil
+}
+
+// receive reads once, and reports whether the answer is whole.
+func (cs *clients) receive(i int) (bool, error) {
+	c := &cs.all[i]
+	n, err := recv(c.fd, cs.buf)
+	if err != nil {
+		return false, fmt.Errorf("after %d answers: %w", cs.count, err)
+	}
+	b := cs.buf[:n]
+	if len(c.got) > 0 {
+		c.got = append(c.got, b...)
+		b = c.got
+	}
+	whole, err := cs.answer.whole(b)
+	switch {
+	case err != nil:
+		return false, err
+	case whole:
+		c.got = c.got[:0]
+	case len(c.got) == 0:
+		c.got = append(c.got, b...)
+	}
+	return whole, nil
 }

@@ -3,113 +3,117 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/fcgi"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	"gatehouse/fastcgi"
 )
-
-// peerVariable names, in the environment, the peer that this program is.
-const peerVariable = "GATEHOUSE_BENCH_PEER"
 
 // A side is a program that is measured. In its arguments and environment
 // {socket} stands for the socket it must listen on, and {dir} for the folder of
 // the CGI programs.
 type side struct {
-	name    string
-	program string // "" is this program itself
-	args    []string
-	env     []string
+	name      string
+	program   string // "" is this program itself
+	args      []string
+	env       []string
+	processes int // that share a listening socket as descriptor 0; 0 is one that opens its own
 }
 
+// gateway is the command, with an application as its --app has it.
 func gateway(app string) side {
-	return side{"gatehouse", "{dir}/gatehouse", []string{"serve", "--fastcgi", "unix:{socket}", "--app", app}, nil}
+	return side{name: "gatehouse", program: "{dir}/gatehouse", args: []string{"serve", "--fastcgi", "unix:{socket}", "--app", app}}
 }
 
-func peer(name string) side {
-	return side{name, "", nil, []string{peerVariable + "=" + name, "GATEHOUSE_BENCH_SOCKET={socket}"}}
+// self is this program as a server with an application.
+func self(server, application string) side {
+	return side{name: server, env: []string{sideVariable + "=" + server + ":" + application, socketVariable + "={socket}"}}
+}
+
+// sized says how long the answers of sender are.
+func (s side) sized(bytes int) side {
+	s.env = append(s.env, fmt.Sprintf("%s=%d", sizeVariable, bytes))
+	return s
+}
+
+func libfcgi(processes int) side {
+	return side{name: fmt.Sprintf("libfcgi × %d", processes), program: "{dir}/libfcgi", processes: processes}
 }
 
 func fcgiwrap(processes int) side {
-	return side{fmt.Sprintf("fcgiwrap -c %d", processes), "fcgiwrap", []string{"-c", fmt.Sprint(processes), "-s", "unix:{socket}"}, nil}
+	return side{name: fmt.Sprintf("fcgiwrap -c %d", processes), program: "fcgiwrap", args: []string{"-c", fmt.Sprint(processes), "-s", "unix:{socket}"}}
 }
-
-// servePeer is this program as a peer: hello behind a FastCGI library.
-func servePeer(name string) error {
-	l, err := net.Listen("unix", os.Getenv("GATEHOUSE_BENCH_SOCKET"))
-	if err != nil {
-		return err
-	}
-	body := []byte("hello world\n")
-	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Write(body)
-	})
-	if name == "net/http/fcgi" {
-		return fcgi.Serve(l, hello)
-	}
-	return fastcgi.Serve(l, hello)
-}
-
-// A workshop is a temporary folder with what is measured in it.
-type workshop struct {
-	dir string
-	n   int
-}
-
-const helloC = `#include <stdio.h>
-int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
-`
-
-// newWorkshop builds the gateway, and the CGI program.
-func newWorkshop() (*workshop, error) {
-	dir, err := os.MkdirTemp("", "gatehouse-bench")
-	if err != nil {
-		return nil, err
-	}
-	w := &workshop{dir: dir}
-	err = os.WriteFile(filepath.Join(dir, "hello.c"), []byte(helloC), 0o600)
-	if err == nil {
-		err = errors.Join(
-			build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
-			build("gcc", "-O2", "-static", "-o", filepath.Join(dir, "hello"), filepath.Join(dir, "hello.c")))
-	}
-	if err != nil {
-		w.close()
-		return nil, err
-	}
-	return w, nil
-}
-
-func build(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, out)
-	}
-	return nil
-}
-
-func (w *workshop) close() { os.RemoveAll(w.dir) }
 
 // A running side has its socket open.
 type running struct {
-	socket string
-	cmd    *exec.Cmd
+	socket   string
+	commands []*exec.Cmd
+
+	began    time.Time // by begin, as is before
+	before   usage
+	used     usage // between begin and end, in all rounds
+	requests int
+}
+
+// groups returns the process groups of a side.
+func (r *running) groups() []int {
+	var groups []int
+	for _, c := range r.commands {
+		groups = append(groups, c.Process.Pid)
+	}
+	return groups
 }
 
 // start starts a side and waits until it takes connections.
 func (w *workshop) start(s side) (*running, error) {
 	w.n++
-	socket := filepath.Join(w.dir, fmt.Sprintf("%d.sock", w.n))
+	r := &running{socket: filepath.Join(w.dir, fmt.Sprintf("%d.sock", w.n))}
+	var listener *os.File
+	if s.processes > 0 {
+		var err error
+		if listener, err = listen(r.socket); err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+	}
+	// What a side complains of is for the day when it does not start.
+	complaints, err := os.Create(r.socket + ".log")
+	if err != nil {
+		return nil, err
+	}
+	defer complaints.Close()
+	for range max(s.processes, 1) {
+		cmd, err := w.command(s, r.socket)
+		if err == nil {
+			cmd.Stderr = complaints
+			if listener != nil {
+				cmd.Stdin = listener
+			}
+			err = cmd.Start()
+		}
+		if err != nil {
+			r.stop()
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		r.commands = append(r.commands, cmd)
+	}
+	for range 500 {
+		if c, err := net.Dial("unix", r.socket); err == nil {
+			c.Close()
+			return r, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.stop()
+	said, _ := os.ReadFile(complaints.Name())
+	return nil, fmt.Errorf("%s does not listen on its socket\n%s", s.name, said)
+}
+
+func (w *workshop) command(s side, socket string) (*exec.Cmd, error) {
 	fill := strings.NewReplacer("{socket}", socket, "{dir}", w.dir)
 	program := fill.Replace(s.program)
 	if program == "" {
@@ -123,28 +127,18 @@ func (w *workshop) start(s side) (*running, error) {
 	for _, a := range s.args {
 		cmd.Args = append(cmd.Args, fill.Replace(a))
 	}
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), sizeVariable+"=0")
 	for _, v := range s.env {
 		cmd.Env = append(cmd.Env, fill.Replace(v))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
-	}
-	r := &running{socket, cmd}
-	for range 500 {
-		if c, err := net.Dial("unix", socket); err == nil {
-			c.Close()
-			return r, nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	r.stop()
-	return nil, fmt.Errorf("%s does not listen on its socket", s.name)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd, nil
 }
 
 // stop ends a side with all its processes.
 func (r *running) stop() {
-	syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
-	r.cmd.Wait()
+	for _, c := range r.commands {
+		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		c.Wait()
+	}
 }

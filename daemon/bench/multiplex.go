@@ -1,0 +1,220 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A multiplexed load has several requests under way on one connection, which it
+// opens as HAProxy does: GET_VALUES first. As soon as a request is answered, its id
+// begins another. What is to be sent after one read is sent in one write.
+type multiplexed struct {
+	requests int
+}
+
+func (multiplexed) figures() []string { return []string{"/s"} }
+
+func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error) {
+	fd, err := connect(r.socket, true)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if err := askMultiplex(blocking(fd)); err != nil {
+		return nil, err
+	}
+	// Both directions at once need a socket that does not block.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, err
+	}
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	s := &shared{fd: fd, poller: p, answer: answer{body: helloText}, buf: make([]byte, 256<<10)}
+	for i := range m.requests {
+		s.requests = append(s.requests, request{keep: true, id: uint16(i + 1)}.bytes())
+	}
+	s.stdout = make([][]byte, m.requests)
+	if err := p.watch(unix.EPOLL_CTL_ADD, fd, 0, unix.EPOLLIN); err != nil {
+		return nil, err
+	}
+	if err := s.run(time.Time{}); err != nil { // until each id has had an answer, nothing counts
+		return nil, err
+	}
+	s.count = 0
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	if err := s.run(time.Now().Add(length)); err != nil {
+		return nil, err
+	}
+	elapsed, err := r.end(s.count)
+	return []float64{float64(s.count) / elapsed.Seconds()}, err
+}
+
+// askMultiplex asks GET_VALUES whether requests may share a connection.
+func askMultiplex(c io.ReadWriter) error {
+	var pairs []byte
+	for _, name := range []string{"FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"} {
+		pairs = record.AppendPair(pairs, name, "")
+	}
+	if _, err := c.Write(record.AppendRecord(nil, record.GetValues, 0, pairs)); err != nil {
+		return err
+	}
+	h, content, err := record.NewReader(c).Next()
+	if err != nil {
+		return err
+	}
+	if h.Type() != record.GetValuesResult {
+		return fmt.Errorf("%v in answer to FCGI_GET_VALUES", h.Type())
+	}
+	values := make(map[string]string)
+	for len(content) > 0 {
+		var name, value []byte
+		if name, value, content, err = record.NextPair(content); err != nil {
+			return err
+		}
+		values[string(name)] = string(value)
+	}
+	if values["FCGI_MPXS_CONNS"] != "1" {
+		return fmt.Errorf("no multiplexing: %v", values)
+	}
+	return nil
+}
+
+// shared is a connection that requests share.
+type shared struct {
+	fd       int
+	poller   *poller
+	requests [][]byte // by id, from 1
+	stdout   [][]byte // by id, what has come of its answer; nil while it has no request
+	last     []byte   // the last STDOUT that was parsed, as answer.bytes
+	answer   answer
+	buf      []byte
+	filled   int    // of buf
+	out      []byte // to send
+	blocked  bool   // EPOLLOUT is awaited
+	count    int
+}
+
+// run has a request under way for each id until a time has come, and returns when
+// all are answered.
+func (s *shared) run(until time.Time) error {
+	for i := range s.requests {
+		s.begin(i)
+	}
+	open := len(s.requests)
+	for {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		if open == 0 {
+			return nil
+		}
+		events, err := s.poller.wait()
+		if err != nil {
+			return err
+		}
+		if events[0].Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+			continue
+		}
+		n, err := recv(s.fd, s.buf[s.filled:])
+		if err != nil {
+			return fmt.Errorf("after %d answers: %w", s.count, err)
+		}
+		s.filled += n
+		ended, err := s.sort(time.Now().Before(until))
+		if err != nil {
+			return err
+		}
+		open -= ended
+	}
+}
+
+func (s *shared) begin(i int) {
+	s.stdout[i] = s.stdout[i][:0]
+	if s.stdout[i] == nil {
+		s.stdout[i] = make([]byte, 0, 512)
+	}
+	s.out = append(s.out, s.requests[i]...)
+}
+
+// flush sends what the socket takes.
+func (s *shared) flush() error {
+	if len(s.out) > 0 {
+		n, err := send(s.fd, s.out)
+		if err != nil {
+			return err
+		}
+		s.out = s.out[:copy(s.out, s.out[n:])]
+	}
+	if blocked := len(s.out) > 0; blocked != s.blocked {
+		s.blocked = blocked
+		events := uint32(unix.EPOLLIN)
+		if blocked {
+			events |= unix.EPOLLOUT
+		}
+		return s.poller.watch(unix.EPOLL_CTL_MOD, s.fd, 0, events)
+	}
+	return nil
+}
+
+// sort takes the records that have come, and returns how many ids have ended for good.
+func (s *shared) sort(more bool) (ended int, err error) {
+	b := s.buf[:s.filled]
+	for len(b) >= record.HeaderLen {
+		h := record.Header(b)
+		end := record.HeaderLen + h.ContentLength()
+		if len(b) < end+h.PaddingLength() {
+			break
+		}
+		i := int(h.ID()) - 1
+		if h.Version() != record.Version1 || i < 0 || i >= len(s.stdout) || s.stdout[i] == nil {
+			return ended, fmt.Errorf("a record of version %d for id %d", h.Version(), h.ID())
+		}
+		content := b[record.HeaderLen:end]
+		b = b[end+h.PaddingLength():]
+		switch h.Type() {
+		case record.Stdout:
+			s.stdout[i] = append(s.stdout[i], content...)
+		case record.EndRequest:
+			if err := s.end(i, content); err != nil {
+				return ended, err
+			}
+			if more {
+				s.begin(i)
+			} else {
+				s.stdout[i] = nil
+				ended++
+			}
+		default:
+			return ended, fmt.Errorf("a record of %v in an answer", h.Type())
+		}
+	}
+	s.filled = copy(s.buf, b)
+	return ended, nil
+}
+
+// end checks an answer that has come as a whole.
+func (s *shared) end(i int, content []byte) error {
+	if err := ended(content); err != nil {
+		return err
+	}
+	if string(s.stdout[i]) != string(s.last) {
+		if err := s.answer.check(s.stdout[i]); err != nil {
+			return err
+		}
+		s.last = append(s.last[:0], s.stdout[i]...)
+	}
+	s.count++
+	return nil
+}

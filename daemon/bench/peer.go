@@ -1,0 +1,146 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"os"
+	"strconv"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi"
+)
+
+// What this program is told in its environment when it is a side.
+const (
+	sideVariable   = "GATEHOUSE_BENCH_SIDE"   // its server and its application
+	socketVariable = "GATEHOUSE_BENCH_SOCKET" // where to listen
+	sizeVariable   = "GATEHOUSE_BENCH_SIZE"   // length of large answers, in bytes
+)
+
+// The servers that this program can be.
+const (
+	ourApp     = "App"
+	ourHandler = "http.Handler"
+	netFCGI    = "net/http/fcgi"
+	bareLoop   = "bare loop"
+)
+
+// The applications that each of them can have.
+const (
+	hello  = "hello"  // answers helloText
+	sender = "sender" // answers many bytes
+	reader = "reader" // answers how many bytes it was sent
+)
+
+const helloText = "hello world\n"
+
+// serveSide is this program as a side.
+func serveSide(name string) error {
+	server, application, _ := strings.Cut(name, ":")
+	size, err := strconv.Atoi(os.Getenv(sizeVariable))
+	if err != nil {
+		return err
+	}
+	socket := os.Getenv(socketVariable)
+	if err := serveAllocations(socket); err != nil {
+		return err
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	switch server {
+	case ourApp:
+		s := &fastcgi.Server{App: app(application, size)}
+		return s.Serve(l)
+	case ourHandler:
+		return fastcgi.Serve(l, handler(application, size))
+	case netFCGI:
+		return fcgi.Serve(l, handler(application, size))
+	case bareLoop:
+		return serveBare(l, application, size)
+	}
+	return fmt.Errorf("there is no side %q", name)
+}
+
+// app is the application as an App.
+func app(application string, size int) cgi.App {
+	fields := []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}
+	text, data := []byte(helloText), block()
+	return cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		n := 0
+		if application == reader {
+			var err error
+			if n, err = count(r.Body); err != nil {
+				return err
+			}
+		}
+		if err := w.StartResponse("200 OK", fields); err != nil {
+			return err
+		}
+		switch application {
+		case sender:
+			return repeat(w, data, size)
+		case reader:
+			_, err := fmt.Fprintln(w, n)
+			return err
+		}
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// handler is the same as an http.Handler.
+func handler(application string, size int) http.Handler {
+	text, data := []byte(helloText), block()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		switch application {
+		case sender:
+			if repeat(w, data, size) != nil {
+				panic(http.ErrAbortHandler)
+			}
+		case reader:
+			n, err := count(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			fmt.Fprintln(w, n)
+		default:
+			w.Write(text)
+		}
+	})
+}
+
+// repeat writes size bytes, from one block.
+func repeat(w io.Writer, block []byte, size int) error {
+	for size > 0 {
+		n, err := w.Write(block[:min(size, len(block))])
+		if err != nil {
+			return err
+		}
+		size -= n
+	}
+	return nil
+}
+
+// count reads to the end.
+func count(r io.Reader) (int, error) {
+	buf, total := make([]byte, blockLen), 0
+	for {
+		n, err := r.Read(buf)
+		total += n
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}

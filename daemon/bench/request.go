@@ -1,0 +1,164 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A request is what a load sends.
+type request struct {
+	keep     bool   // ask that the connection is kept
+	id       uint16 // 0 is 1
+	filename string // SCRIPT_FILENAME; "" for a common one
+	body     int    // length of the body, in bytes
+}
+
+// head returns the request without its body: what nginx sends with its stock
+// parameters and a common browser.
+func (q request) head() []byte {
+	method, kind, length := "GET", "", ""
+	if q.body > 0 {
+		method, kind, length = "POST", "application/octet-stream", fmt.Sprint(q.body)
+	}
+	filename := q.filename
+	if filename == "" {
+		filename = "/var/www/html/hello"
+	}
+	var pairs []byte
+	for _, v := range [][2]string{
+		{"QUERY_STRING", "a=1&b=two"}, {"REQUEST_METHOD", method}, {"CONTENT_TYPE", kind}, {"CONTENT_LENGTH", length},
+		{"SCRIPT_NAME", "/hello"}, {"REQUEST_URI", "/hello?a=1&b=two"}, {"DOCUMENT_URI", "/hello"}, {"DOCUMENT_ROOT", "/var/www/html"},
+		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"REQUEST_SCHEME", "http"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"SERVER_SOFTWARE", "nginx/1.22.1"},
+		{"REMOTE_ADDR", "127.0.0.1"}, {"REMOTE_PORT", "45678"}, {"SERVER_ADDR", "127.0.0.1"}, {"SERVER_PORT", "80"},
+		{"SERVER_NAME", "www.example.test"}, {"REDIRECT_STATUS", "200"}, {"HTTP_HOST", "www.example.test"},
+		{"HTTP_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"},
+		{"HTTP_ACCEPT", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+		{"HTTP_ACCEPT_LANGUAGE", "en-US,en;q=0.5"}, {"HTTP_ACCEPT_ENCODING", "gzip, deflate"}, {"HTTP_COOKIE", "session=0123456789abcdef"},
+		{"SCRIPT_FILENAME", filename},
+	} {
+		pairs = record.AppendPair(pairs, v[0], v[1])
+	}
+	var flags byte
+	if q.keep {
+		flags = record.KeepConn
+	}
+	id := max(q.id, 1)
+	b := record.AppendBegin(nil, id, record.Responder, flags)
+	b = record.AppendStream(b, record.Params, id, pairs)
+	return record.AppendRecord(b, record.Params, id, nil)
+}
+
+// bytes returns a request without a body, whole.
+func (q request) bytes() []byte {
+	return record.AppendRecord(q.head(), record.Stdin, max(q.id, 1), nil)
+}
+
+// An answer is what a side must answer. The first answer of a side is parsed, and the
+// others must be the same bytes; one that is not (net/http/fcgi sends the time of
+// day) is parsed as well, and is the one that the next are compared with. So all
+// answers are checked, at the cost of a comparison.
+type answer struct {
+	body  string // after the head
+	bytes []byte // the last answer that was parsed
+}
+
+// whole reports whether b is a whole answer, or the beginning of one. Anything else
+// is an error: speed with wrong answers is no speed.
+func (a *answer) whole(b []byte) (bool, error) {
+	if len(b) <= len(a.bytes) && string(b) == string(a.bytes[:len(b)]) {
+		return len(b) == len(a.bytes), nil
+	}
+	stdout, n, err := parse(b)
+	if err == io.ErrUnexpectedEOF {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if n < len(b) {
+		return false, fmt.Errorf("%d bytes behind the end of the answer", len(b)-n)
+	}
+	if err := a.check(stdout); err != nil {
+		return false, err
+	}
+	a.bytes = bytes.Clone(b)
+	return true, nil
+}
+
+// read reads an answer, with a buffer that it fits in.
+func (a *answer) read(r io.Reader, buf []byte) error {
+	for got := 0; ; {
+		n, err := r.Read(buf[got:])
+		if err != nil {
+			return err
+		}
+		got += n
+		if whole, err := a.whole(buf[:got]); whole || err != nil {
+			return err
+		}
+	}
+}
+
+// check looks at what came in STDOUT.
+func (a *answer) check(stdout []byte) error {
+	n := headLen(stdout)
+	if n == 0 || string(stdout[n:]) != a.body {
+		return fmt.Errorf("the answer is not %.20q but %.200q", a.body, stdout)
+	}
+	return nil
+}
+
+// headLen returns the length of an answer's head with the empty line that ends it,
+// or 0 if it has not ended.
+func headLen(b []byte) int {
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(b, []byte(end)); i >= 0 {
+			return i + len(end)
+		}
+	}
+	return 0
+}
+
+// parse reads the records of one answer, and returns what was in STDOUT, and the
+// length of the answer. If that has not come as a whole, it is io.ErrUnexpectedEOF.
+func parse(b []byte) (stdout []byte, n int, err error) {
+	for {
+		rest := b[n:]
+		if len(rest) < record.HeaderLen {
+			return stdout, n, io.ErrUnexpectedEOF
+		}
+		h := record.Header(rest)
+		if h.Version() != record.Version1 || h.ID() != 1 {
+			return stdout, n, fmt.Errorf("a record of version %d for id %d", h.Version(), h.ID())
+		}
+		end := record.HeaderLen + h.ContentLength()
+		if len(rest) < end+h.PaddingLength() {
+			return stdout, n, io.ErrUnexpectedEOF
+		}
+		n += end + h.PaddingLength()
+		switch content := rest[record.HeaderLen:end]; h.Type() {
+		case record.Stdout:
+			stdout = append(stdout, content...)
+		case record.Stderr:
+		case record.EndRequest:
+			return stdout, n, ended(content)
+		default:
+			return stdout, n, fmt.Errorf("a record of %v in an answer", h.Type())
+		}
+	}
+}
+
+// ended looks at the content of END_REQUEST.
+func ended(content []byte) error {
+	e, err := record.ParseEnd(content)
+	if err == nil && (e.AppStatus != 0 || e.ProtocolStatus != record.RequestComplete) {
+		err = errors.New("the request ended with " + e.ProtocolStatus.String() + " and " + fmt.Sprint(e.AppStatus))
+	}
+	return err
+}

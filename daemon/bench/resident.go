@@ -1,0 +1,114 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A resident load has idle connections, which have each been answered once. What is
+// measured is the memory that one of them costs: the side's resident set when it
+// has come to rest, less that before them. The side must be a fresh one, of one
+// process.
+type resident struct {
+	connections int
+	settle      time.Duration // how long the figure must stand still
+}
+
+func (resident) figures() []string { return []string{"kB"} }
+
+func (l resident) measure(r *running, _ time.Duration) ([]float64, error) {
+	if err := l.exchange(r.socket, 1, nil); err != nil { // what is made once is no connection's
+		return nil, err
+	}
+	pid := r.commands[0].Process.Pid
+	before, err := l.rest(pid)
+	if err != nil {
+		return nil, err
+	}
+	var after float64
+	err = l.exchange(r.socket, l.connections, func() (err error) {
+		after, err = l.rest(pid)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []float64{(after - before) / float64(l.connections)}, nil
+}
+
+// exchange opens n connections, sends a request on each, calls while, and closes them.
+func (l resident) exchange(socket string, n int, while func() error) error {
+	answer := answer{body: helloText}
+	request := request{keep: true}.bytes()
+	buf := make([]byte, 4096)
+	var open []blocking
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	for range n {
+		c, err := dial(socket)
+		if err != nil {
+			return err
+		}
+		open = append(open, c)
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		if err := answer.read(c, buf); err != nil {
+			return err
+		}
+	}
+	if while == nil {
+		return nil
+	}
+	if err := while(); err != nil {
+		return err
+	}
+	// A connection that the side has closed costs nothing, and would be no measure.
+	for _, c := range open {
+		if n, _, err := unix.Recvfrom(int(c), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT); err != unix.EAGAIN {
+			return fmt.Errorf("an idle connection did not stay as it was: %d bytes, %v", n, err)
+		}
+	}
+	return nil
+}
+
+// rest waits until the resident set of a process stands still, for at most ten times
+// settle, and returns it in kB.
+func (l resident) rest(pid int) (float64, error) {
+	var last float64
+	steady := 0
+	for i := 0; i < 50 && steady < 5; i++ {
+		time.Sleep(l.settle / 5)
+		kB, err := residentSet(pid)
+		if err != nil {
+			return 0, err
+		}
+		if kB > last*0.998 && kB < last*1.002 {
+			steady++
+		} else {
+			last, steady = kB, 0
+		}
+	}
+	return last, nil
+}
+
+func residentSet(pid int) (kB float64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(b, []byte("\nRss:"))
+	if _, err := fmt.Sscan(string(rest), &kB); err != nil {
+		return 0, fmt.Errorf("no Rss in smaps_rollup: %w", err)
+	}
+	return kB, nil
+}

@@ -1,0 +1,141 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// A row compares a side with its peers.
+type row struct {
+	name  string // rows may share one
+	title string
+	ours  contender
+	peers []rival
+	fresh bool // each measurement has its side started anew
+}
+
+// A contender is a side under a load.
+type contender struct {
+	side  side
+	meter meter
+}
+
+// A meter puts a load on a side, and measures one or more figures.
+type meter interface {
+	// figures returns the names of the figures, each with its unit.
+	figures() []string
+	measure(r *running, length time.Duration) ([]float64, error)
+}
+
+// A rival is a peer, and what the first figure has to be beside it.
+type rival struct {
+	contender
+	goal goal
+}
+
+// A goal is a bound of what is measured; zero is none.
+type goal struct {
+	ratio float64 // ours is at least so many times the peer's
+	most  float64 // ours is at most that
+}
+
+func (g goal) String() string {
+	switch {
+	case g.ratio > 0:
+		return fmt.Sprintf("≥ %g ×", g.ratio)
+	case g.most > 0:
+		return fmt.Sprintf("≤ %g", g.most)
+	}
+	return ""
+}
+
+func (g goal) met(ours, ratio float64) bool {
+	return (g.ratio == 0 || ratio >= g.ratio) && (g.most == 0 || ours <= g.most)
+}
+
+// A scale is how much the rows with many of something have.
+type scale struct {
+	size     int           // bytes of a large body
+	requests int           // whose allocations are counted
+	idle     int           // connections
+	settle   time.Duration // of the memory
+	many     []int         // connections
+}
+
+func full() scale {
+	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000}}
+}
+
+// rows returns all rows. {dir} in a script's name stands for the workshop's folder.
+func rows(w *workshop, n scale) []row {
+	kept := load{connections: 8, request: request{keep: true}}
+	each := load{connections: 8}
+	script := load{connections: 8, request: request{filename: w.fill("{dir}/hello")}}
+	against := func(s side, m meter, g goal) rival { return rival{contender{s, m}, g} }
+	atLeast := func(ratio float64) goal { return goal{ratio: ratio} }
+	atMost := func(figure float64) goal { return goal{most: figure} }
+	send, post := answering{n.size}, posting{n.size}
+	allocs, idle := allocating{n.requests}, resident{n.idle, n.settle}
+
+	all := []row{
+		{name: "app", title: "App, 8 kept connections", ours: contender{self(ourApp, hello), kept}, peers: []rival{
+			against(self(netFCGI, hello), kept, atLeast(5.5)),
+			against(libfcgi(8), kept, atLeast(1)),
+			against(self(bareLoop, hello), kept, atLeast(0.85)),
+		}},
+		{name: "gateway", title: "gatehouse --app=hello, 8 kept connections", ours: contender{gateway("/=hello"), kept}, peers: []rival{
+			against(self(ourApp, hello), kept, goal{}),
+		}},
+		{name: "handler", title: "http.Handler, 8 kept connections", ours: contender{self(ourHandler, hello), kept}, peers: []rival{
+			against(self(netFCGI, hello), kept, atLeast(4.5)),
+			against(libfcgi(8), kept, atLeast(0.9)),
+		}},
+		{name: "connect", title: "App, a connection per request, 8 at a time", ours: contender{self(ourApp, hello), each}, peers: []rival{
+			against(self(netFCGI, hello), each, atLeast(3)),
+			against(libfcgi(8), each, atLeast(0.95)),
+			against(self(bareLoop, hello), each, goal{}),
+		}},
+		{name: "answer", title: "App, large answers", ours: contender{self(ourApp, sender).sized(n.size), send}, peers: []rival{
+			against(self(netFCGI, sender).sized(n.size), send, atLeast(1.5)),
+			against(self(bareLoop, sender).sized(n.size), send, atLeast(0.8)),
+		}},
+		{name: "answer", title: "http.Handler, large answers", ours: contender{self(ourHandler, sender).sized(n.size), send}, peers: []rival{
+			against(self(netFCGI, sender).sized(n.size), send, atLeast(1.5)),
+		}},
+		{name: "body", title: "App, large bodies", ours: contender{self(ourApp, reader), post}, peers: []rival{
+			against(self(netFCGI, reader), post, atLeast(1.5)),
+			against(self(bareLoop, reader), post, atLeast(0.8)),
+		}},
+		{name: "body", title: "http.Handler, large bodies", ours: contender{self(ourHandler, reader), post}, peers: []rival{
+			against(self(netFCGI, reader), post, atLeast(1.5)),
+		}},
+		{name: "allocs", title: "App, objects per request", ours: contender{self(ourApp, hello), allocs}, peers: []rival{
+			against(self(netFCGI, hello), allocs, atMost(4)),
+		}},
+		{name: "allocs", title: "http.Handler, objects per request", ours: contender{self(ourHandler, hello), allocs}, peers: []rival{
+			against(self(netFCGI, hello), allocs, atMost(25)),
+		}},
+		{name: "idle", title: fmt.Sprintf("App, memory of one of %d idle connections", n.idle), fresh: true, ours: contender{self(ourApp, hello), idle}, peers: []rival{
+			against(self(netFCGI, hello), idle, atMost(6)),
+		}},
+	}
+	for _, requests := range []int{8, 64} {
+		g := goal{}
+		if requests == 64 {
+			g = atLeast(1)
+		}
+		eight := self(ourApp, hello)
+		eight.name = "8 kept connections"
+		all = append(all, row{name: "multiplex", title: fmt.Sprintf("App, %d requests on one connection", requests),
+			ours: contender{self(ourApp, hello), multiplexed{requests}}, peers: []rival{against(eight, kept, g)}})
+	}
+	for _, connections := range n.many {
+		l := load{connections: connections, request: request{keep: true}, latency: true}
+		all = append(all, row{name: "many", title: fmt.Sprintf("App, %d kept connections", connections),
+			ours: contender{self(ourApp, hello), l}, peers: []rival{against(self(bareLoop, hello), l, atLeast(0.85))}})
+	}
+	return append(all, row{name: "cgi", title: "CGI program (static C), a connection per request, 8 at a time",
+		ours: contender{gateway("/=scripts:{dir}"), script}, peers: []rival{against(fcgiwrap(8), script, goal{})}})
+}

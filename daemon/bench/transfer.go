@@ -1,0 +1,234 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"gatehouse/fastcgi/record"
+)
+
+// blockLen is how much an application writes, and reads, at a time.
+const blockLen = 64 << 10
+
+// block is what large answers repeat; each byte of it depends on its place.
+func block() []byte {
+	b := make([]byte, blockLen)
+	for i := range b {
+		b[i] = byte(i ^ i>>8*7)
+	}
+	return b
+}
+
+// An answering load asks for large answers on one connection, one after the other.
+type answering struct {
+	size int
+}
+
+func (answering) figures() []string { return []string{"MB/s"} }
+
+func (a answering) measure(r *running, length time.Duration) ([]float64, error) {
+	c, err := dial(r.socket)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	request := request{keep: true}.bytes()
+	d := &download{c: c, size: a.size, pattern: append(block(), block()...), buf: make([]byte, 256<<10), all: true}
+	return transfers(r, a.size, length, func() error {
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		err := d.read()
+		d.all = false // only the first, which does not count, is looked at as a whole
+		return err
+	})
+}
+
+func dial(socket string) (blocking, error) {
+	fd, err := connect(socket, true)
+	return blocking(fd), err
+}
+
+// transfers measures transfers of one size, one after the other. The first does not
+// count.
+func transfers(r *running, size int, length time.Duration, once func() error) ([]float64, error) {
+	if err := once(); err != nil {
+		return nil, err
+	}
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	n := 0
+	for until := time.Now().Add(length); n == 0 || time.Now().Before(until); n++ {
+		if err := once(); err != nil {
+			return nil, err
+		}
+	}
+	elapsed, err := r.end(n)
+	return []float64{float64(n) * float64(size) / 1e6 / elapsed.Seconds()}, err
+}
+
+// A download reads large answers. The framing and the length of each are checked. Of
+// the content all bytes are compared, or, to cost less than what is measured, the
+// first of each piece that is read.
+type download struct {
+	c       blocking
+	size    int
+	pattern []byte // the block, twice
+	buf     []byte
+	all     bool
+
+	head    []byte // of the answer, until it ends
+	inBody  bool
+	got     int // of the body
+	content int // of the record, what has not come
+	padding int
+}
+
+func (d *download) read() error {
+	d.head, d.inBody, d.got, d.content, d.padding = d.head[:0], false, 0, 0, 0
+	kept := 0
+	for {
+		n, err := d.c.Read(d.buf[kept:])
+		if err != nil {
+			return fmt.Errorf("after %d bytes of an answer: %w", d.got, err)
+		}
+		rest, done, err := d.sort(d.buf[:kept+n])
+		if done || err != nil {
+			return err
+		}
+		kept = copy(d.buf, rest)
+	}
+}
+
+// sort takes what was read, and returns what has to be read further to be understood.
+func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
+	for {
+		n := min(d.content, len(b))
+		if err := d.take(b[:n]); err != nil {
+			return nil, false, err
+		}
+		d.content -= n
+		b = b[n:]
+		n = min(d.padding, len(b))
+		d.padding -= n
+		b = b[n:]
+		if len(b) < record.HeaderLen {
+			return b, false, nil
+		}
+		h := record.Header(b)
+		if h.Version() != record.Version1 || h.ID() != 1 {
+			return nil, false, fmt.Errorf("a record of version %d for id %d", h.Version(), h.ID())
+		}
+		switch h.Type() {
+		case record.Stdout:
+		case record.EndRequest:
+			end := record.HeaderLen + h.ContentLength()
+			if len(b) < end+h.PaddingLength() {
+				return b, false, nil
+			}
+			if d.got != d.size || len(b) > end+h.PaddingLength() {
+				return nil, false, fmt.Errorf("an answer of %d bytes, not %d", d.got, d.size)
+			}
+			return nil, true, ended(b[record.HeaderLen:end])
+		default:
+			return nil, false, fmt.Errorf("a record of %v in an answer", h.Type())
+		}
+		d.content, d.padding = h.ContentLength(), h.PaddingLength()
+		b = b[record.HeaderLen:]
+	}
+}
+
+// take looks at content.
+func (d *download) take(b []byte) error {
+	if !d.inBody && len(b) > 0 {
+		had := len(d.head)
+		d.head = append(d.head, b[:min(len(b), 4096)]...)
+		n := headLen(d.head)
+		if n == 0 {
+			if len(d.head) > 4096 {
+				return fmt.Errorf("the answer has no head but %.200q", d.head)
+			}
+			return nil
+		}
+		d.inBody = true
+		b = b[n-had:]
+	}
+	for len(b) > 0 {
+		at := d.got % blockLen
+		n := min(len(b), blockLen)
+		look := n
+		if !d.all {
+			look = min(n, 64)
+		}
+		if !bytes.Equal(b[:look], d.pattern[at:at+look]) {
+			return fmt.Errorf("the answer is wrong in the %d bytes from %d", look, d.got)
+		}
+		d.got += n
+		b = b[n:]
+	}
+	return nil
+}
+
+// A posting load sends large bodies on one connection, one after the other; the
+// answer is how many bytes there were.
+type posting struct {
+	size int
+}
+
+func (posting) figures() []string { return []string{"MB/s"} }
+
+func (p posting) measure(r *running, length time.Duration) ([]float64, error) {
+	c, err := dial(r.socket)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	upload := newUpload(p.size)
+	answer := answer{body: fmt.Sprintln(p.size)}
+	buf := make([]byte, 4096)
+	return transfers(r, p.size, length, func() error {
+		if err := upload.write(c); err != nil {
+			return err
+		}
+		return answer.read(c, buf)
+	})
+}
+
+// An upload is a request with a large body, in records of 32 KiB as nginx sends them.
+type upload struct {
+	head, records []byte
+	repeat        int
+	last          []byte
+}
+
+func newUpload(size int) upload {
+	const content, together = 32 << 10, 8
+	u := upload{head: request{keep: true, body: size}.head()}
+	full := record.AppendRecord(nil, record.Stdin, 1, block()[:content])
+	u.records = bytes.Repeat(full, together)
+	u.repeat = size / (content * together)
+	size %= content * together
+	u.last = bytes.Repeat(full, size/content)
+	if n := size % content; n > 0 {
+		u.last = record.AppendRecord(u.last, record.Stdin, 1, block()[:n])
+	}
+	u.last = record.AppendRecord(u.last, record.Stdin, 1, nil)
+	return u
+}
+
+func (u upload) write(c blocking) error {
+	if _, err := c.Write(u.head); err != nil {
+		return err
+	}
+	for range u.repeat {
+		if _, err := c.Write(u.records); err != nil {
+			return err
+		}
+	}
+	_, err := c.Write(u.last)
+	return err
+}

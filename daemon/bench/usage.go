@@ -1,0 +1,85 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A usage is the processor time, user and system, that the load and a side took.
+type usage struct {
+	load, side time.Duration
+}
+
+// usageOf returns what has been used until now. Programs that a side runs count once
+// the side has waited for them.
+func usageOf(r *running) (usage, error) {
+	var self unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &self); err != nil {
+		return usage{}, fmt.Errorf("getrusage: %w", err)
+	}
+	u := usage{load: time.Duration(self.Utime.Nano() + self.Stime.Nano())}
+	var err error
+	u.side, err = processorTime(r.groups())
+	return u, err
+}
+
+// begin begins what a meter measures: what it had to do before does not count.
+func (r *running) begin() (err error) {
+	r.began = time.Now()
+	r.before, err = usageOf(r)
+	return err
+}
+
+// end ends what begin began, and returns how long it took.
+func (r *running) end(requests int) (time.Duration, error) {
+	elapsed := time.Since(r.began)
+	after, err := usageOf(r)
+	r.used = usage{r.used.load + after.load - r.before.load, r.used.side + after.side - r.before.side}
+	r.requests += requests
+	return elapsed, err
+}
+
+// share is the load's part of the processor time.
+func (u usage) share() float64 { return float64(u.load) / float64(u.load+u.side) }
+
+// processorTime adds up what the processes of some process groups used: utime, stime,
+// cutime and cstime in /proc/PID/stat, in hundredths of a second.
+func processorTime(groups []int) (time.Duration, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		if len(f) < 15 {
+			return 0, fmt.Errorf("/proc/%s/stat is %q", e.Name(), b)
+		}
+		if group, err := strconv.Atoi(string(f[2])); err != nil || !slices.Contains(groups, group) {
+			continue
+		}
+		for _, ticks := range f[11:15] {
+			n, err := strconv.Atoi(string(ticks))
+			if err != nil {
+				return 0, fmt.Errorf("/proc/%s/stat: %w", e.Name(), err)
+			}
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return sum, nil
+}

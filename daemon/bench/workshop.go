@@ -1,0 +1,96 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// libfcgiC is hello on the FastCGI developer's kit, with its interface that keeps no
+// global state, which is the faster one.
+const libfcgiC = `#include <fcgiapp.h>
+int main(void) {
+	FCGX_Request r;
+	if (FCGX_Init() || FCGX_InitRequest(&r, 0, 0)) return 1;
+	while (FCGX_Accept_r(&r) >= 0) {
+		FCGX_PutS("Content-Type: text/plain\r\n\r\nhello world\n", r.out);
+		FCGX_Finish_r(&r);
+	}
+	return 1;
+}
+`
+
+// helloC is hello as a CGI program.
+const helloC = `#include <stdio.h>
+int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
+`
+
+// A workshop is a temporary folder with what is measured in it.
+type workshop struct {
+	dir string
+	n   int
+}
+
+// newWorkshop builds the gateway, and the C programs.
+func newWorkshop() (*workshop, error) {
+	dir, err := os.MkdirTemp("", "gatehouse-bench")
+	if err != nil {
+		return nil, err
+	}
+	w := &workshop{dir: dir}
+	err = errors.Join(
+		build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
+		w.compile("hello", helloC, "-static"),
+		w.compile("libfcgi", libfcgiC, "-lfcgi"))
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workshop) close() { os.RemoveAll(w.dir) }
+
+// fill replaces what stands for the folder.
+func (w *workshop) fill(s string) string { return strings.ReplaceAll(s, "{dir}", w.dir) }
+
+// compile makes a program of the workshop from its source in C.
+func (w *workshop) compile(name, source string, flags ...string) error {
+	out := filepath.Join(w.dir, name)
+	if err := os.WriteFile(out+".c", []byte(source), 0o600); err != nil {
+		return err
+	}
+	return build("gcc", append([]string{"-O2", "-o", out, out + ".c"}, flags...)...)
+}
+
+func build(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// listen opens a listening socket that blocks, as spawn-fcgi would: C programs accept
+// on it.
+func listen(path string) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
+		err = unix.Listen(fd, 4096)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
