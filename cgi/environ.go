@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -114,6 +115,30 @@ func (e *Environ) AddPart(text string, name, value Part) error {
 	}
 	if !e.pairs.appendPart(text, name, value) {
 		e.pairs.append(key, text[value.Start:value.End])
+	}
+	return nil
+}
+
+// AddParts is AddPart for all of pairs, in order.
+func (e *Environ) AddParts(text string, parts []Parts) error {
+	e.pairs.list = slices.Grow(e.pairs.list, len(parts))
+	own := e.pairs.adopt(text)
+	for _, p := range parts {
+		name := text[p.Name:p.Value]
+		if name == "" {
+			return ErrEmptyName
+		}
+		if word, bit := filterBit(name); e.seen[word]&bit == 0 {
+			e.seen[word] |= bit
+		} else if i := e.pairs.index(name); i >= 0 {
+			e.again(i, name, text[p.Value:p.End])
+			continue
+		}
+		if own {
+			e.pairs.list = append(e.pairs.list, p.pair())
+		} else {
+			e.pairs.append(name, text[p.Value:p.End])
+		}
 	}
 	return nil
 }

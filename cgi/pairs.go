@@ -116,6 +116,14 @@ func (p *pairs) reset() {
 	p.list, p.text, p.added = p.list[:0], "", p.added[:0]
 }
 
+// Parts are a name and a value that stand one behind the other in a text:
+// text[Name:Value] and text[Value:End].
+type Parts struct{ Name, Value, End int }
+
+func (p Parts) pair() pair {
+	return pair{span{int32(p.Name), int32(p.Value - p.Name)}, span{int32(p.Value), int32(p.End - p.Value)}}
+}
+
 // A Part is a part of a text: text[Start:End].
 type Part struct{ Start, End int }
 

@@ -68,6 +68,15 @@ func (c *conn) loop(gen uint32) {
 	defer c.leave()
 	for c.proceed(gen) {
 		var err error
+		if len(c.in.buffered()) == 0 && !c.in.open {
+			err = c.in.fill()
+		}
+		if r, ok := c.whole(); ok {
+			if !c.runHere(r, gen) {
+				return
+			}
+			continue
+		}
 		for err == nil && len(c.ready) == 0 {
 			err = c.step()
 		}

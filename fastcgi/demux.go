@@ -191,7 +191,7 @@ func (c *conn) endParams() {
 }
 
 func (c *conn) makeReady(r *request, refuse error) {
-	if err := r.prepare(); refuse == nil {
+	if err := r.prepare(r.params); refuse == nil {
 		refuse = err
 	}
 	r.refuse = refuse

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/cgi"
@@ -21,6 +21,7 @@ type request struct {
 	keep bool // KEEP_CONN
 
 	params []byte        // the PARAMS stream, until its end
+	pairs  []cgi.Parts   // for decode
 	begun  time.Duration // when BEGIN came
 	env    cgi.Environ
 	cgi    cgi.Request
@@ -35,6 +36,8 @@ type request struct {
 	data  *stream // of a Filter, else nil
 
 	context frontend.Context // its cause is why nobody waits for the answer
+
+	stopped uint32 // set, atomically, when context has a cause
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -60,72 +63,24 @@ func (r *request) free() {
 	if r.data != nil {
 		r.data.free()
 	}
-	params, out := r.params[:0], r.sink.buf[:0]
+	params, pairs, out := r.params[:0], r.pairs[:0], r.sink.buf[:0]
 	if cap(params) > 32<<10 {
 		params = nil
+	}
+	if cap(pairs) > 256 {
+		pairs = nil
 	}
 	if cap(out) > 64<<10 {
 		out = nil
 	}
 	env := r.env
-	*r = request{params: params, env: env, sink: sink{buf: out}}
+	*r = request{params: params, pairs: pairs, env: env, sink: sink{buf: out}}
 	requests.Put(r)
 }
 
-// decode makes the variables of the PARAMS stream, which has ended (F7, F9, F10).
-func (r *request) decode() error {
-	limits := &r.c.srv.limits
-	text := string(r.params)
-	nuls := strings.Count(text, "\x00")
-	for at, n := 0, 0; at < len(text); n++ {
-		if n == limits.ParamsCount {
-			return &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-				Err: fmt.Errorf("more than %d variables (params_count)", limits.ParamsCount)}
-		}
-		var start, middle, end int
-		if at+1 < len(text) && text[at] < 0x80 && text[at+1] < 0x80 {
-			// Two short lengths, as nearly every pair has them.
-			start = at + 2
-			middle = start + int(text[at])
-			end = middle + int(text[at+1])
-		} else if name, value, rest, err := record.NextPair(text[at:]); err == nil {
-			end = len(text) - len(rest)
-			middle = end - len(value)
-			start = middle - len(name)
-		}
-		if start == 0 || end > len(text) {
-			return &cgi.StatusError{Code: http.StatusBadRequest, Err: record.ErrTruncatedPair}
-		}
-		// A length that is 0, or 4 bytes long, holds NUL bytes of its own.
-		for ; at < start; at++ {
-			if text[at] == 0 {
-				nuls--
-			}
-		}
-		if err := r.env.AddPart(text, cgi.Part{Start: start, End: middle}, cgi.Part{Start: middle, End: end}); err != nil {
-			return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
-		}
-		at = end
-	}
-	if nuls > 0 {
-		return &cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}
-	}
-	return nil
-}
-
-// nulError says which variable holds a NUL byte.
-func (r *request) nulError() error {
-	for name, value := range r.env.All() {
-		if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
-			return fmt.Errorf("%w: %q", cgi.ErrNUL, name)
-		}
-	}
-	return cgi.ErrNUL // of a value that another has replaced
-}
-
 // prepare makes the request that the application sees.
-func (r *request) prepare() error {
-	err := r.decode()
+func (r *request) prepare(params []byte) error {
+	err := r.decode(params)
 	r.params = r.params[:0]
 	s := r.c.srv
 	r.cgi = cgi.Request{
@@ -210,4 +165,5 @@ func (r *request) abort(cause error) {
 		}
 	}
 	r.context.Cancel(cause)
+	atomic.StoreUint32(&r.stopped, 1)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
@@ -99,6 +100,9 @@ func (s *sink) encode() []byte {
 
 // gone returns why nobody takes the response any more.
 func (s *sink) gone() error {
+	if atomic.LoadUint32(&s.r.stopped) == 0 {
+		return nil
+	}
 	c := s.r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
