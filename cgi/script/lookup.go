@@ -97,8 +97,10 @@ func (a *App) findNamed(r *cgi.Request, name string) (*target, error) {
 		return t, nil
 	case errors.Is(err, errMissing):
 		return nil, nil
-	case errors.Is(err, errDirectory):
-		return nil, nil // nginx sends one for a location that it maps to no file
+	case errors.Is(err, errDirectory), isDirectory(name):
+		// nginx sends one for a location that it maps to no file; lighttpd, its own
+		// document root where it cuts nothing off the path (fix-root-scriptname).
+		return nil, nil
 	}
 	return nil, refusal("SCRIPT_FILENAME "+name, err)
 }
@@ -160,6 +162,11 @@ func (a *App) descend(root, path string) (used int, err error) {
 		}
 	}
 	return 0, &lookupError{at(len(path)), errDirectory}
+}
+
+func isDirectory(name string) bool {
+	fi, err := os.Stat(name)
+	return err == nil && fi.IsDir()
 }
 
 // isProgram reports whether a root is a program itself. Whoever configured it

@@ -157,6 +157,7 @@ func TestScriptFilename(t *testing.T) {
 		// These leave it to the walk, which finds nothing at /git.
 		{f.dir + "/missing", f.dir + "/git: no such file", 404},
 		{f.dir, f.dir + "/git: no such file", 404},
+		{outside.dir, f.dir + "/git: no such file", 404},
 		{"proxy:fcgi://127.0.0.1:9000" + file, f.dir + "/git: no such file", 404},
 		{"a.cgi", f.dir + "/git: no such file", 404},
 		{"", f.dir + "/git: no such file", 404},
