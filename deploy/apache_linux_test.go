@@ -9,15 +9,25 @@ import (
 	"testing"
 )
 
+const apacheLog = "/var/log/apache2/error.log"
+
 // startApache starts Debian's Apache on port 80 with Debian's configuration, its
 // default site, and the named file, installed as the file's own comment says.
 func startApache(t *testing.T, file string) {
+	t.Helper()
+	startApacheWith(t, file)
+}
+
+// startApacheWith does that, with directives of the test's own after the others.
+func startApacheWith(t *testing.T, file string, directives ...string) {
 	t.Helper()
 	for _, dir := range []string{"conf-enabled", "sites-enabled"} {
 		empty(t, filepath.Join("/etc/apache2", dir))
 	}
 	run(t, "/usr/sbin/a2ensite", "000-default")
-	enable(t, file)
+	// Its package enables this one, and Apache then takes seconds to end.
+	run(t, "/usr/sbin/a2dismod", "-f", "fcgid")
+	follow(t, file)
 
 	// apache2ctl makes these.
 	for _, dir := range []string{"/run/apache2/socks", "/run/lock/apache2"} {
@@ -29,22 +39,24 @@ func startApache(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
-	const log = "/var/log/apache2/error.log"
-	if err := os.RemoveAll(log); err != nil {
+	if err := os.RemoveAll(apacheLog); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", ". /etc/apache2/envvars && exec /usr/sbin/apache2 -D FOREGROUND")
-	startServer(t, "apache2", cmd, []string{log}, "127.0.0.1:80")
+	cmd := exec.Command("/bin/sh", "-c", `. /etc/apache2/envvars && exec /usr/sbin/apache2 -D FOREGROUND "$@"`, "apache2")
+	for _, directive := range directives {
+		cmd.Args = append(cmd.Args, "-c", directive)
+	}
+	startServer(t, "apache2", cmd, []string{apacheLog}, "127.0.0.1:80")
 }
 
 var (
-	copyLine   = regexp.MustCompile(`(?m)^# Copy to (/etc/apache2/conf-available/[a-z-]+\.conf), then:$`)
-	enableLine = regexp.MustCompile(`(?m)^#   (a2enmod|a2enconf) ([a-z_-]+)$`)
+	copyLine   = regexp.MustCompile(`(?m)^# Copy to (/etc/[a-z0-9]+/conf-available/[a-z0-9-]+\.conf), then:$`)
+	enableLine = regexp.MustCompile(`(?m)^#   (a2enmod|a2enconf|lighty-enable-mod) ([a-z_-]+)$`)
 )
 
-// enable does what the comment at the head of an Apache file tells its reader
-// to do.
-func enable(t *testing.T, file string) {
+// follow does what the comment at the head of a file for Apache or lighttpd tells
+// its reader to do.
+func follow(t *testing.T, file string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	if err != nil {

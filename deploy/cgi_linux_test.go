@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gatehouse"
@@ -16,18 +18,21 @@ import (
 	"gatehouse/cgi/script"
 )
 
-// programs are what this test binary is under names other than its own: CGI
-// programs that Apache starts.
+// programs are what this test binary is under names other than its own: programs
+// that Apache starts, by CGI, or by FastCGI (mod_fcgid).
 var programs = map[string]func() error{
 	"application": func() error {
 		mux := new(cgi.Mux)
 		err := errors.Join(
 			mux.Mount("/application", cgi.FromHTTP(http.HandlerFunc(describe))),
+			mux.Mount("/application/exercise", newExercise()),
 			mux.Mount("/application/truncation", answers{flushed: awaitArrival}))
 		if err != nil {
 			return err
 		}
-		return (&gatehouse.Server{App: mux}).Serve(context.Background())
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		return (&gatehouse.Server{App: mux}).Serve(ctx)
 	},
 	"git": func() error {
 		const backend = "/usr/lib/git-core/git-http-backend"

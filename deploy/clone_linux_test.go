@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestGit(t *testing.T) {
 	through(t, gitFronts, func(t *testing.T, f front) {
 		repository := p.publish(t)
 		p.clone(t, p.old)
-		if f.file == "apache/scgi.conf" { // mod_proxy_scgi; see TestGitChunkedPushNeedsLength
+		if f.wantsLength() {
 			p.push(t, projectURL, counted)
 		} else {
 			p.push(t, projectURL, chunked)
@@ -81,20 +82,28 @@ func (p *project) tryPush(t *testing.T, url, option string) (out, trace string, 
 	return string(output), string(traced), err
 }
 
-// TestGitChunkedPushNeedsLength: mod_proxy_scgi refuses bodies of unknown
-// length, as its file says, and the repository stays as it was.
+// refusals are the web servers that refuse bodies of unknown length, by their files,
+// which say so, and with what.
+var refusals = map[string]string{"apache/scgi.conf": "HTTP 411", "haproxy/fastcgi.cfg": "HTTP 400"}
+
+func (f front) wantsLength() bool { return refusals[f.file] != "" }
+
+// TestGitChunkedPushNeedsLength: where bodies of unknown length are refused, the
+// repository stays as it was.
 func TestGitChunkedPushNeedsLength(t *testing.T) {
 	p := newProject(t)
 	repository := p.publish(t)
 	startGateway(t)
-	startApache(t, "apache/scgi.conf")
-	out, _, err := p.tryPush(t, projectURL, chunked)
-	if err == nil || !strings.Contains(out, "HTTP 411") {
-		t.Errorf("git push: %v; want an error that says HTTP 411\n%s", err, out)
-	}
-	if got := git(t, repository, "rev-parse", "main"); got != p.old {
-		t.Errorf("main is %s; want %s", got, p.old)
-	}
+	fronts := slices.DeleteFunc(slices.Clone(gitFronts), func(f front) bool { return !f.wantsLength() })
+	through(t, fronts, func(t *testing.T, f front) {
+		out, _, err := p.tryPush(t, projectURL, chunked)
+		if err == nil || !strings.Contains(out, refusals[f.file]) {
+			t.Errorf("git push: %v; want an error that says %s\n%s", err, refusals[f.file], out)
+		}
+		if got := git(t, repository, "rev-parse", "main"); got != p.old {
+			t.Errorf("main is %s; want %s", got, p.old)
+		}
+	})
 }
 
 // TestGitUncheckedUser: a name that only the client vouches for does not make

@@ -10,7 +10,7 @@ import (
 // there to be copied.
 func TestEveryFileIsTested(t *testing.T) {
 	var there, tested []string
-	for _, folder := range []string{"nginx", "apache"} {
+	for _, folder := range []string{"nginx", "apache", "lighttpd", "haproxy"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*"))
 		if err != nil {
 			t.Fatal(err)

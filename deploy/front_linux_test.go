@@ -17,11 +17,13 @@ var (
 		{"nginx SCGI", startNginx, "nginx/scgi.conf"},
 		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
 		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
+		{"lighttpd FastCGI", startLighttpd, "lighttpd/fastcgi.conf"},
 		{"Apache SCGI", startApache, "apache/scgi.conf"},
 	}
 	// Without mod_proxy_scgi, which holds the beginning of an answer back.
-	streamingFronts = programFronts[:4]
-	// Without Apache, which reads an answer to its end, whoever waits for it.
+	streamingFronts = programFronts[:5]
+	// Without Apache and lighttpd, which read an answer to its end, whoever waits
+	// for it.
 	leavingFronts = programFronts[:2]
 
 	gitFronts = []front{
@@ -32,12 +34,17 @@ var (
 		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
 		{"Apache SCGI", startApache, "apache/scgi.conf"},
 		{"Apache CGI", startApache, "apache/cgi.conf"},
+		{"lighttpd FastCGI", startLighttpd, "lighttpd/fastcgi.conf"},
+		{"HAProxy FastCGI", startHAProxy, "haproxy/fastcgi.cfg"},
 	}
 	applicationFronts = []front{
 		{"nginx FastCGI", startNginx, "nginx/go-application.conf"},
 		{"nginx SCGI", startNginx, "nginx/go-application-scgi.conf"},
 		{"Apache FastCGI", startApache, "apache/go-application.conf"},
 		{"Apache SCGI", startApache, "apache/go-application-scgi.conf"},
+		{"Apache mod_fcgid", startFcgid, "apache/go-application-fcgid.conf"},
+		{"lighttpd FastCGI", startLighttpd, "lighttpd/go-application.conf"},
+		{"HAProxy FastCGI", startHAProxy, "haproxy/go-application.cfg"},
 	}
 )
 

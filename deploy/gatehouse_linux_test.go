@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,11 +20,22 @@ func build(dir string) error {
 	return nil
 }
 
-// startGateway starts the gateway with gatehouse.toml as its configuration.
+// startGateway starts the gateway with gatehouse.toml as its configuration, and the
+// address that the file for HAProxy asks for.
 func startGateway(t *testing.T) {
 	t.Helper()
-	install(t, "gatehouse.toml", "/etc/gatehouse/gatehouse.toml", 0o644)
-	serve(t, "gatehouse", "--config", "/etc/gatehouse/gatehouse.toml")
+	const config = "/etc/gatehouse/gatehouse.toml"
+	install(t, "gatehouse.toml", config, 0o644)
+	content, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const list = "\nfastcgi = ["
+	more := bytes.Replace(content, []byte(list), []byte(list+`"127.0.0.1:9000", `), 1)
+	if err := os.WriteFile(config, more, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, "gatehouse", "--config", config)
 }
 
 // startApplication starts a Go handler behind the sockets that the
@@ -32,6 +44,7 @@ func startApplication(t *testing.T) {
 	t.Helper()
 	serve(t, "application",
 		"--fastcgi", "unix:/run/application/fastcgi.sock",
+		"--fastcgi", "127.0.0.1:9000",
 		"--scgi", "unix:/run/application/scgi.sock",
 		"--app", "/=hello",
 		"--app", "/demo=demo")

@@ -112,7 +112,7 @@ func furnish() error {
 	if err := installed(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/etc", "/usr/lib/cgi-bin", "/var/lib/nginx", "/var/lib/apache2"} {
+	for _, dir := range []string{"/etc", "/usr/lib/cgi-bin", "/var/lib/nginx", "/var/lib/apache2", "/var/lib/haproxy", "/var/cache/lighttpd"} {
 		if err := cover(dir, true); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func furnish() error {
 			return err
 		}
 	}
-	for _, dir := range []string{"/run/lock", "/var/log/nginx", "/var/log/apache2"} {
+	for _, dir := range []string{"/run/lock", "/var/log/nginx", "/var/log/apache2", "/var/log/lighttpd"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -169,6 +169,10 @@ func raiseLoopback() error {
 var packages = []struct{ path, name string }{
 	{"/usr/sbin/nginx", "nginx-light"},
 	{"/usr/sbin/apache2", "apache2"},
+	{"/usr/lib/apache2/modules/mod_fcgid.so", "libapache2-mod-fcgid"},
+	{"/usr/sbin/lighttpd", "lighttpd"},
+	{"/usr/sbin/haproxy", "haproxy"},
+	{"/usr/bin/cgi-fcgi", "libfcgi-bin"},
 	{"/usr/bin/git", "git"},
 	{"/usr/lib/git-core/git-http-backend", "git"},
 	{"/usr/lib/cgi-bin/gitweb.cgi", "gitweb"},

@@ -26,16 +26,24 @@ func client(t *testing.T) *http.Client {
 // get sends a request and reads the whole answer.
 func get(t *testing.T, request *http.Request) page {
 	t.Helper()
+	got, err := fetch(t, request)
+	if err != nil {
+		t.Fatalf("%s: %v after %d bytes", request.URL, err, len(got.body))
+	}
+	return got
+}
+
+// fetch sends a request and reads the answer as far as it comes. It may be called
+// by any goroutine.
+func fetch(t *testing.T, request *http.Request) (page, error) {
+	t.Helper()
 	response, err := client(t).Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return page{}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatalf("%s: %v after %d bytes", request.URL, err, len(body))
-	}
-	return page{response.StatusCode, response.Header, string(body)}
+	return page{response.StatusCode, response.Header, string(body)}, err
 }
 
 // getURL gets a page of the web server at port 80.

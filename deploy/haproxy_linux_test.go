@@ -1,0 +1,25 @@
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// startHAProxy starts Debian's HAProxy with the named file appended to Debian's
+// configuration, as the file's own comment says.
+func startHAProxy(t *testing.T, file string) {
+	t.Helper()
+	const config = "/etc/haproxy/haproxy.cfg"
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, config, "\n"+string(content))
+	if err := os.MkdirAll("/run/haproxy", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Its warnings are about limits of the machine.
+	run(t, "/usr/sbin/haproxy", "-c", "-f", config)
+	startServer(t, "haproxy", exec.Command("/usr/sbin/haproxy", "-db", "-f", config), nil, "127.0.0.1:80")
+}
