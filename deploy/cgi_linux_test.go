@@ -34,6 +34,7 @@ var programs = map[string]func() error{
 		defer stop()
 		return (&gatehouse.Server{App: mux}).Serve(ctx)
 	},
+	"guard": serveGuard,
 	"git": func() error {
 		const backend = "/usr/lib/git-core/git-http-backend"
 		git := &script.App{Roots: []string{filepath.Dir(backend)}}

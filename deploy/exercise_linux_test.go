@@ -55,6 +55,8 @@ func (e *exercise) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return w.StartResponse(fmt.Sprintf("%d Status", number), []cgi.Field{{Name: "X-Page", Value: "status"}})
 	case "sendfile": // a field that means something to web servers
 		return w.StartResponse("200 OK", []cgi.Field{{Name: "X-Sendfile", Value: "/etc/hostname"}, {Name: "X-LIGHTTPD-send-file", Value: "/etc/hostname"}})
+	case "variable": // what an authorizer has set
+		return e.answer(w, "200 OK", []byte(r.Env.Get("GUARD")))
 	case "upload": // how the reading of a body ends that does not come whole
 		e.begun <- page
 		_, err := io.Copy(io.Discard, r.Body)
@@ -116,7 +118,7 @@ const (
 	exercisePort   = "127.0.0.1:9001"
 )
 
-// startExercise serves e by FastCGI at the addresses, in this process, and returns
+// startExercise serves e, and guard in the other role, by FastCGI at the addresses, in this process, and returns
 // their listeners by network.
 func startExercise(t *testing.T, e *exercise, addresses ...string) backends {
 	t.Helper()
@@ -138,7 +140,7 @@ func startExercise(t *testing.T, e *exercise, addresses ...string) backends {
 		}
 		counted := &counter{Listener: l}
 		listeners[network] = counted
-		server := &fastcgi.Server{App: e, Handler: &cgi.Handler{Log: quiet}, Log: quiet}
+		server := &fastcgi.Server{App: e, Authorizer: guard, Handler: &cgi.Handler{Log: quiet}, Log: quiet}
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(counted) }()
 		t.Cleanup(func() {
