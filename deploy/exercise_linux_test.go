@@ -55,6 +55,9 @@ func (e *exercise) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return w.StartResponse(fmt.Sprintf("%d Status", number), []cgi.Field{{Name: "X-Page", Value: "status"}})
 	case "sendfile": // a field that means something to web servers
 		return w.StartResponse("200 OK", []cgi.Field{{Name: "X-Sendfile", Value: "/etc/hostname"}, {Name: "X-LIGHTTPD-send-file", Value: "/etc/hostname"}})
+	case "exit": // the exit status n
+		cgi.SetExitStatus(w, number)
+		return e.answer(w, "200 OK", []byte("exit\n"))
 	case "variable": // what an authorizer has set
 		return e.answer(w, "200 OK", []byte(r.Env.Get("GUARD")))
 	case "upload": // how the reading of a body ends that does not come whole
