@@ -59,6 +59,7 @@ func TestR64Environment(t *testing.T) {
 		"HTTP_PROXY=http://evil/", "LD_PRELOAD=/x.so", "BASH_FUNC_x%%=() { :; }", "AUTH_PASSWORD=p",
 		"HTTP_AUTHORIZATION=Basic x", "HTTP_PROXY_AUTHORIZATION=Basic x", "PATH_TRANSLATED=/elsewhere",
 		"GATEWAY_INTERFACE=CGI/001.1", "SERVER_NAME=", "HTTP_HOST=[::1]:8080")
+	r.Env.Set("ODD=NAME", "x") // in an environment this is a variable called ODD
 	got := vars(t, report(t, f, r))
 	for name, want := range map[string]string{
 		"GIT_HTTP_EXPORT_ALL": "", "HTTP_X_A": "caf\xe9", "REMOTE_USER": "joe",
@@ -73,7 +74,7 @@ func TestR64Environment(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"HTTP_PROXY", "LD_PRELOAD", "BASH_FUNC_x%%", "AUTH_PASSWORD", "HTTP_AUTHORIZATION",
-		"HTTP_PROXY_AUTHORIZATION", "PATH_TRANSLATED", "GATEHOUSE_SECRET", "CONTENT_LENGTH", "broken", "HOME"} {
+		"HTTP_PROXY_AUTHORIZATION", "PATH_TRANSLATED", "GATEHOUSE_SECRET", "CONTENT_LENGTH", "broken", "HOME", "ODD"} {
 		if v, ok := got[name]; ok {
 			t.Errorf("%s = %q reaches the program", name, v)
 		}

@@ -158,7 +158,12 @@ func TestScriptFilename(t *testing.T) {
 		{f.dir + "/missing", f.dir + "/git: no such file", 404},
 		{f.dir, f.dir + "/git: no such file", 404},
 		{outside.dir, f.dir + "/git: no such file", 404},
+		{file + "/repo.git/HEAD", f.dir + "/git: no such file", 404}, // with the rest of the path behind it
+		{file + "?service=x", f.dir + "/git: no such file", 404},
 		{"proxy:fcgi://127.0.0.1:9000" + file, f.dir + "/git: no such file", 404},
+		{"proxy:fcgi://localhost/" + file, f.dir + "/git: no such file", 404},
+		{"proxy:balancer://name" + file, f.dir + "/git: no such file", 404},
+		{"proxy:unix:/run/s|fcgi://localhost" + file, f.dir + "/git: no such file", 404},
 		{"a.cgi", f.dir + "/git: no such file", 404},
 		{"", f.dir + "/git: no such file", 404},
 	} {
