@@ -14,10 +14,11 @@ import (
 const fcgidProgram = "/usr/local/lib/fcgi-bin/application"
 
 // startFcgid installs a program that runs gatehouse serve, and Apache, which starts
-// it as a FastCGI application: with the listening socket as descriptor 0.
+// it as a FastCGI application: with the listening socket as descriptor 0. The other
+// two may be closed (FastCGI 1.0 § 2.2), and are.
 func startFcgid(t *testing.T, file string) {
 	t.Helper()
-	script := fmt.Sprintf("#!/bin/sh\nexec %s serve --app /=hello --app /demo=demo\n", filepath.Join(workspace, "gatehouse"))
+	script := fmt.Sprintf("#!/bin/sh\nexec %s serve --app /=hello --app /demo=demo >&- 2>&-\n", filepath.Join(workspace, "gatehouse"))
 	if err := os.MkdirAll(filepath.Dir(fcgidProgram), 0o755); err != nil {
 		t.Fatal(err)
 	}
