@@ -276,3 +276,35 @@ func TestRefusedBodyIsOneLogLine(t *testing.T) {
 		t.Errorf("log %q", log)
 	}
 }
+
+// TestPeerThatSendsAllFirst: an application that writes before it reads, and a peer
+// that sends before it reads, do not wait for each other.
+func TestPeerThatSendsAllFirst(t *testing.T) {
+	const size = 4 << 20
+	app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if err := cgi.EnableFullDuplex(w); err != nil {
+			return err
+		}
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		if _, err := w.Write(make([]byte, size)); err != nil {
+			return err
+		}
+		n, err := io.Copy(io.Discard, r.Body)
+		if err == nil && n != size {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	})
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			c := serve(t, network, &Server{App: app}).dial()
+			c.send(post(1, record.KeepConn, strings.Repeat("b", size)))
+			if a := c.answer(1); len(bodyOf(t, a)) != size || a.end != (record.End{}) {
+				t.Errorf("%d bytes, %+v", len(a.stdout), a.end)
+			}
+			c.send(get(1, 0))
+		})
+	}
+}

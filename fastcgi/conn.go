@@ -45,6 +45,7 @@ type conn struct {
 	eof        bool  // the peer sends no more
 	paused     bool  // the loop waits for a body to be read
 	mux        bool  // the peer is known to multiplex
+	spilling   bool  // an answer waits for the peer, and perhaps the peer for us
 	unended    bool  // the last request ended before its STDIN
 	refresh    bool  // move the idle loop to a fresh goroutine
 	fresh      bool  // that was done
@@ -302,5 +303,5 @@ func (c *conn) find(id uint16) *request {
 // shared reports whether a body that nobody reads must not stop the connection.
 // mu is held.
 func (c *conn) shared() bool {
-	return c.mux || len(c.reqs) > 1 || !c.sock.CanWatch()
+	return c.mux || c.spilling || len(c.reqs) > 1 || !c.sock.CanWatch()
 }
