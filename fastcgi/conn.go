@@ -60,7 +60,7 @@ type conn struct {
 func (c *conn) Start() {
 	c.goroutines, c.baton = 1, true
 	c.in.sock = c.sock
-	go c.loop(0)
+	c.srv.acceptor.Go(func() { c.loop(0) })
 }
 
 // loop reads records, and runs requests, until the connection ends or another

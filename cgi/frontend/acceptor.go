@@ -26,6 +26,10 @@ var ErrServerClosed = http.ErrServerClosed
 const (
 	busyTick = 25 * time.Millisecond
 	idleTick = 500 * time.Millisecond
+
+	// tickCost makes the ticks rarer by that much for each connection, so that they never
+	// take more than some hundredths of the time.
+	tickCost = 5 * time.Microsecond
 )
 
 // A Conn is a connection that a front-end serves.
@@ -72,7 +76,12 @@ type Acceptor struct {
 	slow      atomic.Bool   // the next tick is far
 	began     time.Time
 	now       atomic.Int64
+	crew      crew
 }
+
+// Go runs f on a goroutine of its own, which Shutdown and Close wait for. It is for the
+// goroutine that a connection begins with.
+func (a *Acceptor) Go(f func()) { a.crew.run(f) }
 
 // Wake makes the ticks come quickly from now on. A Conn calls it when it has
 // something in flight.
@@ -263,8 +272,9 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		}
 		clear(conns)
 		if busy {
-			t.Reset(busyTick)
+			t.Reset(busyTick + time.Duration(len(conns))*tickCost)
 		} else {
+			a.crew.rest()
 			a.slow.Store(true)
 			t.Reset(idleTick)
 		}
@@ -342,4 +352,5 @@ func (a *Acceptor) stopTick() {
 	}
 	a.mu.Unlock()
 	a.ticking.Wait()
+	a.crew.end()
 }
