@@ -121,6 +121,10 @@ func (c *conn) beginRequest() error {
 func (c *conn) begin(id uint16, b record.Begin) error {
 	c.mu.Lock()
 	switch {
+	case c.dead != nil:
+		// It is too late to cancel a request that begins now.
+		defer c.mu.Unlock()
+		return c.dead
 	case c.find(id) != nil:
 		c.mu.Unlock()
 		return malformed("BEGIN_REQUEST for request %d, which is active", id)
