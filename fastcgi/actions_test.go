@@ -303,8 +303,7 @@ func (m *machine) breakRules(*rapid.T) {
 		}
 	}
 	m.out = append(m.out, rapid.SampledFrom(bad).Draw(m.T, "what")...)
-	m.closed = true
-	m.active = make(map[uint16]*exchange)
+	m.kill()
 	m.settled()
 }
 
@@ -316,9 +315,7 @@ func (m *machine) leave(*rapid.T) {
 	m.sync()
 	if rapid.Bool().Draw(m.T, "half") && m.mayHalfClose() {
 		m.conn.(interface{ CloseWrite() error }).CloseWrite()
-		if m.halfClose(); m.closed {
-			m.active = make(map[uint16]*exchange)
-		}
+		m.halfClose()
 		m.settled()
 		return
 	}

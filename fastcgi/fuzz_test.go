@@ -88,6 +88,17 @@ func FuzzConnection(f *testing.F) {
 		f.Add(app, append(record.AppendBegin(nil, 1, record.Filter, 1), append(params(1), append(endStdin(1), raw(1, 8, 1, "data", 4, 0)...)...)...))
 		f.Add(app, append(append(begin(3, 1), begin(1, 0)...), append(params(3, "CONTENT_LENGTH=9"), stdin(3, "12345")...)...))
 	}
+	refused := append(record.AppendBegin(nil, 1, 9, 1), params(1)...)
+	large := append(begin(7, 1), params(7, "CONTENT_LENGTH=150000")...)
+	for id := uint16(2); id < 9; id++ {
+		refused = append(refused, append(begin(id, 1), params(id)...)...)
+		large = append(large, stdin(7, strings.Repeat("x", 20_000))...)
+	}
+	for app := range fuzzApps {
+		f.Add(byte(app), refused)
+		f.Add(byte(app), append(large, endStdin(7)...))
+		f.Add(byte(app)|0x80, large)
+	}
 	f.Add(byte(1), raw(1, 9, 0, "\x0f\x00FCGI_MPXS_CONNS", 3, 0))
 	f.Add(byte(1), append(begin(1, 1), raw(1, 4, 1, "\xff\xff\xff\xff", 0, 0)...))
 	f.Add(byte(1), []byte("GET / HTTP/1.0\r\n\r\n"))

@@ -14,6 +14,7 @@ type model struct {
 	limit    int  // Requests
 	active   map[uint16]*exchange
 	ending   map[uint16]*exchange // END_REQUEST is to come
+	lost     map[uint16]*exchange // cut off with the connection
 	refused  []refusal            // END_REQUEST is to come, of requests that never were
 	replies  [][]byte             // of management records, in order
 	mux      bool
@@ -69,7 +70,7 @@ func (m *model) settle() {
 func (m *model) halfClose() {
 	m.eof = true
 	if !m.unix && len(m.active) > 0 {
-		m.closed = true // a peer that has gone
+		m.kill() // a peer that has gone
 		return
 	}
 	for id, x := range m.active {
@@ -79,6 +80,11 @@ func (m *model) halfClose() {
 		x.cut = true
 	}
 	m.settle()
+}
+
+// kill ends the connection in the middle of its requests.
+func (m *model) kill() {
+	m.closed, m.lost, m.active = true, m.active, make(map[uint16]*exchange)
 }
 
 // abort is ABORT_REQUEST for an active request.
@@ -107,6 +113,9 @@ func (m *model) take(e event) error {
 	x := m.ending[e.id]
 	if x == nil {
 		x = m.active[e.id]
+	}
+	if x == nil {
+		x = m.lost[e.id]
 	}
 	switch e.typ {
 	case record.Stdout:
