@@ -165,10 +165,8 @@ func (c *conn) refuseBegin(id uint16, ps record.ProtocolStatus) error {
 
 // takeParams keeps a part of the PARAMS stream.
 func (c *conn) takeParams(b []byte) error {
-	c.mu.Lock()
-	r := c.find(c.in.id)
-	c.mu.Unlock()
-	if r == nil || r.ready {
+	r := c.begun()
+	if r == nil {
 		return nil
 	}
 	limit := c.srv.limits.ParamsBytes
@@ -186,12 +184,20 @@ func (c *conn) takeParams(b []byte) error {
 
 // endParams ends the PARAMS stream: the request can be run.
 func (c *conn) endParams() {
-	c.mu.Lock()
-	r := c.find(c.in.id)
-	c.mu.Unlock()
-	if r != nil && !r.ready {
+	if r := c.begun(); r != nil {
 		c.makeReady(r, nil)
 	}
+}
+
+// begun returns the request of the open record if its PARAMS have not ended, otherwise
+// nil: one that is ready may end, and go back to the pool, at any time.
+func (c *conn) begun() *request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.find(c.in.id); r != nil && !r.ready {
+		return r
+	}
+	return nil
 }
 
 func (c *conn) makeReady(r *request, refuse error) {

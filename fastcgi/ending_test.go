@@ -45,3 +45,25 @@ func TestCloseWhileRequestArrives(t *testing.T) {
 		t.Errorf("Serve returned %v", err)
 	}
 }
+
+// TestLateVariables: PARAMS that come after their end, while the request ends, touch
+// neither it nor the one that takes its place in the pool. The race detector sees it
+// if they do.
+func TestLateVariables(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if _, ok := r.Env.Lookup("LATE"); ok {
+			t.Error("another request's variable has arrived")
+		}
+		return hello(w, r)
+	})})
+	late := record.AppendStream(nil, record.Params, 2, record.AppendPair(nil, "LATE", "1"))
+	for range 2 {
+		c := ts.dial()
+		for range 1000 {
+			c.send(get(2, 1), late, late, late, late, raw(1, 4, 2, "", 0, 0))
+			if a := c.answer(2); a.stdout != helloAnswer {
+				t.Fatalf("got %q", a.stdout)
+			}
+		}
+	}
+}
