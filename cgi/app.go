@@ -90,6 +90,10 @@ type Request struct {
 	// the front-end did not.
 	ID uint64
 
+	// answered, if not nil, gets the result as soon as a time limit has passed, and the
+	// request been answered.
+	answered chan<- answered
+
 	// program says that this process is the CGI program that the request started.
 	program bool
 

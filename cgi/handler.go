@@ -113,6 +113,31 @@ type Handler struct {
 	// called after StartResponse. If it reports false, it must have written nothing.
 	SendFile func(w ResponseWriter, f *File) (sent bool, err error)
 
+	// RunTime is the whole time that an application may take for a request. When it has
+	// passed, the request's context is cancelled with a [StatusError] of 504 as the
+	// cause, which is also what everything that the application reads and writes returns
+	// from then on. If nothing of the answer was sent, the client gets the error page at
+	// once; otherwise the answer is truncated at once, or after what is being written.
+	// Zero means no limit.
+	//
+	// Nothing can end an application that ignores that: its goroutine stays, and Run
+	// with it, and so do the slot of its connection (Limits.Connections) and a Shutdown,
+	// which waits for it. The log has a line when the limit passes, and another one if
+	// the application comes back more than a second later.
+	//
+	// ErrorOutput, CleanupHeaders and LogError are called by another goroutine then,
+	// while the application may still run. They get a copy of the request as it was
+	// before the application began.
+	RunTime time.Duration
+
+	// FirstByte is the time until the head of the answer is sent, from the start or,
+	// if the application reads the request's body, from the last byte that it read of it
+	// or the Handler kept for it. It does not run while a byte of the body is waited
+	// for. What happens when it has passed is the same. Zero means no limit.
+	//
+	// Programs that package script runs have limits of their own, which end them.
+	FirstByte time.Duration
+
 	lastID    atomic.Uint64
 	spoolOnce sync.Once
 	total     *spool.Budget // where Spool has none
@@ -141,7 +166,7 @@ func (h *Handler) log() *slog.Logger {
 }
 
 // Run runs a for one request and finishes the sink, whatever happens. It returns
-// when a has.
+// when a has. The sink is finished sooner if a time limit passes, by another goroutine.
 func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.ID == 0 {
 		r.ID = h.lastID.Add(1)
@@ -162,14 +187,26 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		w.body = newKeptBody(r.Body, h.spool())
 		r.Body = w.body
 	}
+	var t *timeout
 	if err == nil {
-		err = w.call(a)
+		var out ResponseWriter = w
+		if _, refused := a.(refusal); h.limited() && !refused {
+			t = newTimeout(w)
+			out = &timedWriter{t}
+		}
+		err = w.call(a, out, r)
 	}
+	over := t != nil && t.stop()
 	w.stderr.end()
 	if w.body != nil {
 		w.body.end()
 	}
-	res := w.end(err)
+	var res Result
+	if over {
+		res = t.returned(err)
+	} else {
+		res = w.end(err)
+	}
 	w.free()
 	if h.AccessLog != nil {
 		res.Start, res.Duration = start, time.Since(start)
@@ -237,7 +274,7 @@ type panicError struct {
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // call runs the application and makes an error of a panic.
-func (w *response) call(a App) (err error) {
+func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -247,7 +284,7 @@ func (w *response) call(a App) (err error) {
 			err = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
 	}()
-	return a.ServeCGI(w, w.req)
+	return a.ServeCGI(out, r)
 }
 
 // end settles the response after the application returned err.
@@ -285,7 +322,7 @@ func (w *response) end(err error) Result {
 	if w.sinkErr != nil {
 		end = Aborted // also if the sink failed in what was done here
 	}
-	out := Outcome{End: end, ExitStatus: w.exitStatus}
+	out := Outcome{End: end, ExitStatus: w.exitStatus, Overdue: w.overdue}
 	if out.End != Complete && out.ExitStatus == 0 {
 		out.ExitStatus = 1
 	}

@@ -169,7 +169,7 @@ func TestExitStatus(t *testing.T) {
 		SetExitStatus(wrapped{w}, 7)
 		return w.StartResponse("200 OK", nil)
 	})
-	if r.result.Outcome != (Outcome{Complete, 7}) {
+	if r.result.Outcome != (Outcome{End: Complete, ExitStatus: 7}) {
 		t.Errorf("outcome %v", r.result.Outcome)
 	}
 }

@@ -17,6 +17,7 @@ import (
 type keptBody struct {
 	src    io.Reader
 	limits spool.Limits
+	clock  *timeout // nil without a time limit
 
 	mu      sync.Mutex
 	changed sync.Cond    // signalled when reading, taking, what is kept, or err changes
@@ -25,6 +26,7 @@ type keptBody struct {
 	kept    *spool.Spool // what take has read; nil for nothing
 	rest    []byte       // what the spool did not take, and follows it
 	closed  bool
+	failed  error // the time limit that has passed, and closed the body
 	err     error // what Read returns once nothing is kept; errors of src but its end are left to src
 }
 
@@ -71,8 +73,17 @@ func (b *keptBody) readKept(p []byte) int {
 func (b *keptBody) read(p []byte) (n int, err error) {
 	b.reading = true
 	b.mu.Unlock()
+	if b.clock != nil {
+		b.clock.beginRead()
+	}
 	defer func() {
+		if b.clock != nil {
+			b.clock.endRead()
+		}
 		b.mu.Lock()
+		if b.failed != nil && n == 0 {
+			err = b.failed
+		}
 		b.doneReading(err)
 	}()
 	return b.src.Read(p)
@@ -156,6 +167,17 @@ func (b *keptBody) Close() error {
 	return nil
 }
 
+// fail closes the body because a time limit has passed. Read returns err from now on.
+func (b *keptBody) fail(err error) {
+	b.mu.Lock()
+	b.failed = err
+	b.drop()
+	b.mu.Unlock()
+	if c, ok := b.src.(io.Closer); ok {
+		c.Close()
+	}
+}
+
 // end gives up what is kept.
 func (b *keptBody) end() {
 	b.mu.Lock()
@@ -165,6 +187,9 @@ func (b *keptBody) end() {
 
 func (b *keptBody) drop() {
 	b.closed, b.err, b.rest = true, ErrBodyClosed, nil
+	if b.failed != nil {
+		b.err = b.failed
+	}
 	if b.kept != nil {
 		b.kept.Close()
 		b.kept = nil

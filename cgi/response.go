@@ -32,6 +32,8 @@ type response struct {
 	sent     int64 // bytes of body the sink took
 	held     []byte
 
+	timeout    *timeout    // nil without a time limit, and once one has passed
+	overdue    bool        // one has
 	body       *keptBody   // the request's, nil if it has none
 	duplex     bool        // the head need not wait for the body
 	bodyErr    error       // why the body was refused while the head waited for it
@@ -51,7 +53,7 @@ func newResponse(h *Handler, r *Request, s Sink) *response {
 	w.handler, w.req, w.sink = h, r, s
 	w.isHead = r.Env.Get("REQUEST_METHOD") == "HEAD"
 	w.declared = -1
-	w.stderr.response = w
+	w.stderr.response, w.stderr.request = w, r.ID
 	return w
 }
 
@@ -260,7 +262,11 @@ func (w *response) takeBody() error {
 	if w.headSent || w.duplex || w.body == nil || w.bodyErr != nil {
 		return w.bodyErr
 	}
-	w.bodyErr = w.body.take()
+	if w.timeout != nil {
+		w.bodyErr = w.timeout.take()
+	} else {
+		w.bodyErr = w.body.take()
+	}
 	return w.bodyErr
 }
 
@@ -270,6 +276,11 @@ func (w *response) flushHeld() error {
 		return w.sinkErr
 	}
 	if !w.headSent {
+		if w.timeout != nil {
+			if err := w.timeout.sendHead(); err != nil {
+				return err
+			}
+		}
 		w.headSent = true
 		if w.handler.OriginServer {
 			w.addPreamble()

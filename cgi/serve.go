@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // ErrNotCGI is returned by Serve in a process that no web server started for a
@@ -66,6 +67,9 @@ type Program struct {
 // without one there is no body, unless HTTP_TRANSFER_ENCODING says that it is
 // chunked: then it ends where standard input does. HTTP_PROXY is removed.
 //
+// If a time limit of the Handler's has passed, Serve returns within a second after the
+// answer, also if the application has not: the end of the process ends it.
+//
 // A truncated response cannot be made visible to the web server: all of them take
 // the end of the output for the end of the answer. A Content-Length that was not
 // fulfilled shows, but Apache drops it from a program's answer unless
@@ -111,8 +115,14 @@ func (p *Program) Serve(a App) error {
 	if n == 0 {
 		r.Body = http.NoBody
 	}
-	res := h.Run(r, &programSink{w: stdout}, a)
-	if res.End == Complete {
+	res, back := h.answer(r, &programSink{w: stdout}, a)
+	switch {
+	case res.Overdue:
+		select {
+		case <-back:
+		case <-time.After(overdueGrace):
+		}
+	case res.End == Complete:
 		body.linger()
 	}
 	switch {
@@ -148,6 +158,10 @@ func programBodyLength(env *Environ) int64 {
 	}
 	return n
 }
+
+// overdueGrace is how long an application that is over its time limit may take to end
+// in order before its process does.
+const overdueGrace = time.Second
 
 // heldOutput is how much a programSink holds, so that a small answer is one write.
 const heldOutput = 64 << 10

@@ -95,4 +95,10 @@ func (e End) String() string {
 type Outcome struct {
 	End        End
 	ExitStatus int
+
+	// Overdue says that a time limit of the [Handler] has passed, and that the
+	// application may still run: Handler.Run returns when it has come back, but the web
+	// server must not wait for that. A front-end that ends a response by closing its
+	// connection does so at once.
+	Overdue bool
 }

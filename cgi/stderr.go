@@ -16,6 +16,7 @@ const stderrLine = 4 << 10
 type errorStream struct {
 	mu       sync.Mutex
 	response *response // nil once the request has ended
+	request  uint64    // its id
 	line     []byte
 }
 
@@ -49,7 +50,7 @@ func (s *errorStream) flush() {
 	line := bytes.TrimRight(s.line, "\r")
 	if len(line) > 0 {
 		s.response.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "application stderr",
-			slog.Uint64("request", s.response.req.ID), slog.String("line", string(line)))
+			slog.Uint64("request", s.request), slog.String("line", string(line)))
 	}
 	s.line = s.line[:0]
 }

@@ -38,7 +38,8 @@ func ToHTTP(a App) http.Handler {
 //
 // A response that is truncated makes the handler panic with
 // [http.ErrAbortHandler], so that the server closes the connection without a final
-// chunk. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
+// chunk. An application that is over a time limit of the Handler's goes on, on a
+// goroutine of its own that nobody waits for. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
 // nothing is chunked, and the end of the connection is the end of the answer.
 func (h *Handler) HTTP(a App, l Limits) http.Handler {
 	return &appHandler{handler: h, app: a, limits: l.WithDefaults()}
@@ -83,7 +84,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		defer sink.body.end()
 		r.Body = sink.body
 	}
-	if res := a.handler.Run(r, sink, app); res.End != Complete {
+	if res, _ := a.handler.answer(r, sink, app); res.End != Complete {
 		panic(http.ErrAbortHandler)
 	}
 	if sink.body != nil {

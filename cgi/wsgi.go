@@ -157,7 +157,7 @@ func (c *wsgiCall) send(body Body) error {
 func (c *wsgiCall) single(block []byte) error {
 	// A writer in front of the Handler's may change the body: there the Handler's own
 	// rule counts, which knows the length of what it holds as a whole.
-	if r, ok := c.w.(*response); ok {
+	if r, ok := c.w.(interface{ setLength(int64) }); ok {
 		r.setLength(int64(len(block)))
 	}
 	_, err := c.w.Write(block)
@@ -183,7 +183,7 @@ func (w *response) sendFile(outer ResponseWriter, f *File) (bool, error) {
 	written := w.written
 	sent, err := w.handler.SendFile(outer, f)
 	if !sent && err == nil && w.written != written {
-		err = errors.New("cgi: SendFile has written to the response, and reports that it has not")
+		err = errSendFile
 	}
 	return sent, err
 }

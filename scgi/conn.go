@@ -34,6 +34,9 @@ type conn struct {
 	sink sink
 	body body
 	readSide
+
+	closed   sync.Once
+	overtime sync.WaitGroup // of who closes it while the application still runs
 }
 
 // environs holds variables that no request uses.
@@ -54,7 +57,8 @@ func (c *conn) Start() { go c.serve() }
 
 func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
-	defer c.close()
+	defer c.overtime.Wait()
+	defer c.closeOnce()
 	block, err := c.readHead()
 	c.disown()
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) {
@@ -128,6 +132,10 @@ func (c *conn) peer() string {
 	}
 	return c.sock.RemoteAddr().String()
 }
+
+// closeOnce ends the connection, after the request or as soon as its answer has ended
+// for an application that is over its time limit. It returns when that is done.
+func (c *conn) closeOnce() { c.closed.Do(c.close) }
 
 // close ends the connection the way its answer ended.
 func (c *conn) close() {

@@ -87,6 +87,10 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	if err == nil {
 		s.end = o.End
 	}
+	if o.Overdue {
+		// The web server waits for the end of the connection.
+		s.c.overtime.Go(s.c.closeOnce)
+	}
 	return err
 }
 

@@ -43,6 +43,9 @@ type conn struct {
 	sink    sink
 	writing sync.Mutex // held during a write to the socket
 
+	closed   sync.Once
+	overtime sync.WaitGroup // of who closes it while the application still runs
+
 	mu       sync.Mutex // guards what follows, and orders it with the deadlines
 	begun    bool       // a byte of the request has come
 	headed   bool       // the head has been read
@@ -71,6 +74,7 @@ func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
 	defer c.l.end()
 	defer c.sock.Close()
+	defer c.overtime.Wait()
 	c.await(c.srv.limits.Idle)
 	h, err := readHead(c.in, c.srv.head)
 	c.sink.protocol = h.version
@@ -83,7 +87,7 @@ func (c *conn) serve() {
 		return
 	}
 	c.run(h)
-	c.close()
+	c.closeOnce()
 }
 
 // prepare makes the Request of a head, and takes a chunked body.
@@ -213,6 +217,15 @@ func (c *conn) refusal(h *head, err error) *requestError {
 func isNetError(err error) bool {
 	var e *net.OpError
 	return errors.As(err, &e) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+}
+
+// closeOnce ends the connection, after the request or as soon as its answer has ended
+// for an application that is over its time limit. It returns when that is done.
+func (c *conn) closeOnce() {
+	c.closed.Do(func() {
+		c.close()
+		c.sock.Close()
+	})
 }
 
 // close ends the connection the way its answer ended: one that broke off is reset,

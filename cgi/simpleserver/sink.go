@@ -54,6 +54,10 @@ func (s *sink) Flush() error {
 // end.
 func (s *sink) Finish(o cgi.Outcome) error {
 	s.end = o.End
+	if o.Overdue {
+		// The client waits for the end of the connection.
+		defer s.c.overtime.Go(s.c.closeOnce)
+	}
 	if o.End == cgi.Aborted {
 		return nil
 	}
