@@ -53,7 +53,10 @@ func serve(t testing.TB, network string, s *Server) *testServer {
 	t.Helper()
 	ts := &testServer{Server: s, t: t, logs: new(logBuffer)}
 	s.Log = slog.New(slog.NewTextHandler(ts.logs, nil))
-	s.Handler = &cgi.Handler{Log: s.Log}
+	if s.Handler == nil {
+		s.Handler = new(cgi.Handler)
+	}
+	s.Handler.Log = s.Log
 	addr := "127.0.0.1:0"
 	if network == "unix" {
 		addr = filepath.Join(t.TempDir(), "s")

@@ -36,6 +36,7 @@ type conn struct {
 	cond       sync.Cond  // of bodies that wait, and of the end of their reading
 	reqs       []*request // begun, and END_REQUEST not yet on its way
 	running    int        // handlers that have not come back
+	overdue    int        // those of them whose request has been answered: a time limit has passed
 	baton      bool       // held
 	inline     bool       // a handler runs on the loop's goroutine
 	gen        uint32     // of the loop
@@ -115,8 +116,14 @@ func (c *conn) proceed(gen uint32) bool {
 		c.mu.Unlock()
 		return false
 	case c.idle() && (c.closing || c.eof):
+		overdue := c.overdue > 0
 		c.mu.Unlock()
 		c.linger()
+		if overdue { // their goroutines do not end with the connection
+			c.mu.Lock()
+			c.fail(cgi.ErrAborted)
+			c.mu.Unlock()
+		}
 		return false
 	case c.refresh:
 		// A goroutine that has run a handler keeps its grown stack while it waits.
@@ -268,7 +275,11 @@ func (c *conn) end(r *request) {
 	r.context.End()
 	c.remove(r)
 	c.running--
-	c.unended = !ended
+	if r.overdue {
+		c.overdue--
+	} else {
+		c.unended = !ended
+	}
 	c.served++
 	if c.baton && (c.paused || c.eof || c.closing && c.idle()) {
 		// The loop is on another goroutine, and has to see this.
@@ -287,8 +298,8 @@ func (c *conn) remove(r *request) {
 	c.idleSince, c.fresh = c.srv.acceptor.Now(), false
 }
 
-// idle reports whether there is no request. mu is held.
-func (c *conn) idle() bool { return len(c.reqs) == 0 && c.running == 0 }
+// idle reports whether there is no request that the web server waits for. mu is held.
+func (c *conn) idle() bool { return len(c.reqs) == 0 && c.running == c.overdue }
 
 // find returns the request with the given id, or nil. mu is held.
 func (c *conn) find(id uint16) *request {

@@ -135,7 +135,7 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 		c.mu.Unlock()
 		c.srv.log().Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
-	case len(c.reqs) >= c.srv.limits.Requests:
+	case len(c.reqs)+c.overdue >= c.srv.limits.Requests:
 		c.mu.Unlock()
 		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", "max_requests", "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)

@@ -60,6 +60,30 @@ func (c *conn) begunOnly() bool {
 	return slices.ContainsFunc(c.reqs, func(r *request) bool { return !r.ready })
 }
 
+// letGo takes a request off the connection whose application is over a time limit.
+// Such applications count as requests of the connection, which is not kept: each holds
+// its slot. mu is held.
+func (c *conn) letGo(r *request) {
+	r.overdue, r.keep = true, false
+	c.overdue++
+	for s := range r.streams {
+		c.unended = c.unended || !s.ended
+	}
+}
+
+// goOn has the connection go on, or end, without a handler that was let go.
+func (c *conn) goOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.dead != nil:
+	case c.baton:
+		c.sock.Kick()
+	case c.inline:
+		c.startReader()
+	}
+}
+
 // fail ends the connection now. mu is held.
 func (c *conn) fail(cause error) {
 	if c.dead != nil {

@@ -30,7 +30,8 @@ type request struct {
 
 	// What follows is guarded by the connection's mu.
 
-	ready bool // PARAMS have ended
+	ready   bool // PARAMS have ended
+	overdue bool // answered while the application still runs
 
 	stdin stream
 	data  *stream // of a Filter, else nil

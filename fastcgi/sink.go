@@ -117,6 +117,10 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	c, id := s.r.c, s.r.id
 	c.mu.Lock()
 	dead, aborted, siblings := c.dead, s.r.context.Cause() != nil, len(c.reqs) > 1
+	if o.Overdue {
+		c.letGo(s.r)
+		defer c.goOn()
+	}
 	// The peer may use the id again as soon as it has read END_REQUEST.
 	c.remove(s.r)
 	c.mu.Unlock()

@@ -31,6 +31,8 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 	case !c.idle():
 		c.tickRequests(now, limits)
+	case c.overdue > 0 && c.inline && !c.baton:
+		c.startReader()
 	case now-c.idleSince > limits.Idle:
 		c.closing = true
 		c.sock.Kick()
@@ -39,7 +41,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		c.sock.Kick()
 	}
 	c.tickServed, c.tickUses = c.served, c.uses
-	return !c.idle() || c.lingering != 0
+	return !c.idle() || c.lingering != 0 || c.overdue > 0 && c.dead == nil
 }
 
 // tickWrite ends a connection whose peer takes nothing.

@@ -1,0 +1,158 @@
+package fastcgi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+const page504 = "Status: 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n\r\n504 Gateway Timeout\n"
+
+// A deafServer has a small time limit, and an application that comes back when it is
+// released.
+type deafServer struct {
+	*testServer
+	deaf chan struct{} // closed to release it
+	back chan error    // what came of writing afterwards
+}
+
+func serveDeaf(t *testing.T, network string, s *Server) *deafServer {
+	d := &deafServer{deaf: make(chan struct{}), back: make(chan error, 10)}
+	s.Handler = &cgi.Handler{RunTime: 20 * time.Millisecond}
+	s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		switch r.Env.Get("QUERY_STRING") {
+		case "read":
+			io.Copy(io.Discard, r.Body)
+		case "sent":
+			w.StartResponse("200 OK", nil)
+			io.WriteString(w, "part")
+			w.Flush()
+		}
+		<-d.deaf
+		_, err := w.Write([]byte("late"))
+		d.back <- err
+		return err
+	})
+	d.testServer = serve(t, network, s)
+	return d
+}
+
+// release lets n deaf applications come back.
+func (d *deafServer) release(t *testing.T, n int) {
+	t.Helper()
+	close(d.deaf)
+	for range n {
+		if err := wait(t, "the return of the application", d.back); err == nil || !strings.Contains(err.Error(), "(RunTime)") {
+			t.Errorf("a late Write returned %v", err)
+		}
+	}
+}
+
+// TestRunTime: whatever the connection is, the error page arrives and the connection is
+// closed while the application still runs; and Close waits for it.
+func TestRunTime(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		for _, keep := range []byte{0, record.KeepConn} {
+			for name, request := range map[string][]byte{
+				"no body":     get(1, keep),
+				"unread body": post(1, keep, strings.Repeat("x", 300_000)),
+				"half a body": append(append(begin(1, keep), params(1, "CONTENT_LENGTH=10", "QUERY_STRING=read")...), stdin(1, "half")...),
+			} {
+				t.Run(fmt.Sprint(network, " ", keep, " ", name), func(t *testing.T) {
+					d := serveDeaf(t, network, new(Server))
+					c := d.dial()
+					go c.Write(request)
+					if a := c.answer(1); a.stdout != page504 || a.end.ProtocolStatus != record.RequestComplete {
+						t.Errorf("got %+v", a)
+					}
+					c.closed()
+					closed := make(chan error, 1)
+					go func() { closed <- d.Close() }()
+					d.release(t, 1)
+					wait(t, "the end of Close", closed)
+					if n := strings.Count(d.logs.String(), "\n"); n != 1 || !strings.Contains(d.logs.String(), "(RunTime)") {
+						t.Errorf("want one log line:\n%s", d.logs)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestRunTimeTruncates: an answer that has begun is broken off at once.
+func TestRunTimeTruncates(t *testing.T) {
+	d := serveDeaf(t, "unix", new(Server))
+	c := d.dial()
+	c.send(get(1, record.KeepConn, "QUERY_STRING=sent"))
+	answers := make(map[uint16]*answer)
+	if err := c.collect(answers, 1); err == nil {
+		t.Error("the answer looks complete")
+	}
+	if a := answers[1]; a == nil || !strings.HasSuffix(a.stdout, "part") || a.ended {
+		t.Errorf("got %+v", a)
+	}
+	c.closed()
+	d.release(t, 1)
+}
+
+// TestRunTimeBesideOthers: siblings on the connection go on, those that do not come back
+// count as its requests, and it is closed after the last answer.
+func TestRunTimeBesideOthers(t *testing.T) {
+	good, deaf, back := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
+	s := &Server{Limits: cgi.Limits{Requests: 3}, Handler: &cgi.Handler{FirstByte: 20 * time.Millisecond}}
+	s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if r.Env.Get("QUERY_STRING") == "good" {
+			w.StartResponse("200 OK", nil)
+			w.Flush() // in time, and then it may take as long as it likes
+			<-good
+			_, err := io.WriteString(w, "good")
+			return err
+		}
+		<-deaf
+		back <- struct{}{}
+		return nil
+	})
+	ts := serve(t, "unix", s)
+	c := ts.dial()
+	c.send(get(2, 1, "QUERY_STRING=good"), get(1, 1), get(3, 1))
+	answers := make(map[uint16]*answer)
+	if err := c.collect(answers, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []uint16{1, 3} {
+		if a := answers[id]; a == nil || a.stdout != page504 {
+			t.Errorf("request %d: got %+v", id, a)
+		}
+	}
+	c.send(get(4, 1))
+	if err := c.collect(answers, 1); err != nil {
+		t.Fatal(err)
+	}
+	if a := answers[4]; a == nil || a.end.ProtocolStatus != record.CantMpxConn {
+		t.Errorf("beyond max_requests: got %+v", a)
+	}
+	close(good)
+	if err := c.collect(answers, 1); err != nil {
+		t.Fatal(err)
+	}
+	if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") || a.end.AppStatus != 0 {
+		t.Errorf("the sibling: got %+v", a)
+	}
+	c.closed()
+
+	// A drain lets them come back; one that is cut short waits for them all the same.
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	down := make(chan error, 1)
+	go func() { down <- ts.Shutdown(ctx) }()
+	close(deaf)
+	wait(t, "the return of the first", back)
+	wait(t, "the return of the second", back)
+	wait(t, "the end of Shutdown", down)
+}
