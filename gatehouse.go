@@ -157,11 +157,13 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // serveProgram answers the request of a CGI program. The end of ctx cancels it.
 func (s *Server) serveProgram(ctx context.Context) error {
-	request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(cgi.ErrShutdown) })()
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		limited := r.Context() // by the Handler's time limits
+		request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(cgi.ErrShutdown) })()
+		defer context.AfterFunc(limited, func() { cancel(context.Cause(limited)) })()
 		r.SetContext(request)
 		return s.App.ServeCGI(w, r)
 	}))
