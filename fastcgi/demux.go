@@ -137,7 +137,7 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 		return c.refuseBegin(id, record.UnknownRole)
 	case len(c.reqs)+c.overdue >= c.srv.limits.Requests:
 		c.mu.Unlock()
-		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", "max_requests", "requests", c.srv.limits.Requests)
+		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	}
 	c.reqs = append(c.reqs, newRequest(c, id, b))

@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -48,6 +49,17 @@ type Server struct {
 	// Allow lists the TCP peers that may connect; empty means all.
 	Allow []netip.Prefix
 
+	// AllowUsers lists the ids of the users whose processes may connect to a unix socket;
+	// empty means all that its permissions let. It is the process that connects that
+	// counts (SO_PEERCRED), for nginx a worker, and nobody who is not listed may, root
+	// included. It does not concern TCP. On other systems than Linux Serve returns an
+	// error.
+	AllowUsers []uint32
+
+	// WebServerAddrs lists the addresses of the web server, see [WebServerAddrs]: any
+	// other peer is refused, and so is one that is not on TCP. Empty means all.
+	WebServerAddrs []netip.Addr
+
 	// HalfClose says that TCP peers shut down their writing side after a request and
 	// still wait for the answer. Without it a TCP peer that does so counts as gone.
 	HalfClose bool
@@ -56,14 +68,31 @@ type Server struct {
 	// slog.Default().
 	Log *slog.Logger
 
+	// ErrorLog gets these lines as text where Log is nil, as net/http's does.
+	ErrorLog *log.Logger
+
 	// BaseContext, if not nil, returns the context that the contexts of a listener's
-	// requests are derived from. It is called once for each connection.
+	// requests are derived from. It is called once for each Serve, and must not return
+	// nil: Serve returns an error then.
 	BaseContext func(net.Listener) context.Context
+
+	// ConnContext, if not nil, returns the context for a new connection, derived from
+	// BaseContext's. It is called once for each connection, and must not return nil: that
+	// closes the connection, with a line in the log.
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
+
+	// NoMultiplexing refuses a second request on a connection that carries one already
+	// (CANT_MPX_CONN), and says so to a web server that asks (FCGI_MPXS_CONNS). It is
+	// Limits.Requests of 1.
+	NoMultiplexing bool
 
 	once     sync.Once
 	acceptor frontend.Acceptor
 	limits   cgi.Limits
 	handler  *cgi.Handler
+	logger   *slog.Logger
+
+	requestsKey string // what bounds the requests of a connection
 }
 
 // Serve accepts connections on l and serves them until Shutdown or Close; then
@@ -109,30 +138,29 @@ func (s *Server) app(role cgi.Role) cgi.App {
 
 func (s *Server) begin() {
 	s.limits = s.Limits.WithDefaults()
+	s.requestsKey = "max_requests"
+	if s.NoMultiplexing {
+		s.limits.Requests, s.requestsKey = 1, "multiplex"
+	}
+	s.logger = frontend.Log(s.Log, s.ErrorLog)
 	s.handler = s.Handler
 	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.Log, Spool: s.limits.Spool}
+		s.handler = &cgi.Handler{Log: s.logger, Spool: s.limits.Spool}
 	}
 	s.acceptor.NewConn = s.newConn
 	s.acceptor.Connections = s.limits.Connections
-	s.acceptor.Allow = s.Allow
-	s.acceptor.Log = s.Log
+	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, WebServers: s.WebServerAddrs, Users: s.AllowUsers}
+	s.acceptor.BaseContext = s.BaseContext
+	s.acceptor.ConnContext = s.ConnContext
+	s.acceptor.Log = s.logger
 }
 
-func (s *Server) newConn(l net.Listener, nc net.Conn) frontend.Conn {
-	c := &conn{srv: s, sock: frontend.NewSocket(nc), base: context.Background()}
+func (s *Server) newConn(ctx context.Context, _ net.Listener, nc net.Conn) frontend.Conn {
+	c := &conn{srv: s, sock: frontend.NewSocket(nc), base: ctx}
 	c.sock.HalfClose = s.HalfClose
 	c.cond.L = &c.mu
 	c.idleSince = s.acceptor.Now()
-	if s.BaseContext != nil {
-		c.base = s.BaseContext(l)
-	}
 	return c
 }
 
-func (s *Server) log() *slog.Logger {
-	if s.Log != nil {
-		return s.Log
-	}
-	return slog.Default()
-}
+func (s *Server) log() *slog.Logger { return s.logger }

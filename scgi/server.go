@@ -3,6 +3,7 @@ package scgi
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,6 +37,13 @@ type Server struct {
 	// Allow lists the TCP peers that may connect; empty means all.
 	Allow []netip.Prefix
 
+	// AllowUsers lists the ids of the users whose processes may connect to a unix socket;
+	// empty means all that its permissions let. It is the process that connects that
+	// counts (SO_PEERCRED), for nginx a worker, and nobody who is not listed may, root
+	// included. It does not concern TCP. On other systems than Linux Serve returns an
+	// error.
+	AllowUsers []uint32
+
 	// HalfClose says that TCP peers shut down their writing side after a request and
 	// still wait for the answer. Without it a TCP peer that does so counts as gone.
 	HalfClose bool
@@ -44,14 +52,24 @@ type Server struct {
 	// nil, it is slog.Default().
 	Log *slog.Logger
 
+	// ErrorLog gets these lines as text where Log is nil, as net/http's does.
+	ErrorLog *log.Logger
+
 	// BaseContext, if not nil, returns the context that the contexts of a listener's
-	// requests are derived from. It is called once for each Serve.
+	// requests are derived from. It is called once for each Serve, and must not return
+	// nil: Serve returns an error then.
 	BaseContext func(net.Listener) context.Context
+
+	// ConnContext, if not nil, returns the context for a new connection, derived from
+	// BaseContext's. It is called once for each connection, and must not return nil: that
+	// closes the connection, with a line in the log.
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
 
 	once     sync.Once
 	acceptor frontend.Acceptor
 	limits   cgi.Limits
 	handler  *cgi.Handler
+	logger   *slog.Logger
 }
 
 // Serve serves the requests that arrive on l with h, or http.DefaultServeMux if
@@ -77,17 +95,7 @@ func (s *Server) Serve(l net.Listener) error {
 		return errors.New("scgi: the server has no application: set App")
 	}
 	s.once.Do(s.begin)
-	base := context.Background()
-	if s.BaseContext != nil {
-		base = s.BaseContext(l)
-	}
-	return s.acceptor.Serve(&listener{l, base})
-}
-
-// A listener carries the base context to the connections it accepts.
-type listener struct {
-	net.Listener
-	base context.Context
+	return s.acceptor.Serve(l)
 }
 
 // Shutdown stops accepting, and lets the requests in flight end. When ctx is done
@@ -107,21 +115,19 @@ func (s *Server) Close() error {
 
 func (s *Server) begin() {
 	s.limits = s.Limits.WithDefaults()
+	s.logger = frontend.Log(s.Log, s.ErrorLog)
 	s.handler = s.Handler
 	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.Log, Spool: s.limits.Spool}
+		s.handler = &cgi.Handler{Log: s.logger, Spool: s.limits.Spool}
 	}
-	s.acceptor.NewConn = func(l net.Listener, c net.Conn) frontend.Conn {
-		return newConn(s, l.(*listener).base, c)
+	s.acceptor.NewConn = func(ctx context.Context, _ net.Listener, c net.Conn) frontend.Conn {
+		return newConn(s, ctx, c)
 	}
 	s.acceptor.Connections = s.limits.Connections
-	s.acceptor.Allow = s.Allow
-	s.acceptor.Log = s.Log
+	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, Users: s.AllowUsers}
+	s.acceptor.BaseContext = s.BaseContext
+	s.acceptor.ConnContext = s.ConnContext
+	s.acceptor.Log = s.logger
 }
 
-func (s *Server) log() *slog.Logger {
-	if s.Log != nil {
-		return s.Log
-	}
-	return slog.Default()
-}
+func (s *Server) log() *slog.Logger { return s.logger }

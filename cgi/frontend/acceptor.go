@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,15 +51,23 @@ type Conn interface {
 
 // An Acceptor accepts connections and keeps account of them.
 type Acceptor struct {
-	// NewConn makes the Conn of an accepted connection.
-	NewConn func(l net.Listener, c net.Conn) Conn
+	// NewConn makes the Conn of an accepted connection. The context is what BaseContext
+	// and ConnContext have made.
+	NewConn func(ctx context.Context, l net.Listener, c net.Conn) Conn
+
+	// BaseContext, if not nil, is called once for each Serve, and must not return nil.
+	BaseContext func(net.Listener) context.Context
+
+	// ConnContext, if not nil, is called once for each connection with the context of
+	// BaseContext. A connection for which it returns nil is closed.
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
 
 	// Connections bounds the open connections of a listener; beyond it accepting
 	// waits. Zero means 10,000.
 	Connections int
 
-	// Allow lists the TCP peers that may connect; empty means all.
-	Allow []netip.Prefix
+	// Peers says who may connect.
+	Peers Peers
 
 	// Log gets a line when accepting fails or a peer is refused.
 	Log *slog.Logger
@@ -106,10 +113,19 @@ func (a *Acceptor) log() *slog.Logger {
 
 // Serve accepts connections until Shutdown or Close, then returns
 // ErrServerClosed. It closes l. An error of Accept that may pass (no free
-// descriptor, a connection that broke) is logged and tried again after 5 ms to 1
-// s; any other is returned.
+// descriptor, a connection that broke) is tried again after 5 ms to 1 s, and logged
+// the first time and every 10 s; any other is returned.
 func (a *Acceptor) Serve(l net.Listener) error {
 	defer l.Close()
+	if err := a.Peers.Check(); err != nil {
+		return err
+	}
+	base := context.Background()
+	if a.BaseContext != nil {
+		if base = a.BaseContext(l); base == nil {
+			return errors.New("BaseContext returned no context")
+		}
+	}
 	if !a.track(l) {
 		return ErrServerClosed
 	}
@@ -119,7 +135,7 @@ func (a *Acceptor) Serve(l net.Listener) error {
 		n = 10_000
 	}
 	slots := make(chan struct{}, n)
-	var delay time.Duration
+	var delay, waited time.Duration
 	for {
 		slots <- struct{}{}
 		c, err := l.Accept()
@@ -131,20 +147,41 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			if !temporary(err) {
 				return err
 			}
+			if delay == 0 || waited >= acceptLog {
+				a.log().Error("accept failed, trying again", "listener", l.Addr().String(), "error", err)
+				waited = 0
+			}
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			a.log().Error("accept failed, trying again", "listener", l.Addr().String(), "in", delay.String(), "error", err)
+			waited += delay
 			a.pause(delay)
 			continue
 		}
-		delay = 0
-		if !a.allowed(c.RemoteAddr()) {
-			a.log().Warn("peer refused: its address is not allowed", "listener", l.Addr().String(), "peer", c.RemoteAddr().String())
+		delay, waited = 0, 0
+		ctx := a.admit(base, l, c)
+		if ctx == nil {
 			c.Close()
 			<-slots
 			continue
 		}
-		a.add(l, c, slots)
+		a.add(ctx, l, c, slots)
 	}
+}
+
+// acceptLog is how long accepting fails before that is logged again.
+const acceptLog = 10 * time.Second
+
+// admit returns the context of a connection, or nil if it is refused.
+func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) context.Context {
+	if err := a.Peers.Refuse(c); err != nil {
+		a.log().Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
+		return nil
+	}
+	if a.ConnContext != nil {
+		if ctx = a.ConnContext(ctx, c); ctx == nil {
+			a.log().Error("connection closed: ConnContext returned no context", "listener", l.Addr().String(), "peer", c.RemoteAddr().String())
+		}
+	}
+	return ctx
 }
 
 // pause waits, or returns at once when the Acceptor is closed.
@@ -165,23 +202,6 @@ func temporary(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR} {
 		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-func (a *Acceptor) allowed(addr net.Addr) bool {
-	if len(a.Allow) == 0 {
-		return true
-	}
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return true
-	}
-	ip := tcp.AddrPort().Addr().Unmap()
-	for _, p := range a.Allow {
-		if p.Contains(ip) {
 			return true
 		}
 	}
@@ -215,7 +235,7 @@ func (a *Acceptor) untrack(l net.Listener) {
 
 // add begins to serve a connection, unless closing has begun meanwhile: then it
 // would be missed by what ends the others.
-func (a *Acceptor) add(l net.Listener, nc net.Conn, slots chan struct{}) {
+func (a *Acceptor) add(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
 	a.mu.Lock()
 	if a.closing.Load() {
 		a.mu.Unlock()
@@ -223,7 +243,7 @@ func (a *Acceptor) add(l net.Listener, nc net.Conn, slots chan struct{}) {
 		<-slots
 		return
 	}
-	c := a.NewConn(l, nc)
+	c := a.NewConn(ctx, l, nc)
 	a.conns[c] = slots
 	a.mu.Unlock()
 	c.Start()

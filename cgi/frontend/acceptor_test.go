@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -55,10 +56,12 @@ func (c *echo) Abort(cause error) {
 // A gate is an Acceptor at work on a loopback port.
 type gate struct {
 	*Acceptor
-	addr   string
-	conns  chan *echo
-	served chan error
-	log    bytes.Buffer
+	addr      string
+	conns     chan *echo
+	contexts  chan context.Context
+	listening chan string // its address
+	served    chan error
+	log       bytes.Buffer
 }
 
 func open(t *testing.T, a *Acceptor, wrap func(net.Listener) net.Listener) *gate {
@@ -67,9 +70,10 @@ func open(t *testing.T, a *Acceptor, wrap func(net.Listener) net.Listener) *gate
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{Acceptor: a, addr: l.Addr().String(), conns: make(chan *echo, 10), served: make(chan error, 1)}
+	g := &gate{Acceptor: a, addr: l.Addr().String(), conns: make(chan *echo, 10), contexts: make(chan context.Context, 10), listening: make(chan string, 1), served: make(chan error, 1)}
 	a.Log = slog.New(slog.NewTextHandler(&g.log, nil))
-	a.NewConn = func(_ net.Listener, c net.Conn) Conn {
+	a.NewConn = func(ctx context.Context, _ net.Listener, c net.Conn) Conn {
+		g.contexts <- ctx
 		e := &echo{Conn: c, a: a, ended: make(chan error, 1), ticked: make(chan struct{}), drained: make(chan struct{})}
 		g.conns <- e
 		return e
@@ -77,6 +81,7 @@ func open(t *testing.T, a *Acceptor, wrap func(net.Listener) net.Listener) *gate
 	if wrap != nil {
 		l = wrap(l)
 	}
+	g.listening <- l.Addr().String()
 	go func() { g.served <- a.Serve(l) }()
 	return g
 }
@@ -91,7 +96,7 @@ func (g *gate) dial(t *testing.T) net.Conn {
 }
 
 // talk asserts that the connection is served.
-func talk(t *testing.T, c net.Conn) {
+func talk(t *testing.T, c io.ReadWriter) {
 	t.Helper()
 	if _, err := io.WriteString(c, "x"); err != nil {
 		t.Fatal(err)
@@ -132,7 +137,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 func TestAllow(t *testing.T) {
-	g := open(t, &Acceptor{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, nil)
+	g := open(t, &Acceptor{Peers: Peers{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}, nil)
 	c := g.dial(t)
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("Read = %d, %v; want an end", n, err)
@@ -142,7 +147,7 @@ func TestAllow(t *testing.T) {
 	if log := g.log.String(); strings.Count(log, "peer refused") != 1 || !strings.Contains(log, "peer=127.0.0.1:") {
 		t.Errorf("log %q", log)
 	}
-	g = open(t, &Acceptor{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, nil)
+	g = open(t, &Acceptor{Peers: Peers{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}, nil)
 	c = g.dial(t)
 	talk(t, c)
 	c.Close()
@@ -172,7 +177,7 @@ func TestAcceptErrors(t *testing.T) {
 	talk(t, c)
 	c.Close()
 	g.close(t)
-	if log := g.log.String(); strings.Count(log, "accept failed, trying again") != 2 || !strings.Contains(log, "in=10ms") {
+	if log := g.log.String(); strings.Count(log, "accept failed, trying again") != 1 {
 		t.Errorf("log %q", log)
 	}
 	g = open(t, new(Acceptor), func(l net.Listener) net.Listener { return &stumbler{l, []error{syscall.EBADF}} })
@@ -180,6 +185,61 @@ func TestAcceptErrors(t *testing.T) {
 		t.Errorf("Serve returned %v, want EBADF", err)
 	}
 	g.Close(nil)
+}
+
+func TestContexts(t *testing.T) {
+	type key string
+	base := 0
+	g := open(t, &Acceptor{
+		BaseContext: func(l net.Listener) context.Context {
+			base++
+			return context.WithValue(context.Background(), key("base"), l.Addr().String())
+		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, key("conn"), c.RemoteAddr().String())
+		},
+	}, nil)
+	for range 2 {
+		c := g.dial(t)
+		talk(t, c)
+		ctx := <-g.contexts
+		if ctx.Value(key("base")) != g.addr || ctx.Value(key("conn")) != c.LocalAddr().String() {
+			t.Errorf("context %v", ctx)
+		}
+		c.Close()
+	}
+	g.close(t)
+	if base != 1 {
+		t.Errorf("BaseContext was called %d times", base)
+	}
+
+	// Without them there is an empty one.
+	g = open(t, new(Acceptor), nil)
+	c := g.dial(t)
+	if ctx := <-g.contexts; ctx != context.Background() {
+		t.Errorf("context %v", ctx)
+	}
+	c.Close()
+	g.close(t)
+}
+
+func TestNoContext(t *testing.T) {
+	g := open(t, &Acceptor{BaseContext: func(net.Listener) context.Context { return nil }}, nil)
+	if err := <-g.served; err == nil || err.Error() != "BaseContext returned no context" {
+		t.Errorf("Serve returned %v", err)
+	}
+	g.Close(nil)
+
+	g = open(t, &Acceptor{ConnContext: func(context.Context, net.Conn) context.Context { return nil }}, nil)
+	c := g.dial(t)
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("Read = %d, %v; want an end", n, err)
+	}
+	c.Close()
+	g.close(t)
+	if log := g.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "ConnContext returned no context") {
+		t.Errorf("log %q", log)
+	}
 }
 
 func TestShutdown(t *testing.T) {
@@ -245,4 +305,47 @@ func TestTick(t *testing.T) {
 	<-e.ticked
 	c.Close()
 	g.close(t)
+}
+
+// A broken listener fails to accept until it is closed.
+type broken struct {
+	closed chan struct{}
+	once   *sync.Once
+}
+
+func (b broken) Accept() (net.Conn, error) {
+	select {
+	case <-b.closed:
+		return nil, net.ErrClosed
+	default:
+		return nil, &net.OpError{Op: "accept", Err: syscall.ENFILE}
+	}
+}
+
+func (b broken) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
+}
+
+func (b broken) Addr() net.Addr { return &net.UnixAddr{Name: "/run/s", Net: "unix"} }
+
+// TestAcceptLog: a failure that lasts is logged every 10 s, not at every attempt, and a
+// shutdown does not wait for the next one.
+func TestAcceptLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		a := &Acceptor{Log: slog.New(slog.NewTextHandler(&log, nil))}
+		l := broken{make(chan struct{}), new(sync.Once)}
+		served := make(chan error)
+		go func() { served <- a.Serve(l) }()
+		time.Sleep(35 * time.Second)
+		synctest.Wait()
+		a.Close(nil)
+		if err := <-served; err != ErrServerClosed {
+			t.Errorf("Serve returned %v", err)
+		}
+		if n := strings.Count(log.String(), "accept failed, trying again"); n != 4 {
+			t.Errorf("%d log lines in 35 s, want 4:\n%s", n, log.String())
+		}
+	})
 }

@@ -2,6 +2,7 @@ package simpleserver
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -58,7 +59,7 @@ type conn struct {
 	draining bool
 }
 
-func (s *Server) newConn(l net.Listener, nc net.Conn) frontend.Conn {
+func (s *Server) newConn(_ context.Context, l net.Listener, nc net.Conn) frontend.Conn {
 	c := &conn{srv: s, l: l.(*listener), sock: frontend.NewSocket(nc), host: remoteHost(nc.RemoteAddr())}
 	c.sock.HalfClose = s.HalfClose
 	c.in = bufio.NewReaderSize(c, inBuffer)

@@ -1,0 +1,68 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// Peers says who may connect. The zero value lets everybody.
+type Peers struct {
+	// Allow lists the TCP peers that may connect; empty means all.
+	Allow []netip.Prefix
+
+	// WebServers lists the addresses of the web server (FCGI_WEB_SERVER_ADDRS,
+	// FastCGI 1.0 § 3.2); empty means all. Otherwise a peer that is not on TCP is
+	// refused, too.
+	WebServers []netip.Addr
+
+	// Users lists the ids of the users whose processes may connect to a unix socket;
+	// empty means all that its permissions let. The process that called connect(2)
+	// counts (SO_PEERCRED). Nobody else may, root included. It is known on Linux only.
+	Users []uint32
+}
+
+// Check returns an error if this system cannot tell who the peers are.
+func (p *Peers) Check() error {
+	if len(p.Users) > 0 && !knowsUsers {
+		return errors.New("the users of unix sockets cannot be told on this system (allow_users)")
+	}
+	return nil
+}
+
+// Refuse returns why the peer of c may not connect, or nil.
+func (p *Peers) Refuse(c net.Conn) error {
+	if len(p.Allow) == 0 && len(p.WebServers) == 0 && len(p.Users) == 0 {
+		return nil
+	}
+	tcp, isTCP := c.RemoteAddr().(*net.TCPAddr)
+	var ip netip.Addr
+	if isTCP {
+		ip = tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	switch {
+	case isTCP && len(p.Allow) > 0 && !slices.ContainsFunc(p.Allow, func(n netip.Prefix) bool { return n.Contains(ip) }):
+		return errors.New("its address is not allowed (allow)")
+	case isTCP && len(p.WebServers) > 0 && !slices.Contains(p.WebServers, ip):
+		return errors.New("its address is not that of a web server (FCGI_WEB_SERVER_ADDRS)")
+	case !isTCP && len(p.WebServers) > 0:
+		return errors.New("it has no address of a web server (FCGI_WEB_SERVER_ADDRS)")
+	case len(p.Users) > 0 && c.LocalAddr().Network() == "unix":
+		return p.refuseUser(c)
+	}
+	return nil
+}
+
+// refuseUser returns why the user of a unix socket's peer may not connect, or nil.
+func (p *Peers) refuseUser(c net.Conn) error {
+	uid, pid, err := peerUser(c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("its user cannot be told (allow_users): %w", err)
+	case !slices.Contains(p.Users, uid):
+		return fmt.Errorf("user %d, process %d, is not allowed (allow_users)", uid, pid)
+	}
+	return nil
+}
