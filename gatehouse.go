@@ -40,7 +40,9 @@
 //
 // FastCGI and SCGI know no authentication: whoever can connect can set every
 // variable, the client's address and the user included. Keep their sockets to unix
-// sockets or loopback, or set [Server].Allow. The command gatehouse insists on that.
+// sockets or loopback, or set [Server].Allow. The command gatehouse insists on that. With
+// a listening socket on descriptor 0 the peer must be in FCGI_WEB_SERVER_ADDRS, if that
+// is set (FastCGI 1.0 § 3.2).
 package gatehouse
 
 import (

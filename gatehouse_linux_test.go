@@ -178,6 +178,34 @@ func TestServeListeningStdin(t *testing.T) {
 	}
 }
 
+// TestServeWebServerAddrs: with a listening socket on descriptor 0 the peer must be in
+// FCGI_WEB_SERVER_ADDRS.
+func TestServeWebServerAddrs(t *testing.T) {
+	l, f := listen(t, "tcp")
+	p := start(t, f, nil, "FCGI_WEB_SERVER_ADDRS=192.0.2.7,127.0.0.1")
+	checkAnswer(t, askFastCGI(t, dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
+	p.terminate()
+
+	for network, list := range map[string]string{"tcp": "192.0.2.7", "unix": "127.0.0.1"} {
+		l, f := listen(t, network)
+		p := start(t, f, nil, "FCGI_WEB_SERVER_ADDRS="+list)
+		if b, err := io.ReadAll(dial(t, l.Addr())); len(b) > 0 || err != nil {
+			t.Errorf("%s: got %q, %v; want an end", network, b, err)
+		}
+		p.terminate()
+	}
+
+	_, f = listen(t, "tcp")
+	p = start(t, f, nil, "FCGI_WEB_SERVER_ADDRS=192.0.2.7,")
+	line, _ := p.report.ReadString('\n')
+	if !strings.Contains(line, `FCGI_WEB_SERVER_ADDRS is "192.0.2.7,": "" is not an IP address`) {
+		t.Errorf("the program said %q", line)
+	}
+	if err := p.cmd.Wait(); err == nil {
+		t.Error("the program served")
+	}
+}
+
 func TestServeActivated(t *testing.T) {
 	l1, f1 := listen(t, "unix")
 	l2, f2 := listen(t, "tcp")

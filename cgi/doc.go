@@ -81,6 +81,14 @@
 // way, so that no client takes a part for the whole. [http.ErrAbortHandler] breaks
 // it off in silence. Each request that failed has one line in the log, with its id.
 //
+// # Time limits
+//
+// Handler.RunTime bounds the whole time of an application, Handler.FirstByte the time to
+// the head of its answer, over every protocol. When one passes the client has its answer
+// at once, an error page of 504 or a truncation, and the application an error from all
+// that it does with the request; Run returns when it comes back. Programs that package
+// script runs have limits of their own beside these.
+//
 // # Paths
 //
 // Web servers report the path of a request in different ways, and some report it

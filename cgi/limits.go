@@ -11,7 +11,7 @@ import (
 // its default, a negative one no limit.
 type Limits struct {
 	Connections int           // open at once, a listener: 10,000; beyond it accepting waits
-	Requests    int           // in flight, a connection: 100
+	Requests    int           // in flight, a connection: 100; 1 turns FastCGI's multiplexing off
 	ParamsBytes int           // of the variables of a request: 1 MiB; 431 beyond it
 	ParamsCount int           // number of variables: 1,000; 431 beyond it
 	BodyBytes   int64         // of a request's body: no limit; 413 beyond it

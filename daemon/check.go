@@ -30,6 +30,9 @@ func (c *Config) Check() error {
 			seen[key] = true
 		}
 	}
+	if err := c.checkUsers(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.AccessLog != "" {
 		if err := checkAccessLog(c.AccessLog); err != nil {
 			errs = append(errs, fmt.Errorf("access log: %w", err))

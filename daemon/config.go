@@ -26,6 +26,13 @@ type Config struct {
 	// Allow lists the TCP peers that may connect to what does not listen on loopback.
 	Allow []netip.Prefix
 
+	// AllowUsers lists the ids of the users whose processes may connect to unix sockets;
+	// empty means all that their permissions let.
+	AllowUsers []uint32
+
+	// NoMultiplexing keeps FastCGI connections to one request at a time.
+	NoMultiplexing bool
+
 	// AccessLog is "off" (or empty), "stderr", or the path of a file.
 	AccessLog string
 
@@ -93,6 +100,12 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 		c.Allow = append(c.Allow, p)
 		return err
 	})
+	top.list("allow_users", func(s string) error {
+		uid, err := ParseUser(s)
+		c.AllowUsers = append(c.AllowUsers, uid)
+		return err
+	})
+	top.boolean("multiplex", func(on bool) { c.NoMultiplexing = !on })
 	top.str("access_log", func(s string) error {
 		c.AccessLog = s
 		if s != "off" && s != "stderr" {

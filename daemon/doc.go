@@ -21,6 +21,8 @@
 //	scgi = ["127.0.0.1:4000"]
 //	http = ["127.0.0.1:8080"]
 //	allow = ["192.0.2.7"]           # TCP peers, needed unless it is loopback
+//	allow_users = ["www-data"]      # whose processes may connect to unix sockets
+//	multiplex = true                # several requests on a FastCGI connection
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep
 //	validate = false                # check what web server and applications do
@@ -59,6 +61,20 @@
 // FastCGI and SCGI know no authentication. On an address that other machines reach
 // they need allow. It holds for HTTP as well where that is given, and never for
 // loopback.
+//
+// To a unix socket whoever its permissions let may connect. With allow_users the
+// process that connects must be one of these users', too, on every unix socket, whatever
+// is spoken there; root is not allowed unless it is listed. The workers of nginx and
+// Apache connect, which run as www-data on Debian. It is for Linux.
+//
+// A listening socket on descriptor 0 may come with FCGI_WEB_SERVER_ADDRS in the
+// environment, which lists the addresses of the web server (FastCGI 1.0 § 3.2): all other
+// peers are refused then, and such a list takes the place of allow. One that is
+// malformed is an error.
+//
+// The limits first_byte, silence and run are those of programs, which are ended. The
+// applications that are in gatehouse itself need none: a Go program has fields of
+// cgi.Handler for its own, RunTime and FirstByte.
 //
 // Without an address the daemon serves what the process was started with, see
 // package systemd, or else opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000

@@ -16,6 +16,8 @@ func KeyTable() []Key {
 		{Name: "scgi", Example: `"127.0.0.1:4000"`, Text: "likewise"},
 		{Name: "http", Example: `"127.0.0.1:8080"`, Text: "likewise"},
 		{Name: "allow", Example: `["192.0.2.7", "10.0.0.0/8"]`, Text: "the TCP peers that may connect, needed unless it is loopback"},
+		{Name: "allow_users", Example: `["www-data", "1001"]`, Text: "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)"},
+		{Name: "multiplex", Example: `true`, Text: "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)"},
 		{Name: "access_log", Example: `"off"`, Text: `or "stderr", or a file`},
 		{Name: "paths", Example: `"auto"`, Text: "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)"},
 		{Name: "validate", Example: `false`, Text: "true: check what the web server and the applications do, and log it"},

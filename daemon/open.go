@@ -150,7 +150,12 @@ func (d *Daemon) openConfigured(process systemd.Process) error {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
 		for _, l := range list {
-			errs = append(errs, d.add(endpoint.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}))
+			x := endpoint.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
+			if e.protocol == systemd.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
+				x.WebServerAddrs, err = endpoint.WebServerAddrs()
+				errs = append(errs, err)
+			}
+			errs = append(errs, d.add(x))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -228,12 +233,14 @@ func guide(http, fastcgi, scgi net.Addr) string {
 
 // add takes over an endpoint, also when it returns an error.
 func (d *Daemon) add(e endpoint.Endpoint) error {
-	d.endpoints = append(d.endpoints, e)
-	if e.Loopback() {
-		return nil
+	e.AllowUsers = d.config.AllowUsers
+	if !e.Loopback() {
+		e.Allow = d.config.Allow
 	}
-	e.Allow = d.config.Allow
-	d.endpoints[len(d.endpoints)-1] = e
+	d.endpoints = append(d.endpoints, e)
+	if len(e.WebServerAddrs) > 0 {
+		return nil // which says who may connect
+	}
 	return d.config.checkListener(e.Protocol, e.Listener)
 }
 

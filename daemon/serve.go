@@ -37,6 +37,8 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 		Limits:  d.config.Limits.Front,
 		Paths:   d.config.Paths,
 		Log:     d.log,
+
+		NoMultiplexing: d.config.NoMultiplexing,
 	}
 	g.Start(d.endpoints)
 	err = d.wait(ctx, g, signals)

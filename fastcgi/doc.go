@@ -48,8 +48,19 @@
 // other requests share the connection it is ended by END_REQUEST with an appStatus
 // of 1, and a log line.
 //
+// # Time limits
+//
+// cgi.Limits are those of peers, cgi.Handler.RunTime and FirstByte those of the
+// application. After one of the latter the web server has its answer while the
+// application still runs; the connection takes its other requests to their end and is
+// closed then, so that each application that does not come back holds the slot of a
+// connection (Limits.Connections), of which at most Limits.Requests share one.
+//
 // # Trust
 //
 // FastCGI has no authentication: whoever can connect can set every variable.
-// Listen on a unix socket, or on loopback, or set Server.Allow.
+// Listen on a unix socket, or on loopback, or set Server.Allow; Server.AllowUsers names
+// the users whose processes may connect to a unix socket. A process that a web server
+// started with a listening socket on descriptor 0 obeys FCGI_WEB_SERVER_ADDRS, see
+// WebServerAddrs.
 package fastcgi

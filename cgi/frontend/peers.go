@@ -26,7 +26,7 @@ type Peers struct {
 
 // Check returns an error if this system cannot tell who the peers are.
 func (p *Peers) Check() error {
-	if len(p.Users) > 0 && !knowsUsers {
+	if len(p.Users) > 0 && !KnowsUsers {
 		return errors.New("the users of unix sockets cannot be told on this system (allow_users)")
 	}
 	return nil

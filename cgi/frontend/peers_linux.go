@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const knowsUsers = true
+// KnowsUsers says whether this system tells the users of unix sockets.
+const KnowsUsers = true
 
 // peerUser returns the user and the process that called connect(2).
 func peerUser(c net.Conn) (uid uint32, pid int32, err error) {

@@ -7,7 +7,8 @@ import (
 	"net"
 )
 
-const knowsUsers = false
+// KnowsUsers says whether this system tells the users of unix sockets.
+const KnowsUsers = false
 
 func peerUser(net.Conn) (uid uint32, pid int32, err error) {
 	return 0, 0, errors.ErrUnsupported

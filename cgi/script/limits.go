@@ -10,7 +10,8 @@ import (
 )
 
 // Limits bound what programs take. A zero field means its default, a negative one
-// no limit.
+// no limit. cgi.Handler's RunTime and FirstByte hold beside them: they answer the client
+// and cancel the request's context, which ends the program, too.
 type Limits struct {
 	Programs  int           // running at once: 4 for each processor; more of them wait
 	Queue     int           // requests that wait: 1,024; 503 beyond it (negative: none waits)

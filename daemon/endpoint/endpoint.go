@@ -4,10 +4,14 @@ package endpoint
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 
+	"gatehouse/cgi/frontend"
+	"gatehouse/fastcgi"
 	"gatehouse/systemd"
 )
 
@@ -19,6 +23,14 @@ type Endpoint struct {
 	// Allow lists the TCP peers that may connect; empty means all.
 	Allow []netip.Prefix
 
+	// AllowUsers lists the ids of the users whose processes may connect to a unix socket;
+	// empty means all.
+	AllowUsers []uint32
+
+	// WebServerAddrs lists the addresses of the web server (FCGI_WEB_SERVER_ADDRS) for
+	// FastCGI; empty means all.
+	WebServerAddrs []netip.Addr
+
 	// HalfClose says that TCP peers shut down their writing side after a request and
 	// wait for the answer.
 	HalfClose bool
@@ -27,8 +39,13 @@ type Endpoint struct {
 	Once bool
 }
 
+func (e Endpoint) peers() frontend.Peers {
+	return frontend.Peers{Allow: e.Allow, WebServers: e.WebServerAddrs, Users: e.AllowUsers}
+}
+
 // Inherited makes an endpoint of what the process was started with. A listening
-// descriptor 0 is FastCGI, a connected one SCGI; of others the name tells.
+// descriptor 0 is FastCGI, a connected one SCGI; of others the name tells. To the
+// former applies FCGI_WEB_SERVER_ADDRS of the environment.
 func Inherited(d systemd.Descriptor) (Endpoint, error) {
 	protocol, err := d.Protocol()
 	if err != nil {
@@ -41,11 +58,25 @@ func Inherited(d systemd.Descriptor) (Endpoint, error) {
 		}
 		return Endpoint{Protocol: protocol, Listener: newOneConn(c), Once: true}, nil
 	}
-	l, err := d.Listener()
-	if err != nil {
+	e := Endpoint{Protocol: protocol}
+	if d.FD == 0 && protocol == systemd.FastCGI {
+		if e.WebServerAddrs, err = WebServerAddrs(); err != nil {
+			return Endpoint{}, err
+		}
+	}
+	if e.Listener, err = d.Listener(); err != nil {
 		return Endpoint{}, err
 	}
-	return Endpoint{Protocol: protocol, Listener: l}, nil
+	return e, nil
+}
+
+// WebServerAddrs reads FCGI_WEB_SERVER_ADDRS of the environment.
+func WebServerAddrs() ([]netip.Addr, error) {
+	list, err := fastcgi.WebServerAddrs(os.Getenv(fastcgi.WebServerAddrsVariable))
+	if err != nil {
+		return nil, fmt.Errorf("%w: write addresses with commas between them, or unset it", err)
+	}
+	return list, nil
 }
 
 // Loopback reports whether nobody but this machine can connect: a unix socket, or

@@ -33,6 +33,9 @@ type Group struct {
 	Paths      cgi.PathPolicy
 	Log        *slog.Logger // if nil, slog.Default()
 
+	// NoMultiplexing keeps FastCGI connections to one request at a time.
+	NoMultiplexing bool
+
 	fronts []frontEnd
 	failed chan error
 	served chan struct{} // closed when every endpoint has come to its own end
@@ -84,12 +87,13 @@ func (g *Group) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
 	switch e.Protocol {
 	case systemd.FastCGI:
 		return &fastcgi.Server{App: g.App, Authorizer: g.Authorizer, Handler: handler, Limits: limits, Paths: g.Paths,
-			Allow: e.Allow, HalfClose: e.HalfClose, Log: g.log()}
+			Allow: e.Allow, AllowUsers: e.AllowUsers, WebServerAddrs: e.WebServerAddrs, HalfClose: e.HalfClose,
+			NoMultiplexing: g.NoMultiplexing, Log: g.log()}
 	case systemd.SCGI:
 		return &scgi.Server{App: g.App, Handler: handler, Limits: limits, Paths: g.Paths,
-			Allow: e.Allow, HalfClose: e.HalfClose, Log: g.log()}
+			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: g.log()}
 	case systemd.HTTP:
-		return newHTTPServer(g.App, handler, limits, e.Allow, g.log())
+		return newHTTPServer(g.App, handler, limits, e.peers(), g.log())
 	}
 	panic("endpoint: internal error: no front-end for " + string(e.Protocol))
 }

@@ -7,18 +7,18 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/frontend"
 )
 
 // An httpServer serves HTTP/1.1 on one listener, under the limits of the other
 // front-ends.
 type httpServer struct {
 	server *http.Server
-	allow  []netip.Prefix
+	peers  frontend.Peers
 	log    *slog.Logger
 	cancel context.CancelCauseFunc // of every request's context
 	slots  chan struct{}           // one for each open connection
@@ -31,11 +31,11 @@ type httpServer struct {
 	ended chan struct{} // closed when no more is accepted and the last has ended
 }
 
-func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, allow []netip.Prefix, l *slog.Logger) *httpServer {
+func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
 	s := &httpServer{
-		allow:  allow,
+		peers:  peers,
 		log:    l,
 		cancel: cancel,
 		slots:  make(chan struct{}, limits.Connections),
@@ -118,6 +118,10 @@ func (s *httpServer) stopAccepting() {
 
 // Serve serves the connections of l.
 func (s *httpServer) Serve(l net.Listener) error {
+	if err := s.peers.Check(); err != nil {
+		l.Close()
+		return err
+	}
 	return s.server.Serve(&boundedListener{Listener: l, server: s})
 }
 
@@ -141,7 +145,8 @@ func (b *boundedListener) Accept() (net.Conn, error) {
 			<-s.slots
 			return nil, err
 		}
-		if allowed(s.allow, c.RemoteAddr()) {
+		refused := s.peers.Refuse(c)
+		if refused == nil {
 			if !s.admit(c) {
 				c.Close()
 				<-s.slots
@@ -149,23 +154,9 @@ func (b *boundedListener) Accept() (net.Conn, error) {
 			}
 			return c, nil
 		}
-		s.log.Warn("peer refused: its address is not allowed", "listener", b.Addr().String(), "peer", c.RemoteAddr().String())
+		s.log.Warn("peer refused", "listener", b.Addr().String(), "peer", c.RemoteAddr().String(), "error", refused.Error())
 		c.Close()
 	}
-}
-
-func allowed(allow []netip.Prefix, addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok || len(allow) == 0 {
-		return true
-	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	for _, p := range allow {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 // Shutdown is that of the other front-ends: what is left at the end of ctx is cut

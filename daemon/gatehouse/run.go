@@ -140,13 +140,15 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 	var file string
 	var flags daemon.Config
 	var apps []daemon.App
-	var validate *bool
+	var validate, multiplex *bool
 	help, err = parseFlags("serve", args, []option{
 		{name: "fastcgi", set: addTo(&flags.FastCGI, daemon.ParseAddress)},
 		{name: "scgi", set: addTo(&flags.SCGI, daemon.ParseAddress)},
 		{name: "http", set: addTo(&flags.HTTP, daemon.ParseAddress)},
 		{name: "app", set: addTo(&apps, daemon.ParseApp)},
 		{name: "allow", set: addTo(&flags.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
+		{name: "allow-users", set: addTo(&flags.AllowUsers, daemon.ParseUser)},
+		{name: "multiplex", set: setBool(&multiplex), alone: "true"},
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
 		{name: "validate", set: setBool(&validate), alone: "true"},
@@ -164,6 +166,10 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 	replace(&config.SCGI, flags.SCGI)
 	replace(&config.HTTP, flags.HTTP)
 	replace(&config.Allow, flags.Allow)
+	replace(&config.AllowUsers, flags.AllowUsers)
+	if multiplex != nil {
+		config.NoMultiplexing = !*multiplex
+	}
 	if flags.AccessLog != "" {
 		config.AccessLog = flags.AccessLog
 	}

@@ -117,6 +117,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 		r.cmd.Env = append([]string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + ts.Getenv("GORACE")},
 			"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	}
+	if v := ts.Getenv("FCGI_WEB_SERVER_ADDRS"); v != "" {
+		r.cmd.Env = append(r.cmd.Env, "FCGI_WEB_SERVER_ADDRS="+v)
+	}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, r
 	if stdin != nil {

@@ -4,6 +4,7 @@ const usage = `gatehouse stands between a web server and CGI-family applications
 
     gatehouse serve   [--fastcgi ADDR]... [--scgi ADDR]... [--http ADDR]...
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
+                      [--allow-users USER]... [--multiplex=false]
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
     gatehouse check   [--config FILE]    say what is wrong with a configuration
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
@@ -31,8 +32,10 @@ program, or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on
 serve reads a configuration only if --config names one; check without it reads
 /etc/gatehouse/gatehouse.toml, and tells what the user who runs it could not serve.
 
-FastCGI and SCGI on an address that other machines reach need --allow. A flag
-replaces the key of the same name in the configuration; --app adds to it.
+FastCGI and SCGI on an address that other machines reach need --allow. On unix
+sockets --allow-users refuses the processes of all other users. To descriptor 0
+applies FCGI_WEB_SERVER_ADDRS of the environment. A flag replaces the key of the
+same name in the configuration; --app adds to it.
 
 --validate checks every request and every answer against the rules of package
 validate, for development: what breaks one is answered by an error page, and the
