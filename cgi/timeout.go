@@ -79,18 +79,18 @@ func newTimeout(w *response) *timeout {
 	w.timeout = t
 	t.state.Lock()
 	defer t.state.Unlock()
-	_, next := t.check(0)
+	next, _ := t.check(0)
 	t.timer = time.AfterFunc(next, t.tick)
 	return t
 }
 
-// check returns the limit that has passed by now, or how long there is none. state is
+// check returns how long no limit passes yet, or the one that has passed by now. state is
 // held.
-func (t *timeout) check(now time.Duration) (over error, next time.Duration) {
+func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
-			return late("took longer than %v (RunTime)", t.run), 0
+			return 0, late("took longer than %v (RunTime)", t.run)
 		}
 		next = t.run - now
 	}
@@ -100,11 +100,11 @@ func (t *timeout) check(now time.Duration) (over error, next time.Duration) {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return late("did not begin to answer within %v (FirstByte)", t.first), 0
+			return 0, late("did not begin to answer within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
-	return nil, next
+	return next, nil
 }
 
 func late(format string, limit time.Duration) error {
@@ -115,7 +115,7 @@ func late(format string, limit time.Duration) error {
 func (t *timeout) tick() {
 	t.state.Lock()
 	now := time.Since(t.began)
-	over, next := t.check(now)
+	next, over := t.check(now)
 	switch {
 	case t.ended || over == nil && next == math.MaxInt64:
 		t.state.Unlock()
