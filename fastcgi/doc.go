@@ -52,9 +52,10 @@
 //
 // cgi.Limits are those of peers, cgi.Handler.RunTime and FirstByte those of the
 // application. After one of the latter the web server has its answer while the
-// application still runs; the connection takes its other requests to their end and is
-// closed then, so that each application that does not come back holds the slot of a
-// connection (Limits.Connections), of which at most Limits.Requests share one.
+// application still runs, and counts as one of its connection's Limits.Requests. A
+// connection that carries no other is closed soon, and so is one with no room for more,
+// even if it was to be kept; its slot (Limits.Connections) is free when the last
+// application has come back.
 //
 // # Trust
 //

@@ -61,15 +61,25 @@ func (c *conn) begunOnly() bool {
 }
 
 // letGo takes a request off the connection whose application is over a time limit.
-// Such applications count as requests of the connection, which is not kept: each holds
-// its slot. mu is held.
+// Such applications count as requests of the connection, so that their number has a
+// bound. mu is held.
 func (c *conn) letGo(r *request) {
-	r.overdue, r.keep = true, false
+	r.overdue = true
 	c.overdue++
 	for s := range r.streams {
 		c.unended = c.unended || !s.ended
 	}
 }
+
+// spent reports whether the connection is to be closed soon for the applications that
+// do not come back: a web server that does not multiplex had better take another one.
+// What it has sent behind the request is answered first. mu is held.
+func (c *conn) spent(now time.Duration) bool {
+	return c.overdue > 0 && (!c.mux || c.overdue >= c.srv.limits.Requests) && now-c.idleSince > spentAfter
+}
+
+// spentAfter is some ticks.
+const spentAfter = 100 * time.Millisecond
 
 // goOn has the connection go on, or end, without a handler that was let go.
 func (c *conn) goOn() {

@@ -33,7 +33,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		c.tickRequests(now, limits)
 	case c.overdue > 0 && c.inline && !c.baton:
 		c.startReader()
-	case now-c.idleSince > limits.Idle:
+	case c.spent(now) || now-c.idleSince > limits.Idle:
 		c.closing = true
 		c.sock.Kick()
 	case !c.fresh && c.served > 0 && now-c.idleSince > restful && c.baton:

@@ -102,10 +102,10 @@ func TestRunTimeTruncates(t *testing.T) {
 }
 
 // TestRunTimeBesideOthers: siblings on the connection go on, those that do not come back
-// count as its requests, and it is closed after the last answer.
+// count as its requests, and it is kept for as many as there is room for.
 func TestRunTimeBesideOthers(t *testing.T) {
 	good, deaf, back := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
-	s := &Server{Limits: cgi.Limits{Requests: 3}, Handler: &cgi.Handler{FirstByte: 20 * time.Millisecond}}
+	s := &Server{Limits: cgi.Limits{Requests: 3}, Handler: &cgi.Handler{FirstByte: time.Second}}
 	s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		if r.Env.Get("QUERY_STRING") == "good" {
 			w.StartResponse("200 OK", nil)
@@ -144,7 +144,14 @@ func TestRunTimeBesideOthers(t *testing.T) {
 	if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") || a.end.AppStatus != 0 {
 		t.Errorf("the sibling: got %+v", a)
 	}
-	c.closed()
+	c.send(get(2, 1, "QUERY_STRING=good")) // there is room for one more
+	delete(answers, 2)
+	if err := c.collect(answers, 1); err != nil {
+		t.Fatal(err)
+	}
+	if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") {
+		t.Errorf("the next: got %+v", a)
+	}
 
 	// A drain lets them come back; one that is cut short waits for them all the same.
 	ctx, cancel := context.WithCancel(context.Background())
@@ -155,4 +162,26 @@ func TestRunTimeBesideOthers(t *testing.T) {
 	wait(t, "the return of the first", back)
 	wait(t, "the return of the second", back)
 	wait(t, "the end of Shutdown", down)
+}
+
+// TestRunTimeOfAll: what has been sent behind a request that is over its limit is
+// answered, then a connection without room for more is closed, and what the web server
+// still sends is read meanwhile.
+func TestRunTimeOfAll(t *testing.T) {
+	d := serveDeaf(t, "unix", &Server{Limits: cgi.Limits{Linger: patience, Requests: 2}})
+	c := d.dial()
+	c.send(begin(1, 1), params(1, "CONTENT_LENGTH=10"), stdin(1, "half"), begin(2, 1), params(2, "CONTENT_LENGTH=10"), stdin(2, "half"))
+	answers := make(map[uint16]*answer)
+	if err := c.collect(answers, 2); err != nil {
+		t.Fatal(err)
+	}
+	for id, a := range answers {
+		if a.stdout != page504 {
+			t.Errorf("request %d: got %+v", id, a)
+		}
+	}
+	c.closed()
+	c.send(stdin(1, "x"), endStdin(1)) // which fails if the socket is closed already
+	c.Close()
+	d.release(t, 2)
 }
