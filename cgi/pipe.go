@@ -90,8 +90,17 @@ func (b *keptBody) ReadPipe(pipe int, max int64) (n int64, err error) {
 	}
 	b.reading = true
 	b.mu.Unlock()
+	if b.clock != nil {
+		b.clock.beginRead()
+	}
 	defer func() {
+		if b.clock != nil {
+			b.clock.endRead()
+		}
 		b.mu.Lock()
+		if b.failed != nil && n == 0 {
+			err = b.failed
+		}
 		b.doneReading(err)
 		b.mu.Unlock()
 	}()

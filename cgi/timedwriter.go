@@ -123,6 +123,15 @@ func (w *timedWriter) deadline(f func(*response) error) error {
 	return f(t.response)
 }
 
+// SendPipe is what the function of that name calls.
+func (w *timedWriter) SendPipe(pipe, n int) (sent int, err error) {
+	err = w.do(func(r *response) error {
+		sent, err = r.SendPipe(pipe, n)
+		return err
+	})
+	return sent, err
+}
+
 // setLength is what a WSGI application's single block calls.
 func (w *timedWriter) setLength(n int64) {
 	_ = w.do(func(r *response) error {

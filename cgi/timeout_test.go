@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,8 @@ func TestRunTime(t *testing.T) {
 					wantLate(t, "SetReadDeadline", SetReadDeadline(w, time.Time{}))
 					wantLate(t, "SetWriteDeadline", SetWriteDeadline(w, time.Time{}))
 					wantLate(t, "WriteInformational", WriteInformational(w, 103, nil))
+					_, err = SendPipe(w, -1, 1)
+					wantLate(t, "SendPipe", err)
 					wantLate(t, "EnableFullDuplex", EnableFullDuplex(w))
 					SetExitStatus(w, 7)
 					if !HeadersSent(w) {
@@ -398,6 +401,17 @@ func TestTimeoutCallsHooks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTimedWriterIsWhole: it has every ability of the writer that it stands in front of.
+func TestTimedWriterIsWhole(t *testing.T) {
+	inner, outer := reflect.TypeFor[*response](), reflect.TypeFor[*timedWriter]()
+	for i := range inner.NumMethod() {
+		m := inner.Method(i)
+		if o, ok := outer.MethodByName(m.Name); !ok || o.Type.NumIn() != m.Type.NumIn() {
+			t.Errorf("it has no %s", m.Name)
+		}
+	}
 }
 
 // TestTimeoutOfWSGI: the abilities that package cgi itself uses are there.

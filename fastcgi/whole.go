@@ -27,7 +27,7 @@ func (c *conn) whole() (r *request, ok bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.idle() || c.mux || c.dead != nil || len(c.ready) > 0 {
+	if !c.idle() || c.overdue > 0 || c.mux || c.dead != nil || len(c.ready) > 0 {
 		return nil, false
 	}
 	r = newRequest(c, 1, body)
