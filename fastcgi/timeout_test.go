@@ -185,3 +185,39 @@ func TestRunTimeOfAll(t *testing.T) {
 	c.Close()
 	d.release(t, 2)
 }
+
+// TestRunTimeOfLastRequests: a connection that was not to be kept is closed after the
+// answers, whoever reads from it.
+func TestRunTimeOfLastRequests(t *testing.T) {
+	d := serveDeaf(t, "unix", new(Server))
+	c := d.dial()
+	c.send(begin(2, 0), begin(3, 0), params(2, "A=b"), params(3, "A=b"), endStdin(2), endStdin(3))
+	if err := c.collect(make(map[uint16]*answer), 2); err != nil {
+		t.Fatal(err)
+	}
+	c.closed()
+	d.release(t, 2)
+}
+
+func TestSpent(t *testing.T) {
+	s := &Server{}
+	s.limits.Requests = 3
+	for _, tt := range []struct {
+		overdue int
+		mux     bool
+		now     time.Duration
+		want    bool
+	}{
+		{0, false, time.Hour, false},
+		{1, false, time.Hour, true},
+		{1, false, time.Minute + spentAfter, false}, // something may stand behind the request
+		{1, true, time.Hour, false},                 // there is room for others
+		{2, true, time.Hour, false},
+		{3, true, time.Hour, true},
+	} {
+		c := &conn{srv: s, overdue: tt.overdue, mux: tt.mux, idleSince: time.Minute}
+		if got := c.spent(tt.now); got != tt.want {
+			t.Errorf("%+v: got %t", tt, got)
+		}
+	}
+}
