@@ -121,9 +121,10 @@ type Handler struct {
 	// Zero means no limit.
 	//
 	// Nothing can end an application that ignores that: its goroutine stays, and Run
-	// with it, and so do the slot of its connection (Limits.Connections) and a Shutdown,
-	// which waits for it. The log has a line when the limit passes, and another one if
-	// the application comes back more than a second later.
+	// with it, and so does the slot of its connection (Limits.Connections). Shutdown and
+	// Close of a front-end wait for it, except over HTTP; see [Handler.HTTP]. The log has
+	// a line when the limit passes, and another one if the application comes back more
+	// than a second later.
 	//
 	// ErrorOutput, CleanupHeaders and LogError are called by another goroutine then,
 	// while the application may still run. They get a copy of the request as it was

@@ -38,9 +38,12 @@ func ToHTTP(a App) http.Handler {
 //
 // A response that is truncated makes the handler panic with
 // [http.ErrAbortHandler], so that the server closes the connection without a final
-// chunk. An application that is over a time limit of the Handler's goes on, on a
-// goroutine of its own that nobody waits for. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
+// chunk. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
 // nothing is chunked, and the end of the connection is the end of the answer.
+//
+// An application that is over a time limit of h's is left on a goroutine of its own,
+// which no Shutdown of the http.Server waits for. With such a limit every application
+// runs on one.
 func (h *Handler) HTTP(a App, l Limits) http.Handler {
 	return &appHandler{handler: h, app: a, limits: l.WithDefaults()}
 }
