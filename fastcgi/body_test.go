@@ -308,3 +308,37 @@ func TestPeerThatSendsAllFirst(t *testing.T) {
 		})
 	}
 }
+
+// TestAbortBehindUnreadBody: an abort is seen behind a body that nobody reads, also
+// where the connection is not known to carry several requests.
+func TestAbortBehindUnreadBody(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			cause := make(chan error, 1)
+			app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+				err := untilCancelled(r)
+				cause <- err
+				return err
+			})
+			c := serve(t, network, &Server{App: app}).dial()
+			c.send(begin(1, record.KeepConn), params(1, "CONTENT_LENGTH=1000000"), stdin(1, strings.Repeat("b", 120<<10)), abort(1))
+			if err := wait(t, "the abort", cause); !errors.Is(err, cgi.ErrAborted) {
+				t.Errorf("cause %v", err)
+			}
+			c.answer(1)
+		})
+	}
+}
+
+// TestStdinBeforeParams: a body that begins before the variables end breaks the order
+// of the streams, and is not cut in silence.
+func TestStdinBeforeParams(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: echo})
+	c := ts.dial()
+	c.send(begin(1, 0), stdin(1, "body"), params(1, "CONTENT_LENGTH=4"), endStdin(1))
+	c.closed()
+	ts.Close()
+	if !strings.Contains(ts.logs.String(), "before the end of its PARAMS") {
+		t.Errorf("log %q", ts.logs)
+	}
+}

@@ -48,6 +48,8 @@ type conn struct {
 	mux        bool  // the peer is known to multiplex
 	spilling   bool  // an answer waits for the peer, and perhaps the peer for us
 	unended    bool  // the last request ended before its STDIN
+	watching   bool  // the loop is in watch
+	queued     int   // bytes in the socket that lookAhead has seen
 	refresh    bool  // move the idle loop to a fresh goroutine
 	fresh      bool  // that was done
 	idleSince  time.Duration
@@ -140,10 +142,11 @@ func (c *conn) proceed(gen uint32) bool {
 // watch waits until the peer has gone, or for a kick, without reading. mu is held,
 // and let go meanwhile.
 func (c *conn) watch() {
+	c.watching, c.queued = true, 0
 	c.mu.Unlock()
 	err := c.sock.WaitGone()
 	c.mu.Lock()
-	c.paused = false
+	c.watching, c.paused = false, false
 	switch {
 	case err == nil:
 		c.fail(cgi.ErrAborted)

@@ -42,8 +42,11 @@ func (c *conn) header() error {
 		}
 		return malformed("%v record with request id 0", in.typ)
 	}
-	if in.typ == record.Data && c.early() {
+	switch {
+	case in.typ == record.Data && c.early(in.typ):
 		return malformed("DATA record for request %d before the end of its STDIN", in.id)
+	case in.typ == record.Stdin && in.left > 0 && c.early(in.typ):
+		return malformed("STDIN record for request %d before the end of its PARAMS", in.id)
 	}
 	if in.left > 0 {
 		return nil
@@ -239,13 +242,20 @@ func (c *conn) endStream() {
 	}
 }
 
-// early reports whether the DATA that begins comes before the end of STDIN (F31). Who
-// reads STDIN might wait for it for ever.
-func (c *conn) early() bool {
+// early reports whether the DATA that begins comes before the end of STDIN (F31), or
+// STDIN before that of PARAMS. Who reads what should come first might wait for ever, and
+// where the body ends is not known before PARAMS do.
+func (c *conn) early(typ record.Type) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.find(c.in.id)
-	return r != nil && r.data != nil && !r.stdin.ended
+	if r == nil {
+		return false
+	}
+	if typ == record.Data {
+		return r.data != nil && !r.stdin.ended
+	}
+	return !r.ready
 }
 
 // stream returns the stream that the open record is a part of, or nil if there is none

@@ -36,7 +36,8 @@
 // carry several requests at once (it asked with GET_VALUES, used an id other than
 // 1, or did so before) puts the rest in a spool, so that no request stops another, and
 // so does one whose peer takes nothing of an answer meanwhile; any other connection is
-// not read further, and only watched for a hang-up. Before
+// not read further, and only watched for a hang-up, and for an ABORT_REQUEST that
+// stands in the socket. Before
 // the head of an answer is sent, the body of its request is taken as a whole, see
 // package cgi on framing.
 //

@@ -18,6 +18,9 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	defer c.mu.Unlock()
 	limits := &c.srv.limits
 	c.tickWrite(now, limits.Write)
+	if c.paused && c.watching && c.dead == nil {
+		c.lookAhead()
+	}
 	if c.paused && c.writeSince.Load() != 0 {
 		// The peer may send the whole of a body before it takes an answer.
 		c.spilling = true

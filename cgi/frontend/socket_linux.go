@@ -118,6 +118,34 @@ func (s *Socket) Peek(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// Queued returns how many bytes stand in the socket.
+func (s *Socket) Queued() int {
+	n := 0
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) {
+			if v, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
+				n = v
+			}
+		})
+	}
+	return n
+}
+
+// PeekQueued returns what stands in the socket, up to n bytes and 512 KiB, without
+// taking it or waiting.
+func (s *Socket) PeekQueued(n int) []byte {
+	p := make([]byte, max(0, min(n, 512<<10)))
+	got := 0
+	if s.raw != nil {
+		s.raw.Control(func(fd uintptr) {
+			if m, _, err := unix.Recvfrom(int(fd), p, unix.MSG_PEEK|unix.MSG_DONTWAIT); err == nil {
+				got = m
+			}
+		})
+	}
+	return p[:got]
+}
+
 // CanPeek reports whether Peek works on this socket.
 func (s *Socket) CanPeek() bool { return s.raw != nil }
 

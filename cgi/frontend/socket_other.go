@@ -25,6 +25,12 @@ func (s *Socket) PeekFirst() (*Buffer, int, error) { return nil, 0, os.ErrInvali
 // Peek is not available here.
 func (s *Socket) Peek([]byte) (int, error) { return 0, os.ErrInvalid }
 
+// Queued cannot be told here.
+func (s *Socket) Queued() int { return 0 }
+
+// PeekQueued is not available here.
+func (s *Socket) PeekQueued(int) []byte { return nil }
+
 // CanPeek reports whether Peek works on this socket.
 func (s *Socket) CanPeek() bool { return false }
 
