@@ -59,12 +59,13 @@ func newResponse(h *Handler, r *Request, s Sink) *response {
 
 // free returns w to the pool without a trace of its request.
 func (w *response) free() {
-	fields := w.head.Fields[:cap(w.head.Fields)]
-	clear(fields)
-	if len(fields) > 64 {
+	held, fields, line := w.held[:0], w.head.Fields, w.stderr.line[:0]
+	clear(fields) // what is beyond its length was cleared when it was last used
+	if cap(fields) > 64 {
 		fields = make([]Field, 0, 16)
 	}
-	*w = response{held: w.held[:0], head: Head{Fields: fields[:0]}, stderr: errorStream{line: w.stderr.line[:0]}}
+	*w = response{} // in place, unlike a literal with fields
+	w.held, w.head.Fields, w.stderr.line = held, fields[:0], line
 	responsePool.Put(w)
 }
 
@@ -111,8 +112,8 @@ func (w *response) setHead(status string, headers []Field) error {
 		clean(w.req, code, h)
 		headers = h.fields
 	}
-	w.head = Head{Code: code, Status: status, Fields: w.head.Fields}
-	w.head.Fields = w.head.Fields[:0]
+	clear(w.head.Fields)
+	w.head.Code, w.head.Status, w.head.Fields = code, status, w.head.Fields[:0]
 	w.bodyless = w.isHead || !mayHaveBody(code)
 	for i := range headers {
 		f := headers[i]
