@@ -49,12 +49,32 @@ func checkField(f *Field) error {
 // controlAt returns the offset of the first control character but HTAB in s, or
 // -1.
 func controlAt(s string) int {
-	for i := 0; i < len(s); i++ {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		// Eight bytes at once: the high bit of one below 0x20, or of 0x7f, comes out set, and
+		// no other does unless there is such a byte.
+		x := load64(s[i:])
+		low := x - 0x20*eachByte
+		del := (x ^ 0x7f*eachByte) - eachByte
+		if (low|del)&^x&(0x80*eachByte) != 0 {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
 		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
 			return i
 		}
 	}
 	return -1
+}
+
+const eachByte = 0x0101010101010101
+
+// load64 returns the first eight bytes of s.
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // isTokenByte is RFC 9110's tchar.

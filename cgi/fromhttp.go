@@ -1,16 +1,14 @@
 package cgi
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 )
 
 // FromHTTP makes an [http.Handler] an App. If h is nil, it is
@@ -74,9 +72,15 @@ type exchange struct {
 	ctx        exchangeContext
 	body       handlerBody
 	writer     handlerWriter
-	env        atomic.Pointer[Environ] // nil once the handler has returned
 	scriptName string
+
+	envMu sync.Mutex
+	env   *Environ // nil once the handler has returned
 }
+
+// noRequest is what every http.Request is a copy of: one allocation gives it its
+// context.
+var noRequest http.Request
 
 // begin makes the http.Request.
 func (x *exchange) begin(w ResponseWriter, r *Request) error {
@@ -86,20 +90,20 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
 	}
 	x.writer.begin(w, r)
-	x.env.Store(env)
-	x.ctx = exchangeContext{r.Context(), x}
+	x.env = env
 	x.scriptName = r.scriptName()
+	x.ctx.begin(x, r)
 
 	https := IsHTTPS(env)
-	req := http.Request{
-		Method:        method,
-		Host:          host(env, https),
-		URL:           &x.url,
-		RequestURI:    env.Get("REQUEST_URI"),
-		RemoteAddr:    remoteAddr(env),
-		ContentLength: r.ContentLength,
-		Body:          http.NoBody,
-	}
+	req := noRequest.WithContext(&x.ctx)
+	x.request = req
+	req.Method = method
+	req.Host = host(env, https)
+	req.URL = &x.url
+	req.RequestURI = env.Get("REQUEST_URI")
+	req.RemoteAddr = remoteAddr(env)
+	req.ContentLength = r.ContentLength
+	req.Body = http.NoBody
 	req.Proto, req.ProtoMajor, req.ProtoMinor = protocol(env.Get("SERVER_PROTOCOL"))
 	x.setURL(r, req.RequestURI)
 	if req.RequestURI == "" {
@@ -119,7 +123,6 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 			req.TransferEncoding = []string{"chunked"}
 		}
 	}
-	x.request = req.WithContext(&x.ctx)
 	return nil
 }
 
@@ -127,7 +130,10 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 func (x *exchange) end() {
 	x.body.end()
 	x.writer.end()
-	x.env.Store(nil)
+	x.ctx.end()
+	x.envMu.Lock()
+	x.env = nil
+	x.envMu.Unlock()
 	if f := x.request.MultipartForm; f != nil {
 		f.RemoveAll()
 	}
@@ -230,169 +236,4 @@ func connectionState(env *Environ) *tls.ConnectionState {
 		s.Version = tls.VersionTLS13
 	}
 	return s
-}
-
-// requestHeader makes the header of a request from its variables. What net/http
-// keeps elsewhere (Host, Transfer-Encoding, Trailer) is left out.
-func requestHeader(r *Request) (http.Header, error) {
-	n := 2
-	for name := range r.Env.All() {
-		if strings.HasPrefix(name, "HTTP_") {
-			n++
-		}
-	}
-	header := make(http.Header, n)
-	values := make([]string, 0, n)
-	add := func(name, value string) {
-		values = append(values, value)
-		k := len(values) - 1
-		if old := header[name]; old != nil {
-			header[name] = append(old, value)
-		} else {
-			header[name] = values[k : k+1 : k+1]
-		}
-	}
-	contentType := r.Env.Get("CONTENT_TYPE")
-	for variable, value := range r.Env.All() {
-		name, ok := strings.CutPrefix(variable, "HTTP_")
-		if !ok {
-			continue
-		}
-		if c := controlAt(value); c >= 0 {
-			return nil, fmt.Errorf("control character %#02x in %.80s", value[c], variable)
-		}
-		switch name {
-		case "HOST", "PROXY", "CONTENT_LENGTH", "TRANSFER_ENCODING", "TRAILER":
-			continue
-		case "CONTENT_TYPE":
-			if contentType == "" {
-				contentType = value
-			}
-			continue
-		}
-		if name = headerName(name); name != "" && name != "Proxy" {
-			add(name, value)
-		}
-	}
-	if contentType != "" {
-		if c := controlAt(contentType); c >= 0 {
-			return nil, fmt.Errorf("control character %#02x in CONTENT_TYPE", contentType[c])
-		}
-		add("Content-Type", contentType)
-	}
-	if r.ContentLength > 0 || r.ContentLength == 0 && r.Env.Get("HTTP_CONTENT_LENGTH") != "" {
-		add("Content-Length", strconv.FormatInt(r.ContentLength, 10))
-	}
-	return header, nil
-}
-
-// headerName returns the canonical name of a header field from the rest of its
-// variable's name, or "" if it makes none.
-func headerName(name string) string {
-	if known := knownHeaders[name]; known != "" {
-		return known
-	}
-	if !isToken(name) {
-		return ""
-	}
-	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-}
-
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !isTokenByte[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// knownHeaders saves an allocation for each field that most requests have.
-var knownHeaders = map[string]string{
-	"ACCEPT":                    "Accept",
-	"ACCEPT_CHARSET":            "Accept-Charset",
-	"ACCEPT_ENCODING":           "Accept-Encoding",
-	"ACCEPT_LANGUAGE":           "Accept-Language",
-	"AUTHORIZATION":             "Authorization",
-	"CACHE_CONTROL":             "Cache-Control",
-	"CONNECTION":                "Connection",
-	"CONTENT_ENCODING":          "Content-Encoding",
-	"COOKIE":                    "Cookie",
-	"DNT":                       "Dnt",
-	"EXPECT":                    "Expect",
-	"FORWARDED":                 "Forwarded",
-	"IF_MATCH":                  "If-Match",
-	"IF_MODIFIED_SINCE":         "If-Modified-Since",
-	"IF_NONE_MATCH":             "If-None-Match",
-	"IF_RANGE":                  "If-Range",
-	"KEEP_ALIVE":                "Keep-Alive",
-	"ORIGIN":                    "Origin",
-	"PRAGMA":                    "Pragma",
-	"PRIORITY":                  "Priority",
-	"RANGE":                     "Range",
-	"REFERER":                   "Referer",
-	"SEC_FETCH_DEST":            "Sec-Fetch-Dest",
-	"SEC_FETCH_MODE":            "Sec-Fetch-Mode",
-	"SEC_FETCH_SITE":            "Sec-Fetch-Site",
-	"SEC_FETCH_USER":            "Sec-Fetch-User",
-	"TE":                        "Te",
-	"UPGRADE_INSECURE_REQUESTS": "Upgrade-Insecure-Requests",
-	"USER_AGENT":                "User-Agent",
-	"VIA":                       "Via",
-	"X_FORWARDED_FOR":           "X-Forwarded-For",
-	"X_FORWARDED_HOST":          "X-Forwarded-Host",
-	"X_FORWARDED_PROTO":         "X-Forwarded-Proto",
-	"X_REAL_IP":                 "X-Real-Ip",
-	"X_REQUESTED_WITH":          "X-Requested-With",
-}
-
-// ScriptName returns the path at which the application is mounted, for a request
-// that came through [FromHTTP]: the beginning of r.URL.Path, with no slash at its
-// end, or "" for the root. Links that an application makes begin with it.
-//
-// A [Mux] sets it. Without one it is SCRIPT_NAME, unless the web server sent the
-// whole path there.
-func ScriptName(r *http.Request) string {
-	if x := exchangeOf(r); x != nil {
-		return x.scriptName
-	}
-	return ""
-}
-
-// Env returns the CGI variables of a request that came through [FromHTTP], for
-// those that have no place in an http.Request, such as REMOTE_USER. It belongs to
-// the request: after the handler has returned, and for any other request, Env
-// returns an empty Environ. [Environ.Clone] makes a copy that lasts.
-func Env(r *http.Request) *Environ {
-	if x := exchangeOf(r); x != nil {
-		if env := x.env.Load(); env != nil {
-			return env
-		}
-	}
-	return new(Environ)
-}
-
-type exchangeKey struct{}
-
-func exchangeOf(r *http.Request) *exchange {
-	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
-	return x
-}
-
-// An exchangeContext is the front-end's context, with the exchange as a value.
-type exchangeContext struct {
-	context.Context
-	exchange *exchange
-}
-
-func (c *exchangeContext) Value(key any) any {
-	if key == (exchangeKey{}) {
-		return c.exchange
-	}
-	return c.Context.Value(key)
-}
-
-// AfterFunc spares the contexts that are derived from c a goroutine each.
-func (c *exchangeContext) AfterFunc(f func()) (stop func() bool) {
-	return context.AfterFunc(c.Context, f)
 }

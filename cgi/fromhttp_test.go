@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -208,4 +209,121 @@ func TestFromHTTPContext(t *testing.T) {
 			t.Errorf("cause %v, %v", context.Cause(child), context.Cause(r.Context()))
 		}
 	})))
+}
+
+// lazySource makes the context when it is asked for.
+type lazySource struct {
+	base   context.Context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+func (s *lazySource) BaseContext() context.Context { return s.base }
+
+func (s *lazySource) RequestContext() context.Context {
+	s.ctx, s.cancel = context.WithCancelCause(s.base)
+	return s.ctx
+}
+
+// The context of a front-end that lets it is made by whoever asks first, on any
+// goroutine, or never; and it is done once the handler has returned.
+func TestFromHTTPLazyContext(t *testing.T) {
+	base := context.WithValue(context.Background(), testKey{}, "value")
+	s := new(lazySource)
+	serve := func(f func(r *http.Request)) *lazySource {
+		*s = lazySource{base: base}
+		r := &Request{Env: NewEnviron("REQUEST_METHOD=GET", "REMOTE_USER=joe")}
+		r.SetContextSource(s)
+		serveWith(t, new(Handler), r, FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f(r) })))
+		return s
+	}
+	var left *http.Request
+	if s := serve(func(r *http.Request) { left = r }); s.ctx != nil {
+		t.Error("a context was made that nobody asked for")
+	}
+	if s := serve(func(r *http.Request) {
+		if Env(r).Get("REMOTE_USER") != "joe" || CloneEnv(r).Get("REMOTE_USER") != "joe" || ScriptName(r) != "" {
+			t.Error("no variables")
+		}
+	}); s.ctx != nil {
+		t.Error("Env makes a context")
+	}
+	<-left.Context().Done()
+	if err := left.Context().Err(); err != context.Canceled || left.Context().Value(testKey{}) != "value" || context.Cause(left.Context()) != context.Canceled {
+		t.Errorf("after the end: %v", err)
+	}
+	if Env(left).Len() != 0 || CloneEnv(left).Len() != 0 {
+		t.Error("after the end the variables are still there")
+	}
+	serve(func(r *http.Request) {
+		if r.Context().Value(testKey{}) != "value" {
+			t.Error("the front-end's values are lost")
+		}
+	})
+	serve(func(r *http.Request) {
+		if _, ok := r.Context().Deadline(); ok || r.Context().Err() != nil {
+			t.Error("a deadline, or an end")
+		}
+		child, stop := context.WithCancel(r.Context())
+		defer stop()
+		waiting := make(chan struct{})
+		go func() {
+			<-r.Context().Done()
+			close(waiting)
+		}()
+		called := make(chan struct{})
+		context.AfterFunc(r.Context(), func() { close(called) })
+		s.cancel(ErrAborted)
+		<-child.Done()
+		<-called
+		<-waiting
+		if context.Cause(child) != ErrAborted || context.Cause(r.Context()) != ErrAborted {
+			t.Errorf("cause %v, %v", context.Cause(child), context.Cause(r.Context()))
+		}
+	})
+}
+
+// Fields whose variables net/http spells the same are one field with two values.
+func TestFromHTTPFieldsThatMeet(t *testing.T) {
+	r := httpRequest(t, "", "HTTP_X_A=1", "HTTP_ACCEPT=1", "HTTP_x_a=2", "HTTP_accept=2", "HTTP_USER-AGENT=1", "HTTP_USER_AGENT=2", "HTTP_proxy=evil")
+	if got := fmt.Sprint(r.Header); got != "map[Accept:[1 2] User-Agent:[1 2] X-A:[1 2]]" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestKnownHeader(t *testing.T) {
+	for name := range strings.FieldsSeq(`
+		ACCEPT ACCEPT_CHARSET ACCEPT_ENCODING ACCEPT_LANGUAGE AUTHORIZATION CACHE_CONTROL CONNECTION
+		CONTENT_ENCODING COOKIE DNT EXPECT FORWARDED IF_MATCH IF_MODIFIED_SINCE IF_NONE_MATCH IF_RANGE
+		KEEP_ALIVE ORIGIN PRAGMA PRIORITY RANGE REFERER SEC_FETCH_DEST SEC_FETCH_MODE SEC_FETCH_SITE
+		SEC_FETCH_USER TE UPGRADE_INSECURE_REQUESTS USER_AGENT VIA X_FORWARDED_FOR X_FORWARDED_HOST
+		X_FORWARDED_PROTO X_REAL_IP X_REQUESTED_WITH`) {
+		if got, want := knownHeader(name), http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if got := knownHeader("X_OTHER"); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// controlAt looks at eight bytes at once, so each byte is tried at each place.
+func TestControlAt(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		for at := range n {
+			for c := range 256 {
+				for _, fill := range []byte{' ', '~', 0x80, 0xff, '\t'} {
+					b := bytes.Repeat([]byte{fill}, n)
+					b[at] = byte(c)
+					want := -1
+					if c < 0x20 && c != '\t' || c == 0x7f {
+						want = at
+					}
+					if got := controlAt(string(b)); got != want {
+						t.Fatalf("%q: got %d, want %d", b, got, want)
+					}
+				}
+			}
+		}
+	}
 }

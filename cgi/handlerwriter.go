@@ -28,7 +28,7 @@ type handlerWriter struct {
 
 	code     int     // 0 until WriteHeader
 	fields   []Field // the header as it was at WriteHeader
-	few      [8]Field
+	few      [4]Field
 	typed    bool // no Content-Type is to be guessed
 	bodyless bool // 204 or 304
 	started  bool

@@ -25,6 +25,8 @@ func (p *pairs) at(i int) (name, value string) {
 	return p.string(x.name), p.string(x.value)
 }
 
+func (p *pairs) name(i int) string { return p.string(p.list[i].name) }
+
 func (p *pairs) value(i int) string { return p.string(p.list[i].value) }
 
 func (p *pairs) string(s span) string {
