@@ -118,6 +118,9 @@ func (b *body) Read(p []byte) (int, error) {
 		if s == nil {
 			return 0, cgi.ErrBodyClosed
 		}
+		if s.late() {
+			return 0, errReadLate
+		}
 		if n := s.dequeue(p); n > 0 {
 			if c.paused && len(s.queue)-s.taken <= bodyHeld/2 {
 				c.sock.Kick()

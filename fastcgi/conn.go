@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatehouse/cgi"
 	"gatehouse/cgi/frontend"
 	"gatehouse/fastcgi/record"
 )
@@ -28,9 +27,10 @@ type conn struct {
 	ready  []*request // PARAMS have ended, not started yet
 	values []byte     // of a GET_VALUES record
 
-	wmu        sync.Mutex   // held for each write; taken before mu, if both are
-	writeSince atomic.Int64 // when the write under way began or last moved on; 0: none
-	unsent     int          // as of the last tick
+	wmu        sync.Mutex           // held for each write; taken before mu, if both are
+	writer     atomic.Pointer[sink] // whose write is under way; nil: the connection's own
+	writeSince atomic.Int64         // when the write under way began or last moved on; 0: none
+	unsent     int                  // as of the last tick
 
 	mu         sync.Mutex // guards what follows
 	cond       sync.Cond  // of bodies that wait, and of the end of their reading
@@ -149,11 +149,11 @@ func (c *conn) watch() {
 	c.watching, c.paused = false, false
 	switch {
 	case err == nil:
-		c.fail(cgi.ErrAborted)
+		c.fail(ErrConnClosed)
 	case frontend.IsKick(err):
 		c.sock.Unkick()
 	default:
-		c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+		c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	}
 }
 

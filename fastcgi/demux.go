@@ -279,7 +279,7 @@ func (c *conn) abortRequest() error {
 		return nil
 	}
 	if r.ready {
-		r.abort(cgi.ErrAborted)
+		r.abort(ErrRequestAborted)
 		c.cond.Broadcast()
 		c.mu.Unlock()
 		return nil

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"gatehouse/cgi"
 	"gatehouse/cgi/frontend"
 )
 
@@ -20,11 +19,11 @@ func (c *conn) readFailed(err error) {
 	case c.dead != nil || err == errPaused:
 	case errors.As(err, &p):
 		c.srv.log().Warn("connection closed: malformed FastCGI", "peer", c.peer(), "error", p.reason)
-		c.fail(fmt.Errorf("%w: %s", cgi.ErrAborted, p.reason))
+		c.fail(fmt.Errorf("%w: %s", ErrConnClosed, p.reason))
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		c.ended(err)
 	default:
-		c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+		c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	}
 }
 
@@ -34,7 +33,7 @@ func (c *conn) ended(err error) {
 		c.srv.log().Warn("connection ended in the middle of a request", "peer", c.peer())
 	}
 	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || !c.sock.CanWatch() || c.sock.Gone()) {
-		c.fail(cgi.ErrAborted)
+		c.fail(ErrConnClosed)
 		return
 	}
 	// The peer has shut down its writing side, and may still wait for answers.
@@ -47,7 +46,7 @@ func (c *conn) ended(err error) {
 		}
 		for s := range r.streams {
 			if !s.ended && s.err == nil {
-				s.err = fmt.Errorf("the connection ended before the body: %w", io.ErrUnexpectedEOF)
+				s.err = errHalfClosed{}
 			}
 		}
 	}

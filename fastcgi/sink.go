@@ -1,10 +1,12 @@
 package fastcgi
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
@@ -33,9 +35,12 @@ var vectors = sync.Pool{New: func() any { return new(vector) }}
 // A sink writes a response as STDOUT records. Its buffer holds room for a record
 // header, then what is held back of head and body.
 type sink struct {
-	r   *request
-	buf []byte
-	out bool // a STDOUT record has been sent
+	r      *request
+	buf    []byte
+	out    bool // a STDOUT record has been sent
+	broken bool // a write failed for the deadline: the response has a gap
+
+	deadlines atomic.Pointer[deadlines] // nil until one is set
 }
 
 func (s *sink) held() int { return max(len(s.buf)-record.HeaderLen, 0) }
@@ -67,7 +72,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		s.buf = append(s.buf, p...)
 		return len(p), nil
 	}
-	return s.r.c.sendStream(s.r.id, s.encode(), p, s)
+	return s.sendStream(s.encode(), p)
 }
 
 // Flush implements cgi.Sink.
@@ -78,7 +83,7 @@ func (s *sink) Flush() error {
 	if s.held() == 0 {
 		return nil
 	}
-	err := s.r.c.send(s.encode())
+	err := s.send(s.encode())
 	s.buf = s.buf[:0]
 	return err
 }
@@ -106,8 +111,12 @@ func (s *sink) gone() error {
 	c := s.r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dead != nil {
+	switch {
+	case c.dead != nil:
 		return c.dead
+	case s.broken || s.late():
+		s.broken = true
+		return errWriteLate
 	}
 	return s.r.context.Cause()
 }
@@ -124,10 +133,14 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	// The peer may use the id again as soon as it has read END_REQUEST.
 	c.remove(s.r)
 	c.mu.Unlock()
+	if d := s.deadlines.Load(); d != nil {
+		defer d.end()
+	}
 	if dead != nil {
 		return dead
 	}
 	status := uint32(o.ExitStatus)
+	var late error
 	switch {
 	case aborted:
 		return c.send(record.AppendEndRequest(s.buf[:0], id, status, record.RequestComplete))
@@ -135,21 +148,31 @@ func (s *sink) Finish(o cgi.Outcome) error {
 		b := s.encode()
 		b = record.AppendHeader(b, record.Stdout, id, 0, 0)
 		s.buf = record.AppendEndRequest(b, id, status, record.RequestComplete)
-		return c.send(s.buf)
-	case siblings:
+		if late = s.send(s.buf); late != errWriteLate {
+			return late
+		}
+	}
+	if s.broken {
+		s.buf = s.buf[:0] // a part of it that went out has ended the connection
+	}
+	if siblings {
 		c.srv.log().Warn("the web server cannot see this truncation: other requests share the connection", "request", s.r.cgi.ID, "peer", c.peer())
 		s.buf = record.AppendEndRequest(s.encode(), id, max(status, 1), record.RequestComplete)
-		return c.send(s.buf)
+		return cmp.Or(late, c.send(s.buf))
+	}
+	if s.broken {
+		// The peer may take nothing at all.
+		c.sock.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	}
 	s.buf = append(s.encode(), poison...)
-	err := c.send(s.buf)
+	err := cmp.Or(late, c.send(s.buf))
 	c.mu.Lock()
 	c.fail(fmt.Errorf("%w: a response was truncated", cgi.ErrAborted))
 	c.mu.Unlock()
 	return err
 }
 
-// send writes b at once.
+// send writes b, which is the connection's own, at once.
 func (c *conn) send(b []byte) error {
 	c.wmu.Lock()
 	c.beginWrite()
@@ -158,15 +181,32 @@ func (c *conn) send(b []byte) error {
 	return c.sent(err)
 }
 
+// send writes b, a part of the response, at once.
+func (s *sink) send(b []byte) error {
+	c := s.r.c
+	if err := s.beginWrite(); err != nil {
+		return err
+	}
+	n, err := c.sock.Write(b)
+	s.endWrite()
+	if s.endedLate(err) {
+		return s.sentLate(int64(n))
+	}
+	return c.sent(err)
+}
+
 // sendStream writes records that stand ready, and p as further STDOUT records,
 // without copying p. It returns how much of p was sent.
-func (c *conn) sendStream(id uint16, ready, p []byte, s *sink) (n int, err error) {
+func (s *sink) sendStream(ready, p []byte) (n int, err error) {
+	c := s.r.c
+	if err := s.beginWrite(); err != nil {
+		return 0, err
+	}
 	v := vectors.Get().(*vector)
-	c.wmu.Lock()
 	if s.out {
 		c.sock.GrowSendBuffer()
 	}
-	c.beginWrite()
+	var out int64
 	for err == nil && n < len(p) {
 		v.iov = append(v.parts[:0], ready)
 		size := 0
@@ -174,19 +214,22 @@ func (c *conn) sendStream(id uint16, ready, p []byte, s *sink) (n int, err error
 			part := p[n+size:]
 			part = part[:min(len(part), record.MaxAligned)]
 			h := v.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
-			record.PutHeader(h, record.Stdout, id, len(part), 0)
+			record.PutHeader(h, record.Stdout, s.r.id, len(part), 0)
 			v.iov = append(v.iov, h, part)
 			size += len(part)
 		}
-		if _, err = v.iov.WriteTo(c.sock.Conn); err == nil {
+		if out, err = v.iov.WriteTo(c.sock.Conn); err == nil {
 			n += size
 		}
 		ready = nil
 	}
 	s.buf, s.out = s.buf[:0], true
-	c.endWrite()
+	s.endWrite()
 	clear(v.parts[:])
 	vectors.Put(v)
+	if s.endedLate(err) {
+		return n, s.sentLate(out)
+	}
 	return n, c.sent(err)
 }
 
@@ -200,6 +243,39 @@ func (c *conn) endWrite() {
 	c.wmu.Unlock()
 }
 
+// beginWrite takes wmu for a write of the response, unless its deadline passes before.
+func (s *sink) beginWrite() error {
+	c := s.r.c
+	d := s.deadlines.Load()
+	if d == nil {
+		c.wmu.Lock()
+	} else if err := d.lock(); err != nil {
+		s.broken = true
+		return err
+	}
+	// From here on the deadline ends the write; it has not seen this, if it has passed.
+	c.writer.Store(s)
+	if s.late() {
+		s.broken = true
+		s.endWrite()
+		return errWriteLate
+	}
+	c.beginWrite()
+	return nil
+}
+
+func (s *sink) endWrite() {
+	c := s.r.c
+	c.writer.Store(nil)
+	if s.late() {
+		// What it did to the socket is not for the others.
+		c.mu.Lock()
+		c.sock.SetWriteDeadline(time.Time{})
+		c.mu.Unlock()
+	}
+	c.endWrite()
+}
+
 // sent settles the result of a write.
 func (c *conn) sent(err error) error {
 	if err == nil {
@@ -207,6 +283,6 @@ func (c *conn) sent(err error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fail(fmt.Errorf("%w: %w", cgi.ErrAborted, err))
+	c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	return c.dead
 }

@@ -58,7 +58,7 @@ func (c *conn) tickWrite(now, limit time.Duration) {
 		c.writeSince.CompareAndSwap(int64(since), int64(now))
 	} else if now-since > limit {
 		c.srv.log().Warn("connection closed: the peer took nothing", "peer", c.peer(), "for", (now - since).String(), "limit", "write")
-		c.fail(fmt.Errorf("%w: it took nothing for %v (write)", cgi.ErrAborted, limit))
+		c.fail(fmt.Errorf("%w: it took nothing for %v (write)", ErrConnClosed, limit))
 	}
 }
 
@@ -67,11 +67,11 @@ func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 	for _, r := range c.reqs {
 		if !r.ready && now-r.begun > limits.Idle {
 			c.srv.log().Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", "idle")
-			c.fail(cgi.ErrAborted)
+			c.fail(ErrConnClosed)
 			return
 		}
 		for s := range r.streams {
-			if s.waiting && s.err == nil && now-s.since > limits.BodyRead {
+			if s.waiting && s.err == nil && now-s.since > limits.BodyRead && r.limited() {
 				s.err = bodyTimeout(limits.BodyRead)
 				if s.reading {
 					c.sock.Kick()

@@ -1,0 +1,251 @@
+package fastcgi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+// exported returns the exported names of the package in a folder, each with its kind,
+// a function with its signature.
+func exported(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Go files in %s: %v", dir, err)
+	}
+	names := make(map[string]string)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					names[d.Name.Name] = signature(d.Type)
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					switch s := s.(type) {
+					case *ast.ValueSpec:
+						for _, n := range s.Names {
+							names[n.Name] = d.Tok.String()
+						}
+					case *ast.TypeSpec:
+						names[s.Name.Name] = "type " + types.ExprString(s.Type)
+					}
+				}
+			}
+		}
+	}
+	maps.DeleteFunc(names, func(name, _ string) bool { return !ast.IsExported(name) })
+	return names
+}
+
+// signature is a function's type without the names of its parameters.
+func signature(f *ast.FuncType) string {
+	list := func(fields *ast.FieldList) string {
+		if fields == nil {
+			return "()"
+		}
+		var all []string
+		for _, p := range fields.List {
+			for range max(len(p.Names), 1) {
+				all = append(all, types.ExprString(p.Type))
+			}
+		}
+		return "(" + strings.Join(all, ", ") + ")"
+	}
+	return "func" + list(f.Params) + list(f.Results)
+}
+
+// Every exported name of net/http/fcgi is here, with the same type, so that a program
+// changes its import and compiles.
+func TestNamesOfNetHTTPFcgi(t *testing.T) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := exported(t, filepath.Join(strings.TrimSpace(string(root)), "src/net/http/fcgi"))
+	ours := exported(t, ".")
+	for _, name := range slices.Sorted(maps.Keys(theirs)) {
+		if ours[name] != theirs[name] {
+			t.Errorf("%s is %q, want %q", name, ours[name], theirs[name])
+		}
+	}
+	for name, want := range map[string]string{"Serve": "func(net.Listener, http.Handler)(error)", "ErrConnClosed": "var"} {
+		if theirs[name] != want {
+			t.Errorf("%s of net/http/fcgi reads %q, want %q", name, theirs[name], want)
+		}
+	}
+	var _ = []error{ErrRequestAborted, ErrConnClosed} // their types
+}
+
+// serveHandler has Serve run h on a unix socket, until the test ends.
+func serveHandler(t testing.TB, h http.Handler) *testServer {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- Serve(l, h) }()
+	t.Cleanup(func() {
+		l.Close()
+		if err := wait(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+	return &testServer{t: t, addr: l.Addr()}
+}
+
+func TestServeDefaultMux(t *testing.T) {
+	http.HandleFunc("/fastcgi-test-of-the-default-mux", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "found") })
+	c := serveHandler(t, nil).dial()
+	c.send(get(1, 0, "SCRIPT_NAME=/fastcgi-test-of-the-default-mux"))
+	if a := c.answer(1); bodyOf(t, a) != "found" {
+		t.Errorf("got %q", a.stdout)
+	}
+}
+
+// setStdin makes f the standard input for the test.
+func setStdin(t *testing.T, f *os.File) {
+	old := os.Stdin
+	os.Stdin = f
+	t.Cleanup(func() { os.Stdin = old; f.Close() })
+}
+
+func TestServeStdinThatDoesNotListen(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setStdin(t, null)
+	if err := Serve(nil, nil); err == nil || !strings.Contains(err.Error(), "is no listening socket") {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
+func TestProcessEnv(t *testing.T) {
+	ts := serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		type key struct{}
+		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), key{}, 1))
+		defer cancel()
+		for _, r := range []*http.Request{r, r.WithContext(ctx), r.Clone(ctx)} {
+			env := ProcessEnv(r)
+			for _, name := range slices.Sorted(maps.Keys(env)) {
+				fmt.Fprintf(w, "%s=%s ", name, env[name])
+			}
+		}
+		fmt.Fprint(w, ProcessEnv(r.WithContext(context.Background())) == nil)
+	}))
+	c := ts.dial()
+	c.send(get(1, 0, "CONTENT_TYPE=", "HTTPS=on", "PATH_INFO=/x", "QUERY_STRING=", "REMOTE_ADDR=192.0.2.1", "REMOTE_HOST=h", "REMOTE_PORT=1",
+		"REQUEST_URI=/x", "SCRIPT_NAME=", "SERVER_PROTOCOL=HTTP/1.1", "HTTP_HOST=h", "HTTP_X=1", "REMOTE_USER=joe", "SERVER_NAME=", "SSL_PROTOCOL=TLSv1.3"))
+	want := strings.Repeat("REMOTE_USER=joe SERVER_NAME= SSL_PROTOCOL=TLSv1.3 ", 3) + "true"
+	if a := c.answer(1); bodyOf(t, a) != want {
+		t.Errorf("got %q, want %q", a.stdout, want)
+	}
+}
+
+// A goroutine that the handler leaves behind may ask for the variables.
+func TestProcessEnvAfterTheHandler(t *testing.T) {
+	asked := make(chan map[string]string)
+	ts := serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		go func() {
+			for len(ProcessEnv(r)) > 0 {
+			}
+			asked <- ProcessEnv(r)
+		}()
+	}))
+	c := ts.dial()
+	for range 50 {
+		c.send(get(1, 1, "REMOTE_USER=joe"))
+		c.answer(1)
+		if m := wait(t, "the end of the variables", asked); m != nil {
+			t.Errorf("got %v", m)
+		}
+	}
+}
+
+// Reads of a body say how the web server gave the request up.
+func TestBodyOfARequestThatIsGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tell   func(c *client)
+		closed bool
+	}{
+		{"ABORT_REQUEST", func(c *client) { c.send(abort(1)) }, false},
+		{"a close", func(c *client) { c.Close() }, true},
+		{"a close within a record", func(c *client) { c.send(stdin(1, "1234")[:10]); c.Close() }, true},
+		{"a malformed record", func(c *client) { c.send(raw(9, 5, 1, "", 0, 0)) }, true},
+	} {
+		for _, network := range []string{"unix", "tcp"} {
+			t.Run(c.name+" "+network, func(t *testing.T) {
+				started := make(chan struct{})
+				type end struct{ err, cause error }
+				ended := make(chan end, 1)
+				ts := serve(t, network, &Server{App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					close(started)
+					_, err := io.Copy(io.Discard, r.Body)
+					<-r.Context().Done()
+					ended <- end{err, context.Cause(r.Context())}
+				}))})
+				cl := ts.dial()
+				cl.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100"), stdin(1, "part"))
+				wait(t, "the request", started)
+				c.tell(cl)
+				e := wait(t, "the end of the body", ended)
+				for _, err := range []error{e.err, e.cause} {
+					if !errors.Is(err, cgi.ErrAborted) || errors.Is(err, ErrConnClosed) != c.closed || errors.Is(err, ErrRequestAborted) == c.closed {
+						t.Errorf("got %v", err)
+					}
+				}
+				if !c.closed {
+					if e.err != ErrRequestAborted { // programs compare it, too
+						t.Errorf("Read returned %v", e.err)
+					}
+					if a := cl.answer(1); a.end.ProtocolStatus != record.RequestComplete {
+						t.Errorf("got %+v", a)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A peer that ends its sending within a body may still wait for the answer.
+func TestBodyOfAHalfClosedConnection(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, errors.Is(err, ErrConnClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, cgi.ErrAborted))
+	}))})
+	c := ts.dial()
+	c.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100"), stdin(1, "part"))
+	c.Conn.(*net.UnixConn).CloseWrite()
+	if a := c.answer(1); bodyOf(t, a) != "true true false" {
+		t.Errorf("got %q", a.stdout)
+	}
+}
