@@ -54,6 +54,10 @@ var defects = []struct {
 		handler: handler(func(r *http.Request) string { return "mount " + cgi.ScriptName(r) }),
 		request: get(1, 0, "REQUEST_URI=/app/x", "SCRIPT_NAME=/app", "PATH_INFO=/x"),
 		ours:    "mount /app", theirs: "mount "},
+	{name: "a path that the web server has rewritten",
+		handler: handler(func(r *http.Request) string { return r.URL.Path }),
+		request: get(1, 0, "REQUEST_URI=/old/../x", "SCRIPT_NAME=/new", "DOCUMENT_URI=/new"),
+		ours:    "\r\n\r\n/new", theirs: "\r\n\r\n/old/../x"},
 	{name: "RequestURI",
 		handler: handler(func(r *http.Request) string { return fmt.Sprintf("%q", r.RequestURI) }),
 		request: get(1, 0, "REQUEST_URI=/a?b"),
@@ -78,6 +82,15 @@ var defects = []struct {
 		handler: handler(func(r *http.Request) string { return fmt.Sprintf("Proxy %q", r.Header.Get("Proxy")) }),
 		request: get(1, 0, "HTTP_PROXY=evil"),
 		ours:    `Proxy ""`, theirs: `Proxy "evil"`},
+	{name: "fields of the connection",
+		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "close")
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set(http.TrailerPrefix+"X", "1")
+			io.WriteString(w, "hello")
+		}),
+		request: get(1, 0),
+		ours:    "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n", theirs: "Connection: close\r\n"},
 	{name: "Close",
 		handler: handler(func(r *http.Request) string { return fmt.Sprint("Close ", r.Close) }),
 		request: get(1, 0),

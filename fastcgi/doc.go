@@ -5,9 +5,11 @@
 //	…
 //	log.Fatal(fastcgi.Serve(l, http.DefaultServeMux))
 //
-// [Serve] takes an http.Handler, as net/http/fcgi does. A [Server] takes a
-// [cgi.App] and has limits, a graceful Shutdown, and the rest that a daemon needs.
-// The zero value of each of its options works.
+// [Serve] takes an http.Handler, as net/http/fcgi does. The file
+// docs/net-http-fcgi.md of the module's source says what a program notices that
+// changes its import. A [Server] takes a [cgi.App] and has limits, a graceful
+// Shutdown, and the rest that a daemon needs. The zero value of each of its options
+// works.
 //
 // # A connection
 //
