@@ -2,6 +2,7 @@ package fastcgi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -120,7 +121,7 @@ func TestReadDeadlineInPlaceOfTheLimit(t *testing.T) {
 		}
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
-			http.Error(w, err.Error(), 408)
+			http.Error(w, err.Error(), http.StatusRequestTimeout)
 			return
 		}
 		w.Write(b)
@@ -141,9 +142,10 @@ func TestReadDeadlineInPlaceOfTheLimit(t *testing.T) {
 // A write deadline that has passed before anything went out harms its own request
 // alone.
 func TestWriteDeadlinePassed(t *testing.T) {
-	for _, flushed := range []bool{false, true} {
+	for _, how := range []string{"flush", "flush twice", "return"} {
 		for _, siblings := range []bool{false, true} {
-			t.Run(fmt.Sprint("flushed ", flushed, ", siblings ", siblings), func(t *testing.T) {
+			t.Run(fmt.Sprint(how, ", siblings ", siblings), func(t *testing.T) {
+				flushed := how == "flush twice"
 				started, gate := make(chan struct{}), make(chan struct{})
 				ts := serve(t, "unix", &Server{App: httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
 					if r.URL.Path == "/sibling" {
@@ -162,6 +164,9 @@ func TestWriteDeadlinePassed(t *testing.T) {
 						t.Error(err)
 					}
 					io.WriteString(w, "late")
+					if how == "return" {
+						return
+					}
 					isLate(t, "Flush", c.Flush())
 					if _, err := w.Write(make([]byte, 1<<20)); err == nil {
 						t.Error("a Write after that succeeds")
@@ -197,40 +202,98 @@ func TestWriteDeadlinePassed(t *testing.T) {
 }
 
 // A write that the deadline cuts ends the connection, which is in the middle of a
-// record.
+// record, for all.
 func TestWriteDeadlineCuts(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		set  func(c *http.ResponseController)
-	}{
-		{"set before", func(c *http.ResponseController) { c.SetWriteDeadline(moment()) }},
-		{"set meanwhile", func(c *http.ResponseController) {
-			// It waits, or will have to: either way the deadline holds for it.
-			go c.SetWriteDeadline(moment())
-		}},
-	} {
-		for _, network := range []string{"unix", "tcp"} {
-			t.Run(c.name+" "+network, func(t *testing.T) {
-				failed := make(chan error, 1)
-				ts := serve(t, network, &Server{App: httpHandler(func(w http.ResponseWriter, r *http.Request, rc *http.ResponseController) {
-					c.set(rc)
-					b := make([]byte, 16<<20)
-					for {
-						if _, err := w.Write(b); err != nil {
-							failed <- err
-							return
-						}
-					}
-				})})
-				cl := ts.dial()
-				cl.send(get(1, 1)) // and takes nothing
-				isLate(t, "Write", wait(t, "the failure", failed))
-				if _, err := io.Copy(io.Discard, cl.Conn); errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("the connection was not closed")
+	for _, set := range []bool{false, true} {
+		t.Run(fmt.Sprint("set before ", set), func(t *testing.T) {
+			started, cut := make(chan struct{}), make(chan struct{})
+			failed, cause := make(chan error, 1), make(chan error, 1)
+			c, s := servePipe(t, httpHandler(func(w http.ResponseWriter, r *http.Request, rc *http.ResponseController) {
+				if r.URL.Path == "/sibling" {
+					close(started)
+					<-r.Context().Done()
+					cause <- context.Cause(r.Context())
+					return
 				}
-			})
+				if set {
+					rc.SetWriteDeadline(time.Now().Add(patience))
+				}
+				go func() {
+					<-cut
+					rc.SetWriteDeadline(moment())
+				}()
+				_, err := w.Write(make([]byte, 1<<20))
+				failed <- err
+			}))
+			c.send(get(1, 1, "SCRIPT_NAME=/sibling"))
+			wait(t, "the sibling", started)
+			c.send(get(2, 1))
+			io.ReadFull(c.Conn, make([]byte, 10))
+			close(cut)
+			isLate(t, "Write", wait(t, "the failure", failed))
+			if err := wait(t, "the sibling's end", cause); !errors.Is(err, ErrConnClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the sibling ended for %v", err)
+			}
+			s.Shutdown(t.Context())
+		})
+	}
+}
+
+// A response that is broken off with a peer that takes nothing is broken off soon.
+func TestWriteDeadlineAlone(t *testing.T) {
+	failed := make(chan error, 1)
+	c, s := servePipe(t, httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
+		c.SetWriteDeadline(moment())
+		io.WriteString(w, "late")
+		failed <- c.Flush()
+	}))
+	c.send(get(1, 1))
+	isLate(t, "Flush", wait(t, "the failure", failed))
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(context.Background()) }()
+	if err := wait(t, "the end of the connection", down); err != nil {
+		t.Error(err)
+	}
+}
+
+// With real sockets the write may be cut anywhere, or not at all.
+func TestWriteDeadlineOfSockets(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		failed := make(chan error, 1)
+		ts := serve(t, network, &Server{App: httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
+			for {
+				c.SetWriteDeadline(moment())
+				if _, err := w.Write(make([]byte, 16<<20)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})})
+		c := ts.dial()
+		c.send(get(1, 1)) // and takes nothing
+		isLate(t, "Write", wait(t, "the failure", failed))
+		if _, err := io.Copy(io.Discard, c.Conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection was not closed", network)
 		}
 	}
+}
+
+// servePipe serves one connection that keeps nothing that is written: a write waits
+// until its bytes are read.
+func servePipe(t *testing.T, app cgi.App) (*client, *Server) {
+	ours, theirs := net.Pipe()
+	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
+	l.conn <- ours
+	s := &Server{Log: slog.New(slog.DiscardHandler), App: app}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	theirs.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() {
+		theirs.Close()
+		s.Close()
+		<-served
+	})
+	return &client{t, theirs, record.NewReader(theirs)}, s
 }
 
 // A response waits for a sibling's write no longer than its deadline, and the sibling
@@ -270,6 +333,38 @@ func TestWriteDeadlineBehindASibling(t *testing.T) {
 	}
 }
 
+// A write of which nothing went out before the deadline harms no sibling, though it had
+// begun.
+func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
+	failed, gate := make(chan error, 1), make(chan struct{})
+	c, _ := servePipe(t, httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
+		if r.URL.Path == "/sibling" {
+			<-gate
+			io.WriteString(w, "sibling")
+			return
+		}
+		c.SetWriteDeadline(moment())
+		b := make([]byte, 100_000)
+		if r.URL.Path == "/small" {
+			b = b[:10]
+		}
+		w.Write(b)
+		failed <- c.Flush()
+	}))
+	c.send(get(1, 1, "SCRIPT_NAME=/sibling"))
+	for _, path := range []string{"/small", "/large"} {
+		c.send(get(2, 1, "SCRIPT_NAME="+path))
+		isLate(t, "Flush", wait(t, "the failure", failed))
+		if a := c.answer(2); a.stdout != "" || a.end.AppStatus == 0 {
+			t.Errorf("%s: got %+v", path, a)
+		}
+	}
+	close(gate)
+	if a := c.answer(1); bodyOf(t, a) != "sibling" {
+		t.Errorf("sibling: got %+v", a)
+	}
+}
+
 // The zero time takes a deadline away, whether it has passed or not.
 func TestDeadlinesCleared(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
@@ -302,7 +397,8 @@ func TestDeadlineTimers(t *testing.T) {
 	r.sink.SetWriteDeadline(far)
 	d := r.sink.deadlines.Load()
 	read, write := d.read.timer, d.write.timer
-	d.end()
+	c.dead = ErrConnClosed
+	r.sink.Finish(cgi.Outcome{})
 	if read.Stop() || write.Stop() {
 		t.Error("a timer still runs")
 	}

@@ -111,12 +111,8 @@ func (s *sink) gone() error {
 	c := s.r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.dead != nil:
+	if c.dead != nil {
 		return c.dead
-	case s.broken || s.late():
-		s.broken = true
-		return errWriteLate
 	}
 	return s.r.context.Cause()
 }
