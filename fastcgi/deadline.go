@@ -139,8 +139,7 @@ func (s *stream) late() bool {
 	if d == nil || !d.read.passed.Load() || s.left == 0 {
 		return false
 	}
-	empty := len(s.queue) == s.taken && (s.spool == nil || s.spool.Len() == 0)
-	return !(empty && s.ended && s.left < 0)
+	return s.kept() || !s.ended || s.left > 0
 }
 
 // limited reports whether Limits.BodyRead holds for the streams of the request. The

@@ -18,15 +18,17 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	if err := s.gone(); err != nil {
 		return 0, err
 	}
-	c.wmu.Lock()
+	if err := s.beginWrite(); err != nil {
+		return 0, err
+	}
 	c.sock.GrowSendBuffer()
-	c.beginWrite()
 	s.encode()
+	out := 0 // of the last record
 	for sent < n && err == nil {
 		part := min(n-sent, record.MaxAligned)
 		s.buf = record.AppendHeader(s.buf, record.Stdout, s.r.id, part, 0)
 		s.out = true
-		if _, err = c.sock.Write(s.buf); err == nil {
+		if out, err = c.sock.Write(s.buf); err == nil {
 			var m int
 			m, err = c.sock.SpliceFrom(pipe, part, sent+part < n)
 			sent += m
@@ -34,7 +36,10 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 		s.buf = s.buf[:0]
 		c.beginWrite()
 	}
-	c.endWrite()
+	s.endWrite()
+	if s.endedLate(err) {
+		return sent, s.sentLate(int64(out))
+	}
 	return sent, c.sent(err)
 }
 
@@ -56,6 +61,9 @@ func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 		s := b.s
 		if s == nil {
 			return 0, cgi.ErrBodyClosed
+		}
+		if s.late() {
+			return 0, errReadLate
 		}
 		if c.baton || s.kept() || !c.sock.CanSplice() {
 			return 0, http.ErrNotSupported
