@@ -3,10 +3,12 @@ package fastcgi
 import (
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 )
 
@@ -59,11 +61,21 @@ func (l *oneListener) Close() error   { l.once.Do(func() { close(l.closed) }); r
 func (l *oneListener) Addr() net.Addr { return &net.UnixAddr{Name: "s", Net: "unix"} }
 
 // BenchmarkPath is a request's way through the server without the system's part.
-func BenchmarkPath(b *testing.B) {
+func BenchmarkPath(b *testing.B) { benchmarkPath(b, hello) }
+
+// BenchmarkPathHTTP is the same, to a http.Handler.
+func BenchmarkPathHTTP(b *testing.B) {
+	benchmarkPath(b, cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, "hello world\n")
+	})))
+}
+
+func benchmarkPath(b *testing.B, app cgi.App) {
 	c := &loopConn{request: get(1, record.KeepConn, commonVariables...), n: b.N, turn: make(chan struct{}, 1), done: make(chan struct{})}
 	c.turn <- struct{}{}
 	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
-	s := &Server{App: hello}
+	s := &Server{App: app}
 	served := make(chan error, 1)
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -249,22 +249,3 @@ func TestBodyOfAHalfClosedConnection(t *testing.T) {
 		t.Errorf("got %q", a.stdout)
 	}
 }
-
-// BenchmarkPathHTTP is BenchmarkPath with a http.Handler.
-func BenchmarkPathHTTP(b *testing.B) {
-	c := &loopConn{request: get(1, record.KeepConn, commonVariables...), n: b.N, done: make(chan struct{})}
-	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
-	s := &Server{App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		io.WriteString(w, "hello world\n")
-	}))}
-	served := make(chan error, 1)
-	b.ReportAllocs()
-	b.ResetTimer()
-	l.conn <- c
-	go func() { served <- s.Serve(l) }()
-	<-c.done
-	b.StopTimer()
-	s.Close()
-	<-served
-}
