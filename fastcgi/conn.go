@@ -123,7 +123,7 @@ func (c *conn) proceed(gen uint32) bool {
 		c.linger()
 		if overdue { // their goroutines do not end with the connection
 			c.mu.Lock()
-			c.fail(cgi.ErrAborted)
+			c.fail(ErrConnClosed)
 			c.mu.Unlock()
 		}
 		return false

@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 )
 
@@ -22,7 +21,7 @@ func (c *conn) lookAhead() {
 		}
 		if h.Type() == record.AbortRequest {
 			if r := c.find(h.ID()); r != nil && r.ready {
-				r.abort(cgi.ErrAborted)
+				r.abort(ErrRequestAborted)
 				c.cond.Broadcast()
 			}
 		}
