@@ -390,7 +390,7 @@ func TestDeadlinesCleared(t *testing.T) {
 func TestDeadlineTimers(t *testing.T) {
 	c := &conn{srv: &Server{Log: slog.New(slog.DiscardHandler)}}
 	c.cond.L = &c.mu
-	r := &request{c: c}
+	r := &request{turn: turn{c: c}}
 	r.sink.r = r
 	far := time.Now().Add(time.Hour)
 	r.sink.SetReadDeadline(far)
@@ -402,7 +402,7 @@ func TestDeadlineTimers(t *testing.T) {
 	if read.Stop() || write.Stop() {
 		t.Error("a timer still runs")
 	}
-	r = &request{c: c}
+	r = &request{turn: turn{c: c}}
 	r.sink.r = r
 	r.sink.SetReadDeadline(far)
 	timer := r.sink.deadlines.Load().read.timer

@@ -13,20 +13,26 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// A request is a request between BEGIN_REQUEST and END_REQUEST. It is pooled.
+// A request is a request between BEGIN_REQUEST and END_REQUEST. It is pooled, with the
+// memory that the fields before turn hold.
 type request struct {
+	params []byte      // the PARAMS stream, until its end
+	pairs  []cgi.Parts // for decode
+	env    cgi.Environ
+	sink   sink
+	turn
+}
+
+// A turn is what a request has for itself.
+type turn struct {
 	c    *conn
 	id   uint16
 	role cgi.Role
 	keep bool // KEEP_CONN
 
-	params []byte        // the PARAMS stream, until its end
-	pairs  []cgi.Parts   // for decode
 	begun  time.Duration // when BEGIN came
-	env    cgi.Environ
 	cgi    cgi.Request
 	refuse error // answered instead of running the application
-	sink   sink
 
 	// What follows is guarded by the connection's mu.
 
@@ -74,8 +80,8 @@ func (r *request) free() {
 	if cap(out) > 64<<10 {
 		out = nil
 	}
-	env := r.env
-	*r = request{params: params, pairs: pairs, env: env, sink: sink{buf: out}}
+	r.params, r.pairs, r.sink = params, pairs, sink{buf: out}
+	r.turn = turn{} // in place, which copies nothing
 	requests.Put(r)
 }
 
@@ -84,14 +90,8 @@ func (r *request) prepare(params []byte) error {
 	err := r.decode(params)
 	r.params = r.params[:0]
 	s := r.c.srv
-	r.cgi = cgi.Request{
-		Env:          &r.env,
-		Role:         r.role,
-		Multithread:  true,
-		Multiprocess: true,
-		Paths:        s.Paths,
-		Body:         http.NoBody,
-	}
+	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.Paths, http.NoBody
+	r.cgi.Multithread, r.cgi.Multiprocess = true, true
 	r.cgi.SetContextSource(r)
 	if err != nil {
 		return err

@@ -37,20 +37,25 @@ func (errHalfClosed) Unwrap() error        { return io.ErrUnexpectedEOF }
 
 // Serve serves the requests of l's connections with handler, as net/http/fcgi's Serve
 // does. If l is nil it is standard input, where mod_fcgid and spawn-fcgi put a listening
-// socket. If handler is nil it is http.DefaultServeMux.
+// socket; only the peers in the environment's FCGI_WEB_SERVER_ADDRS, if it is set, may
+// connect then. If handler is nil it is http.DefaultServeMux.
 //
 // When accepting fails for good, as it does once l is closed, Serve returns the error,
 // after the requests in flight have ended. While no descriptor is free it waits. The
 // limits are those of a zero [Server], which has a way to shut down, too.
 func Serve(l net.Listener, handler http.Handler) error {
+	s := &Server{App: cgi.FromHTTP(handler)}
+	var err error
 	if l == nil {
-		var err error
 		if l, err = listenStdin(os.Stdin); err != nil {
 			return err
 		}
+		if s.WebServerAddrs, err = WebServerAddrs(os.Getenv(WebServerAddrsVariable)); err != nil {
+			l.Close()
+			return err
+		}
 	}
-	s := &Server{App: cgi.FromHTTP(handler)}
-	err := s.Serve(l)
+	err = s.Serve(l)
 	s.Shutdown(context.Background())
 	return err
 }

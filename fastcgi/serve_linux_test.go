@@ -58,3 +58,48 @@ func TestServeStdinThatIsConnected(t *testing.T) {
 		t.Errorf("Serve returned %v", err)
 	}
 }
+
+// Of a standard input that listens, only the web servers are served that the
+// environment names, and a list that cannot be read is no list.
+func TestServeStdinForTheWebServer(t *testing.T) {
+	for value, want := range map[string]string{"192.0.2.1": "", "127.0.0.1": "hello", "here": "is not an IP address"} {
+		t.Run(value, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			f, err := l.(*net.TCPListener).File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			setStdin(t, f)
+			t.Setenv(WebServerAddrsVariable, value)
+			served := make(chan error, 1)
+			go func() {
+				served <- Serve(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
+			}()
+			c := (&testServer{t: t, addr: l.Addr()}).dial()
+			switch want {
+			case "hello":
+				c.send(get(1, 0))
+				if a := c.answer(1); bodyOf(t, a) != want {
+					t.Errorf("got %q", a.stdout)
+				}
+			case "":
+				c.closed()
+			default:
+				if err := wait(t, "the refusal", served); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("Serve returned %v", err)
+				}
+				return
+			}
+			raw, err := f.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RD) })
+			wait(t, "the end of Serve", served)
+		})
+	}
+}
