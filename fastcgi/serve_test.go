@@ -122,9 +122,12 @@ func serveHandler(t testing.TB, h http.Handler) *testServer {
 }
 
 func TestServeDefaultMux(t *testing.T) {
-	http.HandleFunc("/fastcgi-test-of-the-default-mux", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "found") })
+	old := http.DefaultServeMux
+	http.DefaultServeMux = http.NewServeMux()
+	t.Cleanup(func() { http.DefaultServeMux = old })
+	http.HandleFunc("/found", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "found") })
 	c := serveHandler(t, nil).dial()
-	c.send(get(1, 0, "SCRIPT_NAME=/fastcgi-test-of-the-default-mux"))
+	c.send(get(1, 0, "SCRIPT_NAME=/found"))
 	if a := c.answer(1); bodyOf(t, a) != "found" {
 		t.Errorf("got %q", a.stdout)
 	}
