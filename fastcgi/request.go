@@ -165,6 +165,7 @@ func (r *request) abort(cause error) {
 			s.err = cause
 		}
 	}
-	r.context.Cancel(cause)
+	// Before the context is done, so that who sees that can write nothing more.
 	atomic.StoreUint32(&r.stopped, 1)
+	r.context.Cancel(cause)
 }
