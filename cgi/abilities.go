@@ -61,3 +61,16 @@ func SetExitStatus(w ResponseWriter, n int) {
 		r.SetExitStatus(n)
 	}
 }
+
+// WriteStderr sends p to the web server's error log beside the answer, as FastCGI's
+// stream STDERR does (FastCGI 1.0 § 5.3). It may be called while another goroutine
+// writes the answer, but not once the application has returned. The error is
+// [http.ErrNotSupported] where the front-end has no such stream; Request.Stderr goes to
+// this process's own log everywhere.
+func WriteStderr(w ResponseWriter, p []byte) error {
+	r, ok := ability[interface{ WriteStderr([]byte) error }](w)
+	if !ok {
+		return http.ErrNotSupported
+	}
+	return r.WriteStderr(p)
+}

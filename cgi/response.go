@@ -94,6 +94,15 @@ func (w *response) ReplaceResponse(cause error, status string, headers []Field) 
 // HeadersSent reports whether the head has left.
 func (w *response) HeadersSent() bool { return w.headSent }
 
+// WriteStderr hands p to a front-end that has a stream for it.
+func (w *response) WriteStderr(p []byte) error {
+	s, ok := w.sink.(interface{ WriteStderr([]byte) error })
+	if !ok {
+		return http.ErrNotSupported
+	}
+	return s.WriteStderr(p)
+}
+
 // SetExitStatus sets the exit status that the front-end reports.
 func (w *response) SetExitStatus(n int) { w.exitStatus = n }
 

@@ -40,7 +40,8 @@ type sink struct {
 	out    bool // a STDOUT record has been sent
 	broken bool // a write failed for the deadline: the response has a gap
 
-	deadlines atomic.Pointer[deadlines] // nil until one is set
+	complained atomic.Bool               // a STDERR record has been sent
+	deadlines  atomic.Pointer[deadlines] // nil until one is set
 }
 
 func (s *sink) held() int { return max(len(s.buf)-record.HeaderLen, 0) }
@@ -86,6 +87,18 @@ func (s *sink) Flush() error {
 	err := s.send(s.encode())
 	s.buf = s.buf[:0]
 	return err
+}
+
+// WriteStderr sends p as STDERR records, at once. See cgi.WriteStderr.
+func (s *sink) WriteStderr(p []byte) error {
+	if len(p) == 0 {
+		return nil // an empty record would end the stream
+	}
+	if err := s.gone(); err != nil {
+		return err
+	}
+	s.complained.Store(true)
+	return s.r.c.send(record.AppendStream(nil, record.Stderr, s.r.id, p))
 }
 
 // encode makes records of what is held, in place where it is one.
@@ -143,6 +156,9 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	case o.End == cgi.Complete:
 		b := s.encode()
 		b = record.AppendHeader(b, record.Stdout, id, 0, 0)
+		if s.complained.Load() {
+			b = record.AppendHeader(b, record.Stderr, id, 0, 0)
+		}
 		s.buf = record.AppendEndRequest(b, id, status, record.RequestComplete)
 		if late = s.send(s.buf); late != errWriteLate {
 			return late

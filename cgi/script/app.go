@@ -30,8 +30,8 @@
 package script
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -65,6 +65,25 @@ type App struct {
 	// web server or Env sets it. If nil: PATH, LANG and TZ.
 	Inherit []string
 
+	// InheritAll gives programs, in place of what Inherit names, the whole environment
+	// that this process has at its first request, as fcgiwrap does: without what are the
+	// names of a request's own variables (AUTH_TYPE, HTTP_… and so on), and without those
+	// by which systemd talks to this process (LISTEN_…, NOTIFY_SOCKET, WATCHDOG_…).
+	InheritAll bool
+
+	// Manner is whose way of finding programs, and of making their environment, this
+	// App has. Anything but Gatehouse needs no Roots.
+	Manner Manner
+
+	// Stderr takes what programs write to stderr, as it is, and not the log. It must take
+	// writes of several programs at once.
+	Stderr io.Writer
+
+	// StderrToClient sends what programs write to stderr to the web server (FCGI_STDERR)
+	// where the front-end can, and not to the log or to Stderr. So does it with the
+	// Finding of a request that is refused, which the log has, too.
+	StderrToClient bool
+
 	// Limits bound what programs take.
 	Limits Limits
 
@@ -80,6 +99,7 @@ type App struct {
 type state struct {
 	limits    Limits
 	inherited []string
+	dropped   droppedNames
 	admission admission
 	null      *os.File
 	err       error
@@ -103,6 +123,10 @@ func (a *App) init() {
 	s := &a.state
 	s.limits = a.Limits.withDefaults()
 	s.inherited = inherited(a.Inherit)
+	if a.InheritAll {
+		s.inherited = inheritedAll(os.Environ())
+	}
+	s.dropped.log = a.log()
 	s.admission.limits, s.admission.free = s.limits, s.limits.Programs
 	s.running = make(map[*run]struct{})
 	s.null, s.err = os.Open(os.DevNull)
@@ -117,8 +141,10 @@ func (a *App) init() {
 	}
 }
 
-// errFilter refuses to run a program as a Filter.
-var errFilter = errors.New("script: a CGI program cannot be a filter: it has no second input")
+// filterFinding refuses to run a program as a Filter.
+func filterFinding() *Finding {
+	return &Finding{Check: CheckFilter, Detail: "a CGI program cannot be a filter: it has no second input", Code: http.StatusInternalServerError}
+}
 
 // ServeCGI runs the program for r.
 //
@@ -132,7 +158,8 @@ var errFilter = errors.New("script: a CGI program cannot be a filter: it has no 
 // AUTHORIZER, and nothing on stdin; it lets a request in by answering 200, which
 // is the status without a Status field. A Filter it cannot be.
 //
-// Errors are a *cgi.StatusError that names the path and the check: 404 for a
+// Errors are a *cgi.StatusError, that of a program that does not run with a *[Finding],
+// which names the path and the check: 404 for a
 // missing file, 403 for one that is outside, a directory or not executable, 502 for
 // a program that cannot be started or gives no proper head, 503 when too many
 // programs run, 504 for one that is too slow, 413 and 503 for a body of unknown
@@ -143,11 +170,11 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return a.state.err
 	}
 	if r.Role == cgi.Filter {
-		return errFilter
+		return filterFinding().status()
 	}
-	t, err := a.find(r)
+	t, err := a.find(r, nil)
 	if err != nil {
-		return err
+		return a.complain(w, err)
 	}
 	r.Program = t.path
 	b, err := a.takeBody(r)
@@ -161,7 +188,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	}
 	u, err := a.start(w, r, t, &b)
 	if err != nil {
-		return err
+		return a.complain(w, err)
 	}
 	return u.serve(ctx, r, &b)
 }
@@ -174,7 +201,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 		b.close()
 		s.admission.leave()
 	}
-	c := command{path: t.path, dir: filepath.Dir(t.path), env: a.environment(r, t, b.length)}
+	c := command{path: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note)}
 	switch {
 	case b.length == 0:
 		c.stdin = s.null
@@ -191,11 +218,11 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 	s.owned.Add(2)
 	s.mu.Unlock()
 	u := &run{app: a, w: w, id: r.ID, request: r, target: t, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
-	var err error
-	if u.proc, err = startProgram(&c); err != nil {
+	var f *Finding
+	if u.proc, f = startProgram(&c); f != nil {
 		s.owned.Add(-2)
 		release()
-		return nil, err
+		return nil, a.Manner.start(f).status()
 	}
 	s.mu.Lock()
 	s.running[u] = struct{}{}
@@ -219,7 +246,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 // drainStderr is the goroutine that reads the program's stderr.
 func (u *run) drainStderr() {
 	defer u.app.state.owned.Done()
-	c := complaints{log: u.app.log(), request: u.id, script: u.target.path}
+	c := complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
 	c.drain(u.proc)
 	close(u.stderrDone)
 }

@@ -1,10 +1,14 @@
 package script
 
 import (
+	"context"
+	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gatehouse/cgi"
 )
@@ -25,21 +29,99 @@ func inherited(names []string) (vars []string) {
 	return vars
 }
 
-// passes reports whether a variable that the web server sent reaches a program.
-// HTTP_PROXY is the header "Proxy", which libraries take for configuration; LD_*
-// and BASH_FUNC* run code; passwords are nobody's business but the web server's.
-func (a *App) passes(name, value string) bool {
-	switch {
-	case name == "" || strings.IndexByte(name, '=') >= 0:
-		return false
-	case strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0:
-		return false
-	case strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "BASH_FUNC"):
-		return false
-	case name == "HTTP_AUTHORIZATION" || name == "AUTH_PASSWORD":
-		return a.PassAuthorization
+// requestNames are the variables that only a request has. They are never inherited,
+// and neither is what begins with HTTP: the list of fcgiwrap.
+var requestNames = []string{
+	"AUTH_TYPE", "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING",
+	"REMOTE_ADDR", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "REQUEST_METHOD", "SCRIPT_NAME", "SERVER_NAME",
+	"SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
+}
+
+// managerNames are those by which systemd talks to this process, and to no program of
+// its.
+var managerNames = []string{
+	"LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "MAINPID", "MANAGERPID", "NOTIFY_SOCKET",
+	"WATCHDOG_PID", "WATCHDOG_USEC",
+}
+
+// inheritedAll returns what programs get of environ with InheritAll.
+func inheritedAll(environ []string) (vars []string) {
+	for _, v := range environ {
+		name, _, ok := strings.Cut(v, "=")
+		switch {
+		case !ok || name == "": // Windows keeps directories in such
+		case len(name) > len("HTTP") && strings.HasPrefix(name, "HTTP"):
+		case slices.Contains(requestNames, name), slices.Contains(managerNames, name):
+		case names(vars, name): // the first counts, as for getenv
+		default:
+			vars = append(vars, v)
+		}
 	}
-	return !strings.EqualFold(name, "HTTP_PROXY") && name != "HTTP_PROXY_AUTHORIZATION"
+	return vars
+}
+
+// refuses returns why a variable that the web server sent does not reach a program,
+// or "". HTTP_PROXY is the header "Proxy", which libraries take for configuration; LD_*
+// and BASH_FUNC* run code; passwords are nobody's business but the web server's.
+func (a *App) refuses(name, value string) (reason string) {
+	switch {
+	case name == "":
+		return "it has no name"
+	case strings.IndexByte(name, '=') >= 0:
+		return "its name has an equals sign"
+	case strings.IndexByte(name, 0) >= 0:
+		return "its name has a NUL byte"
+	case strings.IndexByte(value, 0) >= 0:
+		return "its value has a NUL byte"
+	case strings.HasPrefix(name, "LD_"):
+		return "the dynamic loader would take it for its own"
+	case strings.HasPrefix(name, "BASH_FUNC"):
+		return "bash would run it"
+	case strings.EqualFold(name, "HTTP_PROXY"):
+		return "libraries take it for the configuration of a proxy"
+	case name == "HTTP_PROXY_AUTHORIZATION":
+		return "it is the password for a proxy"
+	case (name == "HTTP_AUTHORIZATION" || name == "AUTH_PASSWORD") && !a.PassAuthorization:
+		return "it is a password (pass_authorization = true lets it pass)"
+	}
+	return ""
+}
+
+// maxDropped bounds the names that are remembered as logged.
+const maxDropped = 64
+
+// maxDroppedName bounds what is kept, and logged, of such a name.
+const maxDroppedName = 100
+
+// droppedNames logs each name of a variable that does not reach the programs once.
+type droppedNames struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// note logs a name, unless it has been logged, or too many have.
+func (d *droppedNames) note(name, reason string) {
+	d.mu.Lock()
+	known := d.names[name] || len(d.names) >= maxDropped
+	if !known {
+		if d.names == nil {
+			d.names = make(map[string]bool)
+		}
+		d.names[strings.Clone(name[:min(len(name), maxDroppedName)])] = true
+	}
+	full := !known && len(d.names) == maxDropped
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	d.log.LogAttrs(context.Background(), slog.LevelWarn, "variable does not reach the programs; this is logged once for each name",
+		slog.String("variable", name[:min(len(name), maxDroppedName)]), slog.String("reason", reason))
+	if full {
+		d.log.LogAttrs(context.Background(), slog.LevelWarn, "further names of variables that do not reach the programs are not logged",
+			slog.Int("limit", maxDropped))
+	}
 }
 
 // environment is the environment of one program under construction.
@@ -76,16 +158,23 @@ type setting struct {
 // sent, with the variables that RFC 3875 § 4.1 requires guaranteed, then the
 // application's own, then what is inherited. Among these the application's own
 // win, and what is inherited yields to both.
-func (a *App) environment(r *cgi.Request, t *target, length int64) []string {
+//
+// dropped is called for each variable that the web server sent and that is left out.
+func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(name, reason string)) []string {
 	var own [24]setting
 	settled := a.settle(own[:0], r, t, length)
 	var e environment
 	e.text.Grow(2048)
 	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited))
 	for name, value := range r.Env.All() {
-		if !find(settled, name) && a.passes(name, value) && !names(a.Env, name) {
-			e.add(name, value)
+		if find(settled, name) || names(a.Env, name) {
+			continue
 		}
+		if reason := a.refuses(name, value); reason != "" {
+			dropped(name, reason)
+			continue
+		}
+		e.add(name, value)
 	}
 	for _, s := range settled {
 		if !s.unset && strings.IndexByte(s.value, 0) < 0 && !names(a.Env, s.name) {
@@ -100,7 +189,8 @@ func (a *App) environment(r *cgi.Request, t *target, length int64) []string {
 	}
 	for _, v := range a.state.inherited {
 		name, value, _ := strings.Cut(v, "=")
-		if _, sent := r.Env.Lookup(name); !sent && !names(a.Env, name) {
+		sent, is := r.Env.Lookup(name)
+		if is = is && a.refuses(name, sent) == ""; !is && !names(a.Env, name) {
 			e.add(name, value)
 		}
 	}
@@ -116,6 +206,12 @@ func (a *App) settle(s []setting, r *cgi.Request, t *target, length int64) []set
 		if env.Get(name) == "" {
 			set(name, standard)
 		}
+	}
+	if sent := env.Get("CONTENT_LENGTH"); length > 0 || sent != "" {
+		set("CONTENT_LENGTH", strconv.FormatInt(length, 10))
+	}
+	if a.Manner != Gatehouse {
+		return a.settlePath(s, r, t)
 	}
 	set("GATEWAY_INTERFACE", "CGI/1.1")
 	set("SCRIPT_FILENAME", t.path)
@@ -137,8 +233,22 @@ func (a *App) settle(s []setting, r *cgi.Request, t *target, length int64) []set
 	if r.Role == cgi.Authorizer {
 		set("FCGI_ROLE", "AUTHORIZER") // as libfcgi has it
 	}
-	if sent := env.Get("CONTENT_LENGTH"); length > 0 || sent != "" {
-		set("CONTENT_LENGTH", strconv.FormatInt(length, 10))
+	return s
+}
+
+// settlePath appends what fcgiwrap and slowcgi do not leave as it was sent, and what
+// a Mux in front has changed.
+func (a *App) settlePath(s []setting, r *cgi.Request, t *target) []setting {
+	if a.Manner == Fcgiwrap { // libfcgi adds it
+		role := "RESPONDER"
+		if r.Role == cgi.Authorizer {
+			role = "AUTHORIZER"
+		}
+		s = append(s, setting{name: "FCGI_ROLE", value: role})
+	}
+	if _, _, mounted := r.Mounted(); t.split || mounted {
+		s = append(s, setting{name: "SCRIPT_NAME", value: t.scriptName},
+			setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})
 	}
 	return s
 }

@@ -21,63 +21,49 @@ type target struct {
 	pathInfo    string
 	hasPathInfo bool
 	asSent      bool // pathInfo is what the web server sent
+	split       bool // the path was split as fcgiwrap does
 }
 
-// What can be wrong with a file. The text is the check that failed.
-var (
-	errMissing   = errors.New("no such file")
-	errDirectory = errors.New("is a directory, not a program")
-	errIrregular = errors.New("is not a regular file")
-	errMode      = errors.New("is not executable (no x bit)")
-	errOutside   = errors.New("lies outside the roots and the follow directories")
-	errDotDot    = errors.New(`has a ".." segment`)
-)
-
-// A lookupError says which file failed which check.
-type lookupError struct {
-	path  string
-	check error
-}
-
-func (e *lookupError) Error() string { return fmt.Sprintf("%s: %v", e.path, e.check) }
-func (e *lookupError) Unwrap() error { return e.check }
-
-// refusal makes the answer of a failed lookup: 404 for what is not there, 403 for
-// what may not run.
-func refusal(path string, check error) error {
-	code := http.StatusForbidden
-	if errors.Is(check, errMissing) {
-		code = http.StatusNotFound
-	}
-	return &cgi.StatusError{Code: code, Err: &lookupError{path, check}}
-}
-
-// find returns the program for r.
+// find returns the program for r. The error is that of a [Finding].
 //
 // A SCRIPT_FILENAME that names a file in a root decides, and the path is told as
 // the web server sent it; one that names a file elsewhere is refused. One that
 // names nothing, or is no file name (Apache's "proxy:" forms), leaves it to the
 // walk: down the path from each root to the first regular file.
-func (a *App) find(r *cgi.Request) (*target, error) {
+func (a *App) find(r *cgi.Request, tr *trace) (*target, error) {
+	switch a.Manner {
+	case Fcgiwrap:
+		return a.findAsFcgiwrap(r, tr)
+	case Slowcgi:
+		return a.findAsSlowcgi(r, tr)
+	}
 	if name := r.Env.Get("SCRIPT_FILENAME"); filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
-		t, err := a.findNamed(r, filepath.Clean(name))
+		t, err := a.findNamed(r, filepath.Clean(name), tr)
 		if t != nil || err != nil {
 			return t, err
 		}
+	} else if name != "" {
+		tr.add(fromScriptFilename, name, nil, "is no file name, so that the path of the request decides")
 	}
 	prefix, rest, ok := r.Mounted()
 	if !ok {
 		rest = r.FullPath()
 	}
 	if strings.IndexByte(rest, 0) >= 0 {
-		return nil, &cgi.StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf("NUL byte in the path %.200q", rest)}
+		return nil, errNUL("path", rest)
 	}
-	return a.walk(r, prefix, rest)
+	return a.walk(r, prefix, rest, tr)
+}
+
+// errNUL refuses what no file can be called.
+func errNUL(what, value string) error {
+	f := &Finding{Check: CheckRequest, Detail: fmt.Sprintf("NUL byte in the %s %.200q", what, value), Code: http.StatusBadRequest}
+	return f.status()
 }
 
 // findNamed finds the program that SCRIPT_FILENAME names, or returns nothing if
 // the name leaves it to the walk.
-func (a *App) findNamed(r *cgi.Request, name string) (*target, error) {
+func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error) {
 	err := errOutside
 	for _, root := range a.Roots {
 		if rel, in := below(root, name); in {
@@ -92,25 +78,42 @@ func (a *App) findNamed(r *cgi.Request, name string) (*target, error) {
 	}
 	switch {
 	case err == nil:
+		tr.add(fromScriptFilename, name, nil, "")
 		t := &target{path: name, asSent: true}
 		t.scriptName, t.pathInfo, t.hasPathInfo = r.SentPath()
 		return t, nil
 	case errors.Is(err, errMissing):
+		tr.add(fromScriptFilename, name, err, "the path of the request decides")
 		return nil, nil
 	case errors.Is(err, errDirectory), isDirectory(name):
 		// nginx sends one for a location that it maps to no file; lighttpd, its own
 		// document root where it cuts nothing off the path (fix-root-scriptname).
+		tr.add(fromScriptFilename, name, errDirectory, "the path of the request decides")
 		return nil, nil
 	}
-	return nil, refusal("SCRIPT_FILENAME "+name, err)
+	tr.add(fromScriptFilename, name, err, "")
+	f := lookupFinding(name, err)
+	f.Named = fromScriptFilename
+	return nil, f.status()
 }
+
+const fromScriptFilename = "SCRIPT_FILENAME"
+
+// A failure is a file that failed a check on the walk.
+type failure struct {
+	path string
+	err  error
+}
+
+func (e *failure) Error() string { return e.path + ": " + e.err.Error() }
+func (e *failure) Unwrap() error { return e.err }
 
 // walk goes down the path from each root to the first regular file; the rest of
 // the path becomes PATH_INFO.
-func (a *App) walk(r *cgi.Request, prefix, path string) (*target, error) {
-	var failed *lookupError
+func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, error) {
+	var failed *failure
 	for _, root := range a.Roots {
-		used, err := a.descend(root, path)
+		used, err := a.descend(root, path, tr)
 		if err == nil {
 			t := &target{path: filepath.Join(root, filepath.FromSlash(path[:used]))}
 			t.scriptName, t.pathInfo = prefix+path[:used], path[used:]
@@ -120,22 +123,25 @@ func (a *App) walk(r *cgi.Request, prefix, path string) (*target, error) {
 			return t, nil
 		}
 		// What is there and may not run tells more than what is not there.
-		var le *lookupError
-		if errors.As(err, &le) && (failed == nil || errors.Is(failed, errMissing) && !errors.Is(le, errMissing)) {
-			failed = le
+		if failed == nil || errors.Is(failed, errMissing) && !errors.Is(err, errMissing) {
+			failed = err
 		}
 	}
 	if failed == nil {
-		failed = &lookupError{path, errors.New("the application has no root")}
+		failed = &failure{path, errNoRoot}
 	}
-	return nil, refusal(failed.path, failed.check)
+	return nil, lookupFinding(failed.path, failed.err).status()
 }
 
-// descend returns how much of path names the first regular file below root. Its
-// error is a *lookupError.
-func (a *App) descend(root, path string) (used int, err error) {
+// descend returns how much of path names the first regular file below root.
+func (a *App) descend(root, path string, tr *trace) (used int, failed *failure) {
 	if isProgram(root) {
+		tr.add(root, root, nil, "the root is a program, which answers for every path")
 		return 0, nil
+	}
+	fail := func(file string, err error) (int, *failure) {
+		tr.add(root, file, err, "")
+		return 0, &failure{file, err}
 	}
 	at := func(n int) string { return filepath.Join(root, filepath.FromSlash(path[:n])) }
 	for end := 0; end < len(path); {
@@ -151,17 +157,19 @@ func (a *App) descend(root, path string) (used int, err error) {
 			continue
 		}
 		if segment == ".." || filepath.Separator != '/' && strings.ContainsAny(segment, `\:`) {
-			return 0, &lookupError{at(start) + "/" + segment, errDotDot}
+			return fail(at(start)+"/"+segment, errDotDot)
 		}
 		rel := strings.TrimLeft(path[:end], "/")
 		switch err := a.check(root, filepath.FromSlash(rel)); {
 		case err == nil:
+			tr.add(root, at(end), nil, "")
 			return end, nil
 		case !errors.Is(err, errDirectory):
-			return 0, &lookupError{at(end), err}
+			return fail(at(end), err)
 		}
+		tr.add(root, at(end), errDirectory, "the path goes on below it")
 	}
-	return 0, &lookupError{at(len(path)), errDirectory}
+	return fail(at(len(path)), errDirectory)
 }
 
 func isDirectory(name string) bool {

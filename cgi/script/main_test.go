@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 // play is what this test binary does when it is run as a CGI program.
 func play(role string) int {
 	switch role {
+	case "fault":
+		return reportFault()
 	case "report": // everything that a program can see of itself
 		body, err := io.ReadAll(os.Stdin)
 		fmt.Print("Content-Type: text/plain\n\n")

@@ -42,6 +42,8 @@ type run struct {
 	limits *Limits
 
 	stderrDone chan struct{} // closed when stderr has been read to its end
+	stderrMu   sync.Mutex    // held while stderr is sent to the web server
+	stderrLeft bool          // nothing is sent there any more
 
 	started  time.Time
 	last     atomic.Int64 // when a byte last went either way, since started
@@ -185,6 +187,7 @@ func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 		if u.proc.hasExited() {
 			<-u.stderrDone
 		}
+		u.leaveStderr()
 	}()
 	err = u.answer()
 	returned = true

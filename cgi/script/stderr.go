@@ -3,8 +3,11 @@ package script
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+
+	"gatehouse/cgi"
 )
 
 // Bounds of what a program may say on stderr in the log.
@@ -13,11 +16,13 @@ const (
 	stderrTotal = 64 << 10 // of one program; the rest is read and counted
 )
 
-// complaints takes a program's stderr to the log, line by line.
+// complaints takes a program's stderr to the log, line by line, or as it is to where
+// the App says.
 type complaints struct {
 	log     *slog.Logger
 	request uint64
 	script  string
+	raw     func(p []byte) error // if it fails, the log gets p, and all that follows
 
 	line       []byte
 	logged     int
@@ -52,6 +57,15 @@ func (c *complaints) drain(p *process) {
 var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
 
 func (c *complaints) take(p []byte) {
+	if c.raw != nil && len(p) > 0 {
+		rest := p[:min(len(p), max(0, stderrTotal-c.logged))]
+		if len(rest) == 0 || c.raw(rest) == nil {
+			c.logged += len(rest)
+			c.suppressed += int64(len(p) - len(rest))
+			return
+		}
+		c.raw = nil
+	}
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
 		part := p
@@ -92,4 +106,45 @@ func (c *complaints) finish() {
 			slog.Uint64("request", c.request), slog.String("script", c.script),
 			slog.Int64("bytes", c.suppressed), slog.Int("limit", stderrTotal))
 	}
+}
+
+// rawStderr returns where the program's stderr goes as it is, or nil.
+func (u *run) rawStderr() func([]byte) error {
+	switch {
+	case u.app.StderrToClient:
+		return u.writeStderr
+	case u.app.Stderr != nil:
+		return func(p []byte) error {
+			_, err := u.app.Stderr.Write(p)
+			return err
+		}
+	}
+	return nil
+}
+
+// writeStderr sends p to the web server, as long as ServeCGI has not returned.
+func (u *run) writeStderr(p []byte) error {
+	u.stderrMu.Lock()
+	defer u.stderrMu.Unlock()
+	if u.stderrLeft {
+		return cgi.ErrAborted
+	}
+	return cgi.WriteStderr(u.w, p)
+}
+
+// leaveStderr keeps the response from being used once ServeCGI has returned.
+func (u *run) leaveStderr() {
+	u.stderrMu.Lock()
+	defer u.stderrMu.Unlock()
+	u.stderrLeft = true
+}
+
+// complain tells the web server, if it is to have the programs' stderr, why a request
+// is refused.
+func (a *App) complain(w cgi.ResponseWriter, err error) error {
+	var f *Finding
+	if a.StderrToClient && errors.As(err, &f) {
+		_ = cgi.WriteStderr(w, []byte(f.Error()+"\n")) // the log has it
+	}
+	return err
 }

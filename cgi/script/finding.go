@@ -1,0 +1,205 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// A Check names what is looked at before a program runs.
+type Check string
+
+// The checks, in about the order in which they are made.
+const (
+	CheckFilter      Check = "filter"      // a program cannot be a FastCGI Filter
+	CheckRequest     Check = "request"     // the variables name no program
+	CheckRoot        Check = "root"        // the application has a root
+	CheckDotDot      Check = "dotdot"      // no ".." segment in the path
+	CheckMissing     Check = "missing"     // the file is there
+	CheckDirectory   Check = "directory"   // it is no directory
+	CheckIrregular   Check = "irregular"   // it is a regular file
+	CheckOutside     Check = "outside"     // it lies in a root, or where follow allows
+	CheckAllowed     Check = "allowed"     // it is one of the programs that may run
+	CheckLoop        Check = "loop"        // its symlinks come to an end
+	CheckSearch      Check = "search"      // the user may search the directories above it
+	CheckMode        Check = "mode"        // it has an x bit
+	CheckExecute     Check = "execute"     // that x bit is for the user
+	CheckNoexec      Check = "noexec"      // its file system is not mounted noexec
+	CheckLineEnd     Check = "line_end"    // its first line does not end in CR LF
+	CheckByteOrder   Check = "byte_order"  // it does not begin with a byte order mark
+	CheckFormat      Check = "format"      // it is a binary for this machine, or has a "#!" line
+	CheckInterpreter Check = "interpreter" // its interpreter is there, and may run
+	CheckLoader      Check = "loader"      // its dynamic loader is there
+	CheckDir         Check = "dir"         // the directory that it starts in can be entered
+	CheckSize        Check = "size"        // the variables are not too long for the system
+	CheckBusy        Check = "busy"        // nobody is writing it
+	CheckResources   Check = "resources"   // the system has room for another process
+	CheckSecurity    Check = "security"    // a security module lets it run
+	CheckStart       Check = "start"       // anything else that the system refuses
+)
+
+// A Finding is what keeps a program from running: which check failed on which file,
+// and how to mend it. It is the error of a request, and so its log line, and what
+// [App.Explain] finds without running anything.
+type Finding struct {
+	Check  Check
+	Path   string // the file or directory that failed the check; may be empty
+	Named  string // the variable that named it, such as "SCRIPT_FILENAME", if one did
+	Detail string // what is wrong with it
+	Remedy string // what to do about it, or empty if that depends
+	Code   int    // the status of the answer
+	Err    error  // the system's error, or nil
+}
+
+// Error returns one line: path, what is wrong, and how to mend it.
+func (f *Finding) Error() string {
+	s := f.Detail
+	if f.Path != "" {
+		s = f.Path + ": " + s
+	}
+	if f.Named != "" {
+		s = f.Named + " " + s
+	}
+	if f.Remedy != "" {
+		s += ": " + f.Remedy
+	}
+	return s
+}
+
+// Unwrap returns the system's error.
+func (f *Finding) Unwrap() error { return f.Err }
+
+// status makes the error of a request. Something that passes by itself lets the
+// client come again.
+func (f *Finding) status() error {
+	se := &cgi.StatusError{Code: f.Code, Err: f}
+	if f.Code == http.StatusServiceUnavailable {
+		se.RetryAfter = time.Second
+	}
+	return se
+}
+
+// What can be wrong with a file, for the functions that look it up.
+var (
+	errMissing   = errors.New("no such file")
+	errDirectory = errors.New("is a directory, not a program")
+	errIrregular = errors.New("is not a regular file")
+	errMode      = errors.New("is not executable (no x bit)")
+	errOutside   = errors.New("lies outside the roots and the follow directories")
+	errDotDot    = errors.New(`has a ".." segment`)
+	errNoRoot    = errors.New("the application has no root")
+	errAllowed   = errors.New("is not one of the programs that may run")
+)
+
+// lookupFinding says what is wrong with a file that was looked up at path.
+func lookupFinding(path string, err error) *Finding {
+	f := &Finding{Path: path, Detail: err.Error(), Code: http.StatusForbidden}
+	switch {
+	case errors.Is(err, errMissing):
+		f.Check, f.Code = CheckMissing, http.StatusNotFound
+		f.Detail, f.Remedy = whyMissing(path)
+	case errors.Is(err, errDirectory):
+		f.Check, f.Remedy = CheckDirectory, "the URL must go on with the name of a program in it"
+	case errors.Is(err, errIrregular):
+		f.Check = CheckIrregular
+	case errors.Is(err, errMode):
+		f.Check, f.Remedy = CheckMode, "chmod +x "+path
+	case errors.Is(err, errOutside):
+		f.Check = CheckOutside
+		f.Remedy = whereOutside(path)
+	case errors.Is(err, errDotDot):
+		f.Check = CheckDotDot
+	case errors.Is(err, errNoRoot):
+		f.Check, f.Remedy = CheckRoot, `write scripts = "DIR"`
+	case errors.Is(err, errAllowed):
+		f.Check = CheckAllowed
+	case errors.Is(err, syscall.ELOOP):
+		f.Check, f.Err, f.Detail = CheckLoop, err, "its symlinks lead in a circle, or are too many"
+	case errors.Is(err, fs.ErrPermission):
+		f.Check, f.Err = CheckSearch, err
+		f.Detail, f.Remedy = whyUnsearchable(path, err)
+	default:
+		f.Check, f.Err = CheckStart, err
+	}
+	return f
+}
+
+// whyMissing says more of a file that is not there: where a link leads, or which of
+// the directories on the way is missing.
+func whyMissing(path string) (detail, remedy string) {
+	detail = errMissing.Error()
+	if to, err := os.Readlink(path); err == nil {
+		return detail, fmt.Sprintf("it is a link to %s, which does not exist", to)
+	}
+	above := filepath.Dir(path)
+	for above != filepath.Dir(above) {
+		info, err := os.Stat(above)
+		switch {
+		case err == nil && info.IsDir() && above != filepath.Dir(path):
+			return detail, fmt.Sprintf("%s has nothing of that name", above)
+		case err == nil:
+			return detail, ""
+		}
+		above = filepath.Dir(above)
+	}
+	return detail, ""
+}
+
+// whereOutside says where the symlinks of a file lead, and what would let it run.
+func whereOutside(path string) string {
+	realPath, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ""
+	}
+	if realPath == path {
+		return fmt.Sprintf("to let it run, add %q to scripts", filepath.Dir(path))
+	}
+	return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, filepath.Dir(realPath))
+}
+
+// startFinding says why the system did not start the program path, in the directory
+// dir.
+func startFinding(path, dir string, err error) *Finding {
+	f := &Finding{Check: CheckStart, Path: path, Detail: err.Error(), Code: http.StatusBadGateway, Err: err}
+	switch {
+	case errors.Is(err, syscall.E2BIG):
+		f.Check, f.Code = CheckSize, http.StatusRequestHeaderFieldsTooLarge
+		f.Detail = "the variables of the request are too long for the system"
+		f.Remedy = "let the web server refuse such long headers"
+		return f
+	case errors.Is(err, errBusy):
+		f.Check, f.Code = CheckBusy, http.StatusServiceUnavailable
+		f.Detail, f.Remedy = "somebody is writing it", "install programs under another name, and rename them"
+		return f
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		f.Check, f.Code = CheckResources, http.StatusServiceUnavailable
+		f.Remedy = "the system has no room for another process: fewer programs at once (programs), or higher limits for gatehouse"
+		return f
+	case errors.Is(err, fs.ErrPermission):
+		f.Code = http.StatusForbidden
+	}
+	if found := inspectDir(dir); found != nil {
+		found.Err = err
+		return found
+	}
+	if found := inspect(path); found != nil {
+		found.Err = err
+		return found
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		f.Check = CheckSecurity
+		f.Detail = fmt.Sprintf("%s may not execute it, or its interpreter, though nothing in their modes forbids it", thisUser())
+		f.Remedy = "look at the log of SELinux or AppArmor (ausearch -m avc, dmesg), and at access lists (getfacl)"
+	case errors.Is(err, syscall.ENOEXEC):
+		f.Check, f.Detail = CheckFormat, "it is no binary for this machine"
+	}
+	return f
+}
