@@ -103,13 +103,14 @@ type droppedNames struct {
 
 // note logs a name, unless it has been logged, or too many have.
 func (d *droppedNames) note(name, reason string) {
+	name = name[:min(len(name), maxDroppedName)]
 	d.mu.Lock()
 	known := d.names[name] || len(d.names) >= maxDropped
 	if !known {
 		if d.names == nil {
 			d.names = make(map[string]bool)
 		}
-		d.names[strings.Clone(name[:min(len(name), maxDroppedName)])] = true
+		d.names[strings.Clone(name)] = true
 	}
 	full := !known && len(d.names) == maxDropped
 	d.mu.Unlock()
@@ -117,7 +118,7 @@ func (d *droppedNames) note(name, reason string) {
 		return
 	}
 	d.log.LogAttrs(context.Background(), slog.LevelWarn, "variable does not reach the programs; this is logged once for each name",
-		slog.String("variable", name[:min(len(name), maxDroppedName)]), slog.String("reason", reason))
+		slog.String("variable", name), slog.String("reason", reason))
 	if full {
 		d.log.LogAttrs(context.Background(), slog.LevelWarn, "further names of variables that do not reach the programs are not logged",
 			slog.Int("limit", maxDropped))

@@ -4,6 +4,7 @@ package script
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -110,6 +111,94 @@ func TestInherit(t *testing.T) {
 	got = vars(t, report(t, f, request("/report", "KRB5CCNAME=server")))
 	if got["KRB5CCNAME"] != "server" {
 		t.Errorf("KRB5CCNAME = %q; want the web server's", got["KRB5CCNAME"])
+	}
+}
+
+// TestInheritAll: the daemon's whole environment, but nothing that is a request's own
+// or systemd's word to the daemon, and nothing in place of what was sent.
+func TestInheritAll(t *testing.T) {
+	environ := []string{"PATH=/daemon/bin", "HOME=/var/www", "EMPTY=", "TWICE=first", "TWICE=second", "LD_LIBRARY_PATH=/opt/lib",
+		"HTTP=kept", "HTTPS=on", "HTTP_PROXY=http://proxy/", "HTTP_HOST=evil", "HTTPX=x", "DOCUMENT_ROOT=/srv", "REMOTE_USER=root",
+		"CONTENT_LENGTH=5", "SCRIPT_NAME=/x", "NOTIFY_SOCKET=/run/x", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=x",
+		"WATCHDOG_USEC=1", "INVOCATION_ID=1", "=C:=C:\\", "broken"}
+	want := []string{"PATH=/daemon/bin", "HOME=/var/www", "EMPTY=", "TWICE=first", "LD_LIBRARY_PATH=/opt/lib", "HTTP=kept", "DOCUMENT_ROOT=/srv", "INVOCATION_ID=1"}
+	if got := inheritedAll(environ); !slices.Equal(got, want) {
+		t.Errorf("%q; want %q", got, want)
+	}
+	t.Setenv("SENT", "daemon")
+	t.Setenv("LD_LIBRARY_PATH", "/daemon/lib")
+	t.Setenv("REMOTE_USER", "root")
+	f := newFixture(t)
+	f.InheritAll = true
+	f.link(t, "report", "report")
+	got := vars(t, report(t, f, request("/report", "SENT=server", "LD_LIBRARY_PATH=/evil")))
+	if got["SENT"] != "server" || got["LD_LIBRARY_PATH"] != "/daemon/lib" || got["HOME"] != os.Getenv("HOME") {
+		t.Errorf("%v; want what was sent, and otherwise the daemon's", got)
+	}
+	if v, ok := got["REMOTE_USER"]; ok {
+		t.Errorf("REMOTE_USER is %q", v)
+	}
+}
+
+// TestDroppedVariablesAreLogged: once for each name, and only so many.
+func TestDroppedVariablesAreLogged(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "a.cgi", head)
+	long := "LD_" + strings.Repeat("x", 1000)
+	for range 2 {
+		f.serve(request("/a.cgi", "BASH_FUNC_x%%=evil", "HTTP_AUTHORIZATION=Basic c2VjcmV0", long+"=1"))
+	}
+	log := f.log.String()
+	for _, text := range []string{
+		`variable=BASH_FUNC_x%% reason="bash would run it"`,
+		`variable=HTTP_AUTHORIZATION reason="it is a password (pass_authorization = true lets it pass)"`,
+		"variable=" + long[:maxDroppedName] + " ",
+	} {
+		if n := strings.Count(log, text); n != 1 {
+			t.Errorf("%d times %s in\n%s", n, text, log)
+		}
+	}
+	if strings.Contains(log, "c2VjcmV0") || strings.Contains(log, "evil") {
+		t.Errorf("the log has values:\n%s", log)
+	}
+	r := request("/a.cgi")
+	for i := range 100 {
+		r.Env.Set(fmt.Sprintf("LD_%d", i), "x")
+	}
+	f.serve(r)
+	log = f.log.String()
+	if n := strings.Count(log, "variable="); n != maxDropped || strings.Count(log, "further names") != 1 {
+		t.Errorf("%d names are logged; want %d, and once that no more are", n, maxDropped)
+	}
+	if n := len(f.state.dropped.names); n != maxDropped {
+		t.Errorf("%d names are kept", n)
+	}
+}
+
+// TestNames: which names of variables reach a program.
+func TestNames(t *testing.T) {
+	f := newFixture(t)
+	f.link(t, "report", "report")
+	r := request("/report")
+	pass := map[string]string{"proxy-nokeepalive": "1", "lower": "x", "X.Y": "x", "WITH SPACE": "x", "LD": "x", "1": "x", "EMPTY": ""}
+	refuse := map[string]string{"A=B": "x", "NUL\x00": "x", "VALUE": "a\x00b", "LD_PRELOAD": "x", "LD_": "x", "BASH_FUNC_x%%": "x",
+		"BASH_FUNC_x()": "x", "HTTP_PROXY": "x", "http_proxy": "x", "HTTP_PROXY_AUTHORIZATION": "x", "AUTH_PASSWORD": "x"}
+	for name, value := range pass {
+		r.Env.Set(name, value)
+	}
+	for name, value := range refuse {
+		r.Env.Set(name, value)
+	}
+	got := vars(t, report(t, f, r))
+	for name, value := range pass {
+		if v, ok := got[name]; !ok || v != value {
+			t.Errorf("%q = %q, %v; want %q", name, v, ok, value)
+		}
+	}
+	for name := range refuse {
+		if _, ok := got[name]; ok || name == "A=B" && got["A"] != "" {
+			t.Errorf("%q reaches the program", name)
+		}
 	}
 }
 

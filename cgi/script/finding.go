@@ -62,7 +62,7 @@ type Finding struct {
 func (f *Finding) Error() string {
 	s := f.Detail
 	if f.Path != "" {
-		s = f.Path + ": " + s
+		s = shortened(f.Path) + ": " + s
 	}
 	if f.Named != "" {
 		s = f.Named + " " + s
@@ -71,6 +71,15 @@ func (f *Finding) Error() string {
 		s += ": " + f.Remedy
 	}
 	return s
+}
+
+// shortened bounds a path in a message: it is the client's, and may have any length.
+func shortened(path string) string {
+	const bound = 1000
+	if len(path) <= bound {
+		return path
+	}
+	return path[:bound] + "…"
 }
 
 // Unwrap returns the system's error.
@@ -135,6 +144,9 @@ func lookupFinding(path string, err error) *Finding {
 // the directories on the way is missing.
 func whyMissing(path string) (detail, remedy string) {
 	detail = errMissing.Error()
+	if len(path) > maxPath {
+		return detail, "the path is too long to be that of a file"
+	}
 	if to, err := os.Readlink(path); err == nil {
 		return detail, fmt.Sprintf("it is a link to %s, which does not exist", to)
 	}

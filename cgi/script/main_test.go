@@ -219,8 +219,11 @@ func (f *fixture) serve(r *cgi.Request) (*recorder, cgi.Result) {
 }
 
 func (f *fixture) serveTo(r *cgi.Request, s *recorder) cgi.Result {
-	h := cgi.Handler{Log: slog.New(slog.NewTextHandler(f.log, nil))}
-	return h.Run(r, s, f.App)
+	return f.handler().Run(r, s, f.App)
+}
+
+func (f *fixture) handler() *cgi.Handler {
+	return &cgi.Handler{Log: slog.New(slog.NewTextHandler(f.log, nil))}
 }
 
 // checkOK asserts a complete answer of 200 with the given body.

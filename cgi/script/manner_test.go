@@ -1,0 +1,340 @@
+//go:build linux
+
+package script
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"gatehouse/cgi"
+)
+
+// TestFcgiwrapLookup: what fcgiwrap 1.1 makes of the same variables, by its source
+// and by trial.
+func TestFcgiwrapLookup(t *testing.T) {
+	f := newFixture(t)
+	file := f.sh(t, "sub/a.cgi", head+`echo "$0|${SCRIPT_NAME-unset}|${PATH_INFO-unset}|${SCRIPT_FILENAME-unset}"`)
+	f.write(t, "plain.txt", "text", 0o644)
+	f.Manner, f.Roots = Fcgiwrap, nil
+	link := filepath.Join(f.dir, "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		vars string // separated by blanks
+		want string // the body, or an error if code is not 200
+		code int
+	}{
+		// SCRIPT_FILENAME decides alone, and the path stays as it was sent.
+		{"SCRIPT_FILENAME=%F SCRIPT_NAME=/s PATH_INFO=/p", "%F|/s|/p|%F", 200},
+		{"SCRIPT_FILENAME=%F SCRIPT_NAME=/s/a.cgi/p", "%F|/s/a.cgi/p|unset|%F", 200},
+		{"SCRIPT_FILENAME=%F", "%F|unset|unset|%F", 200},
+		{"SCRIPT_FILENAME=%D//sub/../sub/a.cgi", "%D//sub/../sub/a.cgi|unset|unset|%D//sub/../sub/a.cgi", 200},
+		{"SCRIPT_FILENAME=%D/link", "%D/link|unset|unset|%D/link", 200},
+		{"SCRIPT_FILENAME=%F/p", "SCRIPT_FILENAME %F/p: no such file", 403},
+		{"SCRIPT_FILENAME=%D/missing", "SCRIPT_FILENAME %D/missing: no such file", 403},
+		{"SCRIPT_FILENAME=%D/missing DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/a.cgi", "%D/missing: no such file", 403},
+		{"SCRIPT_FILENAME=%D", "%D: is a directory", 403},
+		{"SCRIPT_FILENAME=%D/plain.txt", "%D/plain.txt: is not executable", 403},
+		{"SCRIPT_FILENAME=sub/a.cgi", "no absolute path", 403},
+		{"SCRIPT_FILENAME=", "no absolute path", 403},
+		{"SCRIPT_FILENAME=%F\x00", "NUL", 400},
+		// Without it, the longest beginning of DOCUMENT_ROOT and SCRIPT_NAME.
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/a.cgi", "%F|/sub/a.cgi|unset|unset", 200},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/a.cgi PATH_INFO=/sent", "%F|/sub/a.cgi|unset|unset", 200},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/a.cgi/p//q", "%F|/sub/a.cgi|/p//q|unset", 200},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/a.cgi/", "%F|/sub/a.cgi|/|unset", 200},
+		{"DOCUMENT_ROOT=%D/ SCRIPT_NAME=sub/a.cgi/p", "%F|sub/a.cgi|/p|unset", 200},
+		{"DOCUMENT_ROOT=%F SCRIPT_NAME=/p", "%F||/p|unset", 200},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub", "%D/sub: is a directory", 403},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/missing", "%D/sub: is a directory", 403},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/plain.txt/p", "%D/plain.txt: is not executable", 403},
+		{"DOCUMENT_ROOT=/nonexistent SCRIPT_NAME=/a", "/nonexistent/a: no such file", 403},
+		{"DOCUMENT_ROOT=/nonexistent SCRIPT_NAME=" + strings.Repeat("/x", 50000), "no such file", 403},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/x/../sub/a.cgi", `".." segment`, 403},
+		{"DOCUMENT_ROOT=%D", "neither SCRIPT_FILENAME nor", 403},
+		{"SCRIPT_NAME=/sub/a.cgi", "neither SCRIPT_FILENAME nor", 403},
+		{"", "neither SCRIPT_FILENAME nor", 403},
+		{"DOCUMENT_ROOT=rel SCRIPT_NAME=/sub/a.cgi", "no absolute path", 403},
+	} {
+		full := strings.NewReplacer("%F", file, "%D", f.dir)
+		for _, mounted := range []bool{false, true} {
+			env := new(cgi.Environ)
+			for _, v := range strings.Fields(c.vars) {
+				// The names have no such words.
+				name, value, _ := strings.Cut(v, "=")
+				env.Set(name, full.Replace(value))
+			}
+			var app cgi.App = f.App
+			if mounted {
+				m := new(cgi.Mux)
+				if err := m.Mount("/", f.App); err != nil {
+					t.Fatal(err)
+				}
+				app = m
+			}
+			s := new(recorder)
+			res := f.handler().Run(&cgi.Request{Env: env, Body: strings.NewReader("")}, s, app)
+			want := full.Replace(c.want)
+			if c.code != 200 {
+				if mounted {
+					want = "" // a Mux does not tell what was not sent
+				}
+				if res.Code != c.code || res.Err == nil || !strings.Contains(res.Err.Error(), want) {
+					t.Errorf("%.200q, mounted %v: %d, %v; want %d, %q", c.vars, mounted, res.Code, res.Err, c.code, want)
+				}
+				continue
+			}
+			got := strings.TrimSuffix(s.body.String(), "\n")
+			if mounted { // a Mux does not tell whether SCRIPT_NAME was sent
+				got, want = strings.Replace(got, "||", "|unset|", 1), strings.Replace(want, "||", "|unset|", 1)
+			}
+			if res.Err != nil || got != want {
+				t.Errorf("%.200q, mounted %v: %q, %v; want %q", c.vars, mounted, got, res.Err, want)
+			}
+		}
+	}
+}
+
+// TestFcgiwrapPrograms: with -p, a program runs under its own name alone.
+func TestFcgiwrapPrograms(t *testing.T) {
+	f := newFixture(t)
+	file := f.sh(t, "a.cgi", head+"echo a")
+	f.sh(t, "b.cgi", head+"echo b")
+	f.Manner, f.Roots = Fcgiwrap, []string{file}
+	for _, vars := range []string{"SCRIPT_FILENAME=" + file, "SCRIPT_NAME=/a.cgi/x"} {
+		s, res := f.serve(request("", "DOCUMENT_ROOT="+f.dir, vars))
+		checkOK(t, s, res, "a\n")
+	}
+	for _, vars := range []string{
+		"SCRIPT_FILENAME=" + f.dir + "/b.cgi", "SCRIPT_FILENAME=" + f.dir + "//a.cgi", "SCRIPT_NAME=/b.cgi",
+	} {
+		_, res := f.serve(request("", "DOCUMENT_ROOT="+f.dir, vars))
+		checkRefused(t, res, 403, ".cgi: is not one of the programs that may run")
+	}
+}
+
+func TestFcgiwrapDirectory(t *testing.T) {
+	f := newFixture(t)
+	file := f.sh(t, "sub/a.cgi", head+"pwd")
+	f.Manner, f.Roots = Fcgiwrap, nil
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{"": f.dir + "/sub", "-": here, f.dir: f.dir} {
+		var vars []string
+		if dir != "" {
+			vars = []string{"FCGI_CHDIR=" + dir}
+		}
+		s, res := f.serve(request("", append(vars, "SCRIPT_FILENAME="+file)...))
+		checkOK(t, s, res, want+"\n")
+	}
+	_, res := f.serve(request("", "SCRIPT_FILENAME="+file, "FCGI_CHDIR=/nonexistent"))
+	checkRefused(t, res, 403, "/nonexistent: the directory that the program starts in does not exist")
+	t.Setenv("FCGI_CHDIR", f.dir)
+	s, res := f.serve(request("", "SCRIPT_FILENAME="+file))
+	checkOK(t, s, res, f.dir+"\n")
+}
+
+// TestFcgiwrapStatus: what cannot be executed is 502, as behind fcgiwrap.
+func TestFcgiwrapStatus(t *testing.T) {
+	f := newFixture(t)
+	f.Manner, f.Roots = Fcgiwrap, nil
+	for text, want := range map[string]string{"#!/etc\n": "interpreter", "#!/nonexistent\n": "interpreter", "": "empty"} {
+		_, res := f.serve(request("", "SCRIPT_FILENAME="+f.write(t, "a.cgi", text, 0o755)))
+		checkRefused(t, res, 502, want)
+	}
+}
+
+func TestSlowcgi(t *testing.T) {
+	f := newFixture(t)
+	file := f.sh(t, "a.cgi", head+`echo "$0|$SCRIPT_NAME|${PATH_INFO-unset}|$(pwd)"`)
+	f.Manner, f.Roots = Slowcgi, nil
+	for _, c := range []struct {
+		vars []string
+		want string
+		code int
+	}{
+		{[]string{"SCRIPT_FILENAME=" + file, "SCRIPT_NAME=/s", "PATH_INFO=/p"}, file + "|/s|/p|" + f.dir, 200},
+		{[]string{"SCRIPT_NAME=" + file}, file + "|" + file + "|unset|" + f.dir, 200},
+		{[]string{"SCRIPT_NAME=" + file + "/p"}, "SCRIPT_NAME " + file + "/p: no such file", 404},
+		{[]string{"SCRIPT_NAME="}, "no absolute path", 403},
+		{[]string{"SCRIPT_NAME=" + f.dir}, "is a directory", 403},
+	} {
+		s := new(recorder)
+		res := f.handler().Run(&cgi.Request{Env: cgi.NewEnviron(c.vars...), Body: strings.NewReader("")}, s, f.App)
+		if c.code == 200 {
+			checkOK(t, s, res, c.want+"\n")
+		} else {
+			checkRefused(t, res, c.code, c.want)
+		}
+	}
+}
+
+// TestMannerEnvironment: nothing is added to what the web server sent but what those
+// programs add.
+func TestMannerEnvironment(t *testing.T) {
+	for manner, added := range map[Manner]string{Fcgiwrap: "FCGI_ROLE=RESPONDER", Slowcgi: ""} {
+		f := newFixture(t)
+		path := f.link(t, "report", "report")
+		f.Manner, f.Roots, f.Inherit = manner, nil, []string{}
+		env := cgi.NewEnviron("SCRIPT_FILENAME="+path, "SCRIPT_NAME=/x", "EMPTY=", "CONTENT_LENGTH=", "GATEWAY_INTERFACE=CGI/1.0", "PATH_TRANSLATED=/t", "proxy-nokeepalive=1")
+		want := env.Map()
+		if added != "" {
+			name, value, _ := strings.Cut(added, "=")
+			want[name] = value
+		}
+		want["SCRIPT_TEST_ROLE"], want["GORACE"] = "report", "atexit_sleep_ms=0"
+		want["CONTENT_LENGTH"] = ""
+		got := vars(t, report(t, f, &cgi.Request{Env: env, Body: strings.NewReader("")}))
+		if len(got) != len(want) {
+			t.Errorf("%d: %v; want %v", manner, got, want)
+		}
+		for name, value := range want {
+			if v, ok := got[name]; !ok || v != value {
+				t.Errorf("%d: %s = %q, %v; want %q", manner, name, v, ok, value)
+			}
+		}
+	}
+}
+
+// A stderrSink is a recorder with a stream for the programs' stderr.
+type stderrSink struct {
+	recorder
+	stderrMu sync.Mutex
+	stderr   bytes.Buffer
+	broken   bool
+	ended    bool
+}
+
+func (s *stderrSink) WriteStderr(p []byte) error {
+	s.stderrMu.Lock()
+	defer s.stderrMu.Unlock()
+	if s.ended {
+		panic("stderr after the end of the response")
+	}
+	if s.broken {
+		return fs.ErrClosed
+	}
+	s.stderr.Write(p)
+	return nil
+}
+
+func (s *stderrSink) Finish(o cgi.Outcome) error {
+	s.stderrMu.Lock()
+	defer s.stderrMu.Unlock()
+	s.ended = true
+	return s.recorder.Finish(o)
+}
+
+func TestStderrToClient(t *testing.T) {
+	f := newFixture(t)
+	f.StderrToClient = true
+	f.sh(t, "a.cgi", "printf 'one\\r\\ntwo' >&2; "+head+"echo done")
+	s := new(stderrSink)
+	res := f.handler().Run(request("/a.cgi"), s, f.App)
+	if res.Err != nil || s.stderr.String() != "one\r\ntwo" {
+		t.Errorf("%v, %q; want both lines as they are", res.Err, s.stderr.String())
+	}
+	if log := f.log.String(); strings.Contains(log, "two") {
+		t.Errorf("the log has it, too: %s", log)
+	}
+	// A refusal is in both.
+	s = new(stderrSink)
+	f.handler().Run(request("/missing"), s, f.App)
+	want := f.dir + "/missing: no such file"
+	if s.stderr.String() != want+"\n" || !strings.Contains(f.log.String(), want) {
+		t.Errorf("%q; want %q, there and in the log", s.stderr.String(), want)
+	}
+	// So much of it, and no more.
+	f.sh(t, "flood", head+"head -c 100000 /dev/zero | tr '\\0' x >&2; head -c 100000 /dev/zero | tr '\\0' x >&2")
+	s = new(stderrSink)
+	f.handler().Run(request("/flood"), s, f.App)
+	if s.stderr.Len() != stderrTotal || !strings.Contains(f.log.String(), "bytes=134464") {
+		t.Errorf("%d bytes; want %d, and the rest counted in the log", s.stderr.Len(), stderrTotal)
+	}
+	// Where there is no such stream, or no more, the log has it.
+	for name, sink := range map[string]cgi.Sink{"none": new(recorder), "broken": &stderrSink{broken: true}} {
+		f.sh(t, name, "echo to the log of "+name+" >&2; "+head)
+		f.handler().Run(request("/"+name), sink, f.App)
+		if !strings.Contains(f.log.String(), "to the log of "+name) {
+			t.Errorf("%s: the log has no stderr: %s", name, f.log)
+		}
+	}
+}
+
+func TestStderrRaw(t *testing.T) {
+	f := newFixture(t)
+	out := new(syncBuffer)
+	f.Stderr = out
+	f.sh(t, "a.cgi", "printf 'one\\r\\ntwo' >&2; "+head)
+	f.serve(request("/a.cgi"))
+	if out.String() != "one\r\ntwo" || strings.Contains(f.log.String(), "two") {
+		t.Errorf("%q; want it as it is, and not in the log", out)
+	}
+}
+
+// TestExplain: the steps in their order, the program, and the variables.
+func TestExplain(t *testing.T) {
+	t.Setenv("PATH", "/daemon/bin")
+	f := newFixture(t)
+	second := newFixture(t)
+	f.Roots = append(f.Roots, second.dir)
+	f.Env, f.Inherit = []string{"OWN=1"}, []string{"PATH"}
+	file := second.sh(t, "sub/a.cgi", head)
+	e, err := f.Explain(request("/sub/a.cgi/p", "SCRIPT_FILENAME="+f.dir+"/nothing", "HTTP_PROXY=x", "QUERY_STRING=q"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []Step{
+		{"SCRIPT_FILENAME", f.dir + "/nothing", CheckMissing, "the path of the request decides"},
+		{f.dir, f.dir + "/sub", CheckMissing, ""},
+		{second.dir, second.dir + "/sub", CheckDirectory, "the path goes on below it"},
+		{second.dir, file, "", ""},
+	}
+	if len(e.Steps) != len(steps) {
+		t.Fatalf("%+v; want %+v", e.Steps, steps)
+	}
+	for i := range steps {
+		if e.Steps[i] != steps[i] {
+			t.Errorf("step %d: %+v; want %+v", i, e.Steps[i], steps[i])
+		}
+	}
+	if e.Finding != nil || e.Program != file || len(e.Args) != 1 || e.Args[0] != file || e.Dir != filepath.Dir(file) {
+		t.Errorf("%+v; want %s without arguments in its directory", e, file)
+	}
+	env := "\n" + strings.Join(e.Env, "\n") + "\n"
+	for _, v := range []string{"QUERY_STRING=q", "OWN=1", "PATH=/daemon/bin", "PATH_INFO=/p", "SCRIPT_NAME=/sub/a.cgi", "SCRIPT_FILENAME=" + file} {
+		if !strings.Contains(env, "\n"+v+"\n") {
+			t.Errorf("%q is not in %q", v, e.Env)
+		}
+	}
+	if want := (Variable{"HTTP_PROXY", "libraries take it for the configuration of a proxy"}); len(e.Dropped) != 1 || e.Dropped[0] != want {
+		t.Errorf("dropped %v; want %v", e.Dropped, want)
+	}
+	if log := f.log.String(); log != "" {
+		t.Errorf("an explanation is logged: %s", log)
+	}
+	// A deep path has so many steps, and no more.
+	e, err = f.Explain(request("/sub/" + strings.Repeat("./", 10000) + strings.Repeat("x/", 1000)))
+	if err != nil || len(e.Steps) > maxSteps || e.Finding == nil {
+		t.Errorf("%d steps, %v", len(e.Steps), err)
+	}
+	broken := &App{Roots: []string{"relative"}}
+	defer broken.Close()
+	if _, err := broken.Explain(request("/")); err == nil || errors.As(err, new(*Finding)) {
+		t.Errorf("%v; want an error of the App", err)
+	}
+	r := request("/")
+	r.Role = cgi.Filter
+	if e, err := f.Explain(r); err != nil || e.Finding.Check != CheckFilter {
+		t.Errorf("%v, %v", e, err)
+	}
+}
