@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -54,7 +55,11 @@ type App struct {
 	Follow            []string
 	Env               []string // "NAME=value"
 	Inherit           []string
+	InheritAll        bool
 	PassAuthorization bool
+	StderrToClient    bool
+	Stderr            io.Writer
+	Manner            script.Manner
 	Limits            script.Limits
 }
 
@@ -243,6 +248,9 @@ func (a App) check() []error {
 		errs = append(errs, checkAbsolute(a.Dir), a.checkFiles())
 	}
 	for _, dir := range a.Roots {
+		if a.Manner != script.Gatehouse {
+			break // programs that may come later, as for those who have that manner
+		}
 		errs = append(errs, checkAbsolute(dir), checkRoot(dir))
 	}
 	for _, dir := range a.Follow {
@@ -292,15 +300,7 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 	case AppHello:
 		return cgi.AppFunc(hello), nil, nil
 	case AppScripts:
-		s := &script.App{
-			Roots:             a.Roots,
-			Follow:            a.Follow,
-			Env:               a.Env,
-			PassAuthorization: a.PassAuthorization,
-			Inherit:           a.Inherit,
-			Limits:            a.Limits,
-			Log:               log,
-		}
+		s := a.script(log)
 		return s, s.Close, nil
 	case AppFiles:
 		f := a.files()
@@ -310,6 +310,46 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 		return f, nil, nil
 	}
 	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
+}
+
+// script makes an application of programs.
+func (a App) script(log *slog.Logger) *script.App {
+	return &script.App{
+		Roots:             a.Roots,
+		Follow:            a.Follow,
+		Env:               a.Env,
+		PassAuthorization: a.PassAuthorization,
+		Inherit:           a.Inherit,
+		InheritAll:        a.InheritAll,
+		StderrToClient:    a.StderrToClient,
+		Stderr:            a.Stderr,
+		Manner:            a.Manner,
+		Limits:            a.Limits,
+		Log:               log,
+	}
+}
+
+// addInherit adds a variable of gatehouse's own environment, or all of them.
+func (a *App) addInherit(name string) error {
+	switch {
+	case name == "all" && len(a.Inherit) == 0 && !a.InheritAll:
+		a.InheritAll = true
+		return nil
+	case name == "all" || a.InheritAll:
+		return errors.New(`"all" stands alone: write inherit = "all", or the names of variables`)
+	}
+	a.Inherit = append(a.Inherit, name)
+	return checkVariable(name)
+}
+
+// setStderr sets where the programs' stderr goes.
+func (a *App) setStderr(s string) error {
+	switch s {
+	case "log", "client":
+		a.StderrToClient = s == "client"
+		return nil
+	}
+	return fmt.Errorf(`%q is neither "log" nor "client"`, s)
 }
 
 // setRole sets which of FastCGI's roles the application plays.
@@ -331,6 +371,7 @@ type mounted struct{ app, authorizer cgi.App }
 // if checked is true. The second result ends them all.
 func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, error) {
 	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
+	var only cgi.App
 	var closers []func() error
 	end := func() error {
 		var errs []error
@@ -347,6 +388,7 @@ func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, e
 		if checked {
 			app = &validate.App{App: app}
 		}
+		only = app
 		if err == nil {
 			if muxes[a.Authorizer] == nil {
 				muxes[a.Authorizer] = new(cgi.Mux)
@@ -356,6 +398,9 @@ func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, e
 		if err != nil {
 			return mounted{}, nil, errors.Join(err, end())
 		}
+	}
+	if len(apps) == 1 && apps[0].Manner != script.Gatehouse {
+		return mounted{app: only}, end, nil // which looks at the path as it was sent
 	}
 	m := mounted{app: new(cgi.Mux)}
 	if mux := muxes[false]; mux != nil {

@@ -220,10 +220,8 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	}
 	t.list("follow", a.addFollow)
 	t.strings("env", a.addEnv)
-	t.list("inherit", func(s string) error {
-		a.Inherit = append(a.Inherit, s)
-		return checkVariable(s)
-	})
+	t.list("inherit", a.addInherit)
+	t.str("stderr", a.setStderr)
 	t.str("role", a.setRole)
 	t.boolean("pass_authorization", func(on bool) { a.PassAuthorization = on })
 	own := limits
@@ -233,8 +231,8 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	switch {
 	case len(kinds) == 0 && len(errs) == 0:
 		errs = append(errs, t.doc.errorf(t.path, `application %q does nothing: write scripts = "DIR", files = "DIR", demo = true or hello = true`, a.Prefix))
-	case a.Kind != AppScripts && len(kinds) == 1 && (len(a.Follow)+len(a.Env)+len(a.Inherit) > 0 || a.PassAuthorization || a.Authorizer):
-		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: follow, env, inherit, role and pass_authorization go with scripts", a.Prefix))
+	case a.Kind != AppScripts && len(kinds) == 1 && (len(a.Follow)+len(a.Env)+len(a.Inherit) > 0 || a.InheritAll || a.PassAuthorization || a.Authorizer || a.StderrToClient):
+		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts", a.Prefix))
 	case a.Kind != AppFiles && len(kinds) == 1 && a.Hidden:
 		errs = append(errs, t.doc.errorf(t.path, "application %q serves no files: hidden goes with files", a.Prefix))
 	case len(kinds) > 1:

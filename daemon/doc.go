@@ -33,7 +33,8 @@
 //	scripts = "/usr/lib/cgi-bin"    # a directory, a program, or a list of them
 //	follow = ["/usr/share/gitweb"]  # where symlinks may lead
 //	env = { GIT_PROJECT_ROOT = "/srv/git" }
-//	inherit = ["PATH", "LANG", "TZ"]
+//	inherit = ["PATH", "LANG", "TZ"] # or "all"
+//	stderr = "log"                  # or "client": the web server's error log
 //	pass_authorization = false
 //	programs = 8                    # a limit for this application alone
 //

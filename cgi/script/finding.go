@@ -104,6 +104,7 @@ var (
 	errOutside   = errors.New("lies outside the roots and the follow directories")
 	errDotDot    = errors.New(`has a ".." segment`)
 	errNoRoot    = errors.New("the application has no root")
+	errNoName    = errors.New("is no absolute path")
 	errAllowed   = errors.New("is not one of the programs that may run")
 )
 
@@ -127,6 +128,8 @@ func lookupFinding(path string, err error) *Finding {
 		f.Check = CheckDotDot
 	case errors.Is(err, errNoRoot):
 		f.Check, f.Remedy = CheckRoot, `write scripts = "DIR"`
+	case errors.Is(err, errNoName):
+		f.Check, f.Remedy = CheckRequest, "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"
 	case errors.Is(err, errAllowed):
 		f.Check = CheckAllowed
 	case errors.Is(err, syscall.ELOOP):

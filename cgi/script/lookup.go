@@ -43,7 +43,7 @@ func (a *App) find(r *cgi.Request, tr *trace) (*target, error) {
 			return t, err
 		}
 	} else if name != "" {
-		tr.add(fromScriptFilename, name, nil, "is no file name, so that the path of the request decides")
+		tr.add(fromScriptFilename, name, errNoName, "the path of the request decides")
 	}
 	prefix, rest, ok := r.Mounted()
 	if !ok {

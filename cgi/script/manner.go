@@ -2,7 +2,6 @@ package script
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -35,6 +34,17 @@ const (
 	// names, or else SCRIPT_NAME, and gets the variables as they were sent.
 	Slowcgi
 )
+
+// String returns the name of the program that has the manner.
+func (m Manner) String() string {
+	switch m {
+	case Fcgiwrap:
+		return "fcgiwrap"
+	case Slowcgi:
+		return "slowcgi"
+	}
+	return "gatehouse"
+}
 
 // lookup is the finding of a program that was not found, in a status of this manner.
 func (m Manner) lookup(f *Finding) *Finding {
@@ -77,7 +87,7 @@ func (a *App) findAsFcgiwrap(r *cgi.Request, tr *trace) (*target, error) {
 	case strings.IndexByte(whole, 0) >= 0:
 		return nil, errNUL("path", whole)
 	case !filepath.IsAbs(whole):
-		return nil, a.notAbsolute(from, whole)
+		return nil, a.notAbsolute(from, whole, tr)
 	case slices.Contains(strings.Split(script, "/"), ".."):
 		return fail(whole, errDotDot)
 	}
@@ -127,7 +137,7 @@ func (a *App) exactly(r *cgi.Request, from, name string, tr *trace) (*target, er
 		return nil, errNUL("path", name)
 	}
 	if !filepath.IsAbs(name) {
-		return nil, a.notAbsolute(from, name)
+		return nil, a.notAbsolute(from, name, tr)
 	}
 	err := checkFile(name)
 	if err == nil {
@@ -144,10 +154,11 @@ func (a *App) exactly(r *cgi.Request, from, name string, tr *trace) (*target, er
 	return t, nil
 }
 
-func (a *App) notAbsolute(from, name string) error {
-	f := &Finding{Check: CheckRequest, Named: from, Code: http.StatusForbidden,
-		Detail: fmt.Sprintf("is %.200q, which is no absolute path", name),
-		Remedy: "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"}
+// notAbsolute refuses a name that is no absolute path.
+func (a *App) notAbsolute(from, name string, tr *trace) error {
+	tr.add(from, name, errNoName, "")
+	f := lookupFinding(name, errNoName)
+	f.Named = from
 	return f.status()
 }
 

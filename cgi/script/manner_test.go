@@ -195,11 +195,11 @@ func TestMannerEnvironment(t *testing.T) {
 		want["CONTENT_LENGTH"] = ""
 		got := vars(t, report(t, f, &cgi.Request{Env: env, Body: strings.NewReader("")}))
 		if len(got) != len(want) {
-			t.Errorf("%d: %v; want %v", manner, got, want)
+			t.Errorf("%v: %v; want %v", manner, got, want)
 		}
 		for name, value := range want {
 			if v, ok := got[name]; !ok || v != value {
-				t.Errorf("%d: %s = %q, %v; want %q", manner, name, v, ok, value)
+				t.Errorf("%v: %s = %q, %v; want %q", manner, name, v, ok, value)
 			}
 		}
 	}

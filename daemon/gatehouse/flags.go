@@ -10,7 +10,8 @@ import (
 )
 
 // An option is a flag with a value: --name VALUE or --name=VALUE, with one dash or
-// two. One that has a value for standing alone is --name or --name=VALUE.
+// two. One that has a value for standing alone is --name or --name=VALUE. One without a
+// name takes the arguments that are no flags.
 type option struct {
 	name  string
 	set   func(value string) error
@@ -62,9 +63,14 @@ func addTo[T any](list *[]T, parse func(string) (T, error)) func(string) error {
 
 // parseFlags sets the options of a command. help is true if that is asked for.
 func parseFlags(command string, args []string, options []option) (help bool, err error) {
-	names := make([]string, len(options))
-	for i, o := range options {
-		names[i] = "--" + o.name
+	var names []string
+	var operand func(string) error
+	for _, o := range options {
+		if o.name == "" {
+			operand = o.set
+			continue
+		}
+		names = append(names, "--"+o.name)
 	}
 	for len(args) > 0 {
 		arg := args[0]
@@ -73,10 +79,16 @@ func parseFlags(command string, args []string, options []option) (help bool, err
 			return true, nil
 		}
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			if operand != nil {
+				if err := operand(arg); err != nil {
+					return false, err
+				}
+				continue
+			}
 			return false, fmt.Errorf("%s takes no argument %q: flags begin with --", command, arg)
 		}
 		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
-		i := slices.IndexFunc(options, func(o option) bool { return o.name == name })
+		i := slices.IndexFunc(options, func(o option) bool { return o.name != "" && o.name == name })
 		if i < 0 {
 			return false, unknown("flag", "--"+name, names)
 		}

@@ -26,6 +26,8 @@ func (p *process) help(args []string) int {
 		return p.print(usage)
 	case "conform":
 		return p.print(conformUsage)
+	case "explain":
+		return p.print(explainUsage)
 	case "config":
 		return p.print(configHelp())
 	case "limits":

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the words that run knows, for the hint after one that it does not.
-var commands = []string{"serve", "check", "conform", "version", "help"}
+var commands = []string{"serve", "check", "explain", "conform", "version", "help"}
 
 // run is the command: it returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -39,6 +39,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.serve(ctx, rest)
 	case "check":
 		return p.check(rest)
+	case "explain":
+		return p.explain(rest)
 	case "conform":
 		return p.conform(ctx, rest)
 	case "version", "--version":
@@ -137,11 +139,18 @@ func (p *process) end(err error) int {
 // serveConfig makes the configuration of serve: that of the file, with the flags
 // in place of its keys.
 func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, err error) {
+	return configOf("serve", args, func() string { return "" })
+}
+
+// configOf makes the configuration of a command that takes the flags of serve, and
+// further ones. Without a file and an application it is that of the file that standard
+// names, once all flags have been read.
+func configOf(command string, args []string, standard func() string, further ...option) (config *daemon.Config, help bool, err error) {
 	var file string
 	var flags daemon.Config
 	var apps []daemon.App
 	var validate, multiplex *bool
-	help, err = parseFlags("serve", args, []option{
+	help, err = parseFlags(command, args, append([]option{
 		{name: "fastcgi", set: addTo(&flags.FastCGI, daemon.ParseAddress)},
 		{name: "scgi", set: addTo(&flags.SCGI, daemon.ParseAddress)},
 		{name: "http", set: addTo(&flags.HTTP, daemon.ParseAddress)},
@@ -152,9 +161,12 @@ func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, 
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
 		{name: "validate", set: setBool(&validate), alone: "true"},
-	})
+	}, further...))
 	if err != nil || help {
 		return nil, help, err
+	}
+	if file == "" && len(apps) == 0 {
+		file = standard()
 	}
 	config = new(daemon.Config)
 	if file != "" {
@@ -186,9 +198,12 @@ func replace[T any](key *[]T, flags []T) {
 	}
 }
 
+// standardConfig is what check and explain read unless another one is named.
+const standardConfig = "/etc/gatehouse/gatehouse.toml"
+
 // check says what is wrong with a configuration.
 func (p *process) check(args []string) int {
-	file := "/etc/gatehouse/gatehouse.toml"
+	file := standardConfig
 	help, err := parseFlags("check", args, []option{{name: "config", set: setTo(&file)}})
 	if err != nil {
 		return p.fail(err)

@@ -7,10 +7,12 @@ const usage = `gatehouse stands between a web server and CGI-family applications
                       [--allow-users USER]... [--multiplex=false]
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
     gatehouse check   [--config FILE]    say what is wrong with a configuration
+    gatehouse explain [serve's flags] URL
+                      what would be done with a request, and what is wrong
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
     gatehouse version
     gatehouse help    [config|limits]    the keys of a configuration
-    gatehouse help    conform            how to test
+    gatehouse help    explain|conform    more about those commands
 
 ADDR is one of
     unix:PATH[,mode=0660][,owner=USER][,group=GROUP]

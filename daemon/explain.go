@@ -1,0 +1,243 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/script"
+)
+
+// A Question is a request that is to be explained.
+type Question struct {
+	Target string   // a URL, or the path of one
+	Front  Front    // whose variables it has; if empty, FrontNginx
+	Params []string // variables beside those, or in their place, as "NAME=VALUE"
+}
+
+// An Answer tells what a daemon would do with a request.
+type Answer struct {
+	Target string    `json:"target"`
+	User   string    `json:"user"`           // with whose rights everything was looked up
+	Sent   []string  `json:"sent"`           // the variables of the request, as "NAME=VALUE"
+	App    string    `json:"app,omitempty"`  // what serves it, as it could be configured; empty if nothing does
+	Prefix string    `json:"prefix"`         // where that is mounted
+	Place  string    `json:"place"`          // where that is configured
+	Runs   bool      `json:"runs"`           // it would be served
+	Steps  []Step    `json:"steps"`          // the paths that were tried, in their order
+	Fault  *Fault    `json:"fault"`          // what is wrong, or null
+	Args   []string  `json:"args"`           // the program and its arguments
+	Dir    string    `json:"dir"`            // where it would start
+	Env    []string  `json:"env"`            // its environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"` // the variables that it would not get
+}
+
+// A Step is a path that was tried.
+type Step struct {
+	From  string       `json:"from"` // a variable, or a root
+	Path  string       `json:"path"`
+	Check script.Check `json:"check,omitempty"` // the check that failed
+	Note  string       `json:"note,omitempty"`
+}
+
+// A Fault is what keeps a request from being served.
+type Fault struct {
+	Check  script.Check `json:"check,omitempty"`
+	Path   string       `json:"path,omitempty"`
+	Detail string       `json:"detail"`
+	Remedy string       `json:"remedy,omitempty"`
+	Status int          `json:"status"`
+	Line   string       `json:"line"` // as the log has it
+}
+
+// A LeftOut is a variable that does not reach a program.
+type LeftOut struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// Explain tells what a daemon with this configuration would do with a request,
+// without running anything. Everything is looked up with the rights of this process:
+// it should be those of the daemon. The error is about the configuration or the
+// question.
+func (c Config) Explain(q Question) (*Answer, error) {
+	c = c.Defaults()
+	if err := c.checkApps(); err != nil {
+		return nil, err
+	}
+	env, err := q.Front.variables(q.Target, q.Params)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Target: q.Target, User: thisUser(), Sent: env.Strings()}
+	if _, sent := env.Lookup("HTTP_PROXY"); sent {
+		env.Del("HTTP_PROXY") // as cgi.Handler does
+		a.Left = append(a.Left, LeftOut{"HTTP_PROXY", "libraries take it for the configuration of a proxy"})
+	}
+	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: c.Paths}
+	r.ContentLength, _ = strconv.ParseInt(env.Get("CONTENT_LENGTH"), 10, 64)
+	var mux cgi.Mux
+	for _, app := range c.Apps {
+		if app.Authorizer {
+			continue
+		}
+		if err := mux.Mount(app.Prefix, cgi.AppFunc(func(_ cgi.ResponseWriter, r *cgi.Request) error {
+			return a.explain(app, r)
+		})); err != nil {
+			return nil, err
+		}
+	}
+	err = mux.ServeCGI(nil, r)
+	var se *cgi.StatusError
+	if errors.As(err, &se) { // no application is mounted there
+		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
+			Remedy: "mount one there (prefix), or let the web server pass the request to another place"}
+		return a, nil
+	}
+	return a, err
+}
+
+// explain tells what app does with the request.
+func (a *Answer) explain(app App, r *cgi.Request) error {
+	a.Prefix, a.Place, a.App = app.Prefix, app.place(), app.configured()
+	if app.Kind != AppScripts {
+		a.Runs = true
+		return nil
+	}
+	s := app.script(slog.New(slog.DiscardHandler))
+	e, err := s.Explain(r)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	for _, step := range e.Steps {
+		a.Steps = append(a.Steps, Step(step))
+	}
+	if f := e.Finding; f != nil {
+		a.Fault = &Fault{f.Check, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
+	}
+	a.Runs = e.Finding == nil
+	a.Args, a.Dir, a.Env = e.Args, e.Dir, e.Env
+	for _, v := range e.Dropped {
+		a.Left = append(a.Left, LeftOut(v))
+	}
+	return nil
+}
+
+// configured tells what an application is, as it could be configured.
+func (a App) configured() string {
+	quote := func(list []string) string {
+		if len(list) == 1 {
+			return strconv.Quote(list[0])
+		}
+		quoted := make([]string, len(list))
+		for i, s := range list {
+			quoted[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	}
+	switch {
+	case a.Manner != script.Gatehouse:
+		return a.Manner.String()
+	case a.Kind == AppScripts:
+		return "scripts = " + quote(a.Roots)
+	case a.Kind == AppFiles:
+		return "files = " + strconv.Quote(a.Dir)
+	}
+	return string(a.Kind) + " = true"
+}
+
+// checkApps returns what is wrong with the applications.
+func (c *Config) checkApps() error {
+	var errs []error
+	for _, a := range c.Apps {
+		errs = append(errs, a.check()...)
+	}
+	return errors.Join(append(errs, checkMounts(c.Apps)...)...)
+}
+
+// WriteJSON writes the answer as an object.
+func (a *Answer) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(a)
+}
+
+// WriteText writes the answer for people.
+func (a *Answer) WriteText(w io.Writer) error {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("request", "%s", shown(a.Target))
+	if a.App == "" {
+		row("application", "none")
+	} else {
+		row("application", "%s at %s (%s)", a.App, a.Prefix, a.Place)
+	}
+	for _, s := range a.Steps {
+		result := "found"
+		if s.Check != "" {
+			result = string(s.Check)
+		}
+		if s.Note != "" {
+			result += ": " + s.Note
+		}
+		row("tried", "%s, by %s: %s", shown(s.Path), s.From, result)
+	}
+	switch {
+	case a.Fault != nil:
+		row("fault", "%s", shown(a.Fault.where()+a.Fault.Detail))
+		if a.Fault.Remedy != "" {
+			row("to mend it", "%s", shown(a.Fault.Remedy))
+		}
+		row("status", "%d %s", a.Fault.Status, http.StatusText(a.Fault.Status))
+	case len(a.Args) > 0:
+		row("result", "it would run as %s", a.User)
+	default:
+		row("result", "it would be answered by gatehouse itself")
+	}
+	list := func(title string, vars []string) {
+		if len(vars) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "\n%s\n", title)
+		for _, v := range vars {
+			fmt.Fprintf(&b, "    %s\n", shown(v))
+		}
+	}
+	list("The web server sends:", a.Sent)
+	var left []string
+	for _, v := range a.Left {
+		left = append(left, v.Name+": "+v.Reason)
+	}
+	list("Of that, the program does not get:", left)
+	list("Its arguments:", a.Args)
+	if a.Dir != "" {
+		list("It starts in:", []string{a.Dir})
+	}
+	list("Its environment:", a.Env)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (f *Fault) where() string {
+	if f.Path == "" {
+		return ""
+	}
+	return f.Path + ": "
+}
+
+// shown is s on one line, without what would change a terminal.
+func shown(s string) string {
+	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' || !strconv.IsPrint(c) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
