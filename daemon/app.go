@@ -301,7 +301,7 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 		return cgi.AppFunc(hello), nil, nil
 	case AppScripts:
 		s := a.script(log)
-		return s, s.Close, nil
+		return s, s.Close, s.Prepare()
 	case AppFiles:
 		f := a.files()
 		if err := f.Check(); err != nil {

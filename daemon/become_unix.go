@@ -14,19 +14,12 @@ import (
 // BecomeUser gives this process, all of its threads, the user of the given name or
 // number, with that user's groups, and nothing of what it was before. Only root can.
 func BecomeUser(name string) error {
-	u, err := user.Lookup(name)
+	u, err := lookupUser(name)
+	if err != nil || u.uid == os.Geteuid() {
+		return err
+	}
+	list, err := u.GroupIds()
 	if err != nil {
-		if u, err = user.LookupId(name); err != nil {
-			return fmt.Errorf("there is no user %q: create it, or write another one", name)
-		}
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err == nil && uid == os.Geteuid() {
-		return nil
-	}
-	gid, gerr := strconv.Atoi(u.Gid)
-	list, lerr := u.GroupIds()
-	if err := errors.Join(err, gerr, lerr); err != nil {
 		return fmt.Errorf("user %q: %w", name, err)
 	}
 	groups := make([]int, 0, len(list))
@@ -35,9 +28,68 @@ func BecomeUser(name string) error {
 			groups = append(groups, g)
 		}
 	}
-	for _, err := range []error{syscall.Setgroups(groups), syscall.Setgid(gid), syscall.Setuid(uid)} {
-		if err != nil {
-			return fmt.Errorf("%s may not become user %s: %w: start gatehouse as root, or as that user", thisUser(), u.Username, err)
+	return u.become(groups)
+}
+
+// Confine makes root the root directory of this process, that user's home directory
+// if it is empty, and then gives the process that user, with no group but the primary
+// one. Only root can.
+func Confine(root, name string) error {
+	u, err := lookupUser(name)
+	if err != nil {
+		return err
+	}
+	if root == "" {
+		root = u.HomeDir
+	}
+	if err := syscall.Chroot(root); err != nil {
+		return fmt.Errorf("%s cannot become the root directory: %w", root, err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return fmt.Errorf("%s cannot be entered: %w", root, bare(err))
+	}
+	return u.become([]int{u.gid})
+}
+
+// PrimaryGroup returns the number of a user's own group.
+func PrimaryGroup(name string) (gid string, err error) {
+	u, err := lookupUser(name)
+	if err != nil {
+		return "", err
+	}
+	return u.Gid, nil
+}
+
+// An account is a user with its numbers.
+type account struct {
+	*user.User
+	uid, gid int
+}
+
+func lookupUser(name string) (account, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return account{}, fmt.Errorf("there is no user %q: create it, or write another one", name)
+		}
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	gid, gerr := strconv.Atoi(u.Gid)
+	if err := errors.Join(err, gerr); err != nil {
+		return account{}, fmt.Errorf("user %q: %w", name, err)
+	}
+	return account{u, uid, gid}, nil
+}
+
+// become gives all threads of this process the user, and these groups.
+func (u account) become(groups []int) error {
+	for _, set := range []func() error{
+		func() error { return syscall.Setgroups(groups) },
+		func() error { return syscall.Setgid(u.gid) },
+		func() error { return syscall.Setuid(u.uid) },
+	} {
+		if err := set(); err != nil {
+			return fmt.Errorf("%s may not become user %s: %w: start it as root, or as that user", thisUser(), u.Username, err)
 		}
 	}
 	return nil

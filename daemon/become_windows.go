@@ -2,7 +2,13 @@ package daemon
 
 import "errors"
 
+var errNoUsers = errors.New("not available on Windows: start gatehouse as that user")
+
 // BecomeUser is not possible on Windows.
-func BecomeUser(string) error {
-	return errors.New("not available on Windows: run gatehouse as that user")
-}
+func BecomeUser(string) error { return errNoUsers }
+
+// Confine is not possible on Windows.
+func Confine(root, user string) error { return errNoUsers }
+
+// PrimaryGroup is not known on Windows.
+func PrimaryGroup(user string) (gid string, err error) { return "", errNoUsers }

@@ -49,6 +49,10 @@ type Environment struct {
 	// Started says to open no port by default: the process must have been started with
 	// something to serve, or the configuration name an address.
 	Started bool
+
+	// Confine is called when everything is open, and takes from the process what it no
+	// longer needs: the user root, say, or the root directory. See [Confine].
+	Confine func() error
 }
 
 func (e Environment) withDefaults() Environment {
@@ -72,6 +76,11 @@ func Open(c Config, env Environment) (*Daemon, error) {
 	d := &Daemon{config: c.Defaults(), log: env.Log}
 	if err := d.open(env); err != nil {
 		return nil, errors.Join(err, d.Close())
+	}
+	if env.Confine != nil {
+		if err := env.Confine(); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
 	}
 	if os.Geteuid() == 0 && !d.program && slices.ContainsFunc(d.config.Apps, App.runsPrograms) {
 		d.log.Warn("running as root, and so would every program: start gatehouse as another user, " +

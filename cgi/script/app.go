@@ -119,6 +119,14 @@ func (a *App) log() *slog.Logger {
 	return slog.Default()
 }
 
+// Prepare does what the first request would do: it opens and notes what the App needs
+// of this process and its environment. A process that is about to change its user or
+// its root directory calls it before.
+func (a *App) Prepare() error {
+	a.once.Do(a.init)
+	return a.state.err
+}
+
 func (a *App) init() {
 	s := &a.state
 	s.limits = a.Limits.withDefaults()

@@ -1,15 +1,168 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
 	"gatehouse/cgi/script"
 	"gatehouse/daemon"
 )
 
-// fcgiwrapApp is the application of fcgiwrap without flags.
-func fcgiwrapApp() daemon.App {
-	return daemon.App{Source: "fcgiwrap", Prefix: "/", Kind: daemon.AppScripts, Manner: script.Fcgiwrap, InheritAll: true, PassAuthorization: true}
+// namesake returns the command of a program whose place gatehouse takes under its name,
+// with its own flags, or nil.
+func (p *process) namesake() func(ctx context.Context, args []string) int {
+	switch p.name {
+	case "fcgiwrap":
+		return p.fcgiwrap
+	case "slowcgi":
+		return p.slowcgi
+	}
+	return nil
 }
 
-func slowcgiApp() daemon.App {
-	return daemon.App{Source: "slowcgi", Prefix: "/", Kind: daemon.AppScripts, Manner: script.Slowcgi, Inherit: []string{}, PassAuthorization: true}
+// exitNamesake is their status for what fails at the start.
+const exitNamesake = 1
+
+// fcgiwrapApp is the application of fcgiwrap without flags. fcgiwrap knows no limits of
+// time: the web server's hold, and when it leaves, the program is ended.
+func fcgiwrapApp() daemon.App {
+	return daemon.App{
+		Source:            "fcgiwrap",
+		Prefix:            "/",
+		Kind:              daemon.AppScripts,
+		Manner:            script.Fcgiwrap,
+		InheritAll:        true,
+		PassAuthorization: true,
+		Limits:            script.Limits{QueueWait: -1, FirstByte: -1, Silence: -1},
+	}
 }
+
+// fcgiwrap is the command under that name.
+func (p *process) fcgiwrap(ctx context.Context, args []string) int {
+	config, help, err := p.fcgiwrapConfig(args)
+	switch {
+	case err != nil:
+		p.complain(err)
+		return exitNamesake
+	case help:
+		return p.print(fcgiwrapUsage)
+	}
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Started: true})
+	if errors.Is(err, daemon.ErrBare) {
+		err = errors.New("there is no listening socket on descriptor 0, and systemd passed none: write -s unix:PATH")
+	}
+	if err != nil {
+		p.complain(err)
+		return exitNamesake
+	}
+	return p.end(d.Serve(ctx, p.signals))
+}
+
+// fcgiwrapConfig reads the flags of fcgiwrap.
+func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help bool, err error) {
+	letters, err := getopt(args, "c:hfs:p:")
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: say -h for help", err)
+	}
+	app := fcgiwrapApp()
+	app.Stderr = p.stderr
+	config = new(daemon.Config)
+	for _, l := range letters {
+		switch l.name {
+		case 'h':
+			return nil, true, nil
+		case 'f':
+			app.StderrToClient = true
+		case 'p':
+			app.Roots = append(app.Roots, l.value)
+		case 'c':
+			n, err := strconv.Atoi(strings.TrimSpace(l.value))
+			if err != nil || n < 1 {
+				return nil, false, fmt.Errorf("-c %q: write how many programs may run at once", l.value)
+			}
+			app.Limits.Programs = n
+		case 's':
+			a, err := parseSocketURL(l.value)
+			if err != nil {
+				return nil, false, err
+			}
+			config.FastCGI = []daemon.Address{a}
+		}
+	}
+	config.Apps = []daemon.App{app}
+	if len(config.FastCGI) > 0 && p.getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
+		io.WriteString(p.stderr, "fcgiwrap: -s is passed over: systemd passed a socket\n")
+		config.FastCGI = nil
+	}
+	if config.Allow, err = webServers(p.getenv("FCGI_WEB_SERVER_ADDRS")); err != nil {
+		return nil, false, err
+	}
+	return config, false, nil
+}
+
+// webServers returns the peers that libfcgi would let connect by TCP: all of them if
+// there is no list.
+func webServers(list string) (allow []netip.Prefix, err error) {
+	if list == "" {
+		return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}, nil
+	}
+	for s := range strings.SplitSeq(list, ",") {
+		a, err := daemon.ParseAllow(strings.TrimSpace(s))
+		if err != nil {
+			return nil, fmt.Errorf("FCGI_WEB_SERVER_ADDRS: %w", err)
+		}
+		allow = append(allow, a)
+	}
+	return allow, nil
+}
+
+// parseSocketURL reads fcgiwrap's form of an address. A unix socket gets the mode that
+// the umask leaves.
+func parseSocketURL(s string) (daemon.Address, error) {
+	bad := fmt.Errorf("-s %q is no socket: write unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT", s)
+	scheme, rest, _ := strings.Cut(s, ":")
+	switch scheme {
+	case "unix":
+		if strings.Contains(rest, ",") {
+			return daemon.Address{}, fmt.Errorf("-s %q: a path with a comma cannot be a socket here", s)
+		}
+		a, err := daemon.ParseAddress(s)
+		if err != nil {
+			return a, err
+		}
+		a.Mode = socketMode()
+		return a, nil
+	case "tcp", "tcp6":
+		a, err := netip.ParseAddrPort(rest)
+		if err != nil || a.Port() == 0 || a.Addr().Is4() != (scheme == "tcp") {
+			return daemon.Address{}, bad
+		}
+		return daemon.Address{Kind: daemon.AddressTCP, Host: a.Addr().String(), Port: a.Port()}, nil
+	}
+	return daemon.Address{}, bad
+}
+
+const fcgiwrapUsage = `Usage: fcgiwrap [OPTION]...
+Runs CGI programs for a web server that speaks FastCGI. This is gatehouse under the
+name of fcgiwrap, and in its manner; "gatehouse help" tells what it can do besides.
+
+    -c NUMBER    how many programs may run at once; more of them wait. If left out,
+                 four for each processor
+    -f           the programs' stderr goes to the web server's error log, not here
+    -s SOCKET    listen on unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT. If left out:
+                 on the socket that systemd passed, or the one on descriptor 0
+    -p PATH      run this program only; give it again for more
+    -h           this text
+
+A request names the program by SCRIPT_FILENAME, or by DOCUMENT_ROOT and SCRIPT_NAME; it
+starts in its own directory, or in FCGI_CHDIR ("-" for that of fcgiwrap). To see what
+is wrong with one, say
+
+    gatehouse explain --like fcgiwrap --user www-data --param SCRIPT_FILENAME=PATH URL
+`

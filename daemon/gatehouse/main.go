@@ -1,5 +1,6 @@
 // Command gatehouse stands between a web server and CGI-family applications. Say
-// "gatehouse help" for how to use it; package gatehouse/daemon is its manual.
+// "gatehouse help" for how to use it; package gatehouse/daemon is its manual. Started
+// by the name fcgiwrap or slowcgi it takes the flags of that program, and its place.
 //
 // What goes wrong before the first request is told in one line on standard error,
 // "gatehouse: " and the message, and ends with status 2; afterwards the log tells
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 )
 
@@ -20,12 +22,13 @@ func main() {
 	// SIGPIPE is caught so that a log that nobody reads does not end the process;
 	// ignoring it would be inherited by the programs.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	p := &process{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals}
+	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
 // A process is what the command has around it.
 type process struct {
+	name           string // by which it was started
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal

@@ -28,6 +28,9 @@ var commands = []string{"serve", "check", "explain", "conform", "version", "help
 
 // run is the command: it returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
+	if other := p.namesake(); other != nil {
+		return other(ctx, args)
+	}
 	if p.isProgram() && fromQuery(args, p.getenv("QUERY_STRING")) {
 		args = nil
 	}
@@ -270,7 +273,11 @@ func (p *process) fail(err error) int {
 
 // complain writes a line for each of the errors that err joins.
 func (p *process) complain(err error) {
+	name := "gatehouse"
+	if p.namesake() != nil {
+		name = p.name
+	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(p.stderr, "gatehouse: %s\n", line)
+		fmt.Fprintf(p.stderr, "%s: %s\n", name, line)
 	}
 }

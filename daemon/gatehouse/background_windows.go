@@ -1,0 +1,18 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+)
+
+var errUnix = errors.New("not available on Windows")
+
+func goOnInBackground([]string) error { return errUnix }
+
+func inBackground(func(string) string) (yes bool, ready func() error) { return false, nil }
+
+func systemLog(string) (*slog.Logger, error) { return nil, errUnix }
+
+// socketMode has no meaning here.
+func socketMode() fs.FileMode { return 0o660 }
