@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,10 @@ type Environ struct {
 	// joins holds the values that grew by joining, keyed by name, so that a peer that
 	// repeats one name a thousand times costs its bytes and not their square.
 	joins map[string]*strings.Builder
+
+	// firsts holds, by name, the values that a later one replaced, where a web server
+	// sent several: the first of each.
+	firsts map[string]string
 
 	scheme  string   // what SetScheme set
 	request *Request // while a WSGI application runs
@@ -147,8 +152,23 @@ func (e *Environ) AddParts(text string, parts []Parts) error {
 func (e *Environ) again(i int, name, value string) {
 	if sep := separator(name); sep != "" {
 		value = e.join(i, name, sep, value)
+	} else if _, known := e.firsts[name]; !known {
+		if e.firsts == nil {
+			e.firsts = make(map[string]string)
+		}
+		e.firsts[name] = e.pairs.value(i)
 	}
 	e.pairs.setValue(i, value)
+}
+
+// First returns the value of name that arrived first. It differs from Lookup's where a
+// web server sent several and the last won: C programs find the first in their
+// environment. One that was set since is the only one.
+func (e *Environ) First(name string) (string, bool) {
+	if v, ok := e.firsts[name]; ok {
+		return v, true
+	}
+	return e.Lookup(name)
 }
 
 // separator returns what joins the values of a repeated variable, or "" where
@@ -199,6 +219,7 @@ func (e *Environ) Lookup(name string) (string, bool) {
 // Set sets name to value: in its place if it is there, else at the end.
 func (e *Environ) Set(name, value string) {
 	delete(e.joins, name)
+	delete(e.firsts, name)
 	if i := e.index(name); i >= 0 {
 		e.pairs.setValue(i, value)
 		return
@@ -219,6 +240,7 @@ func (e *Environ) SetDefault(name, value string) string {
 // Del removes name.
 func (e *Environ) Del(name string) {
 	delete(e.joins, name)
+	delete(e.firsts, name)
 	if i := e.index(name); i >= 0 {
 		e.pairs.remove(i)
 	}
@@ -240,7 +262,7 @@ func (e *Environ) All() iter.Seq2[string, string] {
 
 // Clone returns a copy that shares nothing that can change.
 func (e *Environ) Clone() *Environ {
-	return &Environ{pairs: e.pairs.clone(), seen: e.seen, scheme: e.scheme}
+	return &Environ{pairs: e.pairs.clone(), seen: e.seen, firsts: maps.Clone(e.firsts), scheme: e.scheme}
 }
 
 // Strings returns the variables as "NAME=value", in order.
@@ -295,5 +317,5 @@ func (e *Environ) Scheme() string {
 func (e *Environ) Reset() {
 	e.pairs.reset()
 	e.seen = [4]uint64{}
-	e.joins, e.scheme, e.request = nil, "", nil
+	e.joins, e.firsts, e.scheme, e.request = nil, nil, "", nil
 }

@@ -157,3 +157,45 @@ func TestEnvironForms(t *testing.T) {
 		t.Errorf("All: %q", names)
 	}
 }
+
+// TestEnvironFirst: of a repeated name the last value wins, and the first is known.
+func TestEnvironFirst(t *testing.T) {
+	e := new(Environ)
+	add := func(name string, values ...string) {
+		for _, v := range values {
+			if err := e.Add(name, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	first := func(name, want string, there bool) {
+		t.Helper()
+		if v, ok := e.First(name); v != want || ok != there {
+			t.Errorf("First(%s) = %q, %v; want %q, %v", name, v, ok, want, there)
+		}
+	}
+	add("THRICE", "a", "b", "c")
+	add("ONCE", "a")
+	add("HTTP_X", "a", "b")
+	add("EMPTY", "", "b")
+	first("THRICE", "a", true)
+	first("ONCE", "a", true)
+	first("HTTP_X", "a, b", true)
+	first("EMPTY", "", true)
+	first("NONE", "", false)
+	if v := e.Get("THRICE"); v != "c" {
+		t.Errorf("THRICE is %q; want the last", v)
+	}
+	c := e.Clone()
+	e.Set("THRICE", "d")
+	first("THRICE", "d", true)
+	e.Del("EMPTY")
+	first("EMPTY", "", false)
+	if v, _ := c.First("THRICE"); v != "a" {
+		t.Errorf("the clone has %q", v)
+	}
+	add("THRICE", "e")
+	first("THRICE", "d", true)
+	e.Reset()
+	first("THRICE", "", false)
+}

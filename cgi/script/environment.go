@@ -171,6 +171,9 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 		if find(settled, name) || names(a.Env, name) {
 			continue
 		}
+		if a.Manner == Fcgiwrap {
+			value, _ = r.Env.First(name)
+		}
 		if reason := a.refuses(name, value); reason != "" {
 			dropped(name, reason)
 			continue

@@ -26,7 +26,8 @@ const (
 	// DOCUMENT_ROOT followed by SCRIPT_NAME, of which the rest becomes PATH_INFO. If
 	// there are Roots, they are programs, and no other runs. Programs get the variables
 	// as they were sent, and start in their own directory, or in that of FCGI_CHDIR;
-	// with "-" there, in that of this process. What is found to be wrong before a program
+	// with "-" there, in that of this process. Of a variable that was sent twice the first
+	// counts. What is found to be wrong before a program
 	// is started is 403, afterwards 502. SCRIPT_NAME with a ".." segment is refused.
 	Fcgiwrap
 
@@ -64,12 +65,16 @@ func (m Manner) start(f *Finding) *Finding {
 
 // findAsFcgiwrap finds the program for r as fcgiwrap does.
 func (a *App) findAsFcgiwrap(r *cgi.Request, tr *trace) (*target, error) {
-	if name, sent := r.Env.Lookup("SCRIPT_FILENAME"); sent {
+	if name, sent := r.Env.First("SCRIPT_FILENAME"); sent {
 		return a.exactly(r, fromScriptFilename, name, tr)
 	}
-	root, hasRoot := r.Env.Lookup("DOCUMENT_ROOT")
-	script, _, _ := r.SentPath()
-	if _, hasScript := r.Env.Lookup("SCRIPT_NAME"); !hasRoot || !hasScript && script == "" {
+	root, hasRoot := r.Env.First("DOCUMENT_ROOT")
+	script, hasScript := r.Env.First("SCRIPT_NAME")
+	if _, _, mounted := r.Mounted(); mounted {
+		script, _, _ = r.SentPath()
+		hasScript = script != ""
+	}
+	if !hasRoot || !hasScript {
 		f := &Finding{Check: CheckRequest, Code: http.StatusForbidden,
 			Detail: "the web server sent neither SCRIPT_FILENAME nor DOCUMENT_ROOT and SCRIPT_NAME",
 			Remedy: "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"}
@@ -186,7 +191,7 @@ func checkFile(path string) error {
 // dir returns where the program starts.
 func (a *App) dir(r *cgi.Request, t *target) string {
 	if a.Manner == Fcgiwrap {
-		dir, set := r.Env.Lookup("FCGI_CHDIR")
+		dir, set := r.Env.First("FCGI_CHDIR")
 		if !set {
 			dir, set = os.LookupEnv("FCGI_CHDIR")
 		}

@@ -338,3 +338,34 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%v, %v", e, err)
 	}
 }
+
+// TestFcgiwrapRepeated: of a variable that is sent twice, as by an include after it, the
+// first counts.
+func TestFcgiwrapRepeated(t *testing.T) {
+	f := newFixture(t)
+	file := f.sh(t, "a.cgi", head+`echo "$SCRIPT_FILENAME|$SCRIPT_NAME|$X|$HTTP_X"`)
+	f.Manner, f.Roots = Fcgiwrap, nil
+	for _, name := range []string{"SCRIPT_FILENAME", "DOCUMENT_ROOT"} {
+		env := new(cgi.Environ)
+		add := func(name string, values ...string) {
+			for _, v := range values {
+				if err := env.Add(name, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		want := "|/a.cgi|1|1, 2\n"
+		if name == "SCRIPT_FILENAME" {
+			add(name, file, "/nonexistent")
+			want = file + want
+		} else {
+			add(name, f.dir, "/nonexistent")
+		}
+		add("SCRIPT_NAME", "/a.cgi", "/nonexistent")
+		add("X", "1", "2")
+		add("HTTP_X", "1", "2")
+		s := new(recorder)
+		res := f.handler().Run(&cgi.Request{Env: env, Body: strings.NewReader("")}, s, f.App)
+		checkOK(t, s, res, want)
+	}
+}
