@@ -177,6 +177,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/git-core/git-http-backend", "git"},
 	{"/usr/lib/cgi-bin/gitweb.cgi", "gitweb"},
 	{"/usr/lib/cgit/cgit.cgi", "cgit"},
+	{"/usr/sbin/fcgiwrap", "fcgiwrap"},
 }
 
 // installed returns an error that holds the command which installs what is
