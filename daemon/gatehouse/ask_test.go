@@ -21,7 +21,8 @@ import (
 // ask is a program that makes one request, as a web server does, and prints the
 // answer:
 //
-//	ask http|fastcgi|scgi ADDR PATH
+//	ask http|scgi ADDR PATH
+//	ask fastcgi ADDR PATH [NAME=VALUE]...     with further variables
 //	ask inetd PATH COMMAND...     the command gets a connection as its descriptor 0
 //
 // It fails if the answer breaks off. When the first line of the body has arrived it
@@ -50,7 +51,7 @@ func makeRequest(protocol string, args []string) error {
 	}
 	defer c.Close()
 	if protocol == "fastcgi" {
-		return askFastCGI(c, args[1])
+		return askFastCGI(c, args[1], args[2:])
 	}
 	return askSCGI(c, args[1])
 }
@@ -91,10 +92,14 @@ func variables(path string) [][2]string {
 		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"REMOTE_ADDR", "192.0.2.1"}}
 }
 
-func askFastCGI(c net.Conn, path string) error {
+func askFastCGI(c net.Conn, path string, more []string) error {
 	var params []byte
 	for _, v := range variables(path) {
 		params = record.AppendPair(params, v[0], v[1])
+	}
+	for _, v := range more {
+		name, value, _ := strings.Cut(v, "=")
+		params = record.AppendPair(params, name, value)
 	}
 	b := record.AppendBegin(nil, 1, record.Responder, 0)
 	b = record.AppendStream(b, record.Params, 1, params)
@@ -117,6 +122,8 @@ func askFastCGI(c net.Conn, path string) error {
 			if _, err := out.Write(content); err != nil {
 				return err
 			}
+		case record.Stderr:
+			os.Stderr.Write(content)
 		case record.EndRequest:
 			return nil
 		}

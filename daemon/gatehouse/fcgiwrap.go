@@ -82,7 +82,10 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 		case 'p':
 			app.Roots = append(app.Roots, l.value)
 		case 'c':
-			n, err := strconv.Atoi(strings.TrimSpace(l.value))
+			// As atoi(3) reads it: systemd passes "-c 4 -f" in one argument.
+			digits := strings.TrimLeft(l.value, " ")
+			digits = digits[:len(digits)-len(strings.TrimLeft(digits, "0123456789"))]
+			n, err := strconv.Atoi(digits)
 			if err != nil || n < 1 {
 				return nil, false, fmt.Errorf("-c %q: write how many programs may run at once", l.value)
 			}

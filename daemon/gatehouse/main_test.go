@@ -28,6 +28,8 @@ func (m leakless) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(leakless{m}, map[string]func(){
 		"gatehouse": main,
+		"fcgiwrap":  main,
+		"slowcgi":   main,
 		"ask":       ask,
 		"alone":     alone,
 
@@ -40,8 +42,8 @@ func TestMain(m *testing.M) {
 // "alone" (with a network of its own), "unprivileged" (without the rights of root),
 // and
 //
-//	start [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
-//	    starts gatehouse and waits until it listens on N addresses, which are in
+//	start [-as NAME] [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
+//	    starts gatehouse, by another name if one is given, and waits until it listens on N addresses, which are in
 //	    $http, $fastcgi and $scgi then; the options pass it listening sockets
 //	log PATTERN
 //	    waits for a line of its log

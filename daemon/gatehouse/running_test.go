@@ -96,9 +96,14 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	var stdin *os.File
 	var names []string
 	var files []*os.File
+	as := "gatehouse"
 	for ; len(args) > 1 && strings.HasPrefix(args[0], "-"); args = args[2:] {
 		if args[0] == "-stdin" {
 			stdin = listening(ts, args[1])
+			continue
+		}
+		if args[0] == "-as" {
+			as = args[1]
 			continue
 		}
 		name, address, _ := strings.Cut(args[1], "=")
@@ -107,10 +112,10 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	gatehouse, err := exec.LookPath("gatehouse")
+	gatehouse, err := exec.LookPath(as)
 	ts.Check(err)
 	r.cmd = exec.Command(gatehouse, args[1:]...)
-	r.cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + ts.Getenv("GORACE")}
+	r.cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "GORACE=" + ts.Getenv("GORACE"), "FCGI_WEB_SERVER_ADDRS=" + ts.Getenv("FCGI_WEB_SERVER_ADDRS"), "DAEMON=own"}
 	if len(files) > 0 {
 		// LISTEN_PID is known in the new process only.
 		r.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$@"`, "sh", gatehouse}, args[1:]...)...)

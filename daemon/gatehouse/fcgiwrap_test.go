@@ -1,0 +1,82 @@
+//go:build unix
+
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"gatehouse/daemon"
+)
+
+func TestGetopt(t *testing.T) {
+	const known = "c:hfs:p:"
+	for _, c := range []struct {
+		args []string
+		want []letter
+		err  string
+	}{
+		{nil, nil, ""},
+		{[]string{"-f", "-c", "4"}, []letter{{'f', ""}, {'c', "4"}}, ""},
+		{[]string{"-fc4", "-s", "-x"}, []letter{{'f', ""}, {'c', "4"}, {'s', "-x"}}, ""},
+		{[]string{"", "stray", "-", "-f"}, []letter{{'f', ""}}, ""},
+		{[]string{"-f", "--", "-h"}, []letter{{'f', ""}}, ""},
+		// systemd gives "${OPTIONS}" as one argument.
+		{[]string{"-c 4 -f"}, []letter{{'c', " 4 -f"}}, ""},
+		{[]string{"-f -c 4"}, nil, "unknown option - "},
+		{[]string{"-fx"}, nil, "unknown option -x"},
+		{[]string{"--help"}, nil, "unknown option --"},
+		{[]string{"-:"}, nil, "unknown option -:"},
+		{[]string{"-f", "-p"}, nil, "option -p requires an argument"},
+	} {
+		got, err := getopt(c.args, known)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if !slices.Equal(got, c.want) || text != c.err {
+			t.Errorf("%q: %v, %q; want %v, %q", c.args, got, text, c.want, c.err)
+		}
+	}
+}
+
+func TestSocketURL(t *testing.T) {
+	for s, want := range map[string]daemon.Address{
+		"tcp:127.0.0.1:9000":  {Kind: daemon.AddressTCP, Host: "127.0.0.1", Port: 9000},
+		"tcp:0.0.0.0:1":       {Kind: daemon.AddressTCP, Host: "0.0.0.0", Port: 1},
+		"tcp6:[::1]:9000":     {Kind: daemon.AddressTCP, Host: "::1", Port: 9000},
+		"unix:/run/f.sock":    {Kind: daemon.AddressUnix, Path: "/run/f.sock", Mode: socketMode()},
+		"unix:relative.sock":  {Kind: daemon.AddressUnix, Path: "relative.sock", Mode: socketMode()},
+		"":                    {},
+		"/run/f.sock":         {},
+		"unix:":               {},
+		"unix:/run/a,b":       {},
+		"tcp:127.0.0.1":       {},
+		"tcp:127.0.0.1:65536": {},
+		"tcp:[::1]:9000":      {},
+		"tcp6:::1:9000":       {},
+		"udp:127.0.0.1:9000":  {},
+	} {
+		got, err := parseSocketURL(s)
+		if bad := want == (daemon.Address{}); (err != nil) != bad || !bad && got != want {
+			t.Errorf("%q: %+v, %v; want %+v", s, got, err, want)
+		}
+	}
+}
+
+// TestFcgiwrapCount: what systemd makes of DAEMON_OPTS="-c 4 -f" is what fcgiwrap's
+// atoi makes of it: 4.
+func TestFcgiwrapCount(t *testing.T) {
+	p := &process{getenv: func(string) string { return "" }}
+	for _, arg := range []string{"-c4", "-c 4 -f"} {
+		config, _, err := p.fcgiwrapConfig([]string{arg})
+		if err != nil || config.Apps[0].Limits.Programs != 4 {
+			t.Errorf("%q: %v", arg, err)
+		}
+	}
+	for _, arg := range []string{"-c", "-cx", "-c-1", "-c99999999999999999999"} {
+		if _, _, err := p.fcgiwrapConfig([]string{arg}); err == nil {
+			t.Errorf("%q: no error", arg)
+		}
+	}
+}
