@@ -39,6 +39,7 @@ prefix = "/cgi-bin"
 scripts = ["DIR", "DIR/program"]
 follow = ["DIR"]
 inherit = ["PATH"]
+stderr = "client"
 pass_authorization = true
 programs = 2
 
@@ -50,6 +51,8 @@ EMPTY = ""
 prefix = "/git"
 scripts = "DIR/program"
 env = { A = "b" }
+inherit = "all"
+stderr = "log"
 
 [[app]]
 prefix = "/static"
@@ -82,10 +85,10 @@ hello = true
 	own.Programs = 2
 	want.Apps = []App{
 		{Prefix: "/cgi-bin", Kind: AppScripts, Source: "g.toml:14:1", Roots: []string{dir, program}, Follow: []string{dir},
-			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, PassAuthorization: true, Limits: own},
-		{Prefix: "/git", Kind: AppScripts, Source: "g.toml:26:1", Roots: []string{program}, Env: []string{"A=b"}, Limits: want.Limits.Programs},
-		{Prefix: "/static", Kind: AppFiles, Source: "g.toml:31:1", Dir: dir, Hidden: true, Limits: want.Limits.Programs},
-		{Prefix: "/", Kind: AppHello, Source: "g.toml:35:3", Limits: want.Limits.Programs},
+			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, StderrToClient: true, PassAuthorization: true, Limits: own},
+		{Prefix: "/git", Kind: AppScripts, Source: "g.toml:27:1", Roots: []string{program}, Env: []string{"A=b"}, InheritAll: true, Limits: want.Limits.Programs},
+		{Prefix: "/static", Kind: AppFiles, Source: "g.toml:34:1", Dir: dir, Hidden: true, Limits: want.Limits.Programs},
+		{Prefix: "/", Kind: AppHello, Source: "g.toml:38:3", Limits: want.Limits.Programs},
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -159,6 +162,10 @@ func TestParseConfigErrors(t *testing.T) {
 		{"env as a list", "[[app]]\nscripts = \"DIR\"\nenv = [\"A=b\"]\n", `g.toml:3:1: env: [A=b] is not a table: write { NAME = "value" }`},
 		{"env with a number", "[[app]]\nscripts = \"DIR\"\nenv = { A = 1 }\n", `g.toml:3:9: A: 1 is not a string in quotes`},
 		{"env with a bad name", "[[app]]\nscripts = \"DIR\"\nenv = { \"A=\" = \"1\" }\n", `g.toml:3:9: A=: "A=" is not the name of a variable`},
+		{"inherit with all and a name", "[[app]]\nscripts = \"DIR\"\ninherit = [\"PATH\", \"all\"]\n", `g.toml:3:1: inherit: "all" stands alone: write inherit = "all", or the names of variables`},
+		{"inherit with a name and all", "[[app]]\nscripts = \"DIR\"\ninherit = [\"all\", \"PATH\"]\n", `g.toml:3:1: inherit: "all" stands alone`},
+		{"unknown stderr", "[[app]]\nscripts = \"DIR\"\nstderr = \"/dev/null\"\n", `g.toml:3:1: stderr: "/dev/null" is neither "log" nor "client"`},
+		{"stderr of hello", "[[app]]\nhello = true\nstderr = \"client\"\n", `g.toml:1:3: application "/" runs no programs`},
 		{"inherit with a bad name", "[[app]]\nscripts = \"DIR\"\ninherit = \"\"\n", `g.toml:3:1: inherit: "" is not the name of a variable`},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatehouse/cgi/script"
+)
+
+func TestFrontVariables(t *testing.T) {
+	for _, c := range []struct {
+		front  Front
+		target string
+		params []string
+		want   string // "NAME=VALUE" one a line, or an error
+	}{
+		{"", "/a", nil, "SCRIPT_NAME=/a\nREQUEST_URI=/a\nQUERY_STRING=\nHTTP_HOST=localhost\nSERVER_NAME=localhost\nSERVER_PORT=80\nREQUEST_SCHEME=http\nSERVER_SOFTWARE=nginx"},
+		{FrontNginx, "https://example.org/a%20b//c/./d/../e?x=%20&y", nil,
+			"SCRIPT_NAME=/a b/c/e\nDOCUMENT_URI=/a b/c/e\nREQUEST_URI=/a%20b//c/./d/../e?x=%20&y\nQUERY_STRING=x=%20&y\nHTTPS=on\nSERVER_PORT=443\nREQUEST_SCHEME=https"},
+		{FrontNginx, "http://[::1]:8080", nil, "SCRIPT_NAME=/\nREQUEST_URI=/\nHTTP_HOST=[::1]:8080\nSERVER_NAME=[::1]\nSERVER_PORT=8080"},
+		{FrontNginx, "/a/..", nil, "SCRIPT_NAME=/"},
+		{FrontNginx, "/a/b/.", nil, "SCRIPT_NAME=/a/b/"},
+		{FrontNginx, "/a/", []string{"SCRIPT_NAME=/x", "NEW=", "NEW=1"}, "SCRIPT_NAME=/x\nNEW=1\nDOCUMENT_URI=/a/"},
+		{FrontApache, "/a/b?c", nil, "SCRIPT_NAME=/a/b\nSCRIPT_FILENAME=proxy:fcgi://localhost/a/b\nSERVER_SOFTWARE=Apache\nREQUEST_URI=/a/b?c"},
+		{FrontNginx, "/..", nil, `"/.." leads out of the root`},
+		{FrontNginx, "a.cgi", nil, `"a.cgi" has no host, and is no path`},
+		{FrontNginx, "gopher://x/", nil, `the scheme "gopher" is neither`},
+		{FrontNginx, "http://a b/", nil, `is not a URL`},
+	} {
+		env, err := c.front.variables(c.target, c.params)
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v; want %q", c.target, err, c.want)
+			}
+			continue
+		}
+		all := "\n" + strings.Join(env.Strings(), "\n") + "\n"
+		for line := range strings.SplitSeq(c.want, "\n") {
+			if !strings.Contains(all, "\n"+line+"\n") {
+				t.Errorf("%s: %s is not in %s", c.target, line, all)
+			}
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "a.cgi")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := Config{Apps: []App{
+		{Prefix: "/cgi-bin", Kind: AppScripts, Source: "g.toml:1:1", Roots: []string{dir}, Env: []string{"OWN=1"}},
+		{Prefix: "/cgi-bin/hello", Kind: AppHello},
+		{Prefix: "/", Kind: AppScripts, Authorizer: true, Roots: []string{dir}},
+	}}
+	a, err := config.Explain(Question{Target: "/cgi-bin/a.cgi/x", Params: []string{"HTTP_PROXY=x", "X=\x1b[0m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Runs || a.Fault != nil || a.Prefix != "/cgi-bin" || a.Place != "g.toml:1:1" || len(a.Args) != 1 || a.Args[0] != program || a.Dir != dir {
+		t.Errorf("%+v; want %s, to run", a, program)
+	}
+	if len(a.Left) != 1 || a.Left[0].Name != "HTTP_PROXY" {
+		t.Errorf("left out is %v; want HTTP_PROXY", a.Left)
+	}
+	var text strings.Builder
+	if err := a.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), "\x1b") || !strings.Contains(text.String(), "\n    OWN=1\n") {
+		t.Errorf("%q", text.String())
+	}
+
+	a, err = config.Explain(Question{Target: "/cgi-bin/hello"})
+	if err != nil || !a.Runs || a.App != "hello = true" || len(a.Env) != 0 {
+		t.Errorf("%+v, %v; want hello", a, err)
+	}
+	a, err = config.Explain(Question{Target: "/cgi-bin/missing"})
+	if err != nil || a.Runs || a.Fault.Check != script.CheckMissing || a.Fault.Status != 404 || a.Fault.Line != dir+"/missing: no such file" {
+		t.Errorf("%+v, %v; want a missing file", a, err)
+	}
+	a, err = config.Explain(Question{Target: "/other"})
+	if err != nil || a.Runs || a.App != "" || a.Fault == nil || a.Fault.Status != 404 {
+		t.Errorf("%+v, %v; want that nothing is mounted there", a, err)
+	}
+	var b strings.Builder
+	if err := a.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back Answer
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back.Fault.Detail != a.Fault.Detail {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	config.Apps[0].Roots = []string{dir + "/missing"}
+	if _, err = config.Explain(Question{Target: "/"}); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("%v; want an error about the directory", err)
+	}
+}
+
+// TestMannerIsNotMounted: an application in another program's manner has the path as
+// it was sent.
+func TestMannerIsNotMounted(t *testing.T) {
+	app := App{Prefix: "/", Kind: AppScripts, Manner: script.Fcgiwrap, Roots: []string{"/nonexistent/program"}}
+	if err := (&Config{Apps: []App{app}}).Check(); err != nil {
+		t.Errorf("%v; want that the program may come later", err)
+	}
+	m, end, err := mount([]App{app}, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	if _, ok := m.app.(*script.App); !ok {
+		t.Errorf("%T serves; want the application itself", m.app)
+	}
+}

@@ -1,0 +1,93 @@
+package fastcgi
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+// F21: what an application says on STDERR comes at once, in records of its own, and
+// that stream is ended before the request if it was used, and only then.
+func TestF21Stderr(t *testing.T) {
+	app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if n := r.Env.Get("SAYS"); n != "" {
+			said := make(chan error)
+			go func() { said <- cgi.WriteStderr(w, bytes.Repeat([]byte(n), 70000)) }() // more than a record
+			if err := <-said; err != nil {
+				t.Error(err)
+			}
+			if err := cgi.WriteStderr(w, nil); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}); err != nil {
+			return err
+		}
+		_, err := w.Write([]byte("answer"))
+		return err
+	})
+	ts := serve(t, "unix", &Server{App: app})
+	for _, says := range []string{"x", ""} {
+		c := ts.dial()
+		c.send(get(1, 0, "SAYS="+says))
+		var types []record.Type
+		var lengths []int
+		var stderr, stdout strings.Builder
+		for {
+			typ, _, content, err := c.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(types) == 0 || types[len(types)-1] != typ || len(content) == 0 {
+				types, lengths = append(types, typ), append(lengths, 0)
+			}
+			lengths[len(lengths)-1] += len(content)
+			switch typ {
+			case record.Stderr:
+				stderr.Write(content)
+			case record.Stdout:
+				stdout.Write(content)
+			}
+			if typ == record.EndRequest {
+				break
+			}
+		}
+		want := []record.Type{record.Stdout, record.Stdout, record.EndRequest}
+		if says != "" {
+			want = []record.Type{record.Stderr, record.Stdout, record.Stdout, record.Stderr, record.EndRequest}
+			if lengths[3] != 0 || stderr.String() != strings.Repeat("x", 70000) {
+				t.Errorf("STDERR has %d bytes, and then %d", stderr.Len(), lengths[3])
+			}
+		}
+		if len(types) != len(want) {
+			t.Fatalf("%v; want %v", types, want)
+		}
+		for i := range want {
+			if types[i] != want[i] {
+				t.Errorf("%v; want %v", types, want)
+			}
+		}
+		if !strings.HasSuffix(stdout.String(), "\r\n\r\nanswer") {
+			t.Errorf("STDOUT is %q", stdout.String())
+		}
+	}
+}
+
+// Nothing is said to a web server that has gone.
+func TestStderrOfAbortedRequest(t *testing.T) {
+	failed := make(chan error, 1)
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		err := untilCancelled(r)
+		failed <- cgi.WriteStderr(w, []byte("x"))
+		return err
+	})})
+	c := ts.dial()
+	c.send(get(1, 1), abort(1))
+	if err := wait(t, "the answer", failed); err == nil {
+		t.Error("no error")
+	}
+	c.answer(1)
+}
