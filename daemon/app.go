@@ -300,7 +300,7 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 	case AppHello:
 		return cgi.AppFunc(hello), nil, nil
 	case AppScripts:
-		s := a.script(log)
+		s := a.scripts(log)
 		return s, s.Close, s.Prepare()
 	case AppFiles:
 		f := a.files()
@@ -312,8 +312,8 @@ func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
 	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
 }
 
-// script makes an application of programs.
-func (a App) script(log *slog.Logger) *script.App {
+// scripts makes an application that runs programs.
+func (a App) scripts(log *slog.Logger) *script.App {
 	return &script.App{
 		Roots:             a.Roots,
 		Follow:            a.Follow,

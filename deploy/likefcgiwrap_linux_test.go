@@ -58,7 +58,7 @@ const (
 
 // refused is a likeness of a request that both refuse with 403.
 func refused(name, reason string, params ...string) likeness {
-	return likeness{name: name, params: params, why: whyReason + "; " + whyPage,
+	return likeness{name: name, params: params, why: whyReason + "\n" + whyPage,
 		fcgiwrap:  map[string]string{"body": forbidden, "stderr": cannotGet},
 		gatehouse: map[string]string{"body": ourPage, "stderr": reason + "\n"}}
 }
@@ -104,11 +104,11 @@ var likenesses = []likeness{
 		fcgiwrap:  map[string]string{"status": "403", "body": forbidden, "stderr": cannotGet},
 		gatehouse: map[string]string{"status": "200", "body": "others\n", "stderr": ""}},
 	{name: "missing interpreter", params: []string{"SCRIPT_FILENAME=DIR/nointerpreter"},
-		why:       whyReason + "; " + whyPage,
+		why:       whyReason + "\n" + whyPage,
 		fcgiwrap:  map[string]string{"body": "502 Bad Gateway\r\n", "stderr": "Cannot execute script (DIR/nointerpreter)\n"},
 		gatehouse: map[string]string{"body": "502 Bad Gateway\n", "stderr": "DIR/nointerpreter: its interpreter \"/nonexistent\" does not exist: install it, or correct the first line\n"}},
 	{name: "no interpreter", params: []string{"SCRIPT_FILENAME=DIR/plainx"},
-		why:       whyReason + "; " + whyPage,
+		why:       whyReason + "\n" + whyPage,
 		fcgiwrap:  map[string]string{"body": "502 Bad Gateway\r\n", "stderr": "Cannot execute script (DIR/plainx)\n"},
 		gatehouse: map[string]string{"body": "502 Bad Gateway\n", "stderr": "DIR/plainx: it is no binary for this machine, and has no \"#!\" line: begin it with its interpreter, such as #!/bin/sh\n"}},
 
@@ -398,4 +398,23 @@ func askLike(t *testing.T, socket string, params []byte, body string) map[string
 		a["body"] = ""
 	}
 	return a
+}
+
+// TestLikenessesAreDocumented: the administrator's page has each reason for a
+// difference, and as many requests as there are.
+func TestLikenessesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/cgi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range likenesses {
+		for why := range strings.SplitSeq(l.why, "\n") {
+			if why != "" && !strings.Contains(string(page), "| "+why+" |") {
+				t.Errorf("%s: docs/cgi.md has no row with %q", l.name, why)
+			}
+		}
+	}
+	if want := fmt.Sprintf("that %d requests to both show", len(likenesses)); !strings.Contains(strings.ReplaceAll(string(page), "\n", " "), want) {
+		t.Errorf("docs/cgi.md does not say %q", want)
+	}
 }

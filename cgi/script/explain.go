@@ -1,10 +1,6 @@
 package script
 
-import (
-	"errors"
-
-	"gatehouse/cgi"
-)
+import "gatehouse/cgi"
 
 // A Step is a path that was tried on the way to a program.
 type Step struct {
@@ -66,7 +62,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	t, err := a.find(r, tr)
 	e.Steps = tr.steps
 	if err != nil {
-		if !errors.As(err, &e.Finding) {
+		if e.Finding = findingOf(err); e.Finding == nil {
 			return nil, err
 		}
 		return e, nil

@@ -95,6 +95,20 @@ func (f *Finding) status() error {
 	return se
 }
 
+// findingOf returns the finding that err holds, or one that says no more than err; nil
+// if err is not about a request.
+func findingOf(err error) *Finding {
+	var f *Finding
+	var se *cgi.StatusError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &se) && se.Err != nil:
+		return &Finding{Check: CheckStart, Detail: se.Err.Error(), Code: se.Code, Err: se.Err}
+	}
+	return nil
+}
+
 // What can be wrong with a file, for the functions that look it up.
 var (
 	errMissing   = errors.New("no such file")
