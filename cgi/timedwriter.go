@@ -86,6 +86,11 @@ func (w *timedWriter) HeadersSent() bool {
 // EnableFullDuplex is what the function of that name calls.
 func (w *timedWriter) EnableFullDuplex() error { return w.do((*response).EnableFullDuplex) }
 
+// WriteStderr is what the function of that name calls.
+func (w *timedWriter) WriteStderr(p []byte) error {
+	return w.do(func(r *response) error { return r.WriteStderr(p) })
+}
+
 // SetExitStatus is what the function of that name calls.
 func (w *timedWriter) SetExitStatus(n int) {
 	_ = w.do(func(r *response) error {

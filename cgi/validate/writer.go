@@ -178,6 +178,10 @@ func (w *writer) EnableFullDuplex() error {
 	return cgi.EnableFullDuplex(w.next)
 }
 
+// WriteStderr is what the function of that name in package cgi calls. Another goroutine
+// may do so while the application writes.
+func (w *writer) WriteStderr(p []byte) error { return cgi.WriteStderr(w.next, p) }
+
 // SetExitStatus is what the function of that name in package cgi calls.
 func (w *writer) SetExitStatus(n int) {
 	w.enter("SetExitStatus")
