@@ -25,6 +25,9 @@
 //
 // # Which program
 //
+// What keeps a program from running is a [Finding]: which check failed, on which file, and
+// how to mend it. It is the error of the request, and [App.Explain] finds it beforehand.
+//
 // See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
 // first and executed by its path then.
 package script

@@ -117,10 +117,10 @@ func (d *droppedNames) note(name, reason string) {
 	if known {
 		return
 	}
-	d.log.LogAttrs(context.Background(), slog.LevelWarn, "variable does not reach the programs; this is logged once for each name",
+	d.log.LogAttrs(context.Background(), slog.LevelInfo, "variable does not reach the programs; this is logged once for each name",
 		slog.String("variable", name), slog.String("reason", reason))
 	if full {
-		d.log.LogAttrs(context.Background(), slog.LevelWarn, "further names of variables that do not reach the programs are not logged",
+		d.log.LogAttrs(context.Background(), slog.LevelInfo, "further names of variables that do not reach the programs are not logged",
 			slog.Int("limit", maxDropped))
 	}
 }

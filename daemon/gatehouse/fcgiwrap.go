@@ -103,6 +103,12 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 		io.WriteString(p.stderr, "fcgiwrap: -s is passed over: systemd passed a socket\n")
 		config.FastCGI = nil
 	}
+	for _, a := range config.FastCGI {
+		if ip, err := netip.ParseAddr(a.Host); err == nil && !ip.IsLoopback() && p.getenv("FCGI_WEB_SERVER_ADDRS") == "" {
+			fmt.Fprintf(p.stderr, "fcgiwrap: %v can be reached from other machines, and whoever reaches it can run any program: "+
+				"set FCGI_WEB_SERVER_ADDRS to the address of the web server\n", a)
+		}
+	}
 	if config.Allow, err = webServers(p.getenv("FCGI_WEB_SERVER_ADDRS")); err != nil {
 		return nil, false, err
 	}

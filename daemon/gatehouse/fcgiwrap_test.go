@@ -4,6 +4,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"gatehouse/daemon"
@@ -77,6 +78,32 @@ func TestFcgiwrapCount(t *testing.T) {
 	for _, arg := range []string{"-c", "-cx", "-c-1", "-c99999999999999999999"} {
 		if _, _, err := p.fcgiwrapConfig([]string{arg}); err == nil {
 			t.Errorf("%q: no error", arg)
+		}
+	}
+}
+
+// TestFcgiwrapWarns: of a socket that other machines reach, unless they are named.
+func TestFcgiwrapWarns(t *testing.T) {
+	for _, c := range []struct {
+		socket, addrs string
+		warns         bool
+	}{
+		{"tcp:0.0.0.0:9000", "", true}, {"tcp6:[::]:9000", "", true}, {"tcp:192.0.2.1:9000", "", true},
+		{"tcp:0.0.0.0:9000", "192.0.2.7", false}, {"tcp:127.0.0.1:9000", "", false}, {"tcp6:[::1]:9000", "", false}, {"unix:/run/x", "", false},
+	} {
+		var stderr strings.Builder
+		p := &process{stderr: &stderr, getenv: func(name string) string {
+			if name == "FCGI_WEB_SERVER_ADDRS" {
+				return c.addrs
+			}
+			return ""
+		}}
+		config, _, err := p.fcgiwrapConfig([]string{"-s", c.socket})
+		if err != nil || strings.Contains(stderr.String(), "can be reached from other machines") != c.warns {
+			t.Errorf("%s, %q: %v, %q", c.socket, c.addrs, err, stderr.String())
+		}
+		if all := len(config.Allow) == 2; all != (c.addrs == "") {
+			t.Errorf("%s, %q: allowed are %v", c.socket, c.addrs, config.Allow)
 		}
 	}
 }

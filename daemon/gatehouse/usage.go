@@ -46,6 +46,9 @@ log names it.
 SIGTERM and SIGINT end it after the requests in flight; a second one at once.
 The exit status is 2 for what fails before the first request, 1 afterwards.
 
+Started by the name fcgiwrap or slowcgi, it takes the flags of that program, and its
+place; say -h there.
+
 Example:
     $ gatehouse serve --fastcgi unix:/run/gatehouse/fastcgi.sock,group=www-data \
                       --app /cgi-bin=scripts:/usr/lib/cgi-bin
