@@ -92,7 +92,7 @@ func (s *sink) Flush() error {
 // WriteStderr sends p as STDERR records, at once. See cgi.WriteStderr.
 func (s *sink) WriteStderr(p []byte) error {
 	if len(p) == 0 {
-		return nil // an empty record would end the stream
+		return nil // nothing is said, and nothing will have to be ended
 	}
 	if err := s.gone(); err != nil {
 		return err

@@ -22,7 +22,7 @@ func (tr *trace) add(from, path string, err error, note string) {
 	}
 	s := Step{From: from, Path: path, Note: note}
 	if err != nil {
-		s.Check = lookupFinding(path, err).Check
+		s.Check = lookupCheck(err)
 	}
 	tr.steps = append(tr.steps, s)
 }

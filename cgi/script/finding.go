@@ -124,37 +124,47 @@ var (
 
 // lookupFinding says what is wrong with a file that was looked up at path.
 func lookupFinding(path string, err error) *Finding {
-	f := &Finding{Path: path, Detail: err.Error(), Code: http.StatusForbidden}
-	switch {
-	case errors.Is(err, errMissing):
-		f.Check, f.Code = CheckMissing, http.StatusNotFound
+	f := &Finding{Check: lookupCheck(err), Path: path, Detail: err.Error(), Code: http.StatusForbidden}
+	switch f.Check {
+	case CheckMissing:
+		f.Code = http.StatusNotFound
 		f.Detail, f.Remedy = whyMissing(path)
-	case errors.Is(err, errDirectory):
-		f.Check, f.Remedy = CheckDirectory, "the URL must go on with the name of a program in it"
-	case errors.Is(err, errIrregular):
-		f.Check = CheckIrregular
-	case errors.Is(err, errMode):
-		f.Check, f.Remedy = CheckMode, "chmod +x "+path
-	case errors.Is(err, errOutside):
-		f.Check = CheckOutside
+	case CheckDirectory:
+		f.Remedy = "the URL must go on with the name of a program in it"
+	case CheckMode:
+		f.Remedy = "chmod +x " + path
+	case CheckOutside:
 		f.Remedy = whereOutside(path)
-	case errors.Is(err, errDotDot):
-		f.Check = CheckDotDot
-	case errors.Is(err, errNoRoot):
-		f.Check, f.Remedy = CheckRoot, `write scripts = "DIR"`
-	case errors.Is(err, errNoName):
-		f.Check, f.Remedy = CheckRequest, "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"
-	case errors.Is(err, errAllowed):
-		f.Check = CheckAllowed
-	case errors.Is(err, syscall.ELOOP):
-		f.Check, f.Err, f.Detail = CheckLoop, err, "its symlinks lead in a circle, or are too many"
-	case errors.Is(err, fs.ErrPermission):
-		f.Check, f.Err = CheckSearch, err
+	case CheckRoot:
+		f.Remedy = `write scripts = "DIR"`
+	case CheckRequest:
+		f.Remedy = "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"
+	case CheckLoop:
+		f.Err, f.Detail = err, "its symlinks lead in a circle, or are too many"
+	case CheckSearch:
+		f.Err = err
 		f.Detail, f.Remedy = whyUnsearchable(path, err)
-	default:
-		f.Check, f.Err = CheckStart, err
+	case CheckStart:
+		f.Err = err
 	}
 	return f
+}
+
+// lookupCheck returns the check of which err is the failure.
+func lookupCheck(err error) Check {
+	for _, c := range []struct {
+		err   error
+		check Check
+	}{
+		{errMissing, CheckMissing}, {errDirectory, CheckDirectory}, {errIrregular, CheckIrregular}, {errMode, CheckMode},
+		{errOutside, CheckOutside}, {errDotDot, CheckDotDot}, {errNoRoot, CheckRoot}, {errNoName, CheckRequest},
+		{errAllowed, CheckAllowed}, {syscall.ELOOP, CheckLoop}, {fs.ErrPermission, CheckSearch},
+	} {
+		if errors.Is(err, c.err) {
+			return c.check
+		}
+	}
+	return CheckStart
 }
 
 // whyMissing says more of a file that is not there: where a link leads, or which of
@@ -167,16 +177,17 @@ func whyMissing(path string) (detail, remedy string) {
 	if to, err := os.Readlink(path); err == nil {
 		return detail, fmt.Sprintf("it is a link to %s, which does not exist", to)
 	}
-	above := filepath.Dir(path)
-	for above != filepath.Dir(above) {
-		info, err := os.Stat(above)
-		switch {
-		case err == nil && info.IsDir() && above != filepath.Dir(path):
-			return detail, fmt.Sprintf("%s has nothing of that name", above)
-		case err == nil:
-			return detail, ""
+	// From the top, so that a path of a thousand directories that are not there costs one
+	// look.
+	above, there := filepath.Dir(path), string(filepath.Separator)
+	for end := 1; end <= len(above); end++ {
+		if end < len(above) && above[end] != filepath.Separator {
+			continue
 		}
-		above = filepath.Dir(above)
+		if info, err := os.Stat(above[:end]); err != nil || !info.IsDir() {
+			return detail, fmt.Sprintf("%s has no directory %s", there, filepath.Base(above[:end]))
+		}
+		there = above[:end]
 	}
 	return detail, ""
 }

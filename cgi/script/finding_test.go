@@ -119,6 +119,7 @@ func TestFindings(t *testing.T) {
 		mend bool   // the remedy is a command
 	}{
 		{"missing", func(string) {}, "/x.cgi", 404, "DIR/x.cgi: no such file", false},
+		{"missing", func(dir string) { os.Mkdir(dir+"/a", 0o755) }, "/a/b/c/x.cgi", 404, "DIR/a/b: no such file", false},
 		{"missing", link("x.cgi", "/nowhere/x"), "/x.cgi", 404, "DIR/x.cgi: no such file: it is a link to /nowhere/x, which does not exist", false},
 		{"directory", func(dir string) { os.Mkdir(dir+"/sub", 0o755) }, "/sub", 403, "DIR/sub: is a directory, not a program: the URL must go on", false},
 		{"irregular", func(dir string) { syscall.Mkfifo(dir+"/fifo", 0o777) }, "/fifo", 403, "DIR/fifo: is not a regular file", false},
@@ -296,5 +297,55 @@ func TestStartFinding(t *testing.T) {
 	f := startFinding("/bin/sh", "/nonexistent/dir", syscall.ENOENT)
 	if want := "/nonexistent/dir: the directory that the program starts in does not exist: create it"; f.Error() != want {
 		t.Errorf("%q; want %q", f, want)
+	}
+}
+
+// TestWhyMissing: the first directory that is not there.
+func TestWhyMissing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/file", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir + "/x":                    "",
+		dir + "/a/x":                  dir + " has no directory a",
+		dir + "/a/b/x":                dir + " has no directory a",
+		dir + "/file/x":               dir + " has no directory file",
+		"/nonexistent/x":              "/ has no directory nonexistent",
+		"/x-nonexistent":              "",
+		strings.Repeat("/x", maxPath): "the path is too long to be that of a file",
+	} {
+		if detail, remedy := whyMissing(path); detail != "no such file" || remedy != want {
+			t.Errorf("%.100s: %q, %q; want %q", path, detail, remedy, want)
+		}
+	}
+}
+
+// TestAccess: whose bits of a mode count.
+func TestAccess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	group := st.Gid
+	for _, c := range []struct {
+		uid, gid uint32
+		want     string
+	}{
+		{uint32(os.Geteuid()), group, "u"}, {uint32(os.Geteuid()), 54321, "u"},
+		{54321, uint32(os.Getegid()), "g"}, {54321, 54321, "o"},
+	} {
+		st.Uid, st.Gid = c.uid, c.gid
+		if got, _ := access(info); got.name != c.want {
+			t.Errorf("owner %d:%d: %s; want %s", c.uid, c.gid, got.name, c.want)
+		}
+	}
+	if _, owner := access(info); owner != "54321:54321" {
+		t.Errorf("the owner is %s", owner)
 	}
 }

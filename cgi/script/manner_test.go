@@ -6,11 +6,15 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 )
@@ -99,6 +103,17 @@ func TestFcgiwrapLookup(t *testing.T) {
 				t.Errorf("%.200q, mounted %v: %q, %v; want %q", c.vars, mounted, got, res.Err, want)
 			}
 		}
+	}
+}
+
+// TestFcgiwrapLongPath: a path longer than that of any file is not looked up bit by bit.
+func TestFcgiwrapLongPath(t *testing.T) {
+	f := newFixture(t)
+	f.Manner, f.Roots = Fcgiwrap, nil
+	env := cgi.NewEnviron("DOCUMENT_ROOT=/nonexistent", "SCRIPT_NAME="+strings.Repeat("/x", 50000))
+	e, err := f.Explain(&cgi.Request{Env: env, Body: strings.NewReader("")})
+	if err != nil || e.Finding == nil || len(e.Steps) < 2 || len(e.Steps[1].Path) > maxPath {
+		t.Errorf("%v, %v", err, e.Finding)
 	}
 }
 
@@ -269,6 +284,56 @@ func TestStderrToClient(t *testing.T) {
 		}
 	}
 }
+
+// TestStderrAfterTheEnd: what a program says when its answer has long been given goes to
+// the log: the web server may have another request under that number.
+func TestStderrAfterTheEnd(t *testing.T) {
+	f := newFixture(t)
+	f.StderrToClient = true
+	late := make(chan string, 1)
+	f.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		if strings.Contains(string(p), "too late") {
+			late <- string(p)
+		}
+		return len(p), nil
+	}), nil))
+	fifo := filepath.Join(f.dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.sh(t, "a.cgi", head+"exec >&-; read line <fifo; echo too late >&2")
+	w := new(stderrWriter)
+	if err := f.App.ServeCGI(w, request("/a.cgi")); err != nil {
+		t.Fatal(err)
+	}
+	w.ended.Store(true)
+	writeFifo(t, fifo)
+	select {
+	case <-late:
+	case <-time.After(30 * time.Second):
+		t.Error("the log does not get it")
+	}
+	if w.late.Load() {
+		t.Error("the web server gets it after the end")
+	}
+}
+
+// A stderrWriter is a ResponseWriter that notes stderr after its end.
+type stderrWriter struct{ ended, late atomic.Bool }
+
+func (w *stderrWriter) StartResponse(string, []cgi.Field) error { return nil }
+func (w *stderrWriter) Write(p []byte) (int, error)             { return len(p), nil }
+func (w *stderrWriter) Flush() error                            { return nil }
+func (w *stderrWriter) WriteStderr([]byte) error {
+	if w.ended.Load() {
+		w.late.Store(true)
+	}
+	return nil
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestStderrRaw(t *testing.T) {
 	f := newFixture(t)
