@@ -88,6 +88,24 @@ func checkSlowcgi(t *testing.T, root, socket string) (pid int) {
 		}
 		pid = int(peer.Pid)
 	})
+	var params []byte
+	for _, v := range []string{"SCRIPT_FILENAME=/missing", "SCRIPT_NAME=/cgi-bin/demo", "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1"} {
+		name, value, _ := strings.Cut(v, "=")
+		params = record.AppendPair(params, name, value)
+	}
+	if got := askLike(t, socket, params, ""); got["status"] != "404" || !strings.Contains(got["stderr"], "SCRIPT_FILENAME /missing: no such file") {
+		t.Errorf("%q; want 404, and why", got)
+	}
+	params = params[:0]
+	for _, v := range []string{"SCRIPT_FILENAME=/cgi-bin/demo", "SCRIPT_NAME=/x", "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1"} {
+		name, value, _ := strings.Cut(v, "=")
+		params = record.AppendPair(params, name, value)
+	}
+	got := askLike(t, socket, params, "")
+	if got["status"] != "200" || !strings.Contains(got["body"], "SCRIPT_FILENAME = '/cgi-bin/demo'") || strings.Contains(got["body"], "SECRET") || strings.Contains(got["body"], "\nPATH = ") {
+		t.Errorf("%q; want the variables of the request alone", got)
+	}
+	// It has answered, so it has become what it is to be.
 	credential := webUser(t)
 	if to, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid)); err != nil || to != root {
 		t.Errorf("its root directory is %q, %v; want %s", to, err, root)
@@ -111,23 +129,6 @@ func checkSlowcgi(t *testing.T, root, socket string) (pid int) {
 	}
 	if st := info.Sys().(*syscall.Stat_t); info.Mode().Perm() != 0o660 || st.Uid != credential.Uid || st.Gid != credential.Gid {
 		t.Errorf("the socket has mode %v, and belongs to %d:%d", info.Mode(), st.Uid, st.Gid)
-	}
-	var params []byte
-	for _, v := range []string{"SCRIPT_FILENAME=/missing", "SCRIPT_NAME=/cgi-bin/demo", "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1"} {
-		name, value, _ := strings.Cut(v, "=")
-		params = record.AppendPair(params, name, value)
-	}
-	if got := askLike(t, socket, params, ""); got["status"] != "404" || !strings.Contains(got["stderr"], "SCRIPT_FILENAME /missing: no such file") {
-		t.Errorf("%q; want 404, and why", got)
-	}
-	params = params[:0]
-	for _, v := range []string{"SCRIPT_FILENAME=/cgi-bin/demo", "SCRIPT_NAME=/x", "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1"} {
-		name, value, _ := strings.Cut(v, "=")
-		params = record.AppendPair(params, name, value)
-	}
-	got := askLike(t, socket, params, "")
-	if got["status"] != "200" || !strings.Contains(got["body"], "SCRIPT_FILENAME = '/cgi-bin/demo'") || strings.Contains(got["body"], "SECRET") || strings.Contains(got["body"], "\nPATH = ") {
-		t.Errorf("%q; want the variables of the request alone", got)
 	}
 	return pid
 }
