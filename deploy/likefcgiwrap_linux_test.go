@@ -81,7 +81,7 @@ var likenesses = []likeness{
 		why:       "names are unique (RFC 3875 § 4.1): of a repeated variable a program gets the first, which is what getenv returned to it",
 		fcgiwrap:  map[string]string{"environment": "SCRIPT_FILENAME=/nonexistent"},
 		gatehouse: map[string]string{}},
-	refused("SCRIPT_FILENAME with more path", "SCRIPT_FILENAME DIR/show/x: no such file", "SCRIPT_FILENAME=DIR/show/x"),
+	refused("SCRIPT_FILENAME with more path", "SCRIPT_FILENAME DIR/show/x: no such file: DIR/show is a file: what follows it belongs into PATH_INFO (fastcgi_split_path_info)", "SCRIPT_FILENAME=DIR/show/x"),
 	refused("missing", "SCRIPT_FILENAME DIR/missing: no such file", "SCRIPT_FILENAME=DIR/missing"),
 	refused("link to nowhere", "SCRIPT_FILENAME DIR/dangling: no such file: it is a link to nowhere, which does not exist", "SCRIPT_FILENAME=DIR/dangling"),
 	refused("directory", "SCRIPT_FILENAME DIR: is a directory, not a program: the URL must go on with the name of a program in it", "SCRIPT_FILENAME=DIR"),

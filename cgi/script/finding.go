@@ -184,8 +184,11 @@ func whyMissing(path string) (detail, remedy string) {
 		if end < len(above) && above[end] != filepath.Separator {
 			continue
 		}
-		if info, err := os.Stat(above[:end]); err != nil || !info.IsDir() {
+		switch info, err := os.Stat(above[:end]); {
+		case err != nil:
 			return detail, fmt.Sprintf("%s has no directory %s", there, filepath.Base(above[:end]))
+		case !info.IsDir():
+			return detail, fmt.Sprintf("%s is a file: what follows it belongs into PATH_INFO (fastcgi_split_path_info)", above[:end])
 		}
 		there = above[:end]
 	}

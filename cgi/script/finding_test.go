@@ -310,7 +310,7 @@ func TestWhyMissing(t *testing.T) {
 		dir + "/x":                    "",
 		dir + "/a/x":                  dir + " has no directory a",
 		dir + "/a/b/x":                dir + " has no directory a",
-		dir + "/file/x":               dir + " has no directory file",
+		dir + "/file/x":               dir + "/file is a file: what follows it belongs into PATH_INFO (fastcgi_split_path_info)",
 		"/nonexistent/x":              "/ has no directory nonexistent",
 		"/x-nonexistent":              "",
 		strings.Repeat("/x", maxPath): "the path is too long to be that of a file",
