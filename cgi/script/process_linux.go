@@ -1,10 +1,8 @@
 package script
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +10,11 @@ import (
 
 // platform is what a process is known by on Linux.
 type platform struct {
-	pidfd *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
+	pidfd   *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
+	reaper  *Reaper  // or nil
+	cgroup  *cgroup  // or nil
+	cgroups *cgroups
+	strays  []stray // what was found to have left the group; under mu
 }
 
 // start starts a program with default signal dispositions and no descriptors but
@@ -60,7 +62,17 @@ func start(c *command) (started *process, err error) {
 		Files: []uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
 	}
-	p.pid, err = syscall.ForkExec(c.path, []string{c.path}, &attr)
+	release := c.reaper.hold()
+	if c.confined == nil {
+		p.pid, err = syscall.ForkExec(c.path, []string{c.argv0}, &attr)
+	} else {
+		p.pid, err = c.confined.start([]string{c.argv0}, &attr)
+	}
+	if err == nil && c.reaper != nil {
+		p.reaper = c.reaper
+		p.reaper.add(p)
+	}
+	release()
 	if err != nil {
 		if pidfd >= 0 {
 			unix.Close(pidfd)
@@ -73,6 +85,9 @@ func start(c *command) (started *process, err error) {
 		} else {
 			unix.Close(pidfd) // kernel before 5.10
 		}
+	}
+	if d := c.confined; d != nil {
+		p.cgroup, p.cgroups, d.cgroup = d.cgroup, d.cgroups, nil
 	}
 	return p, nil
 }
@@ -123,6 +138,13 @@ func (p *process) awaitExit() {
 
 // reap collects the ended leader.
 func (p *process) reap() status {
+	if p.reaper != nil {
+		defer p.reaper.remove(p)
+	}
+	p.forgetStrays()
+	if p.cgroup != nil && p.cgroup.own {
+		p.cgroup.kill()
+	}
 	var ws syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
@@ -140,8 +162,29 @@ func (p *process) reap() status {
 	}
 }
 
-func (p *process) termGroup() { p.signal(syscall.SIGTERM) }
-func (p *process) killGroup() { p.signal(syscall.SIGKILL) }
+// release gives back the control group, once nothing runs in it.
+func (p *process) release() {
+	if p.cgroup != nil {
+		p.cgroups.give(p.cgroup)
+	}
+}
+
+func (p *process) termGroup() {
+	p.signal(syscall.SIGTERM)
+	p.signalStrays(syscall.SIGTERM)
+}
+
+// killRounds is how often descendants are looked for that were started meanwhile.
+const killRounds = 10
+
+func (p *process) killGroup() {
+	p.signal(syscall.SIGKILL)
+	for range killRounds {
+		if !p.signalStrays(syscall.SIGKILL) {
+			break
+		}
+	}
+}
 
 // signal signals the group, and the program itself where it has moved to another
 // one. It has not been reaped, so that its number is its own.
@@ -150,11 +193,18 @@ func (p *process) signal(s syscall.Signal) {
 	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
 		syscall.Kill(p.pid, s)
 	}
+	if p.cgroup != nil && p.cgroup.own {
+		p.cgroup.signal(s)
+	}
 }
 
 // othersAlive reports whether a process of the group besides its ended leader
-// lives. Where /proc does not tell, it says so.
+// lives, or one that was found to have left it. Where /proc does not tell, it says
+// so.
 func (p *process) othersAlive() bool {
+	if p.straysAlive() {
+		return true
+	}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(stats) == 0 {
 		return true
@@ -164,12 +214,7 @@ func (p *process) othersAlive() bool {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		// pid (name) state ppid pgrp …, and the name may hold anything.
-		f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-		if len(f) < 3 || string(f[2]) != strconv.Itoa(p.pid) {
-			continue
-		}
-		if state := string(f[0]); state != "Z" && state != "X" {
+		if st, err := parseStat(text); err == nil && st.pgr == p.pid && !st.ended() {
 			return true
 		}
 	}

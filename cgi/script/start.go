@@ -26,6 +26,9 @@ func startProgram(c *command) (p *process, err error) {
 	if err == nil {
 		return p, nil
 	}
+	if c.confined != nil {
+		err = c.confined.explain(err)
+	}
 	return nil, startRefusal(c.path, err)
 }
 

@@ -1,0 +1,207 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A spawner starts programs from threads of its own, which have what the programs
+// are to inherit. The threads end with it.
+type spawner struct {
+	jobs    chan *spawn
+	threads sync.WaitGroup
+	set     func() error // on each thread, at its beginning
+	limits  *resources   // nil if the programs need not stop at their execve
+}
+
+// A spawn is one start.
+type spawn struct {
+	path  string
+	argv  []string
+	attr  *syscall.ProcAttr
+	dir   int  // becomes the current directory, unless it is negative
+	probe bool // the program must not run: it is ended at its execve
+
+	pid  int
+	err  error
+	done chan struct{}
+}
+
+// startSpawner starts the threads, if anything needs them.
+func (c *confinement) startSpawner() error {
+	o := &c.app.Confinement
+	limits, err := newResources(c.app)
+	if err != nil {
+		return err
+	}
+	landlocked := len(o.Read)+len(o.Write) > 0
+	if o.Umask == 0 && !o.NoNewPrivs && !landlocked && limits == nil && !c.checked {
+		return nil
+	}
+	rules := -1
+	if landlocked {
+		if rules, err = newRuleset(c.app); err != nil {
+			return err
+		}
+		defer unix.Close(rules)
+	}
+	s := &spawner{jobs: make(chan *spawn), limits: limits}
+	s.set = func() error {
+		// The current directory and the umask of this thread alone.
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return os.NewSyscallError("unshare", err)
+		}
+		if o.Umask != 0 {
+			unix.Umask(max(o.Umask, 0))
+		}
+		if o.NoNewPrivs || landlocked {
+			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+				return fmt.Errorf("no_new_privs: %w", err)
+			}
+		}
+		if landlocked {
+			return restrictSelf(rules)
+		}
+		return nil
+	}
+	ready := make(chan error)
+	n := runtime.NumCPU()
+	for range n {
+		s.threads.Add(1)
+		go s.thread(ready)
+	}
+	for range n {
+		err = errors.Join(err, <-ready)
+	}
+	if err == nil && limits != nil {
+		err = s.probe()
+	}
+	if err != nil {
+		s.close()
+		line, _, _ := strings.Cut(err.Error(), "\n") // the threads say the same
+		return errors.New(line)
+	}
+	c.spawner = s
+	return nil
+}
+
+// thread is a thread. It is not the main thread, which cannot end, and whose
+// attributes pass for those of the process.
+func (s *spawner) thread(ready chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		locked := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			locked <- nil
+			s.serve(ready)
+		}()
+		<-locked
+		runtime.UnlockOSThread()
+		return
+	}
+	s.serve(ready)
+}
+
+// serve starts programs. The thread stays locked, so that it ends with the
+// goroutine.
+func (s *spawner) serve(ready chan<- error) {
+	defer s.threads.Done()
+	err := s.set()
+	ready <- err
+	if err != nil {
+		return
+	}
+	for j := range s.jobs {
+		j.pid, j.err = s.fork(j)
+		close(j.done)
+	}
+}
+
+// start starts a program.
+func (s *spawner) start(j *spawn) (pid int, err error) {
+	j.done = make(chan struct{})
+	s.jobs <- j
+	<-j.done
+	return j.pid, j.err
+}
+
+func (s *spawner) fork(j *spawn) (pid int, err error) {
+	if j.dir >= 0 {
+		if err := unix.Fchdir(j.dir); err != nil {
+			return 0, err
+		}
+		defer unix.Chdir("/") // holds no file system
+	}
+	if s.limits == nil {
+		return syscall.ForkExec(j.path, j.argv, j.attr)
+	}
+	j.attr.Sys.Ptrace = true
+	// This thread waits in the kernel until the child has executed the program, and a
+	// signal in the short time between its PTRACE_TRACEME and that would stop the child
+	// for ever.
+	tid := unix.Gettid()
+	var watchdog *time.Timer
+	watchdog = time.AfterFunc(spawnPatience, func() {
+		killStopped(tid)
+		watchdog.Reset(spawnPatience)
+	})
+	pid, err = syscall.ForkExec(j.path, j.argv, j.attr)
+	watchdog.Stop()
+	if err != nil {
+		return 0, err
+	}
+	return pid, s.limits.apply(pid, j.probe)
+}
+
+// spawnPatience is how long a start takes before it is looked at.
+const spawnPatience = 5 * time.Second
+
+// killStopped kills the children of a thread that are stopped by its tracing.
+func killStopped(tid int) {
+	for _, pid := range childrenOf("/proc/self/task/" + strconv.Itoa(tid)) {
+		if st, err := readStat(pid); err == nil && st.state == 't' {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+// probe finds out whether programs can be stopped at their execve and given
+// limits: this very program is, and never runs.
+func (s *spawner) probe() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	self, err := filepath.EvalSymlinks("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	fd := null.Fd()
+	reaper := s.limits.reaper
+	defer reaper.hold()()
+	_, err = s.start(&spawn{path: self, argv: []string{self}, dir: -1, probe: true,
+		attr: &syscall.ProcAttr{Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setpgid: true}}})
+	if err != nil {
+		return fmt.Errorf("%s: the limits of a program are set while it is stopped by ptrace(2), which this system refuses: %w: "+
+			"let it trace its children (SystemCallFilter= of the systemd unit needs ptrace, kernel.yama.ptrace_scope at most 1, "+
+			"and nothing else may trace gatehouse), or remove them", strings.Join(s.limits.keys, ", "), err)
+	}
+	return nil
+}
+
+func (s *spawner) close() {
+	close(s.jobs)
+	s.threads.Wait()
+}
