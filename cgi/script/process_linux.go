@@ -169,29 +169,36 @@ func (p *process) release() {
 	}
 }
 
+// termGroup signals what has left the group, too. That is looked for first, since it
+// cannot be found when the leader has ended.
 func (p *process) termGroup() {
+	p.findStrays()
 	p.signal(syscall.SIGTERM)
-	p.signalStrays(syscall.SIGTERM)
 }
 
 // killRounds is how often descendants are looked for that were started meanwhile.
 const killRounds = 10
 
 func (p *process) killGroup() {
-	p.signal(syscall.SIGKILL)
 	for range killRounds {
-		if !p.signalStrays(syscall.SIGKILL) {
+		found := p.findStrays()
+		p.signal(syscall.SIGKILL)
+		if !found {
 			break
 		}
 	}
 }
 
-// signal signals the group, and the program itself where it has moved to another
-// one. It has not been reaped, so that its number is its own.
+// signal signals the group, the program itself where it has moved to another one, and
+// what is known to have left the group. The program has not been reaped, so that its
+// number is its own.
 func (p *process) signal(s syscall.Signal) {
 	syscall.Kill(-p.pid, s)
 	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
 		syscall.Kill(p.pid, s)
+	}
+	for _, x := range p.strays {
+		unix.PidfdSendSignal(x.pidfd, s, nil, 0)
 	}
 	if p.cgroup != nil && p.cgroup.own {
 		p.cgroup.signal(s)

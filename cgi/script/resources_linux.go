@@ -124,16 +124,26 @@ func (r *resources) apply(pid int, end bool) error {
 func (r *resources) set(pid int) error {
 	for _, l := range r.limits {
 		if err := unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}, nil); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("%s: %w", l.key, os.NewSyscallError("prlimit", err))
+			return &limitError{l.key, "CAP_SYS_RESOURCE", os.NewSyscallError("prlimit", err)}
 		}
 	}
 	if r.nice != 0 {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, pid, r.nice); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("nice: %w", os.NewSyscallError("setpriority", err))
+			return &limitError{"nice", "CAP_SYS_NICE", os.NewSyscallError("setpriority", err)}
 		}
 	}
 	return nil
 }
+
+// A limitError is a limit that could not be set, and the capability that sets it for
+// a process of another user.
+type limitError struct {
+	key, capability string
+	err             error
+}
+
+func (e *limitError) Error() string { return fmt.Sprintf("%s: %v", e.key, e.err) }
+func (e *limitError) Unwrap() error { return e.err }
 
 func wait4(pid int, ws *syscall.WaitStatus) error {
 	for {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -84,7 +83,11 @@ func (c *confinement) startSpawner() error {
 		err = errors.Join(err, <-ready)
 	}
 	if err == nil && limits != nil {
-		err = s.probe()
+		user := c.user
+		if c.app.RunAs.Owner {
+			user = &syscall.Credential{Uid: nobody, Gid: nobody}
+		}
+		err = s.probe(user)
 	}
 	if err != nil {
 		s.close()
@@ -176,23 +179,33 @@ func killStopped(tid int) {
 	}
 }
 
-// probe finds out whether programs can be stopped at their execve and given
-// limits: this very program is, and never runs.
-func (s *spawner) probe() error {
+// nobody is a user that has nothing, and no rights.
+const nobody = 65534
+
+// probe finds out whether programs can be stopped at their execve and given limits,
+// as a user (or nil): this very program is, and never runs.
+func (s *spawner) probe(user *syscall.Credential) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	self, err := filepath.EvalSymlinks("/proc/self/exe")
+	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return err
 	}
+	defer self.Close()
 	fd := null.Fd()
 	reaper := s.limits.reaper
 	defer reaper.hold()()
-	_, err = s.start(&spawn{path: self, argv: []string{self}, dir: -1, probe: true,
-		attr: &syscall.ProcAttr{Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setpgid: true}}})
+	// By its descriptor, since the user may not be able to reach it by its path.
+	path := "/proc/self/fd/" + strconv.Itoa(int(self.Fd()))
+	_, err = s.start(&spawn{path: path, argv: []string{path}, dir: -1, probe: true,
+		attr: &syscall.ProcAttr{Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setpgid: true, Credential: user}}})
+	if le := (*limitError)(nil); errors.As(err, &le) && user != nil {
+		return fmt.Errorf("%w: for programs of another user root needs %s: give it to gatehouse (docker run --cap-add), or remove %s",
+			err, le.capability, le.key)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: the limits of a program are set while it is stopped by ptrace(2), which this system refuses: %w: "+
 			"let it trace its children (SystemCallFilter= of the systemd unit needs ptrace, kernel.yama.ptrace_scope at most 1, "+

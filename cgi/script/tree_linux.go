@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -119,10 +118,10 @@ func openStray(pid, parent int) (stray, bool) {
 	return s, true
 }
 
-// signalStrays signals what has left the group, and reports whether there was
-// something new. It finds the descendants of the leader while that lives, and those of
-// what it has found before.
-func (p *process) signalStrays(s syscall.Signal) (found bool) {
+// findStrays finds what has left the group, and reports whether there was something
+// new. It finds the descendants of the leader while that lives, and those of what it
+// has found before.
+func (p *process) findStrays() (found bool) {
 	known := make(map[int]bool, len(p.strays))
 	for _, x := range p.strays {
 		known[x.pid] = true
@@ -147,7 +146,6 @@ func (p *process) signalStrays(s syscall.Signal) (found bool) {
 			// If x lives, the number is its own, and what was read about it, too.
 			return x.alive() && visit(pid, parent)
 		})
-		unix.PidfdSendSignal(x.pidfd, s, nil, 0)
 	}
 	return found
 }
