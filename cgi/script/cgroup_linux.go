@@ -36,6 +36,10 @@ type cgroup struct {
 	fd   int
 	own  bool          // of one program
 	base time.Duration // CPU time of earlier programs in it
+
+	// killed says that it is not used again: Linux 6.18 kills also what is started later
+	// in a group that was killed once.
+	killed bool
 }
 
 // emptyTime is how long the last process of a killed control group may take to
@@ -224,7 +228,10 @@ func (g *cgroups) give(c *cgroup) {
 	}
 	if !c.empty(time.Now().Add(emptyTime)) {
 		g.log.LogAttrs(context.Background(), slog.LevelError, "processes of a control group cannot be killed", slog.String("cgroup", c.dir))
+	}
+	if c.killed {
 		unix.Close(c.fd)
+		os.Remove(c.dir)
 		return
 	}
 	c.base, _ = c.usage()
@@ -252,6 +259,7 @@ func (c *cgroup) populated() bool {
 
 // kill kills all that is in the group.
 func (c *cgroup) kill() {
+	c.killed = true
 	err := os.WriteFile(filepath.Join(c.dir, "cgroup.kill"), []byte("1"), 0)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return

@@ -142,7 +142,7 @@ func (p *process) reap() status {
 		defer p.reaper.remove(p)
 	}
 	p.forgetStrays()
-	if p.cgroup != nil && p.cgroup.own {
+	if p.cgroup != nil && p.cgroup.own && p.cgroup.populated() {
 		p.cgroup.kill()
 	}
 	var ws syscall.WaitStatus
