@@ -55,6 +55,9 @@ type App struct {
 	Env               []string // "NAME=value"
 	Inherit           []string
 	PassAuthorization bool
+	RunAs             script.RunAs
+	Confinement       script.Confinement
+	Cgroup            script.Cgroup
 	Limits            script.Limits
 }
 
@@ -248,6 +251,9 @@ func (a App) check() []error {
 	for _, dir := range a.Follow {
 		errs = append(errs, checkAbsolute(dir), checkSearch(dir))
 	}
+	if a.Kind == AppScripts {
+		errs = append(errs, a.checkConfinement()...)
+	}
 	return errs
 }
 
@@ -283,24 +289,33 @@ func hello(w cgi.ResponseWriter, _ *cgi.Request) error {
 // runsPrograms reports whether the application starts processes.
 func (a App) runsPrograms() bool { return a.Kind == AppScripts }
 
+// scripts makes an application that runs programs.
+func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
+	return &script.App{
+		Roots:             a.Roots,
+		Follow:            a.Follow,
+		Env:               a.Env,
+		PassAuthorization: a.PassAuthorization,
+		Inherit:           a.Inherit,
+		RunAs:             a.RunAs,
+		Confinement:       a.Confinement,
+		Cgroup:            a.Cgroup,
+		Reaper:            reaper,
+		Limits:            a.Limits,
+		Log:               log,
+	}
+}
+
 // open makes the application. The second result ends what it started, and may be
 // nil.
-func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
+func (a App) open(log *slog.Logger, reaper *script.Reaper) (cgi.App, func() error, error) {
 	switch a.Kind {
 	case AppDemo:
 		return cgi.AppFunc(simpleserver.DemoApp), nil, nil
 	case AppHello:
 		return cgi.AppFunc(hello), nil, nil
 	case AppScripts:
-		s := &script.App{
-			Roots:             a.Roots,
-			Follow:            a.Follow,
-			Env:               a.Env,
-			PassAuthorization: a.PassAuthorization,
-			Inherit:           a.Inherit,
-			Limits:            a.Limits,
-			Log:               log,
-		}
+		s := a.scripts(log, reaper)
 		return s, s.Close, nil
 	case AppFiles:
 		f := a.files()
@@ -328,8 +343,8 @@ func (a *App) setRole(s string) error {
 type mounted struct{ app, authorizer cgi.App }
 
 // mount makes the applications and mounts them, each with a validator in front of it
-// if checked is true. The second result ends them all.
-func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, error) {
+// if checked is true, and with the reaper, or nil. The second result ends them all.
+func mount(apps []App, checked bool, log *slog.Logger, reaper *script.Reaper) (mounted, func() error, error) {
 	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
 	var closers []func() error
 	end := func() error {
@@ -340,7 +355,7 @@ func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, e
 		return errors.Join(errs...)
 	}
 	for _, a := range apps {
-		app, closer, err := a.open(log)
+		app, closer, err := a.open(log, reaper)
 		if closer != nil {
 			closers = append(closers, closer)
 		}

@@ -47,7 +47,7 @@ func (c *Config) Check() error {
 	if twice := checkMounts(c.Apps); len(twice) > 0 {
 		return errors.Join(append(errs, twice...)...)
 	}
-	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler))
+	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler), nil)
 	if err == nil {
 		err = end()
 	}
