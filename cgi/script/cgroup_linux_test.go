@@ -86,25 +86,31 @@ func TestCgroupOfEachProgram(t *testing.T) {
 	f.sh(t, "good", escape+group)
 	f.sh(t, "clean", group)
 	f.sh(t, "endless", escape+head+"echo ready\nsleep 1000 & wait")
-	for n := range 3 {
-		// A group that nothing was left in is used again.
+	for range 3 {
+		// A group that nothing was left in is used again, and then killed.
+		first := ""
 		for range 3 {
 			s, res := f.serve(request("/clean"))
-			if want := fmt.Sprintf(".1/%d\n", 2*n+1); res.Err != nil || !strings.HasSuffix(s.body.String(), want) {
-				t.Fatalf("%v, %q; want %q", res.Err, s.body.String(), want)
+			if first == "" {
+				first = s.body.String()
+			}
+			if res.Err != nil || !strings.Contains(first, ".1/") || s.body.String() != first {
+				t.Fatalf("%v, %q; want %q again", res.Err, s.body.String(), first)
 			}
 			waitIdle(f)
 		}
 		s, res := f.serve(request("/good"))
-		if res.Err != nil || !strings.HasSuffix(s.body.String(), fmt.Sprintf(".1/%d\n", 2*n+1)) {
-			t.Fatalf("%v, %q", res.Err, s.body.String())
+		checkOK(t, s, res, first)
+		waitIdle(f)
+		if s, res := f.serve(request("/clean")); res.Err != nil || s.body.String() == first {
+			t.Fatalf("%v, %q; want another group than that which was killed", res.Err, s.body.String())
 		}
 		waitIdle(f)
 		checkGone(t, filepath.Join(f.dir, "escaped"))
 		f.abort(t, "/endless")
 		checkGone(t, filepath.Join(f.dir, "escaped"))
 		waitIdle(f)
-		if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*", "*", "cgroup.procs")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*", "*", "cgroup.procs")); len(left) > 2 {
 			t.Errorf("left: %q", left)
 		}
 	}
@@ -139,6 +145,16 @@ func TestCPULimitOfACgroup(t *testing.T) {
 		checkRefused(t, res, 504, "cpu of 200ms is over")
 		s, res := f.serve(request("/idle"))
 		checkOK(t, s, res, "rested\n")
+	}
+	f.Close()
+	f = newFixture(t)
+	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Limits.CPU = 500 * time.Millisecond
+	f.Limits.Programs = 1
+	f.sh(t, "some", head+"exec python3 -c 'import time\nwhile time.process_time() < 0.3: pass'")
+	for range 5 {
+		s, res := f.serve(request("/some"))
+		checkOK(t, s, res, "")
 	}
 	f.Close()
 }
