@@ -42,6 +42,7 @@ type confinement struct {
 	uid     uint32              // that programs run as, unless it is their owner
 	checked bool                // programs are checked, and pinned
 	chroot  string              // without symlinks, or ""
+	limits  *resources          // nil for none
 	spawner *spawner            // nil if nothing needs it
 	cgroups *cgroups            // nil for none
 }
@@ -65,10 +66,17 @@ func (a *App) confine() (c *confinement, err error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if err := c.startSpawner(); err != nil {
+	if c.limits, err = newResources(a); err != nil {
 		return nil, err
 	}
-	if c.cgroups, err = newCgroups(a); err != nil {
+	if c.spawner, err = c.newSpawner(); err != nil {
+		return nil, err
+	}
+	err = c.probe()
+	if err == nil {
+		c.cgroups, err = newCgroups(a)
+	}
+	if err != nil {
 		c.close()
 		return nil, err
 	}
@@ -195,9 +203,6 @@ func (d *confined) start(argv []string, attr *syscall.ProcAttr) (pid int, err er
 	if d.cgroup != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, d.cgroup.fd
 	}
-	if d.dir >= 0 {
-		attr.Dir = ""
-	}
 	if d.user != nil {
 		// So that it can open /dev/stdin and /dev/stderr anew, as shell scripts do.
 		for _, fd := range attr.Files {
@@ -207,10 +212,7 @@ func (d *confined) start(argv []string, attr *syscall.ProcAttr) (pid int, err er
 			}
 		}
 	}
-	if d.spawner == nil {
-		return syscall.ForkExec(d.program, argv, attr)
-	}
-	return d.spawner.start(&spawn{path: d.program, argv: argv, attr: attr, dir: d.dir})
+	return d.confinement.start(&spawn{path: d.program, argv: argv, attr: attr, dir: d.dir})
 }
 
 // explain adds to the error of a start what the confinement may have to do with it.

@@ -329,7 +329,7 @@ int main(int argc, char **argv) {
 `
 
 // static compiles a C program without libraries.
-func static(t *testing.T, dir, name, text string) string {
+func static(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

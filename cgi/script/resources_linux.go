@@ -14,7 +14,6 @@ type resources struct {
 	limits []rlimit
 	nice   int // 0: not set
 	keys   []string
-	reaper *Reaper
 }
 
 type rlimit struct {
@@ -25,7 +24,7 @@ type rlimit struct {
 
 // newResources returns the limits of a, nil if there are none.
 func newResources(a *App) (*resources, error) {
-	r := &resources{nice: a.Confinement.Nice, reaper: a.Reaper}
+	r := &resources{nice: a.Confinement.Nice}
 	l := &a.Limits
 	add := func(key string, resource int, value int64) error {
 		var own unix.Rlimit
