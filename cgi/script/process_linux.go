@@ -56,23 +56,28 @@ func start(c *command) (started *process, err error) {
 		*out = newOutPipe(r)
 	}
 	pidfd := -1
-	attr := syscall.ProcAttr{
-		Dir:   c.dir,
-		Env:   c.env,
-		Files: []uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	files := [3]uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])}
+	var begun uint64
+	if c.reaper != nil {
+		begun = c.reaper.begin()
 	}
-	release := c.reaper.hold()
 	if c.confined == nil {
-		p.pid, err = syscall.ForkExec(c.path, []string{c.argv0}, &attr)
+		p.pid, err = syscall.ForkExec(c.path, []string{c.argv0}, &syscall.ProcAttr{
+			Dir:   c.dir,
+			Env:   c.env,
+			Files: files[:],
+			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		})
 	} else {
-		p.pid, err = c.confined.start([]string{c.argv0}, &attr)
+		p.pid, pidfd, err = c.confined.start(c, files)
 	}
-	if err == nil && c.reaper != nil {
-		p.reaper = c.reaper
-		p.reaper.add(p)
+	if c.reaper != nil {
+		var known *process
+		if err == nil {
+			known, p.reaper = p, c.reaper
+		}
+		c.reaper.end(begun, known)
 	}
-	release()
 	if err != nil {
 		if pidfd >= 0 {
 			unix.Close(pidfd)

@@ -15,16 +15,18 @@ import (
 // any other is taken for an orphan. A process that is number 1 of a container needs
 // one.
 type Reaper struct {
-	starting sync.RWMutex // write-locked to look for orphans, when no child is unknown
-
 	mu      sync.Mutex
 	known   map[int]*process
-	timer   *time.Timer // until the next look; nil if none is needed
+	starts  map[uint64]struct{} // under way: each has a child that may be unknown yet
+	next    uint64              // the number of the next start
+	unknown map[int]uint64      // children that were unknown at the last look, and the next start then
+	timer   *time.Timer         // until the next look; nil if none is needed
 	closed  bool
 	looking sync.WaitGroup
 }
 
-// reapPause is how long an orphan may be a zombie.
+// reapPause is the time between looks. An orphan is reaped at the second look that finds
+// it ended.
 const reapPause = time.Second
 
 // NewReaper returns a Reaper. It must be closed after its Apps.
@@ -32,27 +34,31 @@ func NewReaper() (*Reaper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, os.NewSyscallError("prctl", err)
 	}
-	r := &Reaper{known: make(map[int]*process)}
+	r := &Reaper{known: make(map[int]*process), starts: make(map[uint64]struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.arm()
 	return r, nil
 }
 
-// hold keeps the Reaper from looking while a child is started, and added. A nil
-// Reaper has nothing to hold.
-func (r *Reaper) hold() (release func()) {
-	if r == nil {
-		return func() {}
-	}
-	r.starting.RLock()
-	return r.starting.RUnlock
-}
-
-func (r *Reaper) add(p *process) {
+// begin says that a child will be started. end must follow.
+func (r *Reaper) begin() (start uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known[p.pid] = p
+	start = r.next
+	r.next++
+	r.starts[start] = struct{}{}
+	return start
+}
+
+// end says that the child is p, or that there is none if it is nil.
+func (r *Reaper) end(start uint64, p *process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.starts, start)
+	if p != nil {
+		r.known[p.pid] = p
+	}
 	r.arm()
 }
 
@@ -80,38 +86,50 @@ func (r *Reaper) arm() {
 // orphans that live, or when the orphans of others come here.
 func (r *Reaper) look() {
 	defer r.looking.Done()
-	alive := r.reap()
+	left := r.reap()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.timer = nil
-	if alive > 0 || len(r.known) > 0 || os.Getpid() == 1 {
+	if left > 0 || len(r.known) > 0 || os.Getpid() == 1 {
 		r.arm()
 	}
 }
 
-// reap reaps the orphans that have ended, and returns how many live.
-func (r *Reaper) reap() (alive int) {
-	r.starting.Lock()
-	defer r.starting.Unlock()
+// reap reaps the orphans that have ended, and returns how many children may be orphans
+// that it has not reaped. A child is one if nobody knows it, and all the starts have ended
+// that it could be of.
+func (r *Reaper) reap() (left int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := r.next
+	for start := range r.starts {
+		oldest = min(oldest, start)
+	}
+	unknown := make(map[int]uint64)
 	tasks, _ := filepath.Glob("/proc/self/task/*")
 	for _, task := range tasks {
 		for _, pid := range childrenOf(task) {
-			r.mu.Lock()
-			_, known := r.known[pid]
-			r.mu.Unlock()
-			if known {
+			if r.known[pid] != nil {
 				continue
 			}
-			// It is nobody else's, so that the number stays its own until this reaps it.
-			if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && got == 0 {
-				alive++
+			since, again := r.unknown[pid]
+			if !again {
+				since = r.next
 			}
+			if again && since <= oldest {
+				if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != nil || got != 0 {
+					continue
+				}
+			}
+			unknown[pid] = since
+			left++
 		}
 	}
-	return alive
+	r.unknown = unknown
+	return left
 }
 
-// Close ends the looking, after a last look. Orphans fall to others again.
+// Close ends the looking, after a last one. Orphans fall to others again.
 func (r *Reaper) Close() error {
 	r.mu.Lock()
 	r.closed = true
@@ -121,5 +139,6 @@ func (r *Reaper) Close() error {
 	r.mu.Unlock()
 	r.looking.Wait()
 	r.reap()
+	r.reap() // what the first of them found
 	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0))
 }

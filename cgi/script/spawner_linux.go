@@ -240,7 +240,9 @@ func (c *confinement) probe() error {
 	}
 	defer self.Close()
 	fd := null.Fd()
-	defer c.app.Reaper.hold()()
+	if r := c.app.Reaper; r != nil {
+		defer r.end(r.begin(), nil)
+	}
 	// By its descriptor, since the user may not be able to reach it by its path.
 	path := "/proc/self/fd/" + strconv.Itoa(int(self.Fd()))
 	// Not by a thread of the spawner, which may have no right to execute it.
