@@ -221,7 +221,7 @@ func (g *cgroups) take() (*cgroup, error) {
 	return nil, err
 }
 
-// give takes a group back, once nothing runs in it.
+// give takes a group back. If it was one program's own, what is left in it is killed.
 func (g *cgroups) give(c *cgroup) {
 	if !c.own {
 		return

@@ -147,9 +147,6 @@ func (p *process) reap() status {
 		defer p.reaper.remove(p)
 	}
 	p.forgetStrays()
-	if p.cgroup != nil && p.cgroup.own && p.cgroup.populated() {
-		p.cgroup.kill()
-	}
 	var ws syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
@@ -167,7 +164,8 @@ func (p *process) reap() status {
 	}
 }
 
-// release gives back the control group, once nothing runs in it.
+// release gives back the control group, after all that is left in it was killed if it is
+// the program's own.
 func (p *process) release() {
 	if p.cgroup != nil {
 		p.cgroups.give(p.cgroup)

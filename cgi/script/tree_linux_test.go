@@ -35,7 +35,7 @@ func holdTraced(tid, stopped chan<- int) {
 	stopped <- int(ws.Signal())
 }
 
-// gone waits until the process whose number a script wrote into the file has ended.
+// checkGone waits until the process whose number a script wrote into the file has ended.
 func checkGone(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -96,6 +96,25 @@ func TestDescendantsThatLeaveTheGroup(t *testing.T) {
 			checkGone(t, filepath.Join(f.dir, "a"))
 			checkGone(t, filepath.Join(f.dir, "b"))
 		})
+	}
+}
+
+// TestStraysAreForgotten: what was held to signal them is let go.
+func TestStraysAreForgotten(t *testing.T) {
+	f := newFixture(t)
+	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.sh(t, "x", "setsid sh -c 'echo >fifo; exec sleep 1000' &\nread line <fifo\n"+head+"echo ready\nwait")
+	f.abort(t, "/x")
+	waitIdle(f)
+	before := descriptors(t)
+	for range 3 {
+		f.abort(t, "/x")
+		waitIdle(f)
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
 
