@@ -152,7 +152,7 @@ func TestCPULimitOfACgroup(t *testing.T) {
 	f.Limits.CPU = 500 * time.Millisecond
 	f.Limits.Programs = 1
 	f.sh(t, "some", head+"exec python3 -c 'import time\nwhile time.process_time() < 0.3: pass'")
-	for range 5 {
+	for range 2 {
 		s, res := f.serve(request("/some"))
 		checkOK(t, s, res, "")
 	}
