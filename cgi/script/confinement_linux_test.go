@@ -457,7 +457,7 @@ func TestResourcesOfAnotherUser(t *testing.T) {
 	needRoot(t)
 	const inside = "SCRIPT_TEST_USERNS"
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestResourcesOfAnotherUser$", "-test.count=1", "-test.v")
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestResourcesOfAnotherUser$", "-test.count=1", "-test.timeout=60s", "-test.v")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true}

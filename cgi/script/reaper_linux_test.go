@@ -17,7 +17,7 @@ import (
 func TestReaper(t *testing.T) {
 	const inside = "SCRIPT_TEST_REAPER"
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestReaper$", "-test.count=1", "-test.v")
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestReaper$", "-test.count=1", "-test.timeout=60s", "-test.v")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestReaper") {
 			t.Fatalf("in a process of its own: %v\n%s", err, out)
@@ -124,7 +124,7 @@ func TestReaper(t *testing.T) {
 func TestReaperLooks(t *testing.T) {
 	const inside = "SCRIPT_TEST_REAPER"
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestReaperLooks$", "-test.count=1", "-test.v")
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestReaperLooks$", "-test.count=1", "-test.timeout=60s", "-test.v")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestReaperLooks") {
 			t.Fatalf("in a process of its own: %v\n%s", err, out)
