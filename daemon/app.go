@@ -60,6 +60,9 @@ type App struct {
 	StderrToClient    bool
 	Stderr            io.Writer
 	Manner            script.Manner
+	RunAs             script.RunAs
+	Confinement       script.Confinement
+	Cgroup            script.Cgroup
 	Limits            script.Limits
 }
 
@@ -256,6 +259,9 @@ func (a App) check() []error {
 	for _, dir := range a.Follow {
 		errs = append(errs, checkAbsolute(dir), checkSearch(dir))
 	}
+	if a.Kind == AppScripts {
+		errs = append(errs, a.checkConfinement()...)
+	}
 	return errs
 }
 
@@ -291,29 +297,8 @@ func hello(w cgi.ResponseWriter, _ *cgi.Request) error {
 // runsPrograms reports whether the application starts processes.
 func (a App) runsPrograms() bool { return a.Kind == AppScripts }
 
-// open makes the application. The second result ends what it started, and may be
-// nil.
-func (a App) open(log *slog.Logger) (cgi.App, func() error, error) {
-	switch a.Kind {
-	case AppDemo:
-		return cgi.AppFunc(simpleserver.DemoApp), nil, nil
-	case AppHello:
-		return cgi.AppFunc(hello), nil, nil
-	case AppScripts:
-		s := a.scripts(log)
-		return s, s.Close, s.Prepare()
-	case AppFiles:
-		f := a.files()
-		if err := f.Check(); err != nil {
-			return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, err)
-		}
-		return f, nil, nil
-	}
-	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
-}
-
 // scripts makes an application that runs programs.
-func (a App) scripts(log *slog.Logger) *script.App {
+func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
 	return &script.App{
 		Roots:             a.Roots,
 		Follow:            a.Follow,
@@ -324,9 +309,34 @@ func (a App) scripts(log *slog.Logger) *script.App {
 		StderrToClient:    a.StderrToClient,
 		Stderr:            a.Stderr,
 		Manner:            a.Manner,
+		RunAs:             a.RunAs,
+		Confinement:       a.Confinement,
+		Cgroup:            a.Cgroup,
+		Reaper:            reaper,
 		Limits:            a.Limits,
 		Log:               log,
 	}
+}
+
+// open makes the application. The second result ends what it started, and may be
+// nil.
+func (a App) open(log *slog.Logger, reaper *script.Reaper) (cgi.App, func() error, error) {
+	switch a.Kind {
+	case AppDemo:
+		return cgi.AppFunc(simpleserver.DemoApp), nil, nil
+	case AppHello:
+		return cgi.AppFunc(hello), nil, nil
+	case AppScripts:
+		s := a.scripts(log, reaper)
+		return s, s.Close, s.Prepare()
+	case AppFiles:
+		f := a.files()
+		if err := f.Check(); err != nil {
+			return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, err)
+		}
+		return f, nil, nil
+	}
+	return nil, nil, fmt.Errorf("application %q: %w", a.Prefix, errLater(string(a.Kind)))
 }
 
 // addInherit adds a variable of gatehouse's own environment, or all of them.
@@ -368,8 +378,8 @@ func (a *App) setRole(s string) error {
 type mounted struct{ app, authorizer cgi.App }
 
 // mount makes the applications and mounts them, each with a validator in front of it
-// if checked is true. The second result ends them all.
-func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, error) {
+// if checked is true, and with the reaper, or nil. The second result ends them all.
+func mount(apps []App, checked bool, log *slog.Logger, reaper *script.Reaper) (mounted, func() error, error) {
 	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
 	var only cgi.App
 	var closers []func() error
@@ -381,7 +391,7 @@ func mount(apps []App, checked bool, log *slog.Logger) (mounted, func() error, e
 		return errors.Join(errs...)
 	}
 	for _, a := range apps {
-		app, closer, err := a.open(log)
+		app, closer, err := a.open(log, reaper)
 		if closer != nil {
 			closers = append(closers, closer)
 		}

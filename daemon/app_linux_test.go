@@ -37,7 +37,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 			return
 		}
 		_, parsed := ParseConfig("g.toml", []byte(fmt.Sprintf("[[app]]\nfiles = %q\n", dir)))
-		_, _, opened := App{Prefix: "/x", Kind: AppFiles, Dir: dir}.open(slog.New(slog.DiscardHandler))
+		_, _, opened := App{Prefix: "/x", Kind: AppFiles, Dir: dir}.open(slog.New(slog.DiscardHandler), nil)
 		done <- [2]error{parsed, opened}
 	}()
 	errs := <-done

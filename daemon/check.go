@@ -44,14 +44,14 @@ func (c *Config) Check() error {
 	for _, a := range c.Apps {
 		errs = append(errs, a.check()...)
 	}
-	if twice := checkMounts(c.Apps); len(twice) > 0 {
-		return errors.Join(append(errs, twice...)...)
+	if err := errors.Join(append(errs, checkMounts(c.Apps)...)...); err != nil {
+		return err
 	}
-	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler))
+	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler), nil)
 	if err == nil {
 		err = end()
 	}
-	return errors.Join(append(errs, err)...)
+	return err
 }
 
 // A protocolAddress is an address and what is spoken there.

@@ -110,7 +110,7 @@ func (a *Answer) explain(app App, r *cgi.Request) error {
 		a.Runs = true
 		return nil
 	}
-	s := app.scripts(slog.New(slog.DiscardHandler))
+	s := app.scripts(slog.New(slog.DiscardHandler), nil)
 	e, err := s.Explain(r)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestMannerIsNotMounted(t *testing.T) {
 	if err := (&Config{Apps: []App{app}}).Check(); err != nil {
 		t.Errorf("%v; want that the program may come later", err)
 	}
-	m, end, err := mount([]App{app}, false, nil)
+	m, end, err := mount([]App{app}, false, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
 	"gatehouse/daemon/endpoint"
 	"gatehouse/systemd"
@@ -45,6 +47,11 @@ type Environment struct {
 	Stdout  io.Writer    // if nil, os.Stdout: tells where a daemon listens that was told nothing
 	Stderr  io.Writer    // if nil, os.Stderr: the access log, if it goes there
 	Log     *slog.Logger // if nil, NewLog(Stderr)
+
+	// Alone says that all children of this process are programs that the daemon starts.
+	// Then it takes in and reaps what they leave behind (PR_SET_CHILD_SUBREAPER); see
+	// script.Reaper.
+	Alone bool
 
 	// Started says to open no port by default: the process must have been started with
 	// something to serve, or the configuration name an address.
@@ -82,9 +89,10 @@ func Open(c Config, env Environment) (*Daemon, error) {
 			return nil, errors.Join(err, d.Close())
 		}
 	}
-	if os.Geteuid() == 0 && !d.program && slices.ContainsFunc(d.config.Apps, App.runsPrograms) {
+	if os.Geteuid() == 0 && !d.program && slices.ContainsFunc(d.config.Apps, App.runsUnchanged) {
 		d.log.Warn("running as root, and so would every program: start gatehouse as another user, " +
-			"by User=www-data in its systemd unit or by setpriv --reuid=www-data --regid=www-data --init-groups")
+			"by User=www-data in its systemd unit or by setpriv --reuid=www-data --regid=www-data --init-groups, " +
+			"or write user = \"www-data\" in each [[app]]")
 	}
 	return d, nil
 }
@@ -99,7 +107,7 @@ func (d *Daemon) open(env Environment) error {
 	}
 	d.closers = append(d.closers, closeLog)
 	d.handler = &cgi.Handler{Log: d.log, AccessLog: access}
-	if err := d.openApps(); err != nil {
+	if err := d.openApps(env.Alone); err != nil {
 		return err
 	}
 	if d.config.Listens() {
@@ -127,7 +135,7 @@ func (d *Daemon) open(env Environment) error {
 
 // openApps makes the applications, with one budget for all their spools, those of
 // the front-ends and the handler's.
-func (d *Daemon) openApps() error {
+func (d *Daemon) openApps(alone bool) error {
 	limits := &d.config.Limits
 	limits.Spool.Total = spool.NewBudget(limits.SpoolTotal)
 	limits.Front.Spool = limits.Spool
@@ -136,7 +144,15 @@ func (d *Daemon) openApps() error {
 		a.Limits.Spool = limits.Spool
 		apps[i] = a
 	}
-	m, end, err := mount(apps, d.config.Validate, d.log)
+	var reaper *script.Reaper
+	if alone && runtime.GOOS == "linux" && slices.ContainsFunc(apps, App.runsPrograms) {
+		var err error
+		if reaper, err = script.NewReaper(); err != nil {
+			return err
+		}
+		d.closers = append(d.closers, reaper.Close)
+	}
+	m, end, err := mount(apps, d.config.Validate, d.log, reaper)
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,10 @@
 // answer. One without a head is answered by 502.
 //
 // When the client has gone or a limit is passed, the whole group gets TERM and,
-// after a grace, KILL. A child that left the group by its own doing is its own
-// master.
+// after a grace, KILL; on Linux so do the descendants of the program that have left its
+// group, as long as their parents are there to find them by. One that has been
+// orphaned on purpose (by a double fork, in a session of its own) is its own master,
+// unless [Cgroup.EachProgram] is on.
 //
 // A local redirect (RFC 3875 § 6.2.2) is sent on as 302, on every front-end: the client
 // asks again for what the server might have looked up itself.
@@ -29,7 +31,8 @@
 // how to mend it. It is the error of the request, and [App.Explain] finds it beforehand.
 //
 // See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
-// first and executed by its path then.
+// first and executed by its path then. With [RunAs] and [Confinement] less trust is
+// needed.
 package script
 
 import (
@@ -87,6 +90,15 @@ type App struct {
 	// Finding of a request that is refused, which the log has, too.
 	StderrToClient bool
 
+	// RunAs says which user programs run as, Confinement what they may not do, and
+	// Cgroup in which control groups they run.
+	RunAs       RunAs
+	Confinement Confinement
+	Cgroup      Cgroup
+
+	// Reaper, if not nil, reaps what programs leave behind. It outlives the App.
+	Reaper *Reaper
+
 	// Limits bound what programs take.
 	Limits Limits
 
@@ -106,6 +118,8 @@ type state struct {
 	admission admission
 	null      *os.File
 	err       error
+
+	confinement *confinement // nil for none
 
 	restoreSignals func()
 
@@ -149,6 +163,9 @@ func (a *App) init() {
 				s.err = fmt.Errorf("script: the directory %q is not absolute", d)
 			}
 		}
+	}
+	if s.err == nil {
+		s.confinement, s.err = a.confine()
 	}
 }
 
@@ -212,12 +229,19 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 		b.close()
 		s.admission.leave()
 	}
-	c := command{path: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note)}
+	c := command{path: t.path, argv0: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
 	switch {
 	case b.length == 0:
 		c.stdin = s.null
 	case b.spool != nil:
 		c.stdin = b.spool.File()
+	}
+	if s.confinement != nil {
+		if err := s.confinement.prepare(&c); err != nil {
+			release()
+			return nil, err
+		}
+		defer c.confined.close()
 	}
 	// Close waits for what is counted here, and nothing is counted once it waits.
 	s.mu.Lock()
@@ -308,6 +332,7 @@ func (a *App) Close() error {
 	if again {
 		return nil
 	}
+	s.confinement.close()
 	s.restoreSignals()
 	if s.null == nil {
 		return nil

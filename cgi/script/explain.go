@@ -77,6 +77,15 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	if e.Finding == nil {
 		e.Finding = inspectCommand(t.path, e.Env)
 	}
+	if c := a.state.confinement; e.Finding == nil && c != nil {
+		cmd := command{path: t.path, argv0: t.path, dir: e.Dir, env: e.Env}
+		if err := c.prepare(&cmd); err != nil {
+			e.Finding = findingOf(err)
+		} else {
+			cmd.confined.close()
+			e.Args[0], e.Dir = cmd.argv0, cmd.dir
+		}
+	}
 	if e.Finding != nil {
 		e.Finding = a.Manner.start(e.Finding)
 	}

@@ -31,6 +31,7 @@ const (
 	CheckSearch      Check = "search"      // the user may search the directories above it
 	CheckMode        Check = "mode"        // it has an x bit
 	CheckExecute     Check = "execute"     // that x bit is for the user
+	CheckOwner       Check = "owner"       // its owner and mode are what run_as, check_owner and check_mode ask for
 	CheckNoexec      Check = "noexec"      // its file system is not mounted noexec
 	CheckLineEnd     Check = "line_end"    // its first line does not end in CR LF
 	CheckByteOrder   Check = "byte_order"  // it does not begin with a byte order mark
@@ -41,7 +42,7 @@ const (
 	CheckSize        Check = "size"        // the variables are not too long for the system
 	CheckBusy        Check = "busy"        // nobody is writing it
 	CheckResources   Check = "resources"   // the system has room for another process
-	CheckSecurity    Check = "security"    // a security module lets it run
+	CheckSecurity    Check = "security"    // a security module, and its confinement, let it run
 	CheckStart       Check = "start"       // anything else that the system refuses
 )
 

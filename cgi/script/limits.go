@@ -20,7 +20,16 @@ type Limits struct {
 	Silence   time.Duration // without a byte either way: 120 s; 504, or a truncated answer
 	Run       time.Duration // of a whole program: off
 	Grace     time.Duration // between TERM and KILL: 3 s (negative: KILL at once)
+	CPU       time.Duration // CPU time of a program and its descendants: off; 504, or a truncated answer
 	HeadBytes int           // of an answer's head: 64 KiB; 502 beyond it
+
+	// AddressSpace, OpenFiles, FileBytes and Processes are resource limits of each
+	// process (setrlimit(2): RLIMIT_AS, in bytes, RLIMIT_NOFILE, RLIMIT_FSIZE, in bytes,
+	// and RLIMIT_NPROC, which counts all processes of the user, and does not hold for
+	// root). What goes beyond fails in the program. They are off, which leaves those of
+	// this process; they cannot be higher than its own. All are for Linux, as is CPU.
+	AddressSpace, FileBytes int64
+	OpenFiles, Processes    int
 
 	// Spool bounds what is kept of a body of unknown length, until its length is
 	// known: 413 beyond it, 503 beyond its Total. If it has none, the App has one of its
@@ -43,6 +52,7 @@ func (l Limits) withDefaults() Limits {
 	period(&l.FirstByte, 60*time.Second)
 	period(&l.Silence, 120*time.Second)
 	period(&l.Run, forever)
+	period(&l.CPU, forever)
 	if l.Grace < 0 {
 		l.Grace = 0
 	} else {
@@ -55,6 +65,12 @@ func (l Limits) withDefaults() Limits {
 		l.Spool.Total = spool.NewBudget(0)
 	}
 	return l
+}
+
+// cpuPause is how long it takes at least until a program that has used so much CPU
+// time can have used up the limit.
+func (u *run) cpuPause(used time.Duration) time.Duration {
+	return max((u.limits.CPU-used)/time.Duration(runtime.NumCPU()), 10*time.Millisecond)
 }
 
 func count(n *int, standard int) {

@@ -10,9 +10,13 @@ import (
 // A command is what is needed to start a program.
 type command struct {
 	path  string // absolute
+	argv0 string // the path as the program is told of it
 	dir   string
 	env   []string
 	stdin *os.File // what the program reads; nil for a pipe
+
+	confined *confined // nil for a program that is not
+	reaper   *Reaper   // or nil
 }
 
 // A process is a started program, the leader of a process group of its own. Its
@@ -47,7 +51,7 @@ func (s status) String() string {
 }
 
 // watch returns when the process has been reaped and, if it was ended, nothing is
-// left of its group.
+// left of its group, and its control group has been given back.
 func (p *process) watch() {
 	p.awaitExit()
 	p.mu.Lock()
@@ -66,6 +70,7 @@ func (p *process) watch() {
 	p.status = p.reap()
 	p.mu.Unlock()
 	close(p.exited)
+	p.release()
 }
 
 // end ends the whole group: TERM, and KILL after grace. It does not wait. If the

@@ -1,10 +1,8 @@
 package script
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +10,11 @@ import (
 
 // platform is what a process is known by on Linux.
 type platform struct {
-	pidfd *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
+	pidfd   *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
+	reaper  *Reaper  // or nil
+	cgroup  *cgroup  // or nil
+	cgroups *cgroups
+	strays  []stray // what was found to have left the group; under mu
 }
 
 // start starts a program with default signal dispositions and no descriptors but
@@ -54,13 +56,28 @@ func start(c *command) (started *process, err error) {
 		*out = newOutPipe(r)
 	}
 	pidfd := -1
-	attr := syscall.ProcAttr{
-		Dir:   c.dir,
-		Env:   c.env,
-		Files: []uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	files := [3]uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])}
+	var begun uint64
+	if c.reaper != nil {
+		begun = c.reaper.begin()
 	}
-	p.pid, err = syscall.ForkExec(c.path, []string{c.path}, &attr)
+	if c.confined == nil {
+		p.pid, err = syscall.ForkExec(c.path, []string{c.argv0}, &syscall.ProcAttr{
+			Dir:   c.dir,
+			Env:   c.env,
+			Files: files[:],
+			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		})
+	} else {
+		p.pid, pidfd, err = c.confined.start(c, files)
+	}
+	if c.reaper != nil {
+		var known *process
+		if err == nil {
+			known, p.reaper = p, c.reaper
+		}
+		c.reaper.end(begun, known)
+	}
 	if err != nil {
 		if pidfd >= 0 {
 			unix.Close(pidfd)
@@ -73,6 +90,9 @@ func start(c *command) (started *process, err error) {
 		} else {
 			unix.Close(pidfd) // kernel before 5.10
 		}
+	}
+	if d := c.confined; d != nil {
+		p.cgroup, p.cgroups, d.cgroup = d.cgroup, d.cgroups, nil
 	}
 	return p, nil
 }
@@ -123,6 +143,10 @@ func (p *process) awaitExit() {
 
 // reap collects the ended leader.
 func (p *process) reap() status {
+	if p.reaper != nil {
+		defer p.reaper.remove(p)
+	}
+	p.forgetStrays()
 	var ws syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
@@ -140,21 +164,57 @@ func (p *process) reap() status {
 	}
 }
 
-func (p *process) termGroup() { p.signal(syscall.SIGTERM) }
-func (p *process) killGroup() { p.signal(syscall.SIGKILL) }
+// release gives back the control group, after all that is left in it was killed if it is
+// the program's own.
+func (p *process) release() {
+	if p.cgroup != nil {
+		p.cgroups.give(p.cgroup)
+	}
+}
 
-// signal signals the group, and the program itself where it has moved to another
-// one. It has not been reaped, so that its number is its own.
+// termGroup signals what has left the group, too. That is looked for first, since it
+// cannot be found when the leader has ended.
+func (p *process) termGroup() {
+	p.findStrays()
+	p.signal(syscall.SIGTERM)
+}
+
+// killRounds is how often descendants are looked for that were started meanwhile.
+const killRounds = 10
+
+func (p *process) killGroup() {
+	for range killRounds {
+		found := p.findStrays()
+		p.signal(syscall.SIGKILL)
+		if !found {
+			break
+		}
+	}
+}
+
+// signal signals the group, the program itself where it has moved to another one, and
+// what is known to have left the group. The program has not been reaped, so that its
+// number is its own.
 func (p *process) signal(s syscall.Signal) {
 	syscall.Kill(-p.pid, s)
 	if group, err := syscall.Getpgid(p.pid); err == nil && group != p.pid {
 		syscall.Kill(p.pid, s)
 	}
+	for _, x := range p.strays {
+		unix.PidfdSendSignal(x.pidfd, s, nil, 0)
+	}
+	if p.cgroup != nil && p.cgroup.own {
+		p.cgroup.signal(s)
+	}
 }
 
 // othersAlive reports whether a process of the group besides its ended leader
-// lives. Where /proc does not tell, it says so.
+// lives, or one that was found to have left it. Where /proc does not tell, it says
+// so.
 func (p *process) othersAlive() bool {
+	if p.straysAlive() {
+		return true
+	}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(stats) == 0 {
 		return true
@@ -164,12 +224,7 @@ func (p *process) othersAlive() bool {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		// pid (name) state ppid pgrp …, and the name may hold anything.
-		f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-		if len(f) < 3 || string(f[2]) != strconv.Itoa(p.pid) {
-			continue
-		}
-		if state := string(f[0]); state != "Z" && state != "X" {
+		if st, err := parseStat(text); err == nil && st.pgr == p.pid && !st.ended() {
 			return true
 		}
 	}

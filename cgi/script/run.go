@@ -104,7 +104,11 @@ func (u *run) leaveBody() {
 func (u *run) watchTime() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.timer = time.AfterFunc(min(u.limits.FirstByte, u.limits.Silence, u.limits.Run), u.tick)
+	first := min(u.limits.FirstByte, u.limits.Silence, u.limits.Run)
+	if u.limits.CPU != forever {
+		first = min(first, u.cpuPause(0))
+	}
+	u.timer = time.AfterFunc(first, u.tick)
 }
 
 func (u *run) tick() {
@@ -126,6 +130,14 @@ func (u *run) tick() {
 	}
 	if over("run", 0, l.Run) {
 		return
+	}
+	if l.CPU != forever {
+		used := u.proc.cpuTime()
+		if used >= l.CPU {
+			u.end(u.errorf(http.StatusGatewayTimeout, "cpu of %v is over", l.CPU))
+			return
+		}
+		next = min(next, u.cpuPause(used))
 	}
 	if !u.answered.Load() {
 		if passed := u.passed.Load(); passed == 0 {

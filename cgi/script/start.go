@@ -2,6 +2,8 @@ package script
 
 import (
 	"errors"
+	"io/fs"
+	"net/http"
 	"time"
 )
 
@@ -19,6 +21,16 @@ func startProgram(c *command) (p *process, f *Finding) {
 	}
 	if err == nil {
 		return p, nil
+	}
+	if c.confined != nil {
+		// What the program may see is not what a look at its files from here shows.
+		if explained := c.confined.explain(err); explained != err {
+			f = &Finding{Check: CheckSecurity, Path: c.path, Detail: explained.Error(), Code: http.StatusBadGateway, Err: err}
+			if errors.Is(err, fs.ErrPermission) {
+				f.Code = http.StatusForbidden
+			}
+			return nil, f
+		}
 	}
 	return nil, startFinding(c.path, c.dir, err)
 }

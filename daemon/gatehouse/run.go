@@ -58,7 +58,7 @@ func (p *process) run(ctx context.Context, args []string) int {
 // runBare is a call without arguments: by a web server, a supervisor or inetd, who
 // pass something to serve, or by a person, who wants to know how to go on.
 func (p *process) runBare(ctx context.Context) int {
-	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Started: true})
+	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true})
 	if errors.Is(err, daemon.ErrBare) {
 		io.WriteString(p.stderr, usage)
 		return exitStart
@@ -119,7 +119,7 @@ func (p *process) serve(ctx context.Context, args []string) int {
 	case help:
 		return p.help(nil)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr})
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true})
 	if err != nil {
 		return p.fail(err)
 	}

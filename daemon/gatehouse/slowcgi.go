@@ -114,7 +114,7 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Log: log,
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Log: log, Alone: true,
 		Confine: func() error { return daemon.Confine(f.root, f.user) }})
 	if err != nil {
 		return fail(err)

@@ -1,0 +1,254 @@
+package script
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// delegated makes a control group for a test, as a supervisor delegates one.
+func delegated(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(hierarchy(t), fmt.Sprintf("gatehouse-test-%d-%s", os.Getpid(), t.Name()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatalf("no control group can be made: run the tests as root, in a container with --privileged: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(dir); err != nil {
+			t.Errorf("the App has left something in its control group: %v", err)
+		}
+	})
+	return dir
+}
+
+// hierarchy returns where the control groups of version 2 are mounted, and mounts them
+// where they are not.
+func hierarchy(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		f := strings.Fields(line)
+		if len(f) > 3 && f[2] == "cgroup2" && strings.HasPrefix(f[3], "rw") {
+			return f[1]
+		}
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
+		t.Fatalf("control groups of version 2 cannot be mounted: run the tests as root, in a container with --privileged: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// group is the last part of what a program tells of its control group.
+const group = head + "sed -n 's/^0:://p' /proc/self/cgroup\n"
+
+func TestCgroup(t *testing.T) {
+	dir := delegated(t)
+	f := newFixture(t)
+	f.Cgroup.Dir = dir
+	f.sh(t, "group", group)
+	for range 3 {
+		s, res := f.serve(request("/group"))
+		want := fmt.Sprintf("/%s/gatehouse.%d.1\n", filepath.Base(dir), os.Getpid())
+		if res.Err != nil || !strings.HasSuffix(s.body.String(), want) {
+			t.Errorf("%v, %q; want %q", res.Err, s.body.String(), want)
+		}
+	}
+	second := newFixture(t)
+	second.Cgroup.Dir = dir
+	second.sh(t, "group", group)
+	if s, res := second.serve(request("/group")); res.Err != nil || !strings.HasSuffix(s.body.String(), ".2\n") {
+		t.Errorf("a second App: %v, %q", res.Err, s.body.String())
+	}
+	second.Close()
+	f.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*")); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// escape starts a daemon by a double fork, in a session of its own, with nothing that
+// leads back to the program.
+const escape = `(setsid sh -c 'trap "" TERM; echo $$ >escaped; echo >fifo; exec sleep 1000' </dev/null >/dev/null 2>&1 &)
+read line <fifo
+`
+
+// TestCgroupOfEachProgram: what a program leaves behind is killed, whatever it did to
+// escape, whether it ends well or is ended.
+func TestCgroupOfEachProgram(t *testing.T) {
+	dir := delegated(t)
+	f := newFixture(t)
+	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Limits.Grace = time.Millisecond
+	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.sh(t, "good", escape+group)
+	f.sh(t, "clean", group)
+	f.sh(t, "endless", escape+head+"echo ready\nsleep 1000 & wait")
+	for range 3 {
+		// A group that nothing was left in is used again, and then killed.
+		first := ""
+		for range 3 {
+			s, res := f.serve(request("/clean"))
+			if first == "" {
+				first = s.body.String()
+			}
+			if res.Err != nil || !strings.Contains(first, ".1/") || s.body.String() != first {
+				t.Fatalf("%v, %q; want %q again", res.Err, s.body.String(), first)
+			}
+			waitIdle(f)
+		}
+		s, res := f.serve(request("/good"))
+		checkOK(t, s, res, first)
+		waitIdle(f)
+		if s, res := f.serve(request("/clean")); res.Err != nil || s.body.String() == first {
+			t.Fatalf("%v, %q; want another group than that which was killed", res.Err, s.body.String())
+		}
+		waitIdle(f)
+		checkGone(t, filepath.Join(f.dir, "escaped"))
+		f.abort(t, "/endless")
+		checkGone(t, filepath.Join(f.dir, "escaped"))
+		waitIdle(f)
+		if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*", "*", "cgroup.procs")); len(left) > 2 {
+			t.Errorf("left: %q", left)
+		}
+	}
+	f.Close()
+}
+
+// waitIdle waits until the programs have given back all that they had.
+func waitIdle(f *fixture) {
+	s := &f.state
+	for {
+		s.admission.mu.Lock()
+		free := s.admission.free
+		s.admission.mu.Unlock()
+		if free == s.limits.Programs {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestCPULimitOfACgroup counts what has escaped, too, and each program anew.
+func TestCPULimitOfACgroup(t *testing.T) {
+	dir := delegated(t)
+	f := newFixture(t)
+	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Limits.CPU = 200 * time.Millisecond
+	f.Limits.Programs = 1
+	f.sh(t, "busy", "(setsid sh -c 'while :; do :; done' &)\nsleep 1000 & wait")
+	f.sh(t, "idle", head+"echo rested")
+	for range 2 {
+		_, res := f.serve(request("/busy"))
+		checkRefused(t, res, 504, "cpu of 200ms is over")
+		s, res := f.serve(request("/idle"))
+		checkOK(t, s, res, "rested\n")
+	}
+	f.Close()
+	f = newFixture(t)
+	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Limits.CPU = 500 * time.Millisecond
+	f.Limits.Programs = 1
+	f.sh(t, "some", head+"exec python3 -c 'import time\nwhile time.process_time() < 0.3: pass'")
+	for range 2 {
+		s, res := f.serve(request("/some"))
+		checkOK(t, s, res, "")
+	}
+	f.Close()
+}
+
+// TestCgroupLimits: with the controllers, the limits hold; without, Check says so.
+func TestCgroupLimits(t *testing.T) {
+	dir := delegated(t)
+	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		controller, key string
+		limits          Cgroup
+		script, want    string
+	}{
+		{"pids", "cgroup_processes", Cgroup{Processes: 8}, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done 2>/dev/null; echo all", ""},
+		{"memory", "cgroup_memory", Cgroup{Memory: 32 << 20}, "python3 -c 'x = bytearray(256 << 20)' && echo all", ""},
+		{"cpu", "cgroup_cpu", Cgroup{CPU: 0.5}, "cat /proc/self/cgroup >/dev/null; echo ok", "ok\n"},
+	} {
+		f := newFixture(t)
+		f.Cgroup = c.limits
+		f.Cgroup.Dir, f.Cgroup.EachProgram = dir, true
+		if !slices.Contains(strings.Fields(string(text)), c.controller) {
+			want := fmt.Sprintf("cgroup: %s has no controller %q: have it delegated (Delegate=%s in a systemd unit), or remove the limit %s",
+				dir, c.controller, c.controller, c.key)
+			if err := f.Check(); err == nil || err.Error() != want {
+				t.Errorf("%s: %v; want %q", c.controller, err, want)
+			}
+			continue
+		}
+		f.sh(t, "x", head+c.script)
+		if s, res := f.serve(request("/x")); s.body.String() != c.want {
+			t.Errorf("%s: %v, %q; want %q", c.controller, res.Err, s.body.String(), c.want)
+		}
+		f.Close()
+	}
+}
+
+// TestCgroupFiles: what is written to the kernel's files.
+func TestCgroupFiles(t *testing.T) {
+	dir := t.TempDir()
+	o := Cgroup{Memory: 64 << 20, Processes: 20, CPU: 1.5}
+	if err := o.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"memory.max": "67108864", "pids.max": "20", "cpu.max": "150000 100000"} {
+		if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(text) != want {
+			t.Errorf("%s: %q, %v; want %q", file, text, err, want)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.controllers"), []byte("cpuset cpu io memory pids\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.enable(dir); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control")); err != nil || string(text) != "+pids" {
+		t.Errorf("cgroup.subtree_control: %q, %v", text, err) // the last of three
+	}
+}
+
+// TestStaleCgroups: the groups of a process that did not end well are removed by the
+// next one.
+func TestStaleCgroups(t *testing.T) {
+	dir := delegated(t)
+	const dead = 1 << 30 // no process has this number
+	for _, d := range []string{"", "1"} {
+		if err := os.Mkdir(filepath.Join(dir, "gatehouse."+strconv.Itoa(dead)+".1", d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &App{Cgroup: Cgroup{Dir: dir}}
+	if err := a.Check(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*")); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}

@@ -1,0 +1,274 @@
+package script
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An account is a user of the system.
+type account struct {
+	name, group string
+	uid, gid    int
+}
+
+func lookupAccount(t *testing.T, name string) account {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := user.LookupGroupId(u.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return account{name, g.Name, uid, gid}
+}
+
+func TestRunAsUser(t *testing.T) {
+	needRoot(t)
+	nobody, daemon := lookupAccount(t, "nobody"), lookupAccount(t, "daemon")
+	four := func(n int) string { return strings.TrimSpace(strings.Repeat(strconv.Itoa(n)+" ", 4)) }
+	for _, c := range []struct {
+		run      RunAs
+		uid, gid int
+	}{
+		{RunAs{User: "nobody"}, nobody.uid, nobody.gid},
+		{RunAs{User: strconv.Itoa(nobody.uid)}, nobody.uid, nobody.gid},
+		{RunAs{User: "nobody", Group: "daemon"}, nobody.uid, daemon.gid},
+		{RunAs{User: "54321", Group: "54322"}, 54321, 54322},
+	} {
+		f := newFixture(t)
+		f.open(t)
+		f.RunAs = c.run
+		f.sh(t, "report", identity)
+		s, res := f.serve(request("/report"))
+		if res.Err != nil {
+			t.Fatalf("%+v: %v", c.run, res.Err)
+		}
+		if uid, gid := field(s, "Uid"), field(s, "Gid"); uid != four(c.uid) || gid != four(c.gid) {
+			t.Errorf("%+v: uid %q, gid %q", c.run, uid, gid)
+		}
+		groups := strings.Fields(field(s, "Groups"))
+		if !slices.Contains(groups, strconv.Itoa(c.gid)) || slices.Contains(groups, "0") {
+			t.Errorf("%+v: groups %q", c.run, groups)
+		}
+		f.Close()
+	}
+}
+
+// TestRunAsGroups: each user of this system gets the groups that id(1) tells.
+func TestRunAsGroups(t *testing.T) {
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, _, _ := strings.Cut(line, ":")
+		out, err := exec.Command("id", "-G", name).Output()
+		if err != nil {
+			t.Fatalf("id %s: %v", name, err)
+		}
+		var want []uint32
+		for _, g := range strings.Fields(string(out)) {
+			want = append(want, number(g))
+		}
+		cred, err := lookupUser(name, "")
+		if slices.Contains(want, 0) {
+			continue // root, and who has its group
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		slices.Sort(want)
+		slices.Sort(cred.Groups)
+		if !slices.Equal(want, cred.Groups) {
+			t.Errorf("%s: groups %v; want %v", name, cred.Groups, want)
+		}
+	}
+}
+
+// TestRunAsOpensItsStreams: what a program has as stdin, stdout and stderr it can open
+// again by name.
+func TestRunAsOpensItsStreams(t *testing.T) {
+	needRoot(t)
+	f := newFixture(t)
+	f.open(t)
+	f.RunAs.User = "nobody"
+	f.Limits.Spool.Memory = 1
+	f.sh(t, "streams", head+"cat /dev/stdin >/dev/stdout\necho complaint >/dev/stderr")
+	for _, length := range []int64{5, -1} {
+		s, res := f.serve(withBody(request("/streams"), length, strings.NewReader("hello")))
+		checkOK(t, s, res, "hello")
+	}
+	s, res := f.serve(request("/streams"))
+	checkOK(t, s, res, "")
+	f.Close()
+	if log := f.log.String(); strings.Count(log, "line=complaint") != 3 {
+		t.Errorf("log %q", log)
+	}
+	if fi, err := os.Stat(os.DevNull); err != nil || fi.Mode().Perm() != 0o666 {
+		t.Errorf("%v, %v", fi, err)
+	}
+}
+
+// TestOwner has the rules of suexec, one by one.
+func TestOwner(t *testing.T) {
+	needRoot(t)
+	nobody, daemon := lookupAccount(t, "nobody"), lookupAccount(t, "daemon")
+	const stranger = 54321
+	for _, c := range []struct {
+		name                       string
+		fileUID, fileGID, uid, gid int // of the program, and of its directory
+		fileMode, mode             os.FileMode
+		check                      func(*fixture)
+		code                       int
+		text                       string
+		as                         int
+	}{
+		{name: "as suexec wants it", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, code: 200, as: nobody.uid},
+		{name: "root's", uid: nobody.uid, gid: nobody.gid, code: 403, text: "owned by root"},
+		{name: "a system user's", fileUID: daemon.uid, fileGID: daemon.gid, uid: daemon.uid, gid: daemon.gid, code: 403, text: "below 1000 (min_uid)"},
+		{name: "a system user's, allowed", fileUID: daemon.uid, fileGID: daemon.gid, uid: daemon.uid, gid: daemon.gid,
+			check: func(f *fixture) { f.RunAs.MinUID, f.RunAs.MinGID = 1, 1 }, code: 200, as: daemon.uid},
+		{name: "a system group", fileUID: daemon.uid, fileGID: daemon.gid, uid: daemon.uid, gid: daemon.gid,
+			check: func(f *fixture) { f.RunAs.MinUID = 1 }, code: 403, text: "below 100 (min_gid)"},
+		{name: "no user's", fileUID: stranger, fileGID: stranger, uid: stranger, gid: stranger, code: 403, text: "number 54321, which is no user"},
+		{name: "in a directory of another", fileUID: nobody.uid, fileGID: nobody.gid, uid: daemon.uid, gid: nobody.gid, code: 403, text: "which is owned by user daemon, not by user nobody"},
+		{name: "in a directory of root", fileUID: nobody.uid, fileGID: nobody.gid, gid: nobody.gid, code: 403, text: "which is owned by user root"},
+		{name: "of another group", fileUID: nobody.uid, fileGID: daemon.gid, uid: nobody.uid, gid: nobody.gid, code: 403, text: "belongs to group daemon, not to group " + nobody.group},
+		{name: "in a directory of another group", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: daemon.gid, code: 403, text: "which belongs to group daemon"},
+		{name: "writable by its group", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, fileMode: 0o775, code: 403, text: "mode 0775 (run_as)"},
+		{name: "writable by all", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, fileMode: 0o757, code: 403, text: "mode 0757 (run_as)"},
+		{name: "in a directory writable by its group", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, mode: 0o775, code: 403, text: "which is writable by its group"},
+		{name: "set-user-ID", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, fileMode: 0o755 | os.ModeSetuid, code: 403, text: "mode 4755 (run_as)"},
+		{name: "set-group-ID", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, fileMode: 0o755 | os.ModeSetgid, code: 403, text: "mode 2755 (run_as)"},
+
+		{name: "check_owner: root's", check: checkOwner, code: 200},
+		{name: "check_owner: its own user's", fileUID: nobody.uid, uid: nobody.uid, check: func(f *fixture) { checkOwner(f); f.RunAs = RunAs{User: "nobody"} }, code: 200, as: nobody.uid},
+		{name: "check_owner: another's", fileUID: nobody.uid, check: checkOwner, code: 403, text: "is owned by user nobody, not by root or user root (check_owner)"},
+		{name: "check_owner: in another's directory", uid: nobody.uid, check: checkOwner, code: 403, text: "which is owned by user nobody"},
+		{name: "check_owner alone minds no mode", fileMode: 0o777, check: checkOwner, code: 200},
+		{name: "check_mode", fileUID: nobody.uid, uid: daemon.uid, check: checkModes, code: 200},
+		{name: "check_mode: writable", fileMode: 0o775, check: checkModes, code: 403, text: "mode 0775 (check_mode)"},
+		{name: "check_mode: in a writable directory", mode: 0o757, check: checkModes, code: 403, text: "mode 0757 (check_mode)"},
+		{name: "check_mode: set-user-ID", fileMode: 0o755 | os.ModeSetuid, check: checkModes, code: 403, text: "mode 4755 (check_mode)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.open(t)
+			if f.RunAs.Owner = true; c.check != nil {
+				c.check(f)
+			}
+			path := f.sh(t, "home/report", identity)
+			dir := filepath.Dir(path)
+			for _, x := range []struct {
+				path     string
+				uid, gid int
+				mode     os.FileMode
+			}{{path, c.fileUID, c.fileGID, c.fileMode}, {dir, c.uid, c.gid, c.mode}} {
+				if err := os.Chown(x.path, x.uid, x.gid); err != nil {
+					t.Fatal(err)
+				}
+				if x.mode != 0 {
+					if err := os.Chmod(x.path, x.mode); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			s, res := f.serve(request("/home/report"))
+			if c.code != 200 {
+				checkRefused(t, res, c.code, path, c.text)
+				return
+			}
+			if want := strconv.Itoa(c.as); res.Err != nil || !strings.HasPrefix(field(s, "Uid"), want+" ") || !strings.Contains(s.body.String(), dir+"\n") {
+				t.Errorf("%v, %q; want user %s in %s", res.Err, s.body.String(), want, dir)
+			}
+		})
+	}
+}
+
+func checkOwner(f *fixture) { f.RunAs, f.Confinement.CheckOwner = RunAs{}, true }
+
+func checkModes(f *fixture) { f.RunAs, f.Confinement.CheckMode = RunAs{}, true }
+
+// TestPinned: what was checked is what runs, even if its directory is another one by
+// then.
+func TestPinned(t *testing.T) {
+	f := newFixture(t)
+	f.Confinement.CheckMode = true
+	f.sh(t, "a/x", head+"echo checked")
+	f.sh(t, "b/x", head+"echo other")
+	c, err := f.confine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	cmd := &command{path: f.dir + "/a/x", argv0: f.dir + "/a/x", dir: f.dir + "/a", env: []string{"PATH=/bin:/usr/bin"}}
+	if err := c.prepare(cmd); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.confined.close()
+	for _, move := range [][2]string{{"a", "c"}, {"b", "a"}} {
+		if err := os.Rename(filepath.Join(f.dir, move[0]), filepath.Join(f.dir, move[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [4096]byte
+	var text []byte
+	for {
+		n, err := p.stdout.read(b[:])
+		text = append(text, b[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	p.watch()
+	p.closePipes()
+	if !strings.HasSuffix(string(text), "\n\nchecked\n") {
+		t.Errorf("ran %q", text)
+	}
+	// A symlink out of the roots is none in, whatever the lookup has said.
+	if err := os.Symlink("/bin", filepath.Join(f.dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.pin(f.dir + "/out/sh"); err != errOutside {
+		t.Errorf("%v; want %v", err, errOutside)
+	}
+}
+
+// TestOwnersAreBounded: as many as there are files' owners, and no more than a bound.
+func TestOwnersAreBounded(t *testing.T) {
+	o := &owners{known: make(map[uint32]*owner)}
+	now := time.Now()
+	for i := range uint32(3 * maxOwners) {
+		o.lookup(1<<20+i, now)
+	}
+	if len(o.known) > maxOwners {
+		t.Errorf("%d are known", len(o.known))
+	}
+	nobody := uint32(lookupAccount(t, "nobody").uid)
+	a, err := o.lookup(nobody, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := o.lookup(nobody, now.Add(ownerTime-1)); a != b {
+		t.Error("looked up again within the time")
+	}
+	if b, _ := o.lookup(nobody, now.Add(ownerTime)); a == b {
+		t.Error("not looked up again")
+	}
+}
