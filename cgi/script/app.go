@@ -252,7 +252,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u := &run{app: a, w: w, id: r.ID, request: r, target: t, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
+	u := &run{app: a, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
 	var f *Finding
 	if u.proc, f = startProgram(&c); f != nil {
 		s.owned.Add(-2)
@@ -263,9 +263,6 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 	s.running[u] = struct{}{}
 	closed := s.closed
 	s.mu.Unlock()
-	if closed {
-		u.end(shutdown)
-	}
 	if u.proc.stdin != nil {
 		u.pump = &pump{run: u, done: make(chan struct{})}
 		go u.pump.pass(b)
@@ -273,42 +270,10 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 		u.bodyPassed()
 	}
 	u.watchTime()
-	go u.drainStderr()
-	go u.watch(b)
+	if closed {
+		u.end(shutdown)
+	}
 	return u, nil
-}
-
-// drainStderr is the goroutine that reads the program's stderr.
-func (u *run) drainStderr() {
-	defer u.app.state.owned.Done()
-	c := complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
-	c.drain(u.proc)
-	close(u.stderrDone)
-}
-
-// watch is the goroutine that waits for the program's end, and then gives back all
-// that the program had.
-func (u *run) watch(b *body) {
-	s := &u.app.state
-	defer s.owned.Done()
-	u.proc.watch()
-	u.timer.Stop()
-	u.leaveBody()
-	u.proc.stdout.wake()
-	u.proc.stderr.wake()
-	if u.proc.stdin != nil {
-		u.proc.stdin.Close()
-	}
-	if b.spool != nil {
-		if u.pump != nil {
-			<-u.pump.done // it reads the spool, and has lost its pipe
-		}
-		b.close()
-	}
-	s.mu.Lock()
-	delete(s.running, u)
-	s.mu.Unlock()
-	s.admission.leave()
 }
 
 // Close ends all programs and waits until they have been reaped. Later requests

@@ -202,13 +202,12 @@ func (d *confined) close() {
 }
 
 // start starts the program, as c says where d does not.
-func (d *confined) start(c *command, files [3]uintptr) (pid, pidfd int, err error) {
-	pidfd = -1
+func (d *confined) start(c *command, files [3]uintptr) (pid int, err error) {
 	attr := &syscall.ProcAttr{
 		Dir:   c.dir,
 		Env:   c.env,
 		Files: files[:],
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Credential: d.user, Chroot: d.chroot},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: d.user, Chroot: d.chroot},
 	}
 	if d.cgroup != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, d.cgroup.fd
@@ -222,8 +221,7 @@ func (d *confined) start(c *command, files [3]uintptr) (pid, pidfd int, err erro
 			}
 		}
 	}
-	pid, err = d.confinement.start(&spawn{path: d.program, argv: []string{c.argv0}, attr: attr, dir: d.dir})
-	return pid, pidfd, err
+	return d.confinement.start(&spawn{path: d.program, argv: []string{c.argv0}, attr: attr, dir: d.dir})
 }
 
 // explain adds to the error of a start what the confinement may have to do with it.

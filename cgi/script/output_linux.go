@@ -30,11 +30,15 @@ type outPipe struct {
 	step  func(uintptr) bool
 }
 
-func newOutPipe(fd int) *outPipe {
-	p := &outPipe{fd: fd, file: os.NewFile(uintptr(fd), "pipe")}
+// newOutPipe returns our end of a pipe. It is to be opened before it is read.
+func newOutPipe(fd int) *outPipe { return &outPipe{fd: fd} }
+
+// open puts the pipe into the runtime's poller.
+func (p *outPipe) open() {
+	_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETFL, unix.O_NONBLOCK)
+	p.file = os.NewFile(uintptr(p.fd), "pipe")
 	p.conn, _ = p.file.SyscallConn()
 	p.step = p.try
-	return p
 }
 
 func (p *outPipe) try(fd uintptr) (done bool) {
@@ -103,4 +107,10 @@ func (p *outPipe) wake() {
 	p.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-func (p *outPipe) close() { p.file.Close() }
+func (p *outPipe) close() {
+	if p.file == nil {
+		unix.Close(p.fd)
+		return
+	}
+	p.file.Close()
+}

@@ -10,9 +10,8 @@ import (
 
 // platform is what a process is known by on Linux.
 type platform struct {
-	pidfd   *os.File // in the runtime's poller; nil where the kernel (before 5.4) has none
-	reaper  *Reaper  // or nil
-	cgroup  *cgroup  // or nil
+	reaper  *Reaper // or nil
+	cgroup  *cgroup // or nil
 	cgroups *cgroups
 	strays  []stray // what was found to have left the group; under mu
 }
@@ -47,7 +46,7 @@ func start(c *command) (started *process, err error) {
 	}
 	opened++
 	for _, out := range []**outPipe{&p.stdout, &p.stderr} {
-		r, w, err := pipe(0)
+		r, w, err := pipe(none)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +54,7 @@ func start(c *command) (started *process, err error) {
 		opened++
 		*out = newOutPipe(r)
 	}
-	pidfd := -1
+	p.stdout.open()
 	files := [3]uintptr{uintptr(stdin), uintptr(child[1]), uintptr(child[2])}
 	var begun uint64
 	if c.reaper != nil {
@@ -66,10 +65,10 @@ func start(c *command) (started *process, err error) {
 			Dir:   c.dir,
 			Env:   c.env,
 			Files: files[:],
-			Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+			Sys:   &syscall.SysProcAttr{Setpgid: true},
 		})
 	} else {
-		p.pid, pidfd, err = c.confined.start(c, files)
+		p.pid, err = c.confined.start(c, files)
 	}
 	if c.reaper != nil {
 		var known *process
@@ -79,17 +78,7 @@ func start(c *command) (started *process, err error) {
 		c.reaper.end(begun, known)
 	}
 	if err != nil {
-		if pidfd >= 0 {
-			unix.Close(pidfd)
-		}
 		return nil, err
-	}
-	if pidfd >= 0 {
-		if _, err := unix.FcntlInt(uintptr(pidfd), unix.F_SETFL, unix.O_RDWR|unix.O_NONBLOCK); err == nil {
-			p.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
-		} else {
-			unix.Close(pidfd) // kernel before 5.10
-		}
 	}
 	if d := c.confined; d != nil {
 		p.cgroup, p.cgroups, d.cgroup = d.cgroup, d.cgroups, nil
@@ -97,11 +86,17 @@ func start(c *command) (started *process, err error) {
 	return p, nil
 }
 
-// pipe returns a pipe whose end number ours does not block.
+// none is no end of a pipe.
+const none = -1
+
+// pipe returns a pipe whose end number ours, if it is one, does not block.
 func pipe(ours int) (r, w int, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return -1, -1, os.NewSyscallError("pipe2", err)
+	}
+	if ours == none {
+		return fds[0], fds[1], nil
 	}
 	if _, err := unix.FcntlInt(uintptr(fds[ours]), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
 		unix.Close(fds[0])
@@ -124,9 +119,11 @@ func (p *process) closePipes() {
 
 // awaitExit returns when the leader has ended. It is not reaped yet.
 func (p *process) awaitExit() {
-	if p.pidfd != nil {
-		defer p.pidfd.Close()
-		if c, err := p.pidfd.SyscallConn(); err == nil {
+	// Kernels before 5.10 have no such descriptor, and a thread waits.
+	if fd, err := unix.PidfdOpen(p.pid, unix.PIDFD_NONBLOCK); err == nil {
+		f := os.NewFile(uintptr(fd), "pidfd")
+		defer f.Close()
+		if c, err := f.SyscallConn(); err == nil {
 			err = c.Read(func(fd uintptr) bool {
 				poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 				n, err := unix.Poll(poll, 0)
@@ -143,25 +140,51 @@ func (p *process) awaitExit() {
 
 // reap collects the ended leader.
 func (p *process) reap() status {
-	if p.reaper != nil {
-		defer p.reaper.remove(p)
-	}
-	p.forgetStrays()
 	var ws syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
 		if err == syscall.EINTR {
 			continue
 		}
-		if err != nil {
-			// Somebody else in this process waits for all children.
-			return status{signal: "unknown, reaped elsewhere"}
-		}
-		if ws.Signaled() {
-			return status{signal: ws.Signal().String()}
-		}
-		return status{code: ws.ExitStatus()}
+		return p.reaped(ws, err)
 	}
+}
+
+// tryReap collects the leader if it has ended, and was left to end by itself.
+func (p *process) tryReap() bool {
+	p.mu.Lock()
+	if p.ending || p.gone {
+		p.mu.Unlock()
+		return false
+	}
+	var ws syscall.WaitStatus
+	pid, err := syscall.Wait4(p.pid, &ws, syscall.WNOHANG, nil)
+	if err == nil && pid != p.pid || err == syscall.EINTR {
+		p.mu.Unlock()
+		return false
+	}
+	p.gone = true
+	p.status = p.reaped(ws, err)
+	p.mu.Unlock()
+	close(p.exited)
+	p.release()
+	return true
+}
+
+// reaped returns how the leader ended, which wait has told.
+func (p *process) reaped(ws syscall.WaitStatus, err error) status {
+	if p.reaper != nil {
+		p.reaper.remove(p)
+	}
+	p.forgetStrays()
+	switch {
+	case err != nil:
+		// Somebody else in this process waits for all children.
+		return status{signal: "unknown, reaped elsewhere"}
+	case ws.Signaled():
+		return status{signal: ws.Signal().String()}
+	}
+	return status{code: ws.ExitStatus()}
 }
 
 // release gives back the control group, after all that is left in it was killed if it is

@@ -70,6 +70,9 @@ func (p *process) closePipes() {
 // others have ended, so that they get no grace after their leader's end.
 func (p *process) awaitExit() { p.state, _ = p.proc.Wait() }
 
+// tryReap leaves it to watch.
+func (p *process) tryReap() bool { return false }
+
 func (p *process) reap() status {
 	switch {
 	case p.state == nil:
@@ -87,6 +90,8 @@ type outPipe struct {
 	file  *os.File
 	woken atomic.Bool
 }
+
+func (p *outPipe) open() {}
 
 func (p *outPipe) read(b []byte) (int, error) { return p.file.Read(b) }
 

@@ -38,8 +38,12 @@ type run struct {
 	id     uint64
 	target *target
 	proc   *process
+	body   *body
 	pump   *pump // nil if the program gets no pipe for its stdin
 	limits *Limits
+
+	attending  sync.Mutex
+	attendance attendance
 
 	stderrDone chan struct{} // closed when stderr has been read to its end
 	stderrMu   sync.Mutex    // held while stderr is sent to the web server
@@ -76,11 +80,12 @@ func (u *run) bodyPassed() { u.passed.Store(max(1, u.since())) }
 // end ends the program because of cause, unless it has ended or is ending.
 func (u *run) end(cause error) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	if u.proc.end(u.limits.Grace) {
 		u.cause = cause
 		u.proc.stdout.wake()
 	}
+	u.mu.Unlock()
+	u.attend()
 }
 
 func (u *run) endCause() error {
@@ -104,7 +109,7 @@ func (u *run) leaveBody() {
 func (u *run) watchTime() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	first := min(u.limits.FirstByte, u.limits.Silence, u.limits.Run)
+	first := min(attendAfter, u.limits.FirstByte, u.limits.Silence, u.limits.Run)
 	if u.limits.CPU != forever {
 		first = min(first, u.cpuPause(0))
 	}
@@ -115,6 +120,7 @@ func (u *run) tick() {
 	if u.proc.hasExited() {
 		return
 	}
+	u.attend()
 	now, l := time.Duration(u.since()), u.limits
 	next := time.Duration(forever)
 	over := func(name string, from, limit time.Duration) bool {
@@ -384,7 +390,7 @@ func (u *run) flush() error {
 
 // ended settles the answer at the end of the program's output.
 func (u *run) ended() error {
-	if !u.proc.hasExited() {
+	if !u.settle() && !u.proc.hasExited() {
 		timer := time.NewTimer(exitDelay)
 		defer timer.Stop()
 		select {

@@ -43,15 +43,22 @@ func (c *complaints) drain(p *process) {
 		}
 	}
 	if p.hasExited() {
-		for left := p.stderr.pending(); left > 0; {
-			n, err := p.stderr.readNow(buf[:min(left, len(buf))])
-			c.take(buf[:n])
-			if left -= n; err != nil {
-				break
-			}
-		}
+		c.rest(p)
 	}
 	c.finish()
+}
+
+// rest reads what is there after the program's end.
+func (c *complaints) rest(p *process) {
+	buf := stderrPool.Get().(*[stderrLine]byte)
+	defer stderrPool.Put(buf)
+	for left := p.stderr.pending(); left > 0; {
+		n, err := p.stderr.readNow(buf[:min(left, len(buf))])
+		c.take(buf[:n])
+		if left -= n; err != nil {
+			break
+		}
+	}
 }
 
 var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}

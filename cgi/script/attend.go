@@ -1,0 +1,129 @@
+package script
+
+import (
+	"runtime"
+	"time"
+)
+
+const (
+	// attendAfter is how long a program runs before it gets goroutines that wait for its
+	// end and read its stderr. Most programs end sooner and cost neither. What is held up
+	// that long is a program that fills the pipe of its stderr, and the answer of one that
+	// leaves its stdout to a child.
+	attendAfter = 50 * time.Millisecond
+
+	// reapTries is how often a program whose output has ended is looked at, in turn with
+	// other work, before it gets those goroutines. It mostly ends within microseconds.
+	reapTries = 64
+)
+
+// attendance is who waits for the program's end and reads its stderr.
+type attendance uint8
+
+const (
+	unattended attendance = iota // nobody yet
+	claimed                      // the goroutine of ServeCGI, for a moment
+	attended                     // two goroutines of their own, or nobody any more
+)
+
+// attend has goroutines of their own wait for the program's end, and read its stderr, from
+// now on.
+func (u *run) attend() {
+	u.attending.Lock()
+	defer u.attending.Unlock()
+	if u.attendance == unattended {
+		u.startAttending()
+	}
+}
+
+// startAttending starts these goroutines. attending is held.
+func (u *run) startAttending() {
+	u.attendance = attended
+	u.proc.stderr.open()
+	go u.drainStderr()
+	go u.watch()
+}
+
+// settle reaps a program whose output has ended, and does all that is left to do. It
+// reports false, and leaves that to goroutines, if the program runs on.
+func (u *run) settle() bool {
+	if u.pump != nil || u.body.spool != nil {
+		u.attend()
+		return false
+	}
+	u.attending.Lock()
+	if u.attendance != unattended {
+		u.attending.Unlock()
+		return false
+	}
+	u.attendance = claimed
+	u.attending.Unlock()
+	for range reapTries {
+		if u.proc.tryReap() {
+			u.attending.Lock()
+			u.attendance = attended
+			u.attending.Unlock()
+			u.readStderr()
+			u.finish()
+			return true
+		}
+		runtime.Gosched()
+	}
+	u.attending.Lock()
+	u.startAttending()
+	u.attending.Unlock()
+	return false
+}
+
+// readStderr reads what a program that has ended left on stderr.
+func (u *run) readStderr() {
+	defer u.app.state.owned.Done()
+	defer close(u.stderrDone)
+	defer u.proc.stderr.close()
+	if u.proc.stderr.pending() > 0 {
+		c := u.complaints()
+		c.rest(u.proc)
+		c.finish()
+	}
+}
+
+// drainStderr is the goroutine that reads the program's stderr.
+func (u *run) drainStderr() {
+	defer u.app.state.owned.Done()
+	c := u.complaints()
+	c.drain(u.proc)
+	close(u.stderrDone)
+}
+
+func (u *run) complaints() complaints {
+	return complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
+}
+
+// watch is the goroutine that waits for the program's end.
+func (u *run) watch() {
+	u.proc.watch()
+	u.leaveBody()
+	u.proc.stdout.wake()
+	u.proc.stderr.wake()
+	u.finish()
+}
+
+// finish gives back all that a program had which has ended.
+func (u *run) finish() {
+	s, b := &u.app.state, u.body
+	defer s.owned.Done()
+	u.timer.Stop()
+	if u.proc.stdin != nil {
+		u.proc.stdin.Close()
+	}
+	if b.spool != nil {
+		if u.pump != nil {
+			<-u.pump.done // it reads the spool, and has lost its pipe
+		}
+		b.close()
+	}
+	s.mu.Lock()
+	delete(s.running, u)
+	s.mu.Unlock()
+	s.admission.leave()
+}
