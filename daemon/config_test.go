@@ -113,7 +113,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"limit below an application", "[[app]]\nhello = true\ndrain = \"1s\"\n",
 			`g.toml:3:1: unknown key "drain": this limit is for the whole: write it at the top level, above the first [[app]]`},
 		{"unknown key of an application", "[[app]]\nhello = true\nzzzzzzzzz = 1\n",
-			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, cpu, demo, env, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, inherit, min_gid, min_uid, nice, no_core, no_new_privs, open_files, pass_authorization, prefix, processes, programs, queue, queue_wait, read_paths, role, run, run_as, scripts, silence, stderr, umask, user, write_paths`},
+			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, cpu, demo, env, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, inherit, min_gid, min_uid, nice, no_core, no_new_privs, open_files, pass_authorization, prefix, processes, programs, programs_per_address, programs_per_script, queue, queue_wait, read_paths, role, run, run_as, scripts, silence, stderr, umask, user, write_paths`},
 		{"second application", "[[app]]\nhello = true\n[[app]]\nprefix = \"/x\"\n", `g.toml:3:3: application "/x" does nothing`},
 		{"byte order mark", "\xef\xbb\xbfdrain = \"1s\"\n", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},
 		{"UTF-16", "\xff\xfed\x00", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},

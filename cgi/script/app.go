@@ -152,7 +152,7 @@ func (a *App) init() {
 		s.inherited = inheritedAll(os.Environ())
 	}
 	s.dropped.log = a.log()
-	s.admission.limits, s.admission.free = s.limits, s.limits.Programs
+	s.admission.init(s.limits, a.log())
 	s.running = make(map[*run]struct{})
 	s.null, s.err = os.Open(os.DevNull)
 	s.restoreSignals = catchIgnored()
@@ -210,11 +210,12 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	ctx := r.Context()
-	if err := a.state.admission.enter(ctx); err != nil {
+	p, err := a.state.admission.enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
+	if err != nil {
 		b.close()
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
-	u, err := a.start(w, r, t, &b)
+	u, err := a.start(w, r, t, &b, p)
 	if err != nil {
 		return a.complain(w, err)
 	}
@@ -223,11 +224,11 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 
 // start starts the program. From then on the place in the admission, the body's
 // spool and the process belong to the goroutine that watches the process.
-func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*run, error) {
+func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p place) (*run, error) {
 	s := &a.state
 	release := func() {
 		b.close()
-		s.admission.leave()
+		s.admission.leave(p)
 	}
 	c := command{path: t.path, argv0: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
 	switch {
@@ -252,7 +253,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body) (*
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u := &run{app: a, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
+	u := &run{app: a, place: p, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
 	var f *Finding
 	if u.proc, f = startProgram(&c); f != nil {
 		s.owned.Add(-2)

@@ -193,8 +193,8 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	for _, app := range []*fixture{f, slow} {
 		app.Close()
-		if len(app.state.running) != 0 || app.state.admission.free != app.state.limits.Programs {
-			t.Errorf("%d programs run, %d places are free", len(app.state.running), app.state.admission.free)
+		if len(app.state.running) != 0 || app.Load().Running != 0 {
+			t.Errorf("%d programs run, %d places are taken", len(app.state.running), app.Load().Running)
 		}
 	}
 	if after := descriptors(t); after > before {
@@ -236,8 +236,8 @@ func TestAbortsAtAnyTime(t *testing.T) {
 	}
 	wg.Wait()
 	f.Close()
-	if len(f.state.running) != 0 || f.state.admission.free != 3 || f.state.admission.queue.Len() != 0 {
-		t.Errorf("%d run, %d places are free", len(f.state.running), f.state.admission.free)
+	if l := f.Load(); len(f.state.running) != 0 || l.Running != 0 || l.Waiting != 0 {
+		t.Errorf("%d run, %+v", len(f.state.running), l)
 	}
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)

@@ -14,7 +14,7 @@ import (
 // and cancel the request's context, which ends the program, too.
 type Limits struct {
 	Programs  int           // running at once: 4 for each processor; more of them wait
-	Queue     int           // requests that wait: 1,024; 503 beyond it (negative: none waits)
+	Queue     int           // requests that wait, for any of these three: 1,024; 503 beyond it (negative: none waits)
 	QueueWait time.Duration // for a program's turn: 10 s; 503 beyond it
 	FirstByte time.Duration // to the first byte of an answer, from the last byte of the body: 60 s; 504
 	Silence   time.Duration // without a byte either way: 120 s; 504, or a truncated answer
@@ -31,6 +31,13 @@ type Limits struct {
 	AddressSpace, FileBytes int64
 	OpenFiles, Processes    int
 
+	// ProgramsPerScript is how many of Programs may be one script, known by its path, and
+	// ProgramsPerAddress how many may run for one client, known by REMOTE_ADDR: an IPv4
+	// address, or the 64 bits of an IPv6 address that a client can be expected to have to
+	// itself. More of them wait in the queue, and hold up nobody else there. Both are off.
+	// A request without an address counts for none.
+	ProgramsPerScript, ProgramsPerAddress int
+
 	// Spool bounds what is kept of a body of unknown length, until its length is
 	// known: 413 beyond it, 503 beyond its Total. If it has none, the App has one of its
 	// own, of 8 GiB.
@@ -43,6 +50,8 @@ const forever = math.MaxInt64
 // withDefaults returns l with its defaults, and without zero or negative fields.
 func (l Limits) withDefaults() Limits {
 	count(&l.Programs, 4*runtime.NumCPU())
+	count(&l.ProgramsPerScript, math.MaxInt32)
+	count(&l.ProgramsPerAddress, math.MaxInt32)
 	if l.Queue < 0 {
 		l.Queue = 0
 	} else {

@@ -34,6 +34,7 @@ const (
 // A run is one program at work on one request.
 type run struct {
 	app    *App
+	place  place
 	w      cgi.ResponseWriter
 	id     uint64
 	target *target
