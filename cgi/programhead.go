@@ -38,9 +38,8 @@ type ProgramHead struct {
 	Status string // code, space and reason, ready for StartResponse
 	Code   int    // 200 to 999
 	// Fields are the header fields in order, hop-by-hop ones included. Status is not
-	// among them, nor are X-CGI-* (RFC 3875 § 6.3.5 lets a server drop those), a
-	// Content-Type without a value, and the "<!--: spam" that Python's cgitb sends to
-	// get its error page through any head. A Content-Length is there once.
+	// among them, nor are X-CGI-* (RFC 3875 § 6.3.5 lets a server drop those) and a
+	// Content-Type without a value. A Content-Length is there once.
 	Fields        []Field
 	ContentLength int64 // what Content-Length says, or -1
 	// Explicit: the program gave a status, by Status or as an HTTP status line.
@@ -49,6 +48,9 @@ type ProgramHead struct {
 	// LocalRedirect: the head is "Location: /path" alone (RFC 3875 § 6.2.2), which
 	// asks the server to answer as if that path had been requested.
 	LocalRedirect bool
+	// Traceback: the head had a line "<!--: spam". The program has failed, and Python's
+	// cgitb shows its traceback in the answer.
+	Traceback bool
 }
 
 // Location returns the value of the Location field, or "".

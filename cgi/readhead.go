@@ -44,7 +44,8 @@ func ReadHead(r io.Reader, limit int) (head *ProgramHead, rest []byte, err error
 // does no harm. Anything else is strict: a line without a colon, a space before
 // the colon, a continuation line, a control character, a repeated Content-Type,
 // Location or Status, and contradicting Content-Lengths are errors. The first line
-// may be an HTTP status line.
+// may be an HTTP status line. A line "<!--: spam", by which Python's cgitb gets its
+// error page through any head, begins the head anew: what came before is forgotten.
 type HeadParser struct {
 	limit int
 	text  []byte // the lines of the head that count, and a last one that is not complete
@@ -192,6 +193,7 @@ func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
 	}
 	name := line[:colon]
 	if bytes.HasPrefix(name, []byte("<!--")) {
+		p.startAnew()
 		return false, nil
 	}
 	if err := p.checkName(name); err != nil {
@@ -206,6 +208,14 @@ func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
 	}
 	p.some = true
 	return p.field(name, m, value)
+}
+
+// startAnew forgets the fields so far: they belong to an answer that the program has
+// given up.
+func (p *HeadParser) startAnew() {
+	p.marks, p.some, p.contentLength = p.marks[:0], false, -1
+	p.location, p.contentType, p.hasStatus, p.hasHTTPLine = false, false, false, false
+	p.head.Traceback = true
 }
 
 func (p *HeadParser) checkName(name []byte) error {

@@ -191,8 +191,29 @@ func TestR48FieldSyntax(t *testing.T) {
 	} {
 		checkBadHead(t, in, ErrHead, reason)
 	}
-	// Python's cgitb.
-	checkHead(t, "<!--: spam\nContent-Type: text/html\n\n<body>", "200 OK", []Field{html}, "<body>")
+}
+
+// Python's cgitb sends its page wherever the program was when it failed.
+func TestTracebackBeginsTheHeadAnew(t *testing.T) {
+	const page = "<!--: spam\nContent-Type: text/html\n\n<body bgcolor=\"#f0f0f8\">"
+	for _, before := range []string{
+		"",
+		"Content-Type: text/plain\n",
+		"Content-Type: text/html\r\nContent-Length: 3\r\nSet-Cookie: a=1\r\n",
+		"Status: 302 Found\nLocation: /x\n",
+		"Location: /x\n",
+		"HTTP/1.1 204 No Content\n",
+		"<!--: spam\nContent-Type: text/html\n",
+	} {
+		h := checkHead(t, before+page, "200 OK", []Field{html}, "<body bgcolor=\"#f0f0f8\">")
+		if !h.Traceback || h.ContentLength != -1 || h.LocalRedirect || h.Explicit {
+			t.Errorf("after %q: %+v; want a traceback and nothing else", before, h)
+		}
+	}
+	checkBadHead(t, "X-A: 1\n<!--: spam\n\n", ErrHead, "no field")
+	if h := checkHead(t, "X-A: 1\n\n<!--: spam\n", "200 OK", []Field{{"X-A", "1"}}, "<!--: spam\n"); h.Traceback {
+		t.Error("a traceback in the body is none of the head")
+	}
 }
 
 func TestR49RelativeLocation(t *testing.T) {
@@ -321,7 +342,7 @@ func FuzzReadHead(f *testing.F) {
 		h := whole.Head
 		printed := (&Head{Code: h.Code, Status: h.Status, Fields: h.Fields}).AppendCGI(nil)
 		again := parseHead(string(printed)+whole.Rest, -1)
-		h.Explicit, h.LocalRedirect = true, false
+		h.Explicit, h.LocalRedirect, h.Traceback = true, false, false
 		if len(h.Fields) == 0 {
 			h.Fields = again.Head.Fields[:0]
 		}
