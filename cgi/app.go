@@ -94,6 +94,10 @@ type Request struct {
 	// request been answered.
 	answered chan<- answered
 
+	// direct says that the front-end speaks HTTP, so that nobody in front of it follows a
+	// local redirect; redirector, that a Redirector stands above the application.
+	direct, redirector bool
+
 	// program says that this process is the CGI program that the request started.
 	program bool
 

@@ -63,6 +63,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		Role:          Responder,
 		Multithread:   true,
 		Paths:         PathKeep,
+		direct:        true,
 	}
 	source := &httpContext{parent: req.Context()}
 	defer source.end()
