@@ -22,8 +22,17 @@
 // orphaned on purpose (by a double fork, in a session of its own) is its own master,
 // unless [Cgroup.EachProgram] is on.
 //
-// A local redirect (RFC 3875 § 6.2.2) is sent on as 302, on every front-end: the client
-// asks again for what the server might have looked up itself.
+// A local redirect (RFC 3875 § 6.2.2), which is a head with nothing but a Location that
+// begins with a slash, and no body, is left to a cgi.Redirector, if one stands above the
+// App and [App].LocalRedirect lets it follow; otherwise it is sent on as 302.
+//
+// A program whose name begins with "nph-", or that [App].NPH names, answers with a
+// whole HTTP response. The connection to the client is the front-end's, which keeps it
+// valid, and not the program's: status and fields are passed on as other programs'
+// are, with the client's version of HTTP and without the fields that concern the
+// connection; a chunked body is taken apart. What such a program writes is sent at once
+// and not held for a moment. Over FastCGI and SCGI, which know no such programs, its
+// status line becomes the Status. Other programs may begin with a status line, too.
 //
 // # Which program
 //
@@ -99,6 +108,21 @@ type App struct {
 	// Reaper, if not nil, reaps what programs leave behind. It outlives the App.
 	Reaper *Reaper
 
+	// LocalRedirect says who follows a local redirect. As it is, that is a cgi.Redirector
+	// above the App over HTTP, and the client behind a web server.
+	LocalRedirect cgi.RedirectPolicy
+
+	// NPH names further programs that answer with a whole HTTP response, beside those
+	// whose names begin with "nph-" (RFC 3875 § 5), by patterns of path.Match for the last
+	// part of the path. See the package's documentation for what that means.
+	NPH []string
+
+	// SearchArgs gives programs the words of a query like "?one+two" as arguments (RFC
+	// 3875 § 4.4): those of GET and HEAD requests without a "=", if every word consists of
+	// ASCII letters, digits and ".,_-@", and begins with a letter or a digit. Otherwise,
+	// for more than 64 words or one of more than 256 bytes, there are none.
+	SearchArgs bool
+
 	// Limits bound what programs take.
 	Limits Limits
 
@@ -157,6 +181,9 @@ func (a *App) init() {
 	s.null, s.err = os.Open(os.DevNull)
 	s.restoreSignals = catchIgnored()
 	markDescriptors()
+	if err := a.checkPatterns(); err != nil && s.err == nil {
+		s.err = err
+	}
 	for _, dirs := range [][]string{a.Roots, a.Follow} {
 		for _, d := range dirs {
 			if !filepath.IsAbs(d) && s.err == nil {
@@ -231,6 +258,9 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		s.admission.leave(p)
 	}
 	c := command{path: t.path, argv0: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
+	if a.SearchArgs {
+		c.args = searchArgs(r.Env)
+	}
 	switch {
 	case b.length == 0:
 		c.stdin = s.null
@@ -253,7 +283,8 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u := &run{app: a, place: p, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{})}
+	u := &run{app: a, place: p, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{}),
+		follows: r.FollowsRedirects(a.LocalRedirect), nph: a.answersHTTP(t.path)}
 	var f *Finding
 	if u.proc, f = startProgram(&c); f != nil {
 		s.owned.Add(-2)

@@ -221,7 +221,7 @@ func (d *confined) start(c *command, files [3]uintptr) (pid int, err error) {
 			}
 		}
 	}
-	return d.confinement.start(&spawn{path: d.program, argv: []string{c.argv0}, attr: attr, dir: d.dir})
+	return d.confinement.start(&spawn{path: d.program, argv: c.argv(), attr: attr, dir: d.dir})
 }
 
 // explain adds to the error of a start what the confinement may have to do with it.

@@ -9,8 +9,9 @@ import (
 
 // A command is what is needed to start a program.
 type command struct {
-	path  string // absolute
-	argv0 string // the path as the program is told of it
+	path  string   // absolute
+	argv0 string   // the path as the program is told of it
+	args  []string // beside the path
 	dir   string
 	env   []string
 	stdin *os.File // what the program reads; nil for a pipe

@@ -61,7 +61,7 @@ func start(c *command) (started *process, err error) {
 		begun = c.reaper.begin()
 	}
 	if c.confined == nil {
-		p.pid, err = syscall.ForkExec(c.path, []string{c.argv0}, &syscall.ProcAttr{
+		p.pid, err = syscall.ForkExec(c.path, c.argv(), &syscall.ProcAttr{
 			Dir:   c.dir,
 			Env:   c.env,
 			Files: files[:],

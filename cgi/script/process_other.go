@@ -46,7 +46,7 @@ func start(c *command) (*process, error) {
 		*out, files, opened = &outPipe{file: r}, append(files, w), append(opened, w)
 	}
 	var err error
-	p.proc, err = os.StartProcess(c.path, []string{c.argv0}, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: files, Sys: groupAttr()})
+	p.proc, err = os.StartProcess(c.path, c.argv(), &os.ProcAttr{Dir: c.dir, Env: c.env, Files: files, Sys: groupAttr()})
 	if err != nil {
 		p.closePipes()
 		return nil, err

@@ -64,6 +64,10 @@ type run struct {
 	// What follows belongs to the goroutine of ServeCGI.
 	parser    *cgi.HeadParser
 	headDone  bool
+	follows   bool         // a local redirect is followed in this process
+	redirects bool         // the head is one, and is kept until the end shows that it has no body
+	nph       bool         // the program answers with a whole HTTP response
+	chunks    *chunkedBody // of its body, or nil
 	unflushed bool
 	copying   bool // the front-end takes nothing from a pipe
 	discarded int  // bytes beyond the declared Content-Length
@@ -294,20 +298,36 @@ func (u *run) take(b []byte) error {
 			return nil
 		}
 		u.headDone = true
-		h := u.parser.Head()
-		if err := u.w.StartResponse(h.Status, h.Fields); err != nil {
-			err = u.errorf(http.StatusBadGateway, "%w", err)
-			u.end(err)
+		b = b[n:]
+		u.redirects = u.follows && u.parser.Head().LocalRedirect
+		if !u.redirects {
+			if err := u.begin(); err != nil {
+				return err
+			}
+		}
+	}
+	if u.redirects {
+		if len(b) == 0 {
+			return nil
+		}
+		u.redirects = false // a document goes with it, for the client
+		if err := u.begin(); err != nil {
 			return err
 		}
-		b = b[n:]
-		u.unflush()
 	}
+	if u.chunks != nil {
+		return u.takeChunks(b)
+	}
+	return u.takeBody(b)
+}
+
+// takeBody takes a piece of the body.
+func (u *run) takeBody(b []byte) error {
 	if u.overrun {
 		return u.discard(len(b))
 	}
 	if len(b) == 0 {
-		return nil
+		return u.unflush()
 	}
 	u.sending.Store(true)
 	_, err := u.w.Write(b)
@@ -315,8 +335,7 @@ func (u *run) take(b []byte) error {
 	u.sending.Store(false)
 	switch {
 	case err == nil:
-		u.unflush()
-		return nil
+		return u.unflush()
 	case errors.Is(err, cgi.ErrContentLength):
 		u.overrun = true
 		return nil
@@ -325,9 +344,29 @@ func (u *run) take(b []byte) error {
 	return err
 }
 
+// begin begins the response with the program's head. An error ends the program.
+func (u *run) begin() error {
+	h := u.parser.Head()
+	if h.Traceback {
+		u.app.log().LogAttrs(context.Background(), slog.LevelWarn, "program failed, and shows its traceback (cgitb) in the answer",
+			slog.Uint64("request", u.id), slog.String("script", u.target.path))
+	}
+	if u.nph {
+		if err := u.beginNPH(h); err != nil {
+			return err
+		}
+	}
+	err := u.w.StartResponse(h.Status, h.Fields)
+	if err != nil {
+		err = u.errorf(http.StatusBadGateway, "%w", err)
+		u.end(err)
+	}
+	return err
+}
+
 // spliceLeast returns how many bytes of output are moved without a copy; 0 for none.
 func (u *run) spliceLeast() int {
-	if !u.headDone || u.overrun || u.copying {
+	if !u.headDone || u.redirects || u.chunks != nil || u.overrun || u.copying {
 		return 0
 	}
 	return spliceMin
@@ -366,11 +405,16 @@ func (u *run) discard(n int) error {
 }
 
 // unflush notes that something waits to be sent on.
-func (u *run) unflush() {
-	if !u.unflushed {
-		u.unflushed = true
-		u.proc.stdout.waitUntil(time.Now().Add(flushDelay))
+func (u *run) unflush() error {
+	if u.unflushed {
+		return nil
 	}
+	u.unflushed = true
+	if u.nph {
+		return u.flush()
+	}
+	u.proc.stdout.waitUntil(time.Now().Add(flushDelay))
+	return nil
 }
 
 func (u *run) flush() error {
@@ -404,7 +448,7 @@ func (u *run) ended() error {
 	}
 	if !u.proc.hasExited() {
 		if u.headDone {
-			return nil
+			return u.complete()
 		}
 		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and runs on", u.parser.End())
 		u.end(err)
@@ -420,6 +464,18 @@ func (u *run) ended() error {
 		cgi.SetExitStatus(u.w, s.code)
 		u.app.log().LogAttrs(context.Background(), slog.LevelWarn, "program ended with a status",
 			slog.Uint64("request", u.id), slog.String("script", u.target.path), slog.Int("status", s.code))
+	}
+	return u.complete()
+}
+
+// complete returns nil if the answer is whole, or the error that asks for a local
+// redirect if it was one.
+func (u *run) complete() error {
+	switch {
+	case u.redirects:
+		return fmt.Errorf("%s: %w", u.target.path, &cgi.LocalRedirect{Location: u.parser.Head().Location()})
+	case u.chunks != nil && !u.chunks.done():
+		return u.errorf(http.StatusBadGateway, "its chunked body has no end: %w", io.ErrUnexpectedEOF)
 	}
 	return nil
 }

@@ -1,0 +1,122 @@
+//go:build linux
+
+package script
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// R42: a body without a type has none, and nobody guesses one.
+func TestR42NoContentType(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "untyped", `printf 'X-A: 1\n\n<html>'`)
+	f.sh(t, "empty", `printf 'Content-Type:\n\n<html>'`)
+	for _, path := range []string{"/untyped", "/empty"} {
+		res, body := f.get(t, path)
+		if _, typed := res.Header["Content-Type"]; typed || res.StatusCode != http.StatusOK || body != "<html>" {
+			t.Errorf("%s: %d, %v, %q; want no type", path, res.StatusCode, res.Header, body)
+		}
+	}
+}
+
+// R47 and R48, and what else a head may not have: 502, with the line in the log.
+func TestBadHeadsAreRefused(t *testing.T) {
+	f := newFixture(t)
+	for name, c := range map[string]struct{ head, why string }{
+		"type":         {"Content-Type: a/b\nContent-Type: a/b\n\n", "Content-Type is given twice"},
+		"status":       {"Status: 200\nstatus: 200\n\n", "Status is given twice"},
+		"location":     {"Location: /a\nLocation: /b\n\n", "Location is given twice"},
+		"length":       {"Content-Length: 1\nContent-Length: 2\n\n", "Content-Length is given twice"},
+		"letters":      {"Status: abc\n\n", "three digits"},
+		"short":        {"Status: 20 OK\n\n", "three digits"},
+		"interim":      {"Status: 100\n\n", "200 or more"},
+		"space":        {"Content-Type : a/b\n\n", "before the colon"},
+		"continuation": {"X-A: 1\n 2\n\n", "continuation"},
+		"control":      {"X-A: 1\\0012\n\n", "control character"},
+		"bare":         {"X-A: 1\rSet-Cookie: a\n\n", "control character"},
+	} {
+		f.sh(t, name, "printf '"+c.head+"body'")
+		s, res := f.serve(request("/" + name))
+		checkRefused(t, res, 502, f.dir+"/"+name+": bad head: line", c.why)
+		if strings.Contains(s.body.String(), "body") {
+			t.Errorf("%s: %q", name, s.body.String())
+		}
+	}
+}
+
+// R51, R60: heads of a program that writes its lines one by one, in any form, up to the
+// limit.
+func TestHeadsInPieces(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "mixed", `printf 'Content-Type: text/plain\r\nX-A'; printf ': 1\n'; printf 'X-B: 2\r\r\n'; printf '\r'; printf '\nbody'`)
+	f.sh(t, "long", `printf 'X-Long: '; head -c 60000 /dev/zero | tr '\0' x; printf '\n\nbody'`)
+	f.sh(t, "endless", `printf 'X-Long: '; exec yes`)
+	s, res := f.serve(request("/mixed"))
+	checkOK(t, s, res, "body")
+	if s.field("X-A") != "1" || s.field("X-B") != "2" {
+		t.Errorf("%+v", s.head)
+	}
+	s, res = f.serve(request("/long"))
+	checkOK(t, s, res, "body")
+	if n := len(s.field("X-Long")); n != 60000 {
+		t.Errorf("X-Long has %d bytes", n)
+	}
+	_, res = f.serve(request("/endless"))
+	checkRefused(t, res, 502, "line 2", "Name: value")
+	f.sh(t, "huge", `printf 'X-Long: '; exec cat /dev/zero`)
+	_, res = f.serve(request("/huge"))
+	checkRefused(t, res, 502, "head is longer than head_bytes")
+}
+
+// R52, R53: what concerns the connection, and what is meant for the server, is not for
+// the client; the fields by which a program hands a file over are for the web server in
+// front.
+func TestFieldsOfAnAnswer(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "x", `printf 'Content-Type: a/b\nConnection: close\nTransfer-Encoding: chunked\nKeep-Alive: timeout=1\nX-CGI-Debug: 1\nX-Sendfile: /srv/file\nX-Accel-Redirect: /file\nX-LIGHTTPD-send-file: /srv/file\nSet-Cookie: a=1\nSet-Cookie: b=2\n\n'`)
+	s, res := f.serve(request("/x"))
+	checkOK(t, s, res, "")
+	var got []string
+	for _, field := range s.head.Fields {
+		got = append(got, field.Name+": "+field.Value)
+	}
+	const want = "Content-Type: a/b|X-Sendfile: /srv/file|X-Accel-Redirect: /file|X-LIGHTTPD-send-file: /srv/file|Set-Cookie: a=1|Set-Cookie: b=2|Content-Length: 0"
+	if text := strings.Join(got, "|"); text != want {
+		t.Errorf("%s; want %s", text, want)
+	}
+}
+
+// cgitbPage is what Python's cgitb.reset() begins its page with.
+const cgitbPage = `<!--: spam
+Content-Type: text/html
+
+<body bgcolor="#f0f0f8"><font color="#f0f0f8" size="-5"> -->
+`
+
+// A traceback of Python's cgitb reaches the client, wherever in the head the program
+// failed, and the log tells of it.
+func TestTracebackReachesTheClient(t *testing.T) {
+	f := newFixture(t)
+	page := f.write(t, "page", cgitbPage+"ZeroDivisionError", 0o644)
+	f.sh(t, "first", "cat "+page)
+	f.sh(t, "later", "printf 'Content-Type: text/plain\nContent-Length: 2\nStatus: 204\n'; cat "+page)
+	f.sh(t, "body", head+"cat "+page)
+	_, body, _ := strings.Cut(cgitbPage, "\n\n")
+	for _, name := range []string{"first", "later"} {
+		before := f.log.String()
+		s, res := f.serve(request("/" + name))
+		checkOK(t, s, res, body+"ZeroDivisionError")
+		if s.field("Content-Type") != "text/html" {
+			t.Errorf("%s: %+v", name, s.head)
+		}
+		line := strings.TrimPrefix(f.log.String(), before)
+		if !strings.Contains(line, `msg="program failed, and shows its traceback (cgitb) in the answer"`) || !strings.Contains(line, "script="+filepath.Join(f.dir, name)) {
+			t.Errorf("%s: log %q", name, line)
+		}
+	}
+	s, res := f.serve(request("/body"))
+	checkOK(t, s, res, cgitbPage+"ZeroDivisionError")
+}

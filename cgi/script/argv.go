@@ -1,0 +1,84 @@
+package script
+
+import (
+	"net/http"
+	"strings"
+
+	"gatehouse/cgi"
+)
+
+// How many words a program gets on its command line, and how long each may be.
+const (
+	searchWords     = 64
+	searchWordBytes = 256
+)
+
+// argv returns the command line of a program.
+func (c *command) argv() []string { return append([]string{c.argv0}, c.args...) }
+
+// searchArgs returns the words of a search string, which App.SearchArgs puts on the
+// command line of a program (RFC 3875 § 4.4): those of a GET or HEAD request whose
+// query has no "=" that is not encoded, with "+" between them.
+//
+// A program, or its interpreter, may take a word for an option, a file or a command
+// (CVE-2012-1823). So all words are ASCII letters, digits and the marks "." "," "_" "-"
+// "@", and begin with a letter or a digit; if one of them is not, is empty or is too
+// long, or if they are too many, there are none.
+func searchArgs(env *cgi.Environ) []string {
+	query := env.Get("QUERY_STRING")
+	switch method := env.Get("REQUEST_METHOD"); {
+	case method != http.MethodGet && method != http.MethodHead:
+		return nil
+	case query == "" || strings.IndexByte(query, '=') >= 0 || len(query) > 3*searchWords*searchWordBytes:
+		return nil
+	}
+	words := strings.Split(query, "+")
+	if len(words) > searchWords {
+		return nil
+	}
+	for i, w := range words {
+		word, ok := searchWord(w)
+		if !ok {
+			return nil
+		}
+		words[i] = word
+	}
+	return words
+}
+
+// searchWord decodes a word, and reports whether it may stand on a command line.
+func searchWord(s string) (string, bool) {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '%' {
+			if i+2 >= len(s) {
+				return "", false
+			}
+			high, low := hexDigit(s[i+1]), hexDigit(s[i+2])
+			if high < 0 || low < 0 {
+				return "", false
+			}
+			c = byte(high<<4 | low)
+			i += 2
+		}
+		alphanumeric := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alphanumeric && (len(b) == 0 || strings.IndexByte(".,_-@", c) < 0) {
+			return "", false
+		}
+		b = append(b, c)
+	}
+	return string(b), len(b) > 0 && len(b) <= searchWordBytes
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
