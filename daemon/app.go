@@ -63,6 +63,9 @@ type App struct {
 	RunAs             script.RunAs
 	Confinement       script.Confinement
 	Cgroup            script.Cgroup
+	LocalRedirect     cgi.RedirectPolicy
+	NPH               []string
+	SearchArgs        bool
 	Limits            script.Limits
 }
 
@@ -304,6 +307,9 @@ func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
 		Follow:            a.Follow,
 		Env:               a.Env,
 		PassAuthorization: a.PassAuthorization,
+		LocalRedirect:     a.LocalRedirect,
+		NPH:               a.NPH,
+		SearchArgs:        a.SearchArgs,
 		Inherit:           a.Inherit,
 		InheritAll:        a.InheritAll,
 		StderrToClient:    a.StderrToClient,
@@ -414,7 +420,7 @@ func mount(apps []App, checked bool, log *slog.Logger, reaper *script.Reaper) (m
 	}
 	m := mounted{app: new(cgi.Mux)}
 	if mux := muxes[false]; mux != nil {
-		m.app = mux
+		m.app = &cgi.Redirector{App: mux}
 	}
 	if mux := muxes[true]; mux != nil {
 		m.authorizer = mux

@@ -224,7 +224,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	t.str("stderr", a.setStderr)
 	t.str("role", a.setRole)
 	t.boolean("pass_authorization", func(on bool) { a.PassAuthorization = on })
-	confinement := t.confinement(&a)
+	ofPrograms := append(t.confinement(&a), t.answers(&a)...)
 	own := limits
 	t.limits(&own, true)
 	a.Limits = own.Programs
@@ -234,8 +234,8 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 		errs = append(errs, t.doc.errorf(t.path, `application %q does nothing: write scripts = "DIR", files = "DIR", demo = true or hello = true`, a.Prefix))
 	case a.Kind != AppScripts && len(kinds) == 1 && (len(a.Follow)+len(a.Env)+len(a.Inherit) > 0 || a.InheritAll || a.PassAuthorization || a.Authorizer || a.StderrToClient):
 		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts", a.Prefix))
-	case a.Kind != AppScripts && len(kinds) == 1 && len(confinement) > 0:
-		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: %s goes with scripts", a.Prefix, confinement[0]))
+	case a.Kind != AppScripts && len(kinds) == 1 && len(ofPrograms) > 0:
+		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: %s goes with scripts", a.Prefix, ofPrograms[0]))
 	case a.Kind != AppFiles && len(kinds) == 1 && a.Hidden:
 		errs = append(errs, t.doc.errorf(t.path, "application %q serves no files: hidden goes with files", a.Prefix))
 	case len(kinds) > 1:
