@@ -257,10 +257,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		b.close()
 		s.admission.leave(p)
 	}
-	c := command{path: t.path, argv0: t.path, dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
-	if a.SearchArgs {
-		c.args = searchArgs(r.Env)
-	}
+	c := command{path: t.path, argv0: t.path, args: a.args(r), dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
 	switch {
 	case b.length == 0:
 		c.stdin = s.null

@@ -16,9 +16,16 @@ const (
 // argv returns the command line of a program.
 func (c *command) argv() []string { return append([]string{c.argv0}, c.args...) }
 
-// searchArgs returns the words of a search string, which App.SearchArgs puts on the
-// command line of a program (RFC 3875 § 4.4): those of a GET or HEAD request whose
-// query has no "=" that is not encoded, with "+" between them.
+// args returns what stands on the command line of a program beside its path.
+func (a *App) args(r *cgi.Request) []string {
+	if !a.SearchArgs {
+		return nil
+	}
+	return searchArgs(r.Env)
+}
+
+// searchArgs returns the words of a search string (RFC 3875 § 4.4): those of a GET or
+// HEAD request whose query has no "=" that is not encoded, with "+" between them.
 //
 // A program, or its interpreter, may take a word for an option, a file or a command
 // (CVE-2012-1823). So all words are ASCII letters, digits and the marks "." "," "_" "-"

@@ -141,6 +141,13 @@ func TestSearchArgsAreAnOption(t *testing.T) {
 			}
 			s, res := f.serve(request("/args", "QUERY_STRING="+query))
 			checkOK(t, s, res, want)
+			e, err := f.Explain(request("/args", "QUERY_STRING="+query))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(e.Args, "\n") + "\n"; got != f.dir+"/args\n"+want {
+				t.Errorf("explained as %q; want %q", got, want)
+			}
 		}
 		s, res := f.serve(withBody(request("/args", "QUERY_STRING=one"), 1, strings.NewReader("x")))
 		checkOK(t, s, res, "")

@@ -67,7 +67,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		}
 		return e, nil
 	}
-	e.Program, e.Args, e.Dir = t.path, []string{t.path}, a.dir(r, t)
+	e.Program, e.Args, e.Dir = t.path, append([]string{t.path}, a.args(r)...), a.dir(r, t)
 	e.Env = a.environment(r, t, max(r.ContentLength, 0), func(name, reason string) {
 		e.Dropped = append(e.Dropped, Variable{name, reason})
 	})
