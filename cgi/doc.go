@@ -97,6 +97,9 @@
 // the web server sent stays available through [Request.SentPath]. [PathPolicy] names
 // the quirks, for the rare cases where the default is wrong.
 //
+// A [Redirector] above a Mux follows the local redirects of the programs that package
+// script runs, where no web server stands in front: the answer is that of another path.
+//
 // # URIs
 //
 // [RequestURI] and [ApplicationURI] make the URI of the request and that of the mount

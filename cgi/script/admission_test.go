@@ -454,6 +454,9 @@ func TestProgramsAreBounded(t *testing.T) {
 			if second.field("Retry-After") == "" {
 				t.Error("503 without Retry-After")
 			}
+			if want := (Load{Running: 1, Refused: 1}); f.Load() != want {
+				t.Errorf("%+v; want %+v", f.Load(), want)
+			}
 		}
 		writeFifo(t, fifo)
 		checkOK(t, s, <-done, "up\n")

@@ -4,6 +4,7 @@ package script
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,6 +87,18 @@ func TestFieldsOfAnAnswer(t *testing.T) {
 	const want = "Content-Type: a/b|X-Sendfile: /srv/file|X-Accel-Redirect: /file|X-LIGHTTPD-send-file: /srv/file|Set-Cookie: a=1|Set-Cookie: b=2|Content-Length: 0"
 	if text := strings.Join(got, "|"); text != want {
 		t.Errorf("%s; want %s", text, want)
+	}
+}
+
+// R34, R54: what a program prints in answer to HEAD is read to its end, and nobody gets
+// it.
+func TestR54HEADIsReadToItsEnd(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "long", head+"head -c 300000 /dev/zero\necho end >end")
+	s, res := f.serve(request("/long", "REQUEST_METHOD=HEAD"))
+	checkOK(t, s, res, "")
+	if _, err := os.Stat(filepath.Join(f.dir, "end")); err != nil {
+		t.Errorf("the program did not come to its end: %v", err)
 	}
 }
 
