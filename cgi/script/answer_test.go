@@ -77,7 +77,7 @@ func TestHeadsInPieces(t *testing.T) {
 // front.
 func TestFieldsOfAnAnswer(t *testing.T) {
 	f := newFixture(t)
-	f.sh(t, "x", `printf 'Content-Type: a/b\nConnection: close\nTransfer-Encoding: chunked\nKeep-Alive: timeout=1\nX-CGI-Debug: 1\nX-Sendfile: /srv/file\nX-Accel-Redirect: /file\nX-LIGHTTPD-send-file: /srv/file\nSet-Cookie: a=1\nSet-Cookie: b=2\n\n'`)
+	f.sh(t, "x", `printf 'Content-Type: a/b\nConnection: close\nTransfer-Encoding: chunked\nKeep-Alive: timeout=1\nX-CGI-Debug: 1\nX-Sendfile: /srv/file\nX-Accel-Redirect: /file\nX-LIGHTTPD-send-file: /srv/file\nSet-Cookie: a=1\nSet-Cookie: b=2\nContent-Length: 0\n\n'`)
 	s, res := f.serve(request("/x"))
 	checkOK(t, s, res, "")
 	var got []string
