@@ -43,6 +43,14 @@
 // the head of an answer is sent, the body of its request is taken as a whole, see
 // package cgi on framing.
 //
+// # Memory
+//
+// A connection that waits for a request costs a few kB and no buffer. A request costs
+// its variables (Limits.ParamsBytes, 1 MiB), up to 80 KiB of a body that nobody has read,
+// up to 40 KiB of an answer that is held back, and what it puts in the spool
+// (Limits.Spool); a connection has at most Limits.Requests of them (100), those of
+// applications that are over a time limit included.
+//
 // # Truncation
 //
 // Web servers ignore END_REQUEST's appStatus and take a closed connection for the
