@@ -15,18 +15,24 @@ const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 
 // SpliceTo waits for bytes and moves up to max of them to a pipe, without a copy of
 // them in this process. It does not wait for the pipe: if that is full, the error is
-// cgi.ErrPipeFull. It needs CanSplice.
+// cgi.ErrPipeFull, and EPIPE if it has no reader. It needs CanSplice, and nobody else
+// may fill the pipe.
 func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 	rerr := s.raw.Read(func(fd uintptr) bool {
-		n, err = splice(int(fd), pipe, max, 0)
-		if err != unix.EAGAIN {
-			return true
+		for hadRoom := false; ; hadRoom = true {
+			n, err = splice(int(fd), pipe, max, 0)
+			switch {
+			case err != unix.EAGAIN:
+				return true
+			case full(pipe):
+				err = cgi.ErrPipeFull
+				return true
+			case hadRoom:
+				return false
+			}
+			// The pipe may have been emptied since. The poller does not tell of bytes
+			// that stood in the socket before.
 		}
-		if full(pipe) {
-			err = cgi.ErrPipeFull
-			return true
-		}
-		return false
 	})
 	switch {
 	case rerr != nil:
