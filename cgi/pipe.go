@@ -72,8 +72,9 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 type PipeBody interface {
 	// ReadPipe passes up to max bytes on to the pipe, given by its descriptor, and
 	// returns how many. It waits for bytes as Read does, but not for the pipe: if that is
-	// full the error is ErrPipeFull. If it is http.ErrNotSupported, Read gives the next
-	// bytes. What else Read returns it returns too, io.EOF at the end.
+	// full the error is ErrPipeFull, and it is syscall.EPIPE if the pipe has no reader.
+	// Nobody else may write to the pipe meanwhile. If the error is http.ErrNotSupported,
+	// Read gives the next bytes. What else Read returns it returns too, io.EOF at the end.
 	ReadPipe(pipe int, max int64) (int64, error)
 }
 

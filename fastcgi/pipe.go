@@ -1,7 +1,9 @@
 package fastcgi
 
 import (
+	"errors"
 	"net/http"
+	"syscall"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/frontend"
@@ -22,7 +24,7 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 		return 0, err
 	}
 	c.sock.GrowSendBuffer()
-	s.encode()
+	s.buf = s.encode()
 	out := 0 // of the last record
 	for sent < n && err == nil {
 		part := min(n-sent, record.MaxAligned)
@@ -68,7 +70,7 @@ func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 		if c.baton || s.kept() || !c.sock.CanSplice() {
 			return 0, http.ErrNotSupported
 		}
-		if err := s.why(); err != nil {
+		if err := s.why(); err != nil || max <= 0 {
 			return 0, err
 		}
 		if !s.waiting {
@@ -109,13 +111,13 @@ func (c *conn) spliceBody(s *stream, pipe int, max int64) (n int64, err error) {
 			var m int
 			m, rerr = c.sock.SpliceTo(pipe, int(max))
 			n, in.left = int64(m), in.left-m
-			if rerr == cgi.ErrPipeFull {
+			if rerr == cgi.ErrPipeFull || errors.Is(rerr, syscall.EPIPE) {
 				rerr, err = nil, rerr
 			}
 			rerr = inRecord(rerr)
 		}
 	} else {
-		in.short = in.size >= spliceMin
+		in.short = in.size >= spliceMin && in.left == 0
 		rerr = c.step()
 		in.short = false
 	}

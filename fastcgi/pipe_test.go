@@ -153,6 +153,42 @@ func TestReadPipeEnds(t *testing.T) {
 	}
 }
 
+// TestReadPipeWithoutReader: a program that reads no more of its body is no fault of
+// the web server's.
+func TestReadPipeWithoutReader(t *testing.T) {
+	moves := func(w cgi.ResponseWriter, r *cgi.Request) error {
+		p := newPipe(t, 64<<10)
+		defer unix.Close(p.w)
+		body := r.Body.(cgi.PipeBody)
+		if n, err := body.ReadPipe(p.w, 0); n != 0 || err != nil {
+			return errors.New("something was moved of nothing")
+		}
+		// What is buffered goes first; then bytes go from the socket to the pipe.
+		for moved := int64(0); moved < 40_000; {
+			n, err := body.ReadPipe(p.w, 20_000)
+			if err != nil {
+				return err
+			}
+			moved += n
+		}
+		unix.Close(p.r)
+		for {
+			if n, err := body.ReadPipe(p.w, 20_000); errors.Is(err, unix.EPIPE) {
+				return hello(w, r)
+			} else if n > 0 || err != nil {
+				return errors.New("no EPIPE")
+			}
+		}
+	}
+	s := serve(t, "unix", &Server{App: cgi.AppFunc(moves)}).dial()
+	for range 2 {
+		go s.Write(post(1, record.KeepConn, strings.Repeat("x", 200_000)))
+		if a := s.answer(1); a.stdout != helloAnswer {
+			t.Errorf("got %q", a.stdout)
+		}
+	}
+}
+
 // TestSendPipe: an answer that is moved from a pipe is framed as any other.
 func TestSendPipe(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
@@ -235,5 +271,24 @@ func TestSendPipeRules(t *testing.T) {
 				t.Errorf("%d bytes taken, answer %q", n, a.stdout)
 			}
 		})
+	}
+}
+
+// TestSendPipeWithoutHead: nothing stands before an answer to HTTP/0.9.
+func TestSendPipeWithoutHead(t *testing.T) {
+	app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		p := newPipe(t, 64<<10)
+		defer p.close()
+		unix.Write(p.w, []byte("0123456789"))
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		_, err := cgi.SendPipe(w, p.r, 10)
+		return err
+	})
+	s := serve(t, "unix", &Server{App: app, Handler: &cgi.Handler{OriginServer: true}}).dial()
+	s.send(get(1, 0, "SERVER_PROTOCOL=HTTP/0.9"))
+	if a := s.answer(1); a.stdout != "0123456789" {
+		t.Errorf("got %q", a.stdout)
 	}
 }
