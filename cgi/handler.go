@@ -276,16 +276,34 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // call runs the application and makes an error of a panic.
 func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
+	back := false
 	defer func() {
 		switch p := recover(); p {
 		case nil:
+			if !back {
+				w.abandon(out)
+			}
 		case http.ErrAbortHandler:
 			err = errSilentAbort
 		default:
 			err = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
 	}()
-	return a.ServeCGI(out, r)
+	err = a.ServeCGI(out, r)
+	back = true
+	return err
+}
+
+// abandon gives back what w holds after an application has ended its goroutine
+// (runtime.Goexit). It is for the front-end to end the request.
+func (w *response) abandon(out ResponseWriter) {
+	if timed, ok := out.(*timedWriter); ok {
+		timed.t.stop()
+	}
+	w.stderr.end()
+	if w.body != nil {
+		w.body.end()
+	}
 }
 
 // end settles the response after the application returned err.

@@ -214,15 +214,15 @@ func (s *stream) why() error {
 
 // deliver takes a part of the stream from the connection's reader: to the queue, then
 // to the spool if other requests must not wait, nor a Filter that reads its data
-// first. It returns how much it took; 0 means that the reader has to wait until the application has read. The
-// connection's mu is held.
+// first. It returns how much it took; 0 means that the reader has to wait until the
+// application has read. The connection's mu is held.
 func (s *stream) deliver(b []byte) int {
 	n := len(b)
-	keep := b[:min(int64(n), s.room)]
-	s.excess += int64(n - len(keep))
 	if s.err != nil {
 		return n
 	}
+	keep := b[:min(int64(n), s.room)]
+	s.excess += int64(n - len(keep))
 	if s.left < 0 && !s.admit(len(keep)) || len(keep) == 0 {
 		return n
 	}

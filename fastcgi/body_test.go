@@ -176,6 +176,33 @@ func TestClosedBodyKeepsNothing(t *testing.T) {
 	}
 }
 
+// TestClosedBodyIsNotCut: what still comes of a body that was closed is not beyond its
+// length.
+func TestClosedBodyIsNotCut(t *testing.T) {
+	closed, done := make(chan struct{}), make(chan struct{})
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if r.ContentLength > 0 {
+			r.CloseBody()
+			close(closed)
+			<-done
+		}
+		return hello(w, r)
+	})})
+	c := ts.dial()
+	c.send(begin(2, 1), params(2, "CONTENT_LENGTH=1000"))
+	wait(t, "the closing", closed)
+	c.send(stdin(2, strings.Repeat("x", 1000)), endStdin(2), get(3, 1))
+	c.answer(3)
+	close(done)
+	if a := c.answer(2); a.stdout != helloAnswer {
+		t.Errorf("got %q", a.stdout)
+	}
+	ts.Close()
+	if log := ts.logs.String(); log != "" {
+		t.Errorf("log %q", log)
+	}
+}
+
 // TestServeLetsRequestsEnd: closing the listener does not abort what is in flight.
 func TestServeLetsRequestsEnd(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

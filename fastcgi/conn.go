@@ -192,7 +192,7 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 	c.srv.acceptor.Wake()
 	c.run(r)
 	c.mu.Lock()
-	if c.gen == gen {
+	if c.gen == gen && !c.baton {
 		r.stdin.excess += c.unwanted(r)
 	}
 	c.end(r)
@@ -249,11 +249,32 @@ func (c *conn) runApart(r *request) {
 
 // run has the handler answer r.
 func (c *conn) run(r *request) {
+	back := false
+	defer func() {
+		if !back {
+			c.abandon(r)
+		}
+	}()
 	if r.refuse != nil {
 		c.srv.handler.Refuse(&r.cgi, &r.sink, r.refuse)
-		return
+	} else {
+		c.srv.handler.Run(&r.cgi, &r.sink, c.srv.app(r.role))
 	}
-	c.srv.handler.Run(&r.cgi, &r.sink, c.srv.app(r.role))
+	back = true
+}
+
+// abandon ends the connection for a handler that has ended its goroutine
+// (runtime.Goexit): nobody answers its request.
+func (c *conn) abandon(r *request) {
+	if d := r.sink.deadlines.Load(); d != nil {
+		d.end()
+	}
+	c.mu.Lock()
+	c.srv.log().Error("connection closed: a handler ended its goroutine", "peer", c.peer(), "request", r.cgi.ID)
+	c.fail(fmt.Errorf("%w: a handler ended its goroutine", ErrConnClosed))
+	c.end(r)
+	c.mu.Unlock()
+	r.free()
 }
 
 // startReader gives the connection a new loop while its handler runs. mu is held,

@@ -67,7 +67,7 @@ func (c *conn) header() error {
 // part handles what has arrived of the open record's content.
 func (c *conn) part() error {
 	in := &c.in
-	if in.id == 0 && in.typ != discard {
+	if in.id == 0 {
 		return c.management()
 	}
 	switch in.typ {
@@ -138,7 +138,7 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 		c.mu.Unlock()
 		c.srv.log().Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
-	case len(c.reqs)+c.overdue >= c.srv.limits.Requests:
+	case c.full():
 		c.mu.Unlock()
 		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
@@ -150,6 +150,17 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 	c.mu.Unlock()
 	return nil
 }
+
+// full reports whether the connection carries as many requests as it may. One whose
+// answer waits for the peer has left reqs, but its handler has not come back. mu is held.
+func (c *conn) full() bool {
+	limit := c.srv.limits.Requests
+	return len(c.reqs)+c.overdue >= limit || c.running-c.overdue-returning >= limit
+}
+
+// returning is how many handlers may be about to come back: the web server may have
+// their answers already, and begin other requests.
+const returning = 16
 
 // refuseBegin answers a BEGIN_REQUEST that makes no request.
 func (c *conn) refuseBegin(id uint16, ps record.ProtocolStatus) error {

@@ -155,13 +155,17 @@ func (in *input) readInto(p []byte) (n int, err error) {
 // take marks n bytes of content as taken.
 func (in *input) take(n int) { in.r, in.left = in.r+n, in.left-n }
 
-// discard is the type of an open record whose rest is of no interest.
-const discard record.Type = 0xff
+// An open record of which the rest is of no interest counts as one of this type and id,
+// which no request has any use for.
+const (
+	discard   record.Type = 0xff
+	discardID uint16      = 0xffff
+)
 
 // finish skips the rest of the open record, its padding included. It may be
 // called again, or left to step, after a kick.
 func (in *input) finish() error {
-	in.typ = discard
+	in.typ, in.id = discard, discardID
 	in.left, in.pad = in.left+in.pad, 0
 	for in.left > 0 {
 		b, err := in.content()

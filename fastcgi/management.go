@@ -1,8 +1,10 @@
 package fastcgi
 
 import (
+	"math"
 	"strconv"
 
+	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 )
 
@@ -54,6 +56,12 @@ func (c *conn) answerManagement() error {
 	return c.send(record.AppendRecord(nil, record.GetValuesResult, 0, reply))
 }
 
+// maxRequests returns how many requests the server takes at once, in a number that fits
+// 32 bits, which is what peers read it into.
+func maxRequests(l *cgi.Limits) int64 {
+	return min(int64(l.Connections)*int64(l.Requests), math.MaxInt32)
+}
+
 // appendValues appends the pairs that answer the names asked for; a name that is
 // unknown is left out, one that is asked twice is answered once (F13).
 func (c *conn) appendValues(reply, asked []byte) ([]byte, error) {
@@ -71,7 +79,7 @@ func (c *conn) appendValues(reply, asked []byte) ([]byte, error) {
 			reply = record.AppendPair(reply, s, strconv.Itoa(limits.Connections))
 		case s == maxReqs && !said[1]:
 			said[1] = true
-			reply = record.AppendPair(reply, s, strconv.Itoa(limits.Connections*limits.Requests))
+			reply = record.AppendPair(reply, s, strconv.FormatInt(maxRequests(limits), 10))
 		case s == mpxConns && !said[2]:
 			said[2] = true
 			value := "1"

@@ -309,7 +309,7 @@ func TestF13GetValues(t *testing.T) {
 func TestF14UnknownManagement(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: hello})
 	c := ts.dial()
-	for _, typ := range []byte{10, 11, 12, 200} {
+	for _, typ := range []byte{10, 11, 12, 200, 255} {
 		c.send(raw(1, typ, 0, "whatever", 5, 0))
 		got, id, content, err := c.next()
 		if err != nil || got != record.UnknownType || id != 0 || string(content) != string([]byte{typ, 0, 0, 0, 0, 0, 0, 0}) {

@@ -208,41 +208,48 @@ func (s *sink) send(b []byte) error {
 }
 
 // sendStream writes records that stand ready, and p as further STDOUT records,
-// without copying p. It returns how much of p was sent.
+// without copying p. It returns how much of p was sent. Others on the connection get
+// their turn between two writes.
 func (s *sink) sendStream(ready, p []byte) (n int, err error) {
+	v := vectors.Get().(*vector)
+	for err == nil && n < len(p) {
+		var m int
+		m, err = s.sendRecords(v, ready, p[n:])
+		n += m
+		ready = nil
+	}
+	clear(v.parts[:])
+	vectors.Put(v)
+	return n, err
+}
+
+// sendRecords is one write of sendStream.
+func (s *sink) sendRecords(v *vector, ready, p []byte) (n int, err error) {
 	c := s.r.c
 	if err := s.beginWrite(); err != nil {
 		return 0, err
 	}
-	v := vectors.Get().(*vector)
 	if s.out {
 		c.sock.GrowSendBuffer()
 	}
-	var out int64
-	for err == nil && n < len(p) {
-		v.iov = append(v.parts[:0], ready)
-		size := 0
-		for i := 0; i < recordsPerWrite && n+size < len(p); i++ {
-			part := p[n+size:]
-			part = part[:min(len(part), record.MaxAligned)]
-			h := v.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
-			record.PutHeader(h, record.Stdout, s.r.id, len(part), 0)
-			v.iov = append(v.iov, h, part)
-			size += len(part)
-		}
-		if out, err = v.iov.WriteTo(c.sock.Conn); err == nil {
-			n += size
-		}
-		ready = nil
+	v.iov = append(v.parts[:0], ready)
+	for i := 0; i < recordsPerWrite && n < len(p); i++ {
+		part := p[n:min(len(p), n+record.MaxAligned)]
+		h := v.headers[i*record.HeaderLen : (i+1)*record.HeaderLen]
+		record.PutHeader(h, record.Stdout, s.r.id, len(part), 0)
+		v.iov = append(v.iov, h, part)
+		n += len(part)
 	}
+	out, err := v.iov.WriteTo(c.sock.Conn)
 	s.buf, s.out = s.buf[:0], true
 	s.endWrite()
-	clear(v.parts[:])
-	vectors.Put(v)
-	if s.endedLate(err) {
-		return n, s.sentLate(out)
+	switch {
+	case err == nil:
+		return n, nil
+	case s.endedLate(err):
+		return 0, s.sentLate(out)
 	}
-	return n, c.sent(err)
+	return 0, c.sent(err)
 }
 
 // beginWrite starts the time limit of a write; wmu is held.
