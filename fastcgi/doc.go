@@ -24,7 +24,10 @@
 // up to 500 ms after a quiet time) with nobody reading gets a reader of its own,
 // which keeps the connection from then on; so abort, and a web server that left,
 // are noticed within that time by requests that run long, at no cost to those that
-// do not. While several requests share the connection, each has its goroutine.
+// do not. While several requests share the connection, each has its goroutine, and
+// their answers take turns: what is written at once goes out in parts of 512 KiB. One
+// that waits for the web server to take it counts as one of the connection's
+// Limits.Requests.
 //
 // # Roles
 //

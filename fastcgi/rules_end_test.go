@@ -10,7 +10,84 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
 )
+
+func TestF17SingleRequest(t *testing.T) {
+	release := make(chan struct{})
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		<-release
+		return hello(w, r)
+	}), Limits: cgi.Limits{Requests: 1}})
+	c := ts.dial()
+	c.send(get(1, 1), get(2, 1))
+	if a := c.answer(2); a.end.ProtocolStatus != record.CantMpxConn || a.stdout != "" {
+		t.Errorf("second request: got %+v", a)
+	}
+	close(release)
+	if a := c.answer(1); a.stdout != helloAnswer {
+		t.Errorf("first request: got %q", a.stdout)
+	}
+}
+
+// TestF18Overload: overload is a 503 on every protocol, since web servers take
+// END_REQUEST's OVERLOADED for a broken answer.
+func TestF18Overload(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(cgi.ResponseWriter, *cgi.Request) error {
+		return &cgi.StatusError{Code: 503, RetryAfter: 1500e6}
+	})})
+	c := ts.dial()
+	c.send(get(1, 0))
+	if a := c.answer(1); !strings.HasPrefix(a.stdout, "Status: 503 Service Unavailable\r\n") || !strings.Contains(a.stdout, "Retry-After: 2\r\n") {
+		t.Errorf("got %q", a.stdout)
+	}
+}
+
+func TestF19Abort(t *testing.T) {
+	started := make(chan struct{}, 10)
+	cause := make(chan error, 10)
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if r.Env.Get("WAIT") == "" {
+			return hello(w, r)
+		}
+		cgi.EnableFullDuplex(w)
+		w.StartResponse("200 OK", nil)
+		w.Write([]byte("part"))
+		w.Flush()
+		started <- struct{}{}
+		err := untilCancelled(r)
+		cause <- err
+		_, werr := w.Write(make([]byte, 100_000))
+		return errors.Join(err, werr)
+	})})
+	c := ts.dial()
+	for _, request := range [][]byte{
+		get(1, 1, "WAIT=1"),
+		bytes.Join([][]byte{begin(1, 1), params(1, "WAIT=1", "CONTENT_LENGTH=1000"), stdin(1, "unfinished")}, nil),
+	} {
+		c.send(request)
+		wait(t, "the request", started)
+		c.send(abort(1), abort(5))
+		a := c.answer(1)
+		if !strings.HasSuffix(a.stdout, "part") || a.end.ProtocolStatus != record.RequestComplete || a.end.AppStatus != 1 {
+			t.Errorf("got %+v", a)
+		}
+		if err := wait(t, "the cancellation", cause); !errors.Is(err, cgi.ErrAborted) {
+			t.Errorf("cause is %v", err)
+		}
+		c.send(get(1, 1)) // the id is free again
+		if a := c.answer(1); a.stdout != helloAnswer {
+			t.Errorf("next request: got %q", a.stdout)
+		}
+	}
+	c.send(begin(1, 1), abort(1))
+	if a := c.answer(1); a.stdout != "" || a.end != (record.End{}) {
+		t.Errorf("abort before PARAMS: got %+v", a)
+	}
+	c.send(begin(1, 0), abort(1))
+	c.answer(1)
+	c.closed()
+}
 
 func TestF20EndRequest(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
