@@ -27,6 +27,9 @@ type conn struct {
 	ready  []*request // PARAMS have ended, not started yet
 	values []byte     // of a GET_VALUES record
 
+	refusals  int           // since the last line of the log about one
+	refusedAt time.Duration // when that was; 0: never
+
 	wmu        sync.Mutex           // held for each write; taken before mu, if both are
 	writer     atomic.Pointer[sink] // whose write is under way; nil: the connection's own
 	writeSince atomic.Int64         // when the write under way began or last moved on; 0: none

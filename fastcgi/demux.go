@@ -136,11 +136,11 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 			c.closing = true
 		}
 		c.mu.Unlock()
-		c.srv.log().Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
+		c.logRefusal("request refused: unknown role", "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
 	case c.full():
 		c.mu.Unlock()
-		c.srv.log().Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
+		c.logRefusal("request refused: too many on one connection", "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	}
 	c.reqs = append(c.reqs, newRequest(c, id, b))
@@ -149,6 +149,23 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 	}
 	c.mu.Unlock()
 	return nil
+}
+
+// logRefusal logs that a BEGIN_REQUEST is refused: the first of a connection, and then one
+// a second at most, with how many there were since the last line. A peer sends them as
+// fast as it likes.
+func (c *conn) logRefusal(text string, args ...any) {
+	c.refusals++
+	now := c.srv.acceptor.Now()
+	if c.refusedAt != 0 && now-c.refusedAt < time.Second {
+		return
+	}
+	args = append(args, "peer", c.peer())
+	if c.refusals > 1 {
+		args = append(args, "times", c.refusals)
+	}
+	c.refusals, c.refusedAt = 0, max(now, 1)
+	c.srv.log().Warn(text, args...)
 }
 
 // full reports whether the connection carries as many requests as it may. One whose

@@ -340,3 +340,18 @@ func TestCloseBody(t *testing.T) {
 		c.send(stdin(1, "567890"), endStdin(1))
 	}
 }
+
+// TestRefusalsAreLoggedInMeasure: a peer does not fill the log with what it begins in
+// vain.
+func TestRefusalsAreLoggedInMeasure(t *testing.T) {
+	ts := serve(t, "unix", &Server{App: hello})
+	c := ts.dial()
+	const n = 1000
+	for range n {
+		c.send(beginAs(record.Authorizer, 1, record.KeepConn))
+		c.answer(1)
+	}
+	if lines := strings.Count(ts.logs.String(), "unknown role"); lines == 0 || lines > n/10 {
+		t.Errorf("%d lines about %d refusals", lines, n)
+	}
+}
