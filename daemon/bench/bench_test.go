@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 }
 
 func small() scale {
-	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200}}
+	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200},
+		stream: 2e6 + 2, slow: 4, clients: 30}
 }
 
 // TestRows measures each row, too briefly for its numbers to mean anything: all sides
@@ -118,14 +119,14 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 		{"a connection each, later", load{connections: 1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
 		{"multiplexed", multiplexed{4}, [2]string{"something else\n", ""}, "the answer is not"},
 		{"multiplexed, later", multiplexed{1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"short answer", answering{size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
-		{"answer cut short", answering{size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"answer cut short, later", answering{size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
-		{"wrong at its end", answering{size}, [2]string{string(wrong), ""}, "the answer is wrong"},
-		{"wrong from its beginning, later", answering{size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
-		{"longer", answering{size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
-		{"body", posting{size}, [2]string{"299999\n", ""}, "the answer is not"},
-		{"body, later", posting{size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
+		{"short answer", answering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"answer cut short", answering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"answer cut short, later", answering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"wrong at its end", answering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
+		{"wrong from its beginning, later", answering{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
+		{"longer", answering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
+		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the answer is not"},
+		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
 		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
 		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the answer is not"},
 	} {
@@ -326,7 +327,7 @@ func TestRequest(t *testing.T) {
 // TestUpload: a large body has its length, whatever that is.
 func TestUpload(t *testing.T) {
 	for _, size := range []int{1, 32<<10 - 1, 32 << 10, 32<<10 + 1, 256 << 10, 1e6} {
-		u := newUpload(size)
+		u := newUpload(size, "")
 		all := append(append(u.head, bytes.Repeat(u.records, u.repeat)...), u.last...)
 		r := record.NewReader(bytes.NewReader(all))
 		got, ended := 0, false

@@ -16,10 +16,14 @@ type load struct {
 	connections int
 	request     request // with keep, on one connection for each client
 	latency     bool    // measure also how long answers take
+	queued      bool    // measure how evenly clients wait that are more than are served at once
 }
 
 func (l load) figures() []string {
-	if l.latency {
+	switch {
+	case l.queued:
+		return []string{"p99/mean", "/s"}
+	case l.latency:
 		return []string{"/s", "p99 ms"}
 	}
 	return []string{"/s"}
@@ -43,7 +47,8 @@ type clients struct {
 	all     []client
 	buf     []byte
 	count   int             // answers
-	took    []time.Duration // latencies
+	least   int             // answers, however long they take
+	took    []time.Duration // latencies, in the order of the answers
 }
 
 func (l load) measure(r *running, length time.Duration) ([]float64, error) {
@@ -64,6 +69,9 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	cs.count, cs.took = 0, nil
+	if l.queued {
+		cs.least = 3 * l.connections
+	}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -74,12 +82,29 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := []float64{float64(cs.count) / elapsed.Seconds()}
-	if l.latency {
-		slices.Sort(cs.took)
-		values = append(values, float64(cs.took[len(cs.took)*99/100])/float64(time.Millisecond))
+	rate := float64(cs.count) / elapsed.Seconds()
+	switch {
+	case l.queued:
+		return []float64{unevenness(cs.took[l.connections:]), rate}, nil
+	case l.latency:
+		return []float64{rate, float64(p99(cs.took)) / float64(time.Millisecond)}, nil
 	}
-	return values, nil
+	return []float64{rate}, nil
+}
+
+// p99 sorts latencies and returns their 99th percentile.
+func p99(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return took[len(took)*99/100]
+}
+
+// unevenness is the 99th percentile of latencies by their mean.
+func unevenness(took []time.Duration) float64 {
+	var sum time.Duration
+	for _, t := range took {
+		sum += t
+	}
+	return float64(p99(took)) * float64(len(took)) / float64(sum)
 }
 
 func (cs *clients) close() {
@@ -113,7 +138,7 @@ func (cs *clients) run(until time.Time) error {
 		if err != nil {
 			return err
 		}
-		more := time.Now().Before(until)
+		more := time.Now().Before(until) || cs.count < cs.least
 		for _, e := range events {
 			i := int(e.Fd)
 			if len(cs.all[i].rest) > 0 {
@@ -130,7 +155,7 @@ func (cs *clients) run(until time.Time) error {
 				continue
 			}
 			cs.count++
-			if cs.latency {
+			if cs.latency || cs.queued {
 				cs.took = append(cs.took, time.Since(cs.all[i].sent))
 			}
 			if !cs.load.request.keep {
@@ -157,7 +182,7 @@ func (cs *clients) send(i int) error {
 			return err
 		}
 	}
-	if cs.latency {
+	if cs.latency || cs.queued {
 		c.sent = time.Now()
 	}
 	n, err := send(c.fd, cs.request)

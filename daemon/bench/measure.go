@@ -31,6 +31,9 @@ func measure(w *workshop, r row, rounds int, length time.Duration) ([]result, er
 		}
 	}()
 	results := make([]result, len(contenders))
+	if r.once {
+		rounds = 1
+	}
 	for round := range rounds + 1 {
 		if round == 0 && r.fresh {
 			continue // nothing to warm up

@@ -21,6 +21,8 @@ const (
 	sideVariable   = "GATEHOUSE_BENCH_SIDE"   // its server and its application
 	socketVariable = "GATEHOUSE_BENCH_SOCKET" // where to listen
 	sizeVariable   = "GATEHOUSE_BENCH_SIZE"   // length of large answers, in bytes
+
+	programVariable = "GATEHOUSE_BENCH_PROGRAM" // to run
 )
 
 // The servers that this program can be.
@@ -29,6 +31,8 @@ const (
 	ourHandler = "http.Handler"
 	netFCGI    = "net/http/fcgi"
 	bareLoop   = "bare loop"
+	execLoop   = "bare fork/exec loop"
+	spliceLoop = "bare splice loop"
 )
 
 // The applications that each of them can have.
@@ -36,6 +40,12 @@ const (
 	hello  = "hello"  // answers helloText
 	sender = "sender" // answers many bytes
 	reader = "reader" // answers how many bytes it was sent
+)
+
+// What a splice loop can speak in place of an application.
+const (
+	overFastCGI = "FastCGI"
+	overSCGI    = "SCGI"
 )
 
 const helloText = "hello world\n"
@@ -65,6 +75,10 @@ func serveSide(name string) error {
 		return fcgi.Serve(l, handler(application, size))
 	case bareLoop:
 		return serveBare(l, application, size)
+	case execLoop:
+		return serveExec(l, os.Getenv(programVariable))
+	case spliceLoop:
+		return serveSplice(l, application, os.Getenv(programVariable), size)
 	}
 	return fmt.Errorf("there is no side %q", name)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 
 	"gatehouse/fastcgi/record"
 )
@@ -16,12 +17,22 @@ type request struct {
 	keep     bool   // ask that the connection is kept
 	id       uint16 // 0 is 1
 	filename string // SCRIPT_FILENAME; "" for a common one
+	query    string // QUERY_STRING; "" for a common one
 	body     int    // length of the body, in bytes
 }
 
-// head returns the request without its body: what nginx sends with its stock
-// parameters and a common browser.
-func (q request) head() []byte {
+// forSize returns a request for a program of the workshop; it takes the length of its
+// answer from the query.
+func forSize(filename string, size int) request {
+	q := request{filename: filename}
+	if filename != "" {
+		q.query = fmt.Sprint("size=", size)
+	}
+	return q
+}
+
+// variables returns what nginx sends with its stock parameters and a common browser.
+func (q request) variables() [][2]string {
 	method, kind, length := "GET", "", ""
 	if q.body > 0 {
 		method, kind, length = "POST", "application/octet-stream", fmt.Sprint(q.body)
@@ -30,10 +41,13 @@ func (q request) head() []byte {
 	if filename == "" {
 		filename = "/var/www/html/hello"
 	}
-	var pairs []byte
-	for _, v := range [][2]string{
-		{"QUERY_STRING", "a=1&b=two"}, {"REQUEST_METHOD", method}, {"CONTENT_TYPE", kind}, {"CONTENT_LENGTH", length},
-		{"SCRIPT_NAME", "/hello"}, {"REQUEST_URI", "/hello?a=1&b=two"}, {"DOCUMENT_URI", "/hello"}, {"DOCUMENT_ROOT", "/var/www/html"},
+	name, query := "/"+path.Base(filename), q.query
+	if query == "" {
+		query = "a=1&b=two"
+	}
+	return [][2]string{
+		{"QUERY_STRING", query}, {"REQUEST_METHOD", method}, {"CONTENT_TYPE", kind}, {"CONTENT_LENGTH", length},
+		{"SCRIPT_NAME", name}, {"REQUEST_URI", name + "?" + query}, {"DOCUMENT_URI", name}, {"DOCUMENT_ROOT", "/var/www/html"},
 		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"REQUEST_SCHEME", "http"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"SERVER_SOFTWARE", "nginx/1.22.1"},
 		{"REMOTE_ADDR", "127.0.0.1"}, {"REMOTE_PORT", "45678"}, {"SERVER_ADDR", "127.0.0.1"}, {"SERVER_PORT", "80"},
 		{"SERVER_NAME", "www.example.test"}, {"REDIRECT_STATUS", "200"}, {"HTTP_HOST", "www.example.test"},
@@ -41,7 +55,33 @@ func (q request) head() []byte {
 		{"HTTP_ACCEPT", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
 		{"HTTP_ACCEPT_LANGUAGE", "en-US,en;q=0.5"}, {"HTTP_ACCEPT_ENCODING", "gzip, deflate"}, {"HTTP_COOKIE", "session=0123456789abcdef"},
 		{"SCRIPT_FILENAME", filename},
-	} {
+	}
+}
+
+// environment returns the variables as a program gets them.
+func (q request) environment() []string {
+	var env []string
+	for _, v := range q.variables() {
+		env = append(env, v[0]+"="+v[1])
+	}
+	return env
+}
+
+// scgi returns the request without a body as SCGI has it.
+func (q request) scgi() []byte {
+	b := []byte("CONTENT_LENGTH\x000\x00SCGI\x001\x00")
+	for _, v := range q.variables() {
+		if v[0] != "CONTENT_LENGTH" {
+			b = append(b, v[0]+"\x00"+v[1]+"\x00"...)
+		}
+	}
+	return fmt.Appendf(nil, "%d:%s,", len(b), b)
+}
+
+// head returns the request without its body.
+func (q request) head() []byte {
+	var pairs []byte
+	for _, v := range q.variables() {
 		pairs = record.AppendPair(pairs, v[0], v[1])
 	}
 	var flags byte

@@ -14,6 +14,7 @@ type row struct {
 	ours  contender
 	peers []rival
 	fresh bool // each measurement has its side started anew
+	once  bool // one round is enough: each takes long, and they differ little
 }
 
 // A contender is a side under a load.
@@ -62,21 +63,24 @@ type scale struct {
 	idle     int           // connections
 	settle   time.Duration // of the memory
 	many     []int         // connections
+	stream   int           // bytes that a program sends, or is sent, in all
+	slow     int           // clients
+	clients  int           // that wait for programs
 }
 
 func full() scale {
-	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000}}
+	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000},
+		stream: 10e9, slow: 64, clients: 1_000}
 }
 
 // rows returns all rows. {dir} in a script's name stands for the workshop's folder.
 func rows(w *workshop, n scale) []row {
 	kept := load{connections: 8, request: request{keep: true}}
 	each := load{connections: 8}
-	script := load{connections: 8, request: request{filename: w.fill("{dir}/hello")}}
 	against := func(s side, m meter, g goal) rival { return rival{contender{s, m}, g} }
 	atLeast := func(ratio float64) goal { return goal{ratio: ratio} }
 	atMost := func(figure float64) goal { return goal{most: figure} }
-	send, post := answering{n.size}, posting{n.size}
+	send, post := answering{size: n.size}, posting{size: n.size}
 	allocs, idle := allocating{n.requests}, resident{n.idle, n.settle}
 
 	all := []row{
@@ -136,6 +140,5 @@ func rows(w *workshop, n scale) []row {
 		all = append(all, row{name: "many", title: fmt.Sprintf("App, %d kept connections", connections),
 			ours: contender{self(ourApp, hello), l}, peers: []rival{against(self(bareLoop, hello), l, atLeast(0.85))}})
 	}
-	return append(all, row{name: "cgi", title: "CGI program (static C), a connection per request, 8 at a time",
-		ours: contender{gateway("/=scripts:{dir}"), script}, peers: []rival{against(fcgiwrap(8), script, goal{})}})
+	return append(all, cgiRows(w, n)...)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +22,8 @@ type side struct {
 	program   string // "" is this program itself
 	args      []string
 	env       []string
-	processes int // that share a listening socket as descriptor 0; 0 is one that opens its own
+	config    string // of the gateway, in a file {socket}.toml
+	processes int    // that share a listening socket as descriptor 0; 0 is one that opens its own
 }
 
 // gateway is the command, with an application as its --app has it.
@@ -37,6 +39,26 @@ func self(server, application string) side {
 // sized says how long the answers of sender are.
 func (s side) sized(bytes int) side {
 	s.env = append(s.env, fmt.Sprintf("%s=%d", sizeVariable, bytes))
+	return s
+}
+
+// running says which program a side runs.
+func (s side) running(program string) side {
+	s.env = append(s.env, programVariable+"="+program)
+	return s
+}
+
+// scgi is the gateway with SCGI in place of FastCGI.
+func (s side) scgi() side {
+	s.args = slices.Clone(s.args)
+	s.args[slices.Index(s.args, "--fastcgi")] = "--scgi"
+	return s
+}
+
+// configured is the gateway with keys of its configuration.
+func (s side) configured(config string) side {
+	s.config = config
+	s.args = append(slices.Clone(s.args), "--config", "{socket}.toml")
 	return s
 }
 
@@ -79,6 +101,11 @@ func (w *workshop) start(s side) (*running, error) {
 			return nil, err
 		}
 		defer listener.Close()
+	}
+	if s.config != "" {
+		if err := os.WriteFile(r.socket+".toml", []byte(s.config+"\n"), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	// What a side complains of is for the day when it does not start.
 	complaints, err := os.Create(r.socket + ".log")

@@ -24,7 +24,8 @@ func block() []byte {
 
 // An answering load asks for large answers on one connection, one after the other.
 type answering struct {
-	size int
+	size     int
+	filename string // of a program that writes them
 }
 
 func (answering) figures() []string { return []string{"MB/s"} }
@@ -35,8 +36,10 @@ func (a answering) measure(r *running, length time.Duration) ([]float64, error) 
 		return nil, err
 	}
 	defer c.Close()
-	request := request{keep: true}.bytes()
-	d := &download{c: c, size: a.size, pattern: append(block(), block()...), buf: make([]byte, 256<<10), all: true}
+	q := forSize(a.filename, a.size)
+	q.keep = true
+	request := q.bytes()
+	d := newDownload(c, a.size)
 	return transfers(r, a.size, length, func() error {
 		if _, err := c.Write(request); err != nil {
 			return err
@@ -88,8 +91,18 @@ type download struct {
 	padding int
 }
 
-func (d *download) read() error {
+// newDownload returns a download of answers of size bytes, all of which are compared.
+func newDownload(c blocking, size int) *download {
+	return &download{c: c, size: size, pattern: append(block(), block()...), buf: make([]byte, 256<<10), all: true}
+}
+
+// begin prepares for an answer.
+func (d *download) begin() {
 	d.head, d.inBody, d.got, d.content, d.padding = d.head[:0], false, 0, 0, 0
+}
+
+func (d *download) read() error {
+	d.begin()
 	kept := 0
 	for {
 		n, err := d.c.Read(d.buf[kept:])
@@ -176,7 +189,8 @@ func (d *download) take(b []byte) error {
 // A posting load sends large bodies on one connection, one after the other; the
 // answer is how many bytes there were.
 type posting struct {
-	size int
+	size     int
+	filename string // of a program that reads them
 }
 
 func (posting) figures() []string { return []string{"MB/s"} }
@@ -187,7 +201,7 @@ func (p posting) measure(r *running, length time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	defer c.Close()
-	upload := newUpload(p.size)
+	upload := newUpload(p.size, p.filename)
 	answer := answer{body: fmt.Sprintln(p.size)}
 	buf := make([]byte, 4096)
 	return transfers(r, p.size, length, func() error {
@@ -205,9 +219,9 @@ type upload struct {
 	last          []byte
 }
 
-func newUpload(size int) upload {
+func newUpload(size int, filename string) upload {
 	const content, together = 32 << 10, 8
-	u := upload{head: request{keep: true, body: size}.head()}
+	u := upload{head: request{keep: true, filename: filename, body: size}.head()}
 	full := record.AppendRecord(nil, record.Stdin, 1, block()[:content])
 	u.records = bytes.Repeat(full, together)
 	u.repeat = size / (content * together)

@@ -27,18 +27,13 @@ int main(void) {
 }
 `
 
-// helloC is hello as a CGI program.
-const helloC = `#include <stdio.h>
-int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
-`
-
 // A workshop is a temporary folder with what is measured in it.
 type workshop struct {
 	dir string
 	n   int
 }
 
-// newWorkshop builds the gateway, and the C programs.
+// newWorkshop builds the gateway and the programs.
 func newWorkshop() (*workshop, error) {
 	dir, err := os.MkdirTemp("", "gatehouse-bench")
 	if err != nil {
@@ -47,7 +42,7 @@ func newWorkshop() (*workshop, error) {
 	w := &workshop{dir: dir}
 	err = errors.Join(
 		build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
-		w.compile("hello", helloC, "-static"),
+		w.writePrograms(),
 		w.compile("libfcgi", libfcgiC, "-lfcgi"))
 	if err != nil {
 		w.close()
