@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/scgi"
 )
 
 func TestMain(m *testing.M) {
@@ -79,15 +81,22 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// serve serves an application, and returns its socket as a side that runs.
-func serve(t *testing.T, a cgi.AppFunc) *running {
+// serve serves an application over SCGI or FastCGI, and returns its socket as a side
+// that runs.
+func serve(t *testing.T, a cgi.AppFunc, overSCGI bool) *running {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
+	var s interface {
+		Serve(net.Listener) error
+		Close() error
+	} = &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
+	if overSCGI {
+		s = &scgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -128,6 +137,17 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the answer is not"},
 		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
 		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"queued", load{connections: 2, request: kept, queued: true}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"queued, later", load{connections: 1, request: kept, queued: true}, [2]string{helloText, "hello again\n"}, "the answer is not"},
+		{"slow", slow{clients: 2, size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"slow, cut short", slow{clients: 2, size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"slow, longer", slow{clients: 2, size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
+		{"peak", peak{answering{size: size}}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI", scgiAnswering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"SCGI, cut short", scgiAnswering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI, cut short, later", scgiAnswering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"SCGI, wrong at its end", scgiAnswering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
+		{"SCGI, longer", scgiAnswering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
 		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the answer is not"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,8 +165,8 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 				}
 				_, err := io.WriteString(w, text)
 				return err
-			})
-			if _, err := c.meter.measure(r, 5*time.Second); err == nil || !strings.Contains(err.Error(), c.want) {
+			}, strings.HasPrefix(c.name, "SCGI"))
+			if _, err := c.meter.measure(r, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("measure returned %v, not %q", err, c.want)
 			}
 		})
@@ -285,8 +305,98 @@ func TestUsage(t *testing.T) {
 	if kB, err := residentSet(os.Getpid()); err != nil || kB < 1000 {
 		t.Errorf("%v kB, %v", kB, err)
 	}
+	if kB, err := peakSet(os.Getpid()); err != nil || kB < 1000 {
+		t.Errorf("%v kB at most, %v", kB, err)
+	}
 	if got := (usage{load: 1, side: 3}).share(); got != 0.25 {
 		t.Errorf("share %v", got)
+	}
+}
+
+// TestGroup: a side's control group counts what it used, and is gone with it.
+func TestGroup(t *testing.T) {
+	w := &workshop{dir: t.TempDir()}
+	r, err := w.start(self(bareLoop, hello))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := usageOf(r)
+	r.stop()
+	if err != nil || r.group != "" && used.side <= 0 {
+		t.Errorf("%v used, %v", used.side, err)
+	}
+	if _, err := os.Stat(string(r.group)); !os.IsNotExist(err) {
+		t.Errorf("%s is left", r.group)
+	}
+}
+
+// TestUnevenness: those who wait alike give 1.
+func TestUnevenness(t *testing.T) {
+	even := make([]time.Duration, 200)
+	for i := range even {
+		even[i] = time.Second
+	}
+	if got := unevenness(even); got != 1 {
+		t.Errorf("%v of equal ones", got)
+	}
+	for i := range 3 { // more than one in a hundred
+		even[i] = 101 * time.Second
+	}
+	if got := unevenness(even); got != 101/2.5 {
+		t.Errorf("%v, want %v", got, 101/2.5)
+	}
+}
+
+// TestQueuedLoadRunsInTurns: each client has an answer that counts, however short the
+// measurement.
+func TestQueuedLoadRunsInTurns(t *testing.T) {
+	n := 0
+	var mu sync.Mutex
+	r := serve(t, func(w cgi.ResponseWriter, r *cgi.Request) error {
+		mu.Lock()
+		n++
+		mu.Unlock()
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, helloText)
+		return err
+	}, false)
+	values, err := load{connections: 5, request: request{keep: true}, queued: true}.measure(r, 0)
+	if err != nil || len(values) != 2 || values[0] < 1 {
+		t.Errorf("measured %v, %v", values, err)
+	}
+	if n < 4*5 { // the first of each before it counts, then three of each
+		t.Errorf("%d requests", n)
+	}
+}
+
+// A counting meter counts how often it measures.
+type counting struct{ n *int }
+
+func (counting) figures() []string { return []string{"times"} }
+
+func (c counting) measure(*running, time.Duration) ([]float64, error) {
+	*c.n++
+	return []float64{float64(*c.n)}, nil
+}
+
+// TestRounds: a row has as many rounds as are wanted and one to warm up, unless its
+// sides are fresh, or once is enough.
+func TestRounds(t *testing.T) {
+	w := &workshop{dir: t.TempDir()}
+	for _, c := range []struct {
+		fresh, once bool
+		want        int
+	}{{false, false, 4}, {true, false, 3}, {true, true, 1}, {false, true, 2}} {
+		n := 0
+		results, err := measure(w, row{fresh: c.fresh, once: c.once, ours: contender{self(bareLoop, hello), counting{&n}}}, 3, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != c.want || len(results) != 1 {
+			t.Errorf("%+v: measured %d times", c, n)
+		}
 	}
 }
 

@@ -74,6 +74,7 @@ func fcgiwrap(processes int) side {
 type running struct {
 	socket   string
 	commands []*exec.Cmd
+	group    group
 
 	began    time.Time // by begin, as is before
 	before   usage
@@ -113,9 +114,21 @@ func (w *workshop) start(s side) (*running, error) {
 		return nil, err
 	}
 	defer complaints.Close()
+	r.group = w.group(fmt.Sprint(w.n))
+	var within *os.File
+	if r.group != "" {
+		if within, err = os.Open(string(r.group)); err != nil {
+			r.stop()
+			return nil, err
+		}
+		defer within.Close()
+	}
 	for range max(s.processes, 1) {
 		cmd, err := w.command(s, r.socket)
 		if err == nil {
+			if within != nil {
+				cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(within.Fd())
+			}
 			cmd.Stderr = complaints
 			if listener != nil {
 				cmd.Stdin = listener
@@ -168,4 +181,5 @@ func (r *running) stop() {
 		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		c.Wait()
 	}
+	r.group.remove()
 }

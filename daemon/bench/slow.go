@@ -42,7 +42,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		d := &download{c: blocking(fd), size: s.size}
+		d := &download{c: blocking(fd), size: s.size} // the first alone compares all bytes
 		if len(clients) > 0 {
 			d.pattern = clients[0].pattern
 		} else {
@@ -60,7 +60,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 		}
 	}
 	for open := len(clients); open > 0; time.Sleep(time.Millisecond) {
-		over := min(1, float64(time.Since(began))/float64(5*length))
+		over := min(1, float64(time.Since(began))/float64(max(5*length, 1)))
 		wanted := int(over * float64(s.size))
 		for _, c := range clients {
 			if c.done {

@@ -16,7 +16,7 @@ var columns = []struct {
 	width int
 	right bool
 }{
-	{"row", 10, false}, {"ours", 62, false}, {"", 10, true}, {"peer", 19, false}, {"", 10, true}, {"unit", 6, false},
+	{"row", 10, false}, {"ours", 62, false}, {"", 10, true}, {"peer", 19, false}, {"", 10, true}, {"unit", 8, false},
 	{"ratio", 6, true}, {"spread", 11, true}, {"goal", 8, true}, {"", 8, false},
 }
 

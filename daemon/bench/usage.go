@@ -18,8 +18,8 @@ type usage struct {
 	load, side time.Duration
 }
 
-// usageOf returns what has been used until now. Programs that a side runs count once
-// the side has waited for them.
+// usageOf returns what has been used until now. Without a
+// control group, programs that a side runs count once the side has waited for them.
 func usageOf(r *running) (usage, error) {
 	var self unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &self); err != nil {
@@ -27,7 +27,11 @@ func usageOf(r *running) (usage, error) {
 	}
 	u := usage{load: time.Duration(self.Utime.Nano() + self.Stime.Nano())}
 	var err error
-	u.side, err = processorTime(r.groups())
+	if r.group != "" {
+		u.side, err = r.group.used()
+	} else {
+		u.side, err = processorTime(r.groups())
+	}
 	return u, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,9 @@ int main(void) {
 type workshop struct {
 	dir string
 	n   int
+
+	mu     sync.Mutex // an interrupt closes the workshop while it is in use
+	groups []group
 }
 
 // newWorkshop builds the gateway and the programs.
@@ -51,7 +55,25 @@ func newWorkshop() (*workshop, error) {
 	return w, nil
 }
 
-func (w *workshop) close() { os.RemoveAll(w.dir) }
+func (w *workshop) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.groups { // those of sides that have not been stopped
+		g.remove()
+	}
+	os.RemoveAll(w.dir)
+}
+
+// group makes a control group for a side.
+func (w *workshop) group(name string) group {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := newGroup(name)
+	if g != "" {
+		w.groups = append(w.groups, g)
+	}
+	return g
+}
 
 // fill replaces what stands for the folder.
 func (w *workshop) fill(s string) string { return strings.ReplaceAll(s, "{dir}", w.dir) }
