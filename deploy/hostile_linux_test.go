@@ -114,7 +114,7 @@ func TestMisbehaviour(t *testing.T) {
 				return
 			}
 			t.Run("nginx", func(t *testing.T) {
-				m.try(t, func(q *question) result { return q.askHTTP(t) })
+				m.try(t, func(q *question) result { return q.askHTTP(t, client(t)) })
 			})
 		})
 	}
@@ -182,7 +182,7 @@ func (m misbehaviour) try(t *testing.T, ask func(*question) result) {
 		}
 	}
 	if m.cut > 0 {
-		q.begun = func() { started.Read(make([]byte, 1)) }
+		q.sent = func() { started.Read(make([]byte, 1)) }
 	}
 	gone := false
 	q.arrived = func(n int64) bool {
@@ -269,17 +269,17 @@ func (m misbehaviour) size() string {
 }
 
 // askHTTP asks through the web server at port 80.
-func (q *question) askHTTP(t *testing.T) (r result) {
+func (q *question) askHTTP(t *testing.T, c *http.Client) (r result) {
 	t.Helper()
 	method, body := "GET", io.Reader(nil)
 	if q.post > 0 {
 		method, body = "POST", bytes.NewReader(bytes.Repeat([]byte("p"), q.post))
 	}
-	request, err := http.NewRequest(method, "http://localhost/cgi-bin/"+q.path, body)
+	request, err := http.NewRequest(method, "http://localhost/cgi-bin/"+q.path+"?"+q.query, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := client(t).Do(request)
+	response, err := c.Do(request)
 	if err != nil {
 		return result{end: broken, err: err}
 	}
@@ -319,10 +319,7 @@ func installHostile(t *testing.T) {
 			install(t, source, filepath.Join(dir, name), 0o755)
 			continue
 		}
-		if out, err := exec.Command("gcc", "-static", "-O1", "-o", filepath.Join(dir, name), source).CombinedOutput(); err != nil {
-			t.Fatalf("gcc %s: %v\n%s", source, err, out)
-		}
-		t.Cleanup(func() { os.Remove(filepath.Join(dir, name)) })
+		installC(t, source, filepath.Join(dir, name))
 	}
 	for name, text := range map[string]string{
 		"no-interpreter": "#!/nonexistent/sh\n",
@@ -334,6 +331,15 @@ func installHostile(t *testing.T) {
 		}
 		t.Cleanup(func() { os.Remove(path) })
 	}
+}
+
+// installC compiles a program.
+func installC(t *testing.T, source, path string) {
+	t.Helper()
+	if out, err := exec.Command("gcc", "-static", "-O1", "-o", path, source).CombinedOutput(); err != nil {
+		t.Fatalf("gcc %s: %v\n%s", source, err, out)
+	}
+	t.Cleanup(func() { os.Remove(path) })
 }
 
 // installRemover puts the program that removes its directory into one that it may

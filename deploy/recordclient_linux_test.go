@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"strconv"
@@ -15,10 +16,13 @@ import (
 // A question is what a client asks of a program.
 type question struct {
 	path  string // below /cgi-bin/
-	post  int    // bytes of its body; 0 for a GET
-	known bool   // the length of the body is announced
-	cut   int    // bytes of the body that never come
-	begun func() // returns when the client may leave for that
+	query string
+	post  int  // bytes of its body; 0 for a GET
+	known bool // the length of the body is announced
+	cut   int  // bytes of the body that never come
+
+	// sent, if not nil, returns when the client is to leave, which has sent all that it will.
+	sent func()
 
 	// arrived is told how much of the answer's body has come, at first when its head has.
 	// The client leaves when it returns true.
@@ -39,6 +43,7 @@ type result struct {
 	status int
 	body   int64
 	text   string // the beginning of the body
+	sum    uint32 // CRC of the body
 	end    outcome
 	err    error // what broken was seen by
 }
@@ -53,6 +58,7 @@ const textLen = 4096
 // take takes a part of the body, and reports whether the client leaves.
 func (r *result) take(p []byte, q *question) bool {
 	r.body += int64(len(p))
+	r.sum = crc32.Update(r.sum, crc32.IEEETable, p)
 	r.text += string(p[:min(len(p), textLen-len(r.text))])
 	return q.arrived != nil && q.arrived(r.body)
 }
@@ -62,8 +68,8 @@ func (q *question) records() []byte {
 	pairs := [][2]string{
 		{"REQUEST_METHOD", "GET"},
 		{"SCRIPT_NAME", "/cgi-bin/" + q.path},
-		{"REQUEST_URI", "/cgi-bin/" + q.path},
-		{"QUERY_STRING", ""},
+		{"REQUEST_URI", "/cgi-bin/" + q.path + "?" + q.query},
+		{"QUERY_STRING", q.query},
 		{"SERVER_PROTOCOL", "HTTP/1.1"},
 		{"SERVER_NAME", "localhost"},
 		{"SERVER_PORT", "80"},
@@ -124,8 +130,8 @@ func (q *question) ask(socket string) (r result) {
 	go func() {
 		defer close(sent)
 		q.send(conn)
-		if q.cut > 0 {
-			q.begun()
+		if q.sent != nil {
+			q.sent()
 			conn.Close()
 		}
 	}()
