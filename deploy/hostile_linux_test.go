@@ -203,14 +203,15 @@ func (m misbehaviour) try(t *testing.T, ask func(*question) result) {
 		}
 		letGo()
 	}
-	w.await(t, "after the request", func() []string { return w.traces(t) })
+	reaped := m.left != "" || m.program == "zombies"
+	w.await(t, "after the request", func() []string { return w.traces(t, reaped) })
 
 	// The only place is free again.
 	again := (&question{path: "never-reads"}).ask(tracedSocket)
 	if again.status != http.StatusOK || again.end != whole {
 		t.Errorf("the next request: %v", again)
 	}
-	w.await(t, "after the next request", func() []string { return w.traces(t) })
+	w.await(t, "after the next request", func() []string { return w.traces(t, false) })
 	for _, g := range w.quit(t) {
 		t.Errorf("a goroutine is left:\n%s", g)
 	}

@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,12 +96,12 @@ func (m *mayhem) run(requests int, seed, part uint64) {
 	close(m.kill)
 	killer.Wait()
 	m.kill = make(chan uint64)
-	m.w.await(m.t, "after the requests", func() []string { return m.w.traces(m.t) })
+	m.w.await(m.t, "after the requests", func() []string { return m.w.traces(m.t, true) })
 	m.t.Logf("%d requests in %v", requests, time.Since(begun).Round(time.Millisecond))
 }
 
 // modes are those of testdata/kills/answers.c, as often as they are to come.
-var modes = strings.Fields("large large large slow slow child echo echo echo stderr")
+var modes = strings.Fields("large large slow slow slow child child echo echo stderr")
 
 // request makes one request.
 func (m *mayhem) request(random *rand.Rand) {
@@ -165,35 +163,19 @@ func (m *mayhem) request(random *rand.Rand) {
 func (m *mayhem) killPrograms() {
 	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP}
 	for n := range m.kill {
-		m.w.others(m.t) // reaps what has been orphaned
-		pids := m.programs()
-		if len(pids) == 0 {
+		var programs []int
+		for _, p := range m.w.others(m.t) {
+			if p.parent == m.w.cmd.Process.Pid && p.group == p.pid && p.state != 'Z' {
+				programs = append(programs, p.pid)
+			}
+		}
+		if len(programs) == 0 {
 			continue
 		}
-		if syscall.Kill(pids[n%uint64(len(pids))], signals[n/64%uint64(len(signals))]) == nil {
+		if syscall.Kill(programs[n%uint64(len(programs))], signals[n/64%uint64(len(signals))]) == nil {
 			m.killed.Add(1)
 		}
 	}
-}
-
-// programs returns the gateway's children.
-func (m *mayhem) programs() (pids []int) {
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.w.cmd.Process.Pid))
-	if err != nil {
-		m.t.Error(err)
-	}
-	for _, name := range lists {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for _, field := range strings.Fields(string(text)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }
 
 // resident returns the gateway's resident memory, in bytes.
