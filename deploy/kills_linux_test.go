@@ -52,7 +52,16 @@ func TestRandomKills(t *testing.T) {
 	m := &mayhem{
 		t: t, nginx: client(t), kill: make(chan uint64),
 		letters: bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz"), 1<<20/26+1),
-		w:       startTraced(t, "programs = 12\ngrace = \"100ms\"\nfirst_byte = \"250ms\"\nspool_memory = \"16KiB\"\n"),
+		w: startTraced(t, `
+programs = 12
+grace = "100ms"
+first_byte = "20s"
+spool_memory = "16KiB"
+[[app]]
+prefix = "/cgi-bin/late"
+scripts = "/usr/lib/cgi-bin"
+first_byte = "250ms"
+`),
 	}
 	m.run(*killsRequests/10, seed, 0)
 	before := m.resident()
@@ -106,14 +115,15 @@ var modes = strings.Fields("large large slow slow slow child child echo echo std
 // request makes one request.
 func (m *mayhem) request(random *rand.Rand) {
 	mode := modes[random.IntN(len(modes))]
+	path := "answers"
 	if random.IntN(200) == 0 {
-		mode = "never"
+		mode, path = "never", "late/answers"
 	}
 	size := random.IntN(1 << random.IntN(17)) // small ones mostly
 	if random.IntN(50) == 0 {
 		size = random.IntN(len(m.letters))
 	}
-	q := &question{path: "answers", query: fmt.Sprintf("%s:%d", mode, size)}
+	q := &question{path: path, query: fmt.Sprintf("%s:%d", mode, size)}
 	want := crc32.ChecksumIEEE(m.letters[:size])
 	if mode == "echo" {
 		size = min(size, 48<<10) // all clients' go on the disk
