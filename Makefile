@@ -2,14 +2,16 @@
 # make test     install what the tests need, check the code, run all tests
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
-#               (CHECKS=20000), and fuzzing (FUZZTIME=10m each)
+#               (CHECKS=20000), programs and clients that are killed (REQUESTS=100000),
+#               and fuzzing (FUZZTIME=10m each)
 
 GO       ?= go
 FUZZTIME ?= 1m
 CHECKS   ?= 10000
+REQUESTS ?= 100000
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test check packages bench soak machine fuzz
+.PHONY: build test check packages bench soak machine kills fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -30,13 +32,17 @@ packages:
 bench: packages
 	$(GO) run ./daemon/bench $(BENCHFLAGS)
 
-soak: packages machine fuzz
+soak: packages machine kills fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
 # Random connections against their model; one that fails says how to repeat it.
 machine:
 	$(GO) test -run '^TestMachine$$' -timeout 60m ./fastcgi -rapid.checks $(CHECKS) -rapid.nofailfile
+
+# Requests whose programs and clients are killed at random; the seed is printed.
+kills: packages
+	$(GO) test -v -run '^TestRandomKills$$' -timeout 60m ./deploy -kills.requests $(REQUESTS)
 
 # Every fuzz target in turn; go test fuzzes one at a time.
 fuzz:

@@ -26,6 +26,13 @@ type project struct {
 // kind of byte and do not compress.
 func newProject(t *testing.T) *project {
 	t.Helper()
+	return newProjectOf(t, pushSize)
+}
+
+// newProjectOf makes a project whose second commit has so many bytes.
+func newProjectOf(t *testing.T, pushed int) *project {
+	t.Helper()
+	t.Helper()
 	dir := t.TempDir()
 	p := &project{bare: filepath.Join(dir, "bare"), work: filepath.Join(dir, "work")}
 	random := rand.NewChaCha8([32]byte([]byte("gatehouse deploy tests, git push")))
@@ -46,11 +53,17 @@ func newProject(t *testing.T) *project {
 	write("random.bin", 3<<20)
 	write("a directory/ü.bin", 4097)
 	write("empty", 0)
-	if err := os.WriteFile(filepath.Join(p.work, "greeting.txt"), []byte("greetings-from-the-repository\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"greeting.txt": "greetings-from-the-repository\n",
+		"hello.c":      "int main(void) { return 0; }\n",
+		"README.md":    "An *emphatic* text.\n",
+	} {
+		if err := os.WriteFile(filepath.Join(p.work, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	git(t, p.work, "add", ".")
-	git(t, p.work, "commit", "--quiet", "-m", "The first commit")
+	git(t, p.work, "commit", "--quiet", "-m", "The first commit", "-m", "It follows 0123456789abcdef.")
 	p.old = git(t, p.work, "rev-parse", "HEAD")
 
 	git(t, "", "clone", "--quiet", "--bare", p.work, p.bare)
@@ -64,7 +77,7 @@ func newProject(t *testing.T) *project {
 		git(t, p.bare, "config", setting[0], setting[1])
 	}
 
-	write("pushed.bin", pushSize)
+	write("pushed.bin", pushed)
 	git(t, p.work, "add", ".")
 	git(t, p.work, "commit", "--quiet", "-m", "The pushed commit")
 	p.new = git(t, p.work, "rev-parse", "HEAD")

@@ -178,6 +178,10 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/cgi-bin/gitweb.cgi", "gitweb"},
 	{"/usr/lib/cgit/cgit.cgi", "cgit"},
 	{"/usr/sbin/fcgiwrap", "fcgiwrap"},
+	{"/usr/bin/highlight", "highlight"},
+	{"/usr/share/doc/python3-markdown", "python3-markdown"},
+	{"/usr/share/doc/python3-pygments", "python3-pygments"},
+	{"/usr/lib/cgi-bin/awstats.pl", "awstats"},
 }
 
 // installed returns an error that holds the command which installs what is

@@ -42,6 +42,11 @@ func fetch(t *testing.T, request *http.Request) (page, error) {
 		return page{}, err
 	}
 	defer response.Body.Close()
+	return readPage(response)
+}
+
+// readPage reads an answer as far as it comes.
+func readPage(response *http.Response) (page, error) {
 	body, err := io.ReadAll(response.Body)
 	return page{response.StatusCode, response.Header, string(body)}, err
 }

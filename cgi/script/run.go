@@ -88,6 +88,11 @@ func (u *run) end(cause error) {
 	if u.proc.end(u.limits.Grace) {
 		u.cause = cause
 		u.proc.stdout.wake()
+		if u.request == nil {
+			// The answer had its end before, and nobody else tells this.
+			u.app.log().LogAttrs(context.Background(), slog.LevelWarn, "program ended after its answer",
+				slog.Uint64("request", u.id), slog.String("script", u.target.path), slog.String("error", cause.Error()))
+		}
 	}
 	u.mu.Unlock()
 	u.attend()
