@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -132,6 +133,35 @@ func (s *sink) send(p []byte) (n int, err error) {
 		err = s.failed(err)
 	}
 	return max(n-held, 0), err
+}
+
+// SendPipe implements cgi.PipeSink: the bytes are moved from the pipe, in pieces, so that
+// a tick sees that they go.
+func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
+	if !s.c.sock.CanSplice() {
+		return 0, http.ErrNotSupported
+	}
+	if err := s.Flush(); err != nil {
+		return 0, err
+	}
+	if s.sent {
+		s.c.sock.GrowSendBuffer()
+	}
+	for sent < n {
+		if s.sent && s.aborted.Load() {
+			return sent, s.c.cancelled()
+		}
+		part := min(n-sent, writePiece)
+		s.writing.Add(1)
+		m, err := s.c.sock.SpliceFrom(pipe, part, sent+part < n)
+		s.writing.Add(1)
+		sent += m
+		s.sent = s.sent || m > 0
+		if err != nil {
+			return sent, s.failed(err)
+		}
+	}
+	return sent, nil
 }
 
 // failed cancels the request whose answer cannot be written.

@@ -116,8 +116,11 @@ func TestR62ItsEnd(t *testing.T) {
 	checkRefused(t, res, 502, f.dir+"/garbage", "bad head", `line 2, "what"`)
 	_, res = f.serve(request("/cut"))
 	checkRefused(t, res, 502, "no head", "ended before")
+	// While its head is held, it is 502; on a busy machine the head may have left.
 	_, res = f.serve(request("/killed"))
-	checkRefused(t, res, 502, f.dir+"/killed", "signal: killed")
+	if res.End != cgi.Truncated || res.Code != 200 || !strings.Contains(fmt.Sprint(res.Err), "signal: killed") {
+		checkRefused(t, res, 502, f.dir+"/killed", "signal: killed")
+	}
 	_, res = f.serve(request("/killed-nohead"))
 	checkRefused(t, res, 502, "signal: killed")
 
