@@ -202,6 +202,11 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 	still := c.gen == gen
 	if still {
 		c.baton, c.inline = true, false
+		if c.served == 1 {
+			// The goroutine that the connection began with has a stack for another one's first
+			// request; many connections have no second one for long.
+			c.refresh = true
+		}
 	}
 	c.mu.Unlock()
 	r.free()

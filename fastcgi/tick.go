@@ -17,6 +17,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	limits := &c.srv.limits
+	more := false // to do at the next tick, which is to come soon
 	c.tickWrite(now, limits.Write)
 	if c.paused && c.watching && c.dead == nil {
 		c.lookAhead()
@@ -40,11 +41,15 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		c.closing = true
 		c.sock.Kick()
 	case !c.fresh && c.served > 0 && now-c.idleSince > restful && c.baton:
+		if !c.srv.acceptor.Turn() {
+			more = true
+			break
+		}
 		c.refresh = true
 		c.sock.Kick()
 	}
 	c.tickServed, c.tickUses = c.served, c.uses
-	return !c.idle() || c.lingering != 0 || c.overdue > 0 && c.dead == nil
+	return !c.idle() || c.lingering != 0 || more || c.overdue > 0 && c.dead == nil
 }
 
 // tickWrite ends a connection whose peer takes nothing.

@@ -84,6 +84,17 @@ type Acceptor struct {
 	began     time.Time
 	now       atomic.Int64
 	crew      crew
+	turns     int // see Turn; belongs to the tick
+}
+
+// turnsPerTick is how often Turn grants in one tick.
+const turnsPerTick = 200
+
+// Turn reports whether a connection may do in its Tick what costs memory for a moment:
+// if all of them did it in the same tick, it would be memory for good.
+func (a *Acceptor) Turn() bool {
+	a.turns--
+	return a.turns >= 0
 }
 
 // Go runs f on a goroutine of its own, which Shutdown and Close wait for. It is for the
@@ -287,6 +298,7 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		}
 		a.mu.Unlock()
 		busy := false
+		a.turns = turnsPerTick
 		for _, c := range conns {
 			busy = c.Tick(now) || busy
 		}
