@@ -49,3 +49,18 @@ func DataModTime(env *Environ) time.Time {
 	}
 	return time.Time{}
 }
+
+// parseLength reads a Content-Length or CONTENT_LENGTH: digits only.
+func parseLength(s string) (int64, bool) {
+	if s == "" || len(s) > 19 {
+		return 0, false
+	}
+	var n int64
+	for i := 0; i < len(s); i++ {
+		if !isDigit(s[i]) {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, n >= 0
+}
