@@ -51,6 +51,7 @@ type conn struct {
 	mux        bool  // the peer is known to multiplex
 	spilling   bool  // an answer waits for the peer, and perhaps the peer for us
 	unended    bool  // the last request ended before its STDIN
+	answering  int   // answers on their way in the place of handlers that were let go
 	watching   bool  // the loop is in watch
 	queued     int   // bytes in the socket that lookAhead has seen
 	refresh    bool  // move the idle loop to a fresh goroutine
@@ -331,7 +332,7 @@ func (c *conn) remove(r *request) {
 }
 
 // idle reports whether there is no request that the web server waits for. mu is held.
-func (c *conn) idle() bool { return len(c.reqs) == 0 && c.running == c.overdue }
+func (c *conn) idle() bool { return len(c.reqs) == 0 && c.running == c.overdue && c.answering == 0 }
 
 // find returns the request with the given id, or nil. mu is held.
 func (c *conn) find(id uint16) *request {

@@ -84,6 +84,7 @@ const spentAfter = 100 * time.Millisecond
 func (c *conn) goOn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.answering--
 	switch {
 	case c.dead != nil:
 	case c.baton:

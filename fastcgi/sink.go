@@ -137,6 +137,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	dead, aborted, siblings := c.dead, s.r.context.Cause() != nil, len(c.reqs) > 1
 	if o.Overdue {
 		c.letGo(s.r)
+		c.answering++
 		defer c.goOn()
 	}
 	// The peer may use the id again as soon as it has read END_REQUEST.

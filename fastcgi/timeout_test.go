@@ -192,8 +192,13 @@ func TestRunTimeOfLastRequests(t *testing.T) {
 	d := serveDeaf(t, "unix", new(Server))
 	c := d.dial()
 	c.send(begin(2, 0), begin(3, 0), params(2, "A=b"), params(3, "A=b"), endStdin(2), endStdin(3))
-	if err := c.collect(make(map[uint16]*answer), 2); err != nil {
-		t.Fatal(err)
+	answers := make(map[uint16]*answer)
+	if err := c.collect(answers, 2); err != nil {
+		close(d.deaf)
+		for id, a := range answers {
+			t.Errorf("request %d: %+v", id, *a)
+		}
+		t.Fatalf("%v; log %s", err, d.logs)
 	}
 	c.closed()
 	d.release(t, 2)
