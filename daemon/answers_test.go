@@ -15,13 +15,13 @@ func TestAnswerKeys(t *testing.T) {
 		return ParseConfig("g.toml", []byte(strings.ReplaceAll(text, "DIR", dir)))
 	}
 	c, err := parse("[[app]]\nscripts = \"DIR\"\nlocal_redirect = \"internal\"\nnph = [\"*.nph\", \"status\"]\nsearch_args = true\n" +
-		"[[app]]\nprefix = \"/x\"\nscripts = \"DIR\"\nnph = \"zms\"\n")
+		"[[app]]\nprefix = \"/x\"\nscripts = \"DIR\"\nnph = \"zms\"\nonly = [\"*.cgi\"]\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []App{
 		{Prefix: "/", Kind: AppScripts, Source: "g.toml:1:3", Roots: []string{dir}, LocalRedirect: cgi.RedirectInternal, NPH: []string{"*.nph", "status"}, SearchArgs: true},
-		{Prefix: "/x", Kind: AppScripts, Source: "g.toml:7:1", Roots: []string{dir}, NPH: []string{"zms"}},
+		{Prefix: "/x", Kind: AppScripts, Source: "g.toml:7:1", Roots: []string{dir}, NPH: []string{"zms"}, Only: []string{"*.cgi"}},
 	}
 	if d := cmp.Diff(want, c.Apps); d != "" {
 		t.Errorf("-want +got\n%s", d)
@@ -30,6 +30,7 @@ func TestAnswerKeys(t *testing.T) {
 		"scripts = \"DIR\"\nlocal_redirect = \"server\"": `g.toml:3:1: local_redirect: "server" is not one of auto, client and internal`,
 		"scripts = \"DIR\"\nnph = \"[a\"":                `g.toml:3:1: nph: "[a" is not a pattern for names, such as "*.nph"`,
 		"scripts = \"DIR\"\nnph = \"\"":                  `g.toml:3:1: nph: "" is not a pattern for names, such as "*.nph"`,
+		"scripts = \"DIR\"\nonly = \"[a\"":               `g.toml:3:1: only: "[a" is not a pattern for names, such as "*.cgi"`,
 		"scripts = \"DIR\"\nsearch_args = 1":             `g.toml:3:1: search_args: 1 is not true or false`,
 		"hello = true\nlocal_redirect = \"client\"":      `g.toml:1:3: application "/" runs no programs: local_redirect goes with scripts`,
 		"files = \"DIR\"\nsearch_args = false":           `g.toml:1:3: application "/" runs no programs: search_args goes with scripts`,

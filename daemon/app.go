@@ -64,6 +64,7 @@ type App struct {
 	Cgroup            script.Cgroup
 	LocalRedirect     cgi.RedirectPolicy
 	NPH               []string
+	Only              []string
 	SearchArgs        bool
 	Limits            script.Limits
 }
@@ -289,6 +290,7 @@ func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
 		PassAuthorization: a.PassAuthorization,
 		LocalRedirect:     a.LocalRedirect,
 		NPH:               a.NPH,
+		Only:              a.Only,
 		SearchArgs:        a.SearchArgs,
 		Inherit:           a.Inherit,
 		InheritAll:        a.InheritAll,

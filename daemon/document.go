@@ -246,6 +246,9 @@ func (t *table) hint(key string) string {
 	if t.path != "" && slices.ContainsFunc(LimitTable(), func(l Limit) bool { return l.Key == key }) {
 		return "this limit is for the whole: write it at the top level, above the first [[app]]"
 	}
+	if t.path != "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && !k.PerApp }) {
+		return "this key is for the whole: write it at the top level, above the first [[app]]"
+	}
 	if hint := Suggest(key, t.known); hint != "" {
 		return hint
 	}

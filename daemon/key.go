@@ -25,6 +25,7 @@ func KeyTable() []Key {
 		{Name: "prefix", Example: `"/cgi-bin"`, Text: `where it is mounted; "/" if left out`, PerApp: true},
 		{Name: "scripts", Example: `"/usr/lib/cgi-bin"`, Text: "a directory of CGI programs, a program, or a list of them, tried in turn", PerApp: true},
 		{Name: "follow", Example: `["/usr/share/gitweb"]`, Text: "directories outside, where symlinks to programs may lead", PerApp: true},
+		{Name: "only", Example: `["*.cgi", "tools/*"]`, Text: "the programs in these directories that may run; all if left out", PerApp: true},
 		{Name: "env", Example: `{ GIT_PROJECT_ROOT = "/srv/git" }`, Text: "variables of the programs, whatever the web server sends", PerApp: true},
 		{Name: "inherit", Example: `["PATH", "LANG", "TZ"]`, Text: "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"", PerApp: true},
 		{Name: "stderr", Example: `"log"`, Text: `where the programs' stderr goes: or "client", the web server's error log (FastCGI only)`, PerApp: true},

@@ -69,6 +69,11 @@ type App struct {
 	// else outside the roots runs.
 	Follow []string
 
+	// Only, if not empty, names the programs in the roots that may run, by patterns of
+	// path.Match: for the last part of the path or, with a "/", for the whole path below
+	// the root. A root that is a program runs in any case.
+	Only []string
+
 	// Env is the application's own environment, as "NAME=VALUE". It wins over what the
 	// web server sent.
 	Env []string

@@ -39,8 +39,11 @@ func (a *App) find(r *cgi.Request, tr *trace) (*target, error) {
 	}
 	if name := r.Env.Get("SCRIPT_FILENAME"); filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
 		t, err := a.findNamed(r, filepath.Clean(name), tr)
-		if t != nil || err != nil {
-			return t, err
+		switch {
+		case err != nil:
+			return nil, err
+		case t != nil:
+			return a.only(t, tr)
 		}
 	} else if name != "" {
 		tr.add(fromScriptFilename, name, errNoName, "the path of the request decides")
@@ -52,7 +55,11 @@ func (a *App) find(r *cgi.Request, tr *trace) (*target, error) {
 	if strings.IndexByte(rest, 0) >= 0 {
 		return nil, errNUL("path", rest)
 	}
-	return a.walk(r, prefix, rest, tr)
+	t, err := a.walk(r, prefix, rest, tr)
+	if err != nil {
+		return nil, err
+	}
+	return a.only(t, tr)
 }
 
 // errNUL refuses what no file can be called.

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"fmt"
 	"net/http"
 	"path"
 	"path/filepath"
@@ -26,16 +25,6 @@ func (a *App) answersHTTP(name string) bool {
 		}
 	}
 	return false
-}
-
-// checkPatterns returns what is wrong with the patterns of App.NPH.
-func (a *App) checkPatterns() error {
-	for _, p := range a.NPH {
-		if _, err := path.Match(p, ""); err != nil {
-			return fmt.Errorf("script: NPH: %q: %w", p, err)
-		}
-	}
-	return nil
 }
 
 // beginNPH looks at the head of such a program for the form of its body. The
