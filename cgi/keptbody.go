@@ -71,31 +71,35 @@ func (b *keptBody) readKept(p []byte) int {
 
 // read reads from src. mu is held, and let go meanwhile.
 func (b *keptBody) read(p []byte) (n int, err error) {
+	b.beginReading()
+	defer func() { err = b.endReading(n > 0, err) }()
+	return b.src.Read(p)
+}
+
+// beginReading comes before src is read. mu is held, and let go.
+func (b *keptBody) beginReading() {
 	b.reading = true
 	b.mu.Unlock()
 	if b.clock != nil {
 		b.clock.beginRead()
 	}
-	defer func() {
-		if b.clock != nil {
-			b.clock.endRead()
-		}
-		b.mu.Lock()
-		if b.failed != nil && n == 0 {
-			err = b.failed
-		}
-		b.doneReading(err)
-	}()
-	return b.src.Read(p)
 }
 
-// doneReading settles what src has said. mu is held.
-func (b *keptBody) doneReading(err error) {
+// endReading settles what src has said, takes mu again, and returns the error to pass on.
+func (b *keptBody) endReading(some bool, err error) error {
+	if b.clock != nil {
+		b.clock.endRead()
+	}
+	b.mu.Lock()
+	if b.failed != nil && !some {
+		err = b.failed
+	}
 	b.reading = false
 	if err == io.EOF && b.err == nil {
 		b.err = io.EOF
 	}
 	b.changed.Broadcast()
+	return err
 }
 
 // takePool holds the buffers of take. They are small, since a peer that sends slowly

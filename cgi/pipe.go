@@ -89,20 +89,9 @@ func (b *keptBody) ReadPipe(pipe int, max int64) (n int64, err error) {
 		b.mu.Unlock()
 		return 0, http.ErrNotSupported
 	}
-	b.reading = true
-	b.mu.Unlock()
-	if b.clock != nil {
-		b.clock.beginRead()
-	}
+	b.beginReading()
 	defer func() {
-		if b.clock != nil {
-			b.clock.endRead()
-		}
-		b.mu.Lock()
-		if b.failed != nil && n == 0 {
-			err = b.failed
-		}
-		b.doneReading(err)
+		err = b.endReading(n > 0, err)
 		b.mu.Unlock()
 	}()
 	return src.ReadPipe(pipe, max)
