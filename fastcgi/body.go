@@ -108,18 +108,11 @@ func (b *body) Read(p []byte) (int, error) {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer func() {
-		if b.s != nil {
-			b.s.waiting = false
-		}
-	}()
+	defer b.rest()
 	for {
-		s := b.s
-		if s == nil {
-			return 0, cgi.ErrBodyClosed
-		}
-		if s.late() {
-			return 0, errReadLate
+		s, err := b.stream()
+		if err != nil {
+			return 0, err
 		}
 		if n := s.dequeue(p); n > 0 {
 			if c.paused && len(s.queue)-s.taken <= bodyHeld/2 {
@@ -133,9 +126,7 @@ func (b *body) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		if !s.waiting {
-			s.waiting, s.since = true, c.srv.acceptor.Now()
-		}
+		s.await()
 		n := 0
 		if c.baton {
 			c.cond.Wait()
@@ -145,6 +136,31 @@ func (b *body) Read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
+	}
+}
+
+// stream returns what is read, or why nothing can be. The connection's mu is held.
+func (b *body) stream() (*stream, error) {
+	switch {
+	case b.s == nil:
+		return nil, cgi.ErrBodyClosed
+	case b.s.late():
+		return nil, errReadLate
+	}
+	return b.s, nil
+}
+
+// await notes that a Read waits for bytes. The connection's mu is held, as it is for rest.
+func (s *stream) await() {
+	if !s.waiting {
+		s.waiting, s.since = true, s.r.c.srv.acceptor.Now()
+	}
+}
+
+// rest notes that it does not any more.
+func (b *body) rest() {
+	if b.s != nil {
+		b.s.waiting = false
 	}
 }
 

@@ -54,18 +54,11 @@ func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer func() {
-		if b.s != nil {
-			b.s.waiting = false
-		}
-	}()
+	defer b.rest()
 	for {
-		s := b.s
-		if s == nil {
-			return 0, cgi.ErrBodyClosed
-		}
-		if s.late() {
-			return 0, errReadLate
+		s, err := b.stream()
+		if err != nil {
+			return 0, err
 		}
 		if c.baton || s.kept() || !c.sock.CanSplice() {
 			return 0, http.ErrNotSupported
@@ -73,9 +66,7 @@ func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 		if err := s.why(); err != nil || max <= 0 {
 			return 0, err
 		}
-		if !s.waiting {
-			s.waiting, s.since = true, c.srv.acceptor.Now()
-		}
+		s.await()
 		n, err := c.spliceBody(s, pipe, max)
 		if n > 0 || err != nil {
 			return n, err
