@@ -30,7 +30,7 @@ packages:
 	@sh .ci/packages
 
 bench: packages
-	$(GO) run ./daemon/bench $(BENCHFLAGS)
+	$(GO) run ./internal/bench $(BENCHFLAGS)
 
 soak: packages machine kills fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...

@@ -7,7 +7,7 @@ import (
 	"os/user"
 	"strconv"
 
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // ParseUser reads the name or the number of a user whose processes may connect to unix

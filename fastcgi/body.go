@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
 )

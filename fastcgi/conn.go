@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
 )
 

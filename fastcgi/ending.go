@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // readFailed settles an error of reading. mu is held.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
 )
 

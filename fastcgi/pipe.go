@@ -6,7 +6,7 @@ import (
 	"syscall"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
 )
 

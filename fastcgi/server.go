@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown or Close. It is

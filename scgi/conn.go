@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // A conn is a connection, which carries one request. The application runs on its

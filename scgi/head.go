@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // readHead reads the netstring and returns what is in it. What came behind it

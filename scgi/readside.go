@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // What the owner of the reading side waits for.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // writePiece bounds one write to the socket, so that a tick sees a slow peer make

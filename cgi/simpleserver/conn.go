@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/cgi/spool"
 )
 

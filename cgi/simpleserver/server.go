@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // ErrServerClosed is returned by Serve, HandleOne and ListenAndServe after

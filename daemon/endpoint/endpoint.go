@@ -10,7 +10,7 @@ import (
 	"os"
 	"sync"
 
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi"
 	"gatehouse/systemd"
 )

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/frontend"
+	"gatehouse/internal/frontend"
 )
 
 // An httpServer serves HTTP/1.1 on one listener, under the limits of the other

@@ -7,7 +7,7 @@
 // whose speed drifts, and the load takes its share of the processors.
 // docs/benchmarks.md says what each row is.
 //
-//	go run ./daemon/bench [-rounds N] [-time DUR] [-v] [ROW…]
+//	go run ./internal/bench [-rounds N] [-time DUR] [-v] [ROW…]
 package main
 
 import (
