@@ -45,6 +45,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,6 +56,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/admission"
 )
 
 // An App is a cgi.App that runs CGI programs. At least one root is needed. The
@@ -144,7 +146,7 @@ type state struct {
 	limits    Limits
 	inherited []string
 	dropped   droppedNames
-	admission admission
+	gate      *admission.Gate
 	null      *os.File
 	err       error
 
@@ -157,6 +159,8 @@ type state struct {
 	running map[*run]struct{}
 	owned   sync.WaitGroup // processes, and the goroutines that serve them
 }
+
+var errClosed = errors.New("the application is closed")
 
 func (a *App) log() *slog.Logger {
 	if a.Log != nil {
@@ -173,6 +177,12 @@ func (a *App) Prepare() error {
 	return a.state.err
 }
 
+// Load returns how busy a is at the moment.
+func (a *App) Load() admission.Load {
+	a.once.Do(a.init)
+	return a.state.gate.Load()
+}
+
 func (a *App) init() {
 	s := &a.state
 	s.limits = a.Limits.withDefaults()
@@ -181,7 +191,7 @@ func (a *App) init() {
 		s.inherited = inheritedAll(os.Environ())
 	}
 	s.dropped.log = a.log()
-	s.admission.init(s.limits, a.log())
+	s.gate = admission.New(s.limits.admission(), a.log())
 	s.running = make(map[*run]struct{})
 	s.null, s.err = os.Open(os.DevNull)
 	s.restoreSignals = catchIgnored()
@@ -242,7 +252,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	ctx := r.Context()
-	p, err := a.state.admission.enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
+	p, err := a.state.gate.Enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
 	if err != nil {
 		b.close()
 		return fmt.Errorf("%s: %w", t.path, err)
@@ -256,11 +266,11 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 
 // start starts the program. From then on the place in the admission, the body's
 // spool and the process belong to the goroutine that watches the process.
-func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p place) (*run, error) {
+func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p admission.Place) (*run, error) {
 	s := &a.state
 	release := func() {
 		b.close()
-		s.admission.leave(p)
+		s.gate.Leave(p)
 	}
 	c := command{path: t.path, argv0: t.path, args: a.args(r), dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
 	switch {

@@ -125,5 +125,5 @@ func (u *run) finish() {
 	s.mu.Lock()
 	delete(s.running, u)
 	s.mu.Unlock()
-	s.admission.leave(u.place)
+	s.gate.Leave(u.place)
 }

@@ -136,14 +136,7 @@ func TestCgroupOfEachProgram(t *testing.T) {
 
 // waitIdle waits until the programs have given back all that they had.
 func waitIdle(f *fixture) {
-	s := &f.state
-	for {
-		s.admission.mu.Lock()
-		free := s.admission.free
-		s.admission.mu.Unlock()
-		if free == s.limits.Programs {
-			return
-		}
+	for f.Load().Running > 0 {
 		time.Sleep(time.Millisecond)
 	}
 }

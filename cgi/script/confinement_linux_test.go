@@ -121,7 +121,7 @@ func TestThreadAttributes(t *testing.T) {
 		f := newFixture(t)
 		f.Confinement.Umask, f.Confinement.NoNewPrivs = c.umask, c.nnp
 		f.sh(t, "report", identity)
-		for range 3 * max(1, f.Limits.withDefaults().Programs) {
+		for range 3 * f.Limits.admission().WithDefaults().Programs {
 			s, res := f.serve(request("/report"))
 			if got := field(s, "Umask") + " " + field(s, "NoNewPrivs"); res.Err != nil || got != c.want {
 				t.Fatalf("umask %#o, no_new_privs %v: %q, %v; want %q", c.umask, c.nnp, got, res.Err, c.want)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/admission"
 	"gatehouse/cgi/spool"
 )
 
@@ -44,20 +45,18 @@ type Limits struct {
 	Spool spool.Limits
 }
 
+// admission returns those that say how many programs run at once.
+func (l Limits) admission() admission.Limits {
+	return admission.Limits{Programs: l.Programs, ProgramsPerScript: l.ProgramsPerScript, ProgramsPerAddress: l.ProgramsPerAddress,
+		Queue: l.Queue, QueueWait: l.QueueWait}
+}
+
 // forever is a time that does not pass.
 const forever = math.MaxInt64
 
-// withDefaults returns l with its defaults, and without zero or negative fields.
+// withDefaults returns l with its defaults, and without zero or negative fields but
+// those of admission, which knows its own.
 func (l Limits) withDefaults() Limits {
-	count(&l.Programs, 4*runtime.NumCPU())
-	count(&l.ProgramsPerScript, math.MaxInt32)
-	count(&l.ProgramsPerAddress, math.MaxInt32)
-	if l.Queue < 0 {
-		l.Queue = 0
-	} else {
-		count(&l.Queue, 1024)
-	}
-	period(&l.QueueWait, 10*time.Second)
 	period(&l.FirstByte, 60*time.Second)
 	period(&l.Silence, 120*time.Second)
 	period(&l.Run, forever)
@@ -80,14 +79,6 @@ func (l Limits) withDefaults() Limits {
 // time can have used up the limit.
 func (u *run) cpuPause(used time.Duration) time.Duration {
 	return max((u.limits.CPU-used)/time.Duration(runtime.NumCPU()), 10*time.Millisecond)
-}
-
-func count(n *int, standard int) {
-	if *n == 0 {
-		*n = standard
-	} else if *n < 0 {
-		*n = math.MaxInt32
-	}
 }
 
 func period(d *time.Duration, standard time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/admission"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // A run is one program at work on one request.
 type run struct {
 	app    *App
-	place  place
+	place  admission.Place
 	w      cgi.ResponseWriter
 	id     uint64
 	target *target

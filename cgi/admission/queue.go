@@ -1,4 +1,4 @@
-package script
+package admission
 
 import (
 	"container/heap"
@@ -12,7 +12,7 @@ type scriptQueue struct {
 	limit, running int
 	byAddress      map[*clientAddress]*lane // those with somebody in them
 	lanes          laneHeap                 // of these, those that are not parked
-	index          int                      // in admission.ready, or -1
+	index          int                      // in Gate.ready, or -1
 }
 
 // A clientAddress is the programs that run for one client address.
@@ -26,7 +26,7 @@ type clientAddress struct {
 // A lane is the requests for one script from one client address, in the order of
 // arrival. It is in its script's heap, or parked while its address is at its limit.
 type lane struct {
-	place
+	Place
 	waiters list.List // of *waiter
 	index   int       // in script.lanes, or -1
 	parking int       // in address.parked, or -1
@@ -41,27 +41,27 @@ type waiter struct {
 }
 
 // wait puts a request at the end of the queue.
-func (a *admission) wait(p place) *waiter {
+func (g *Gate) wait(p Place) *waiter {
 	l := p.script.byAddress[p.address]
 	if l == nil {
-		l = &lane{place: p, index: -1, parking: -1}
+		l = &lane{Place: p, index: -1, parking: -1}
 		if p.script.byAddress == nil {
 			p.script.byAddress = make(map[*clientAddress]*lane)
 		}
 		p.script.byAddress[p.address] = l
 	}
-	a.seq++
-	w := &waiter{seq: a.seq, turn: make(chan struct{}), lane: l}
+	g.seq++
+	w := &waiter{seq: g.seq, turn: make(chan struct{}), lane: l}
 	w.at = l.waiters.PushBack(w)
 	p.address.waiting++
-	a.load.Waiting++
-	a.load.Waited++
+	g.load.Waiting++
+	g.load.Waited++
 	if l.waiters.Len() > 1 {
 		return w
 	}
 	if p.address.running < p.address.limit {
 		heap.Push(&p.script.lanes, l)
-		a.settle(p.script)
+		g.requeue(p.script)
 	} else {
 		l.park()
 	}
@@ -69,11 +69,11 @@ func (a *admission) wait(p place) *waiter {
 }
 
 // remove takes a request out of the queue.
-func (a *admission) remove(w *waiter) {
+func (g *Gate) remove(w *waiter) {
 	l := w.lane
 	l.waiters.Remove(w.at)
 	l.address.waiting--
-	a.load.Waiting--
+	g.load.Waiting--
 	switch {
 	case l.waiters.Len() == 0:
 		delete(l.script.byAddress, l.address)
@@ -85,47 +85,47 @@ func (a *admission) remove(w *waiter) {
 	case l.index >= 0:
 		heap.Fix(&l.script.lanes, l.index)
 	}
-	a.settle(l.script)
+	g.requeue(l.script)
 }
 
 // dispatch starts all that may run, in the order of arrival.
-func (a *admission) dispatch() {
-	for a.free > 0 && len(a.ready) > 0 {
-		s := a.ready[0]
+func (g *Gate) dispatch() {
+	for g.free > 0 && len(g.ready) > 0 {
+		s := g.ready[0]
 		l := s.lanes[0]
 		if l.address.running >= l.address.limit {
 			heap.Pop(&s.lanes)
 			l.park()
 		} else {
 			w := l.first()
-			a.run(l.place)
-			a.remove(w)
+			g.run(l.Place)
+			g.remove(w)
 			close(w.turn)
 		}
-		a.settle(s)
+		g.requeue(s)
 	}
 }
 
-// settle puts a script where it belongs: among those that are ready if it is below its
+// requeue puts a script where it belongs: among those that are ready if it is below its
 // limit and has a lane that is not parked, in the order of the first request in there.
-func (a *admission) settle(s *scriptQueue) {
+func (g *Gate) requeue(s *scriptQueue) {
 	switch ready := s.running < s.limit && len(s.lanes) > 0; {
 	case ready && s.index >= 0:
-		heap.Fix(&a.ready, s.index)
+		heap.Fix(&g.ready, s.index)
 	case ready:
-		heap.Push(&a.ready, s)
+		heap.Push(&g.ready, s)
 	case s.index >= 0:
-		heap.Remove(&a.ready, s.index)
+		heap.Remove(&g.ready, s.index)
 	}
 }
 
 // unpark gives the lanes that waited for a program of this address to end back to
 // their scripts.
-func (c *clientAddress) unpark(a *admission) {
+func (c *clientAddress) unpark(g *Gate) {
 	for _, l := range c.parked {
 		l.parking = -1
 		heap.Push(&l.script.lanes, l)
-		a.settle(l.script)
+		g.requeue(l.script)
 	}
 	clear(c.parked)
 	c.parked = c.parked[:0]
