@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/files"
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/simpleserver"
 )
@@ -59,9 +60,9 @@ type App struct {
 	StderrToClient    bool
 	Stderr            io.Writer
 	Manner            script.Manner
-	RunAs             script.RunAs
-	Confinement       script.Confinement
-	Cgroup            script.Cgroup
+	RunAs             process.RunAs
+	Confinement       process.Confinement
+	Cgroup            process.Cgroup
 	LocalRedirect     cgi.RedirectPolicy
 	NPH               []string
 	Only              []string
@@ -282,7 +283,7 @@ func hello(w cgi.ResponseWriter, _ *cgi.Request) error {
 func (a App) runsPrograms() bool { return a.Kind == AppScripts }
 
 // scripts makes an application that runs programs.
-func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
+func (a App) scripts(log *slog.Logger, reaper *process.Reaper) *script.App {
 	return &script.App{
 		Roots:             a.Roots,
 		Follow:            a.Follow,
@@ -308,7 +309,7 @@ func (a App) scripts(log *slog.Logger, reaper *script.Reaper) *script.App {
 
 // open makes the application. The second result ends what it started, and may be
 // nil.
-func (a App) open(log *slog.Logger, reaper *script.Reaper) (cgi.App, func() error, error) {
+func (a App) open(log *slog.Logger, reaper *process.Reaper) (cgi.App, func() error, error) {
 	switch a.Kind {
 	case AppDemo:
 		return cgi.AppFunc(simpleserver.DemoApp), nil, nil

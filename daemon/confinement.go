@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatehouse/cgi/script"
+	"gatehouse/cgi/process"
 )
 
 // confinement takes the keys that say as whom programs run and what they may not do.
@@ -160,5 +160,5 @@ func (a App) checkConfinement() []error {
 // runsUnchanged reports whether the application starts processes as the user of this
 // process, whoever that is.
 func (a App) runsUnchanged() bool {
-	return a.runsPrograms() && a.RunAs == script.RunAs{}
+	return a.runsPrograms() && a.RunAs == process.RunAs{}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,15 +54,15 @@ open_files = "off"
 	}
 	want := []App{
 		{Prefix: "/", Kind: AppScripts, Source: "g.toml:3:3", Roots: []string{dir},
-			RunAs: script.RunAs{User: "nobody", Group: "daemon"},
-			Confinement: script.Confinement{CheckOwner: true, CheckMode: true, Chroot: dir, Umask: 0o027, Nice: -5, NoNewPrivs: true, NoCore: true,
+			RunAs: process.RunAs{User: "nobody", Group: "daemon"},
+			Confinement: process.Confinement{CheckOwner: true, CheckMode: true, Chroot: dir, Umask: 0o027, Nice: -5, NoNewPrivs: true, NoCore: true,
 				Read: []string{"/usr", "/etc/hosts"}, Write: []string{"/srv/data"}},
-			Cgroup: script.Cgroup{Dir: dir, EachProgram: true, Memory: 512 << 20, Processes: 100, CPU: 1.5},
+			Cgroup: process.Cgroup{Dir: dir, EachProgram: true, Memory: 512 << 20, Processes: 100, CPU: 1.5},
 			Limits: script.Limits{OpenFiles: 100, CPU: 10 * time.Second, AddressSpace: 1 << 30, FileBytes: 1 << 20, Processes: 50}},
 		{Prefix: "/home", Kind: AppScripts, Source: "g.toml:26:1", Roots: []string{dir},
-			RunAs:       script.RunAs{Owner: true, MinUID: 500, MinGID: 1},
-			Confinement: script.Confinement{Umask: -1},
-			Cgroup:      script.Cgroup{CPU: 2},
+			RunAs:       process.RunAs{Owner: true, MinUID: 500, MinGID: 1},
+			Confinement: process.Confinement{Umask: -1},
+			Cgroup:      process.Cgroup{CPU: 2},
 			Limits:      script.Limits{OpenFiles: -1}},
 	}
 	if d := cmp.Diff(want, c.Apps); d != "" {
@@ -114,7 +115,7 @@ func TestConfinementErrors(t *testing.T) {
 func TestCheckConfinement(t *testing.T) {
 	dir := t.TempDir()
 	c := Config{Apps: []App{{Prefix: "/", Kind: AppScripts, Source: "g.toml:3:1", Roots: []string{dir},
-		RunAs: script.RunAs{User: "nobody-has-this"}, Confinement: script.Confinement{Nice: 99}}}}
+		RunAs: process.RunAs{User: "nobody-has-this"}, Confinement: process.Confinement{Nice: 99}}}}
 	checkError(t, c.Check(), "g.toml:3:1: user: there is no user \"nobody-has-this\": create it, or write another one\n"+
 		"g.toml:3:1: nice: 99 is not from -20 to 19")
 	if os.Geteuid() != 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/validate"
 )
@@ -16,7 +17,7 @@ type mounted struct{ app, authorizer cgi.App }
 
 // mount makes the applications and mounts them, each with a validator in front of it
 // if checked is true, and with the reaper, or nil. The second result ends them all.
-func mount(apps []App, checked bool, log *slog.Logger, reaper *script.Reaper) (mounted, func() error, error) {
+func mount(apps []App, checked bool, log *slog.Logger, reaper *process.Reaper) (mounted, func() error, error) {
 	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
 	var only cgi.App
 	var closers []func() error

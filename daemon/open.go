@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/script"
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/spool"
 	"gatehouse/daemon/endpoint"
 	"gatehouse/systemd"
@@ -50,7 +50,7 @@ type Environment struct {
 
 	// Alone says that all children of this process are programs that the daemon starts.
 	// Then it takes in and reaps what they leave behind (PR_SET_CHILD_SUBREAPER); see
-	// script.Reaper.
+	// process.Reaper.
 	Alone bool
 
 	// Started says to open no port by default: the process must have been started with
@@ -144,10 +144,10 @@ func (d *Daemon) openApps(alone bool) error {
 		a.Limits.Spool = limits.Spool
 		apps[i] = a
 	}
-	var reaper *script.Reaper
+	var reaper *process.Reaper
 	if alone && runtime.GOOS == "linux" && slices.ContainsFunc(apps, App.runsPrograms) {
 		var err error
-		if reaper, err = script.NewReaper(); err != nil {
+		if reaper, err = process.NewReaper(); err != nil {
 			return err
 		}
 		d.closers = append(d.closers, reaper.Close)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/internal/frontend"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // bodyHeld is how much of a body is kept in memory that nobody has read.

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // A conn is a connection from a web server.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // A protocolError ends a connection: the peer broke a rule after which nothing it

@@ -6,8 +6,8 @@ import (
 	"syscall"
 
 	"gatehouse/cgi"
-	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // SendPipe implements cgi.PipeSink: each record's header is written, and its content

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // A request is a request between BEGIN_REQUEST and END_REQUEST. It is pooled, with the

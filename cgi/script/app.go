@@ -20,7 +20,7 @@
 // after a grace, KILL; on Linux so do the descendants of the program that have left its
 // group, as long as their parents are there to find them by. One that has been
 // orphaned on purpose (by a double fork, in a session of its own) is its own master,
-// unless [Cgroup.EachProgram] is on.
+// unless [process.Cgroup].EachProgram is on.
 //
 // A local redirect (RFC 3875 § 6.2.2), which is a head with nothing but a Location that
 // begins with a slash, and no body, is left to a cgi.Redirector, if one stands above the
@@ -40,8 +40,8 @@
 // how to mend it. It is the error of the request, and [App.Explain] finds it beforehand.
 //
 // See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
-// first and executed by its path then. With [RunAs] and [Confinement] less trust is
-// needed.
+// first and executed by its path then. With [process.RunAs] and [process.Confinement]
+// less trust is needed.
 package script
 
 import (
@@ -52,11 +52,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/relay"
 )
 
 // An App is a cgi.App that runs CGI programs. At least one root is needed. The
@@ -108,12 +112,12 @@ type App struct {
 
 	// RunAs says which user programs run as, Confinement what they may not do, and
 	// Cgroup in which control groups they run.
-	RunAs       RunAs
-	Confinement Confinement
-	Cgroup      Cgroup
+	RunAs       process.RunAs
+	Confinement process.Confinement
+	Cgroup      process.Cgroup
 
 	// Reaper, if not nil, reaps what programs leave behind. It outlives the App.
-	Reaper *Reaper
+	Reaper *process.Reaper
 
 	// LocalRedirect says who follows a local redirect. As it is, that is a cgi.Redirector
 	// above the App over HTTP, and the client behind a web server.
@@ -150,9 +154,8 @@ type state struct {
 	null      *os.File
 	err       error
 
-	confinement *confinement // nil for none
-
-	restoreSignals func()
+	launcher *process.Launcher
+	starter  process.Starter // the launcher
 
 	mu      sync.Mutex
 	closed  bool
@@ -194,8 +197,6 @@ func (a *App) init() {
 	s.gate = admission.New(s.limits.admission(), a.log())
 	s.running = make(map[*run]struct{})
 	s.null, s.err = os.Open(os.DevNull)
-	s.restoreSignals = catchIgnored()
-	markDescriptors()
 	if err := a.checkPatterns(); err != nil && s.err == nil {
 		s.err = err
 	}
@@ -207,8 +208,36 @@ func (a *App) init() {
 		}
 	}
 	if s.err == nil {
-		s.confinement, s.err = a.confine()
+		s.launcher, s.err = a.newLauncher()
+		s.starter = s.launcher
 	}
+}
+
+// newLauncher returns what starts the programs.
+func (a *App) newLauncher() (*process.Launcher, error) {
+	if a.Limits.CPU > 0 && !process.KnowsCPUTime {
+		return nil, fmt.Errorf("cpu: not on %s, only on Linux: remove it", runtime.GOOS)
+	}
+	return process.NewLauncher(process.Rules{
+		Roots:       a.Roots,
+		Follow:      a.Follow,
+		RunAs:       a.RunAs,
+		Confinement: a.Confinement,
+		Cgroup:      a.Cgroup,
+		Limits: process.Limits{AddressSpace: a.Limits.AddressSpace, FileBytes: a.Limits.FileBytes,
+			OpenFiles: a.Limits.OpenFiles, Processes: a.Limits.Processes},
+	}, a.Reaper, a.log())
+}
+
+// Check returns what is wrong with RunAs, Confinement, Cgroup and the limits that
+// go with them, for this process on this system: one line for each thing, which
+// names its key. Requests are refused with 500 while it is not nil.
+func (a *App) Check() error {
+	l, err := a.newLauncher()
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // filterFinding refuses to run a program as a Filter.
@@ -242,7 +271,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if r.Role == cgi.Filter {
 		return filterFinding().status()
 	}
-	t, err := a.find(r, nil)
+	t, err := a.Manner.finder().find(a, r, nil)
 	if err != nil {
 		return a.complain(w, err)
 	}
@@ -264,58 +293,84 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return u.serve(ctx, r, &b)
 }
 
-// start starts the program. From then on the place in the admission, the body's
-// spool and the process belong to the goroutine that watches the process.
-func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p admission.Place) (*run, error) {
-	s := &a.state
-	release := func() {
-		b.close()
-		s.gate.Leave(p)
+// command returns the command of the program t for r. The error is that of a [Finding].
+func (a *App) command(r *cgi.Request, t *target, length int64, dropped func(name, reason string)) (*process.Command, error) {
+	c := &process.Command{Path: t.path, Dir: a.Manner.finder().dir(r, t), Env: a.environment(r, t, length, dropped)}
+	seen, err := a.state.launcher.Inside(t.path)
+	if err != nil {
+		return nil, startFinding(c, err).status()
 	}
-	c := command{path: t.path, argv0: t.path, args: a.args(r), dir: a.dir(r, t), env: a.environment(r, t, b.length, a.state.dropped.note), reaper: a.Reaper}
+	if a.Confinement.Chroot != "" {
+		c.Dir = filepath.Dir(seen)
+		for i, v := range c.Env {
+			if strings.HasPrefix(v, "SCRIPT_FILENAME=") {
+				c.Env[i] = "SCRIPT_FILENAME=" + seen
+			}
+		}
+	}
+	c.Args = append([]string{seen}, a.args(r)...)
+	return c, nil
+}
+
+// start starts the program. From then on the place in the queue, the body's spool and
+// the process belong to the goroutine that watches the process; after an error they have
+// been given back.
+func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p admission.Place) (u *run, err error) {
+	s := &a.state
+	defer func() {
+		if err != nil {
+			b.close()
+			s.gate.Leave(p)
+		}
+	}()
+	c, err := a.command(r, t, b.length, s.dropped.note)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case b.length == 0:
-		c.stdin = s.null
+		c.Stdin = s.null
 	case b.spool != nil:
-		c.stdin = b.spool.File()
-	}
-	if s.confinement != nil {
-		if err := s.confinement.prepare(&c); err != nil {
-			release()
-			return nil, err
-		}
-		defer c.confined.close()
+		c.Stdin = b.spool.File()
 	}
 	// Close waits for what is counted here, and nothing is counted once it waits.
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		release()
 		return nil, &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: errClosed}
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u := &run{app: a, place: p, w: w, id: r.ID, request: r, target: t, body: b, limits: &s.limits, started: time.Now(), stderrDone: make(chan struct{}),
-		follows: r.FollowsRedirects(a.LocalRedirect), nph: a.answersHTTP(t.path)}
-	var f *Finding
-	if u.proc, f = startProgram(&c); f != nil {
+	u = &run{app: a, place: p, id: r.ID, request: r, target: t, body: b, limits: &s.limits, stderrDone: make(chan struct{})}
+	u.activity.Start()
+	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)
-		release()
-		return nil, a.Manner.start(f).status()
+		return nil, a.Manner.finder().startFailure(startFinding(c, err)).status()
+	}
+	u.relay = relay.Relay{
+		Output:           u.proc.Stdout,
+		Response:         w,
+		Name:             t.path,
+		HeadBytes:        s.limits.HeadBytes,
+		Whole:            a.answersHTTP(t.path),
+		NoBody:           r.Env.Get("REQUEST_METHOD") == http.MethodHead,
+		FollowsRedirects: r.FollowsRedirects(a.LocalRedirect),
+		HeadParsed:       u.noteTraceback,
+		Activity:         &u.activity,
 	}
 	s.mu.Lock()
 	s.running[u] = struct{}{}
 	closed := s.closed
 	s.mu.Unlock()
-	if u.proc.stdin != nil {
+	if u.proc.Stdin != nil {
 		u.pump = &pump{run: u, done: make(chan struct{})}
 		go u.pump.pass(b)
 	} else {
-		u.bodyPassed()
+		u.activity.BodyPassed()
 	}
 	u.watchTime()
 	if closed {
-		u.end(shutdown)
+		u.abort(shutdown)
 	}
 	return u, nil
 }
@@ -335,16 +390,18 @@ func (a *App) Close() error {
 	}
 	s.mu.Unlock()
 	for _, u := range running {
-		u.end(shutdown)
+		u.abort(shutdown)
 	}
 	s.owned.Wait()
 	if again {
 		return nil
 	}
-	s.confinement.close()
-	s.restoreSignals()
-	if s.null == nil {
-		return nil
+	var errs []error
+	if s.launcher != nil {
+		errs = append(errs, s.launcher.Close())
 	}
-	return s.null.Close()
+	if s.null != nil {
+		errs = append(errs, s.null.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package script
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"gatehouse/cgi"
@@ -12,9 +13,6 @@ const (
 	searchWords     = 64
 	searchWordBytes = 256
 )
-
-// argv returns the command line of a program.
-func (c *command) argv() []string { return append([]string{c.argv0}, c.args...) }
 
 // args returns what stands on the command line of a program beside its path.
 func (a *App) args(r *cgi.Request) []string {
@@ -62,11 +60,11 @@ func searchWord(s string) (string, bool) {
 			if i+2 >= len(s) {
 				return "", false
 			}
-			high, low := hexDigit(s[i+1]), hexDigit(s[i+2])
-			if high < 0 || low < 0 {
+			n, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
 				return "", false
 			}
-			c = byte(high<<4 | low)
+			c = byte(n)
 			i += 2
 		}
 		alphanumeric := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
@@ -76,16 +74,4 @@ func searchWord(s string) (string, bool) {
 		b = append(b, c)
 	}
 	return string(b), len(b) > 0 && len(b) <= searchWordBytes
-}
-
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }

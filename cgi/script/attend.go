@@ -39,14 +39,14 @@ func (u *run) attend() {
 // startAttending starts these goroutines. attending is held.
 func (u *run) startAttending() {
 	u.attendance = attended
-	u.proc.stderr.open()
-	go u.drainStderr()
+	u.proc.Stderr.Open()
+	go u.readStderr()
 	go u.watch()
 }
 
-// settle reaps a program whose output has ended, and does all that is left to do. It
+// reap reaps a program whose output has ended, and does all that is left to do. It
 // reports false, and leaves that to goroutines, if the program runs on.
-func (u *run) settle() bool {
+func (u *run) reap() bool {
 	if u.pump != nil || u.body.spool != nil {
 		u.attend()
 		return false
@@ -59,7 +59,7 @@ func (u *run) settle() bool {
 	u.attendance = claimed
 	u.attending.Unlock()
 	for range reapTries {
-		if u.proc.tryReap() {
+		if u.proc.TryWait() {
 			u.attending.Lock()
 			u.attendance = attended
 			u.attending.Unlock()
@@ -75,36 +75,20 @@ func (u *run) settle() bool {
 	return false
 }
 
-// readStderr reads what a program that has ended left on stderr.
+// readStderr reads what the program writes to stderr, to its end: on a goroutine of its
+// own or, once the program has ended, on that of ServeCGI.
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
-	defer close(u.stderrDone)
-	defer u.proc.stderr.close()
-	if u.proc.stderr.pending() > 0 {
-		c := u.complaints()
-		c.rest(u.proc)
-		c.finish()
-	}
-}
-
-// drainStderr is the goroutine that reads the program's stderr.
-func (u *run) drainStderr() {
-	defer u.app.state.owned.Done()
-	c := u.complaints()
-	c.drain(u.proc)
+	c := complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
+	c.drain(u.proc.Stderr)
+	u.proc.Stderr.Close()
 	close(u.stderrDone)
-}
-
-func (u *run) complaints() complaints {
-	return complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
 }
 
 // watch is the goroutine that waits for the program's end.
 func (u *run) watch() {
-	u.proc.watch()
+	u.proc.Wait()
 	u.leaveBody()
-	u.proc.stdout.wake()
-	u.proc.stderr.wake()
 	u.finish()
 }
 
@@ -113,8 +97,8 @@ func (u *run) finish() {
 	s, b := &u.app.state, u.body
 	defer s.owned.Done()
 	u.timer.Stop()
-	if u.proc.stdin != nil {
-		u.proc.stdin.Close()
+	if u.proc.Stdin != nil {
+		u.proc.Stdin.Close()
 	}
 	if b.spool != nil {
 		if u.pump != nil {

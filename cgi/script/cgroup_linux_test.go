@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/cgi/process"
 )
 
 // delegated makes a control group for a test, as a supervisor delegates one.
@@ -95,7 +97,7 @@ read line <fifo
 func TestCgroupOfEachProgram(t *testing.T) {
 	dir := delegated(t)
 	f := newFixture(t)
-	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.Grace = time.Millisecond
 	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
@@ -145,7 +147,7 @@ func waitIdle(f *fixture) {
 func TestCPULimitOfACgroup(t *testing.T) {
 	dir := delegated(t)
 	f := newFixture(t)
-	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.CPU = 200 * time.Millisecond
 	f.Limits.Programs = 1
 	f.sh(t, "busy", "(setsid sh -c 'while :; do :; done' &)\nsleep 1000 & wait")
@@ -158,7 +160,7 @@ func TestCPULimitOfACgroup(t *testing.T) {
 	}
 	f.Close()
 	f = newFixture(t)
-	f.Cgroup = Cgroup{Dir: dir, EachProgram: true}
+	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.CPU = 500 * time.Millisecond
 	f.Limits.Programs = 1
 	f.sh(t, "some", head+"exec python3 -c 'import time\nwhile time.process_time() < 0.3: pass'")
@@ -178,12 +180,12 @@ func TestCgroupLimits(t *testing.T) {
 	}
 	for _, c := range []struct {
 		controller, key string
-		limits          Cgroup
+		limits          process.Cgroup
 		script, want    string
 	}{
-		{"pids", "cgroup_processes", Cgroup{Processes: 8}, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done 2>/dev/null; echo all", ""},
-		{"memory", "cgroup_memory", Cgroup{Memory: 32 << 20}, "python3 -c 'x = bytearray(256 << 20)' && echo all", ""},
-		{"cpu", "cgroup_cpu", Cgroup{CPU: 0.5}, "cat /proc/self/cgroup >/dev/null; echo ok", "ok\n"},
+		{"pids", "cgroup_processes", process.Cgroup{Processes: 8}, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done 2>/dev/null; echo all", ""},
+		{"memory", "cgroup_memory", process.Cgroup{Memory: 32 << 20}, "python3 -c 'x = bytearray(256 << 20)' && echo all", ""},
+		{"cpu", "cgroup_cpu", process.Cgroup{CPU: 0.5}, "cat /proc/self/cgroup >/dev/null; echo ok", "ok\n"},
 	} {
 		f := newFixture(t)
 		f.Cgroup = c.limits
@@ -204,29 +206,6 @@ func TestCgroupLimits(t *testing.T) {
 	}
 }
 
-// TestCgroupFiles: what is written to the kernel's files.
-func TestCgroupFiles(t *testing.T) {
-	dir := t.TempDir()
-	o := Cgroup{Memory: 64 << 20, Processes: 20, CPU: 1.5}
-	if err := o.write(dir); err != nil {
-		t.Fatal(err)
-	}
-	for file, want := range map[string]string{"memory.max": "67108864", "pids.max": "20", "cpu.max": "150000 100000"} {
-		if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(text) != want {
-			t.Errorf("%s: %q, %v; want %q", file, text, err, want)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.controllers"), []byte("cpuset cpu io memory pids\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := o.enable(dir); err != nil {
-		t.Error(err)
-	}
-	if text, err := os.ReadFile(filepath.Join(dir, "cgroup.subtree_control")); err != nil || string(text) != "+pids" {
-		t.Errorf("cgroup.subtree_control: %q, %v", text, err) // the last of three
-	}
-}
-
 // TestStaleCgroups: the groups of a process that did not end well are removed by the
 // next one.
 func TestStaleCgroups(t *testing.T) {
@@ -237,7 +216,7 @@ func TestStaleCgroups(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := &App{Cgroup: Cgroup{Dir: dir}}
+	a := &App{Cgroup: process.Cgroup{Dir: dir}}
 	if err := a.Check(); err != nil {
 		t.Error(err)
 	}

@@ -2,11 +2,19 @@ package script
 
 import (
 	"net/http"
+	"runtime"
 	"time"
+
+	"gatehouse/cgi/relay"
 )
 
+// relay returns the limits of time that hold for any response.
+func (l *Limits) relay() relay.Limits {
+	return relay.Limits{FirstByte: l.FirstByte, Silence: l.Silence, Run: l.Run}
+}
+
 // watchTime starts the clock of the limits. It looks when the nearest of them may
-// be over, and not at every byte.
+// have passed, and not at every byte.
 func (u *run) watchTime() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -18,44 +26,20 @@ func (u *run) watchTime() {
 }
 
 func (u *run) tick() {
-	if u.proc.hasExited() {
+	if u.proc.HasExited() {
 		return
 	}
 	u.attend()
-	now, l := time.Duration(u.since()), u.limits
-	next := time.Duration(forever)
-	over := func(name string, from, limit time.Duration) bool {
-		if limit == forever {
-			return false
-		}
-		if now-from < limit {
-			next = min(next, limit-(now-from))
-			return false
-		}
-		u.end(u.errorf(http.StatusGatewayTimeout, "%s of %v is over", name, limit))
-		return true
-	}
-	if over("run", 0, l.Run) {
-		return
-	}
-	if l.CPU != forever {
-		used := u.proc.cpuTime()
-		if used >= l.CPU {
-			u.end(u.errorf(http.StatusGatewayTimeout, "cpu of %v is over", l.CPU))
-			return
+	name, limit, next := u.activity.Expired(u.limits.relay())
+	if name == "" && u.limits.CPU != forever {
+		used := u.proc.CPUTime()
+		if used >= u.limits.CPU {
+			name, limit = "cpu", u.limits.CPU
 		}
 		next = min(next, u.cpuPause(used))
 	}
-	if !u.answered.Load() {
-		if passed := u.passed.Load(); passed == 0 {
-			next = min(next, l.FirstByte)
-		} else if over("first_byte", time.Duration(passed), l.FirstByte) {
-			return
-		}
-	}
-	if u.sending.Load() {
-		next = min(next, l.Silence)
-	} else if over("silence", time.Duration(u.last.Load()), l.Silence) {
+	if name != "" {
+		u.abort(u.errorf(http.StatusGatewayTimeout, "%s of %v is over", name, limit))
 		return
 	}
 	if next != forever {
@@ -63,4 +47,10 @@ func (u *run) tick() {
 		u.timer.Reset(max(next, time.Millisecond))
 		u.mu.Unlock()
 	}
+}
+
+// cpuPause is how long it takes at least until a program that has used so much CPU
+// time can have used up the limit.
+func (u *run) cpuPause(used time.Duration) time.Duration {
+	return max((u.limits.CPU-used)/time.Duration(runtime.NumCPU()), 10*time.Millisecond)
 }

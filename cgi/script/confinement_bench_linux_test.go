@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 )
 
 // BenchmarkConfinement runs a static C program that says hello, one request at a time,
@@ -26,7 +27,7 @@ func BenchmarkConfinement(b *testing.B) {
 		{"check_mode", func(a *App) { a.Confinement.CheckMode = true }},
 		{"open_files", func(a *App) { a.Limits.OpenFiles = 100 }},
 		{"all", func(a *App) {
-			a.Confinement = Confinement{CheckMode: true, Umask: 0o027, Read: []string{"/usr"}, NoCore: true}
+			a.Confinement = process.Confinement{CheckMode: true, Umask: 0o027, Read: []string{"/usr"}, NoCore: true}
 			a.Limits.OpenFiles, a.Limits.AddressSpace, a.Limits.FileBytes = 100, 1<<30, 1<<20
 		}},
 		{"cpu", func(a *App) { a.Limits.CPU = 10e9 }},

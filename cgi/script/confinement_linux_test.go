@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/cgi/process"
 )
 
 // needRoot fails a test that changes users when it cannot.
@@ -184,22 +186,22 @@ func TestCheckOptions(t *testing.T) {
 		{"nothing", &App{}, "", false},
 		{"CPU time alone", &App{Limits: Limits{CPU: time.Second}}, "", false},
 		{"all off", &App{Limits: Limits{AddressSpace: -1, OpenFiles: -1, FileBytes: -1, Processes: -1, CPU: -1}}, "", false},
-		{"unknown user", &App{RunAs: RunAs{User: "nobody-has-this"}}, `user: there is no user "nobody-has-this": create it, or write another one`, false},
-		{"unknown group", &App{RunAs: RunAs{User: "nobody", Group: "nobody-has-this"}}, `group: there is no group "nobody-has-this": create it, or write another one`, false},
-		{"unknown number", &App{RunAs: RunAs{User: "54321"}}, `user: there is no user 54321: a number without a user needs a group: write group, too`, false},
-		{"group alone", &App{RunAs: RunAs{Group: "daemon"}}, `group: without user: write user, too`, false},
-		{"root", &App{RunAs: RunAs{User: "root", Group: "daemon"}}, `user: programs do not run as root: write another user, or remove user and start gatehouse as root with all that this means`, false},
-		{"root's group", &App{RunAs: RunAs{User: "nobody", Group: "root"}}, `group: user nobody would have root's group: write another group`, false},
-		{"owner and user", &App{RunAs: RunAs{User: "nobody", Owner: true}}, `run_as: "owner" is in place of user and group: remove them, or it`, false},
-		{"nice", &App{Confinement: Confinement{Nice: 20}}, `nice: 20 is not from -20 to 19`, false},
-		{"umask", &App{Confinement: Confinement{Umask: 0o1000}}, `umask: 01000 is more than 0777`, false},
-		{"chroot without user", &App{Confinement: Confinement{Chroot: dir}}, `chroot: root can leave it at will: write user, too, or run_as = "owner"`, true},
-		{"missing chroot", &App{RunAs: RunAs{User: "nobody"}, Confinement: Confinement{Chroot: dir + "/a"}}, "chroot: lstat " + dir + "/a: no such file or directory", true},
-		{"roots outside the chroot", &App{Roots: []string{"/bin"}, RunAs: RunAs{User: "nobody"}, Confinement: Confinement{Chroot: dir}}, " does not lie in " + dir + ", and cannot be reached from there", true},
-		{"Landlock of nothing", &App{Confinement: Confinement{Read: []string{dir + "/a"}}}, "read_paths: " + dir + "/a: no such file or directory", false},
-		{"relative Landlock", &App{Confinement: Confinement{Write: []string{"a"}}}, "write_paths: a: is not an absolute path", false},
-		{"cgroup", &App{Cgroup: Cgroup{Dir: dir}}, "cgroup: " + dir + " is not in a control group file system of version 2: write a directory below where that is mounted", false},
-		{"limits without cgroup", &App{Cgroup: Cgroup{Memory: 1}}, "cgroup_each, cgroup_memory, cgroup_processes, cgroup_cpu: without cgroup: write the directory of a delegated control group", false},
+		{"unknown user", &App{RunAs: process.RunAs{User: "nobody-has-this"}}, `user: there is no user "nobody-has-this": create it, or write another one`, false},
+		{"unknown group", &App{RunAs: process.RunAs{User: "nobody", Group: "nobody-has-this"}}, `group: there is no group "nobody-has-this": create it, or write another one`, false},
+		{"unknown number", &App{RunAs: process.RunAs{User: "54321"}}, `user: there is no user 54321: a number without a user needs a group: write group, too`, false},
+		{"group alone", &App{RunAs: process.RunAs{Group: "daemon"}}, `group: without user: write user, too`, false},
+		{"root", &App{RunAs: process.RunAs{User: "root", Group: "daemon"}}, `user: programs do not run as root: write another user, or remove user and start gatehouse as root with all that this means`, false},
+		{"root's group", &App{RunAs: process.RunAs{User: "nobody", Group: "root"}}, `group: user nobody would have root's group: write another group`, false},
+		{"owner and user", &App{RunAs: process.RunAs{User: "nobody", Owner: true}}, `run_as: "owner" is in place of user and group: remove them, or it`, false},
+		{"nice", &App{Confinement: process.Confinement{Nice: 20}}, `nice: 20 is not from -20 to 19`, false},
+		{"umask", &App{Confinement: process.Confinement{Umask: 0o1000}}, `umask: 01000 is more than 0777`, false},
+		{"chroot without user", &App{Confinement: process.Confinement{Chroot: dir}}, `chroot: root can leave it at will: write user, too, or run_as = "owner"`, true},
+		{"missing chroot", &App{RunAs: process.RunAs{User: "nobody"}, Confinement: process.Confinement{Chroot: dir + "/a"}}, "chroot: lstat " + dir + "/a: no such file or directory", true},
+		{"roots outside the chroot", &App{Roots: []string{"/bin"}, RunAs: process.RunAs{User: "nobody"}, Confinement: process.Confinement{Chroot: dir}}, " does not lie in " + dir + ", and cannot be reached from there", true},
+		{"Landlock of nothing", &App{Confinement: process.Confinement{Read: []string{dir + "/a"}}}, "read_paths: " + dir + "/a: no such file or directory", false},
+		{"relative Landlock", &App{Confinement: process.Confinement{Write: []string{"a"}}}, "write_paths: a: is not an absolute path", false},
+		{"cgroup", &App{Cgroup: process.Cgroup{Dir: dir}}, "cgroup: " + dir + " is not in a control group file system of version 2: write a directory below where that is mounted", false},
+		{"limits without cgroup", &App{Cgroup: process.Cgroup{Memory: 1}}, "cgroup_each, cgroup_memory, cgroup_processes, cgroup_cpu: without cgroup: write the directory of a delegated control group", false},
 	} {
 		err := c.app.Check()
 		if c.root && !root {
@@ -210,13 +212,13 @@ func TestCheckOptions(t *testing.T) {
 		}
 	}
 	if !root {
-		for _, a := range []*App{{RunAs: RunAs{User: "nobody"}}, {RunAs: RunAs{Owner: true}}, {RunAs: RunAs{User: "nobody"}, Confinement: Confinement{Chroot: dir}}} {
+		for _, a := range []*App{{RunAs: process.RunAs{User: "nobody"}}, {RunAs: process.RunAs{Owner: true}}, {RunAs: process.RunAs{User: "nobody"}, Confinement: process.Confinement{Chroot: dir}}} {
 			if err := a.Check(); err == nil || !strings.Contains(err.Error(), "only root") {
 				t.Errorf("%+v: %v; want that only root can", a.RunAs, err)
 			}
 		}
 	}
-	var broken = App{Roots: []string{dir}, RunAs: RunAs{User: "nobody-has-this"}}
+	var broken = App{Roots: []string{dir}, RunAs: process.RunAs{User: "nobody-has-this"}}
 	defer broken.Close()
 	if err := broken.ServeCGI(nil, request("/x")); err == nil || !strings.Contains(err.Error(), "nobody-has-this") {
 		t.Errorf("a request: %v", err)

@@ -162,8 +162,13 @@ type setting struct {
 //
 // dropped is called for each variable that the web server sent and that is left out.
 func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(name, reason string)) []string {
+	manner := a.Manner.finder()
 	var own [24]setting
-	settled := a.settle(own[:0], r, t, length)
+	settled := own[:0]
+	if sent := r.Env.Get("CONTENT_LENGTH"); length > 0 || sent != "" {
+		settled = append(settled, setting{name: "CONTENT_LENGTH", value: strconv.FormatInt(length, 10)})
+	}
+	settled = manner.settings(settled, r, t)
 	var e environment
 	e.text.Grow(2048)
 	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited))
@@ -171,9 +176,7 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 		if find(settled, name) || names(a.Env, name) {
 			continue
 		}
-		if a.Manner == Fcgiwrap {
-			value, _ = r.Env.First(name)
-		}
+		value = manner.sent(r.Env, name, value)
 		if reason := a.refuses(name, value); reason != "" {
 			dropped(name, reason)
 			continue
@@ -201,55 +204,9 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 	return e.strings()
 }
 
-// settle appends the variables that the web server does not decide alone.
-func (a *App) settle(s []setting, r *cgi.Request, t *target, length int64) []setting {
-	env := r.Env
-	set := func(name, value string) { s = append(s, setting{name: name, value: value}) }
-	// An empty value means the same as none (RFC 3875 § 4.1).
-	require := func(name, standard string) {
-		if env.Get(name) == "" {
-			set(name, standard)
-		}
-	}
-	if sent := env.Get("CONTENT_LENGTH"); length > 0 || sent != "" {
-		set("CONTENT_LENGTH", strconv.FormatInt(length, 10))
-	}
-	if a.Manner != Gatehouse {
-		return a.settlePath(s, r, t)
-	}
-	set("GATEWAY_INTERFACE", "CGI/1.1")
-	set("SCRIPT_FILENAME", t.path)
-	set("SCRIPT_NAME", t.scriptName)
-	s = append(s, setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})
-	if t.pathInfo == "" || !t.asSent {
-		s = append(s, setting{name: "PATH_TRANSLATED", unset: true})
-	}
-	if _, ok := env.Lookup("QUERY_STRING"); !ok {
-		set("QUERY_STRING", "")
-	}
-	require("REQUEST_METHOD", "GET")
-	require("SERVER_PROTOCOL", "HTTP/1.0")
-	require("SERVER_SOFTWARE", "gatehouse")
-	require("REDIRECT_STATUS", "200") // php-cgi runs nothing without it
-	host, port := hostPort(env)
-	require("SERVER_NAME", host)
-	require("SERVER_PORT", port)
-	if r.Role == cgi.Authorizer {
-		set("FCGI_ROLE", "AUTHORIZER") // as libfcgi has it
-	}
-	return s
-}
-
-// settlePath appends what fcgiwrap and slowcgi do not leave as it was sent, and what
-// a Mux in front has changed.
-func (a *App) settlePath(s []setting, r *cgi.Request, t *target) []setting {
-	if a.Manner == Fcgiwrap { // libfcgi adds it
-		role := "RESPONDER"
-		if r.Role == cgi.Authorizer {
-			role = "AUTHORIZER"
-		}
-		s = append(s, setting{name: "FCGI_ROLE", value: role})
-	}
+// pathSettings appends, for the manners that pass variables on as they were sent, what
+// the split of the path or a Mux in front has changed.
+func pathSettings(s []setting, r *cgi.Request, t *target) []setting {
 	if _, _, mounted := r.Mounted(); t.split || mounted {
 		s = append(s, setting{name: "SCRIPT_NAME", value: t.scriptName},
 			setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})

@@ -244,19 +244,6 @@ func TestR66DescriptorsAndR56Directory(t *testing.T) {
 	}
 }
 
-func TestSignalsAreAtTheirDefaults(t *testing.T) {
-	f := newFixture(t)
-	f.sh(t, "signals", head+"exec grep -E '^Sig(Blk|Ign):' /proc/self/status")
-	s, res := f.serve(request("/signals"))
-	var blocked, ignored uint64
-	if _, err := fmt.Sscanf(s.body.String(), "SigBlk:\t%x\nSigIgn:\t%x\n", &blocked, &ignored); err != nil {
-		t.Fatalf("%q, %v: %v", s.body.String(), res.Err, err)
-	}
-	if ignored &^= internalSignals; blocked != 0 || ignored != 0 {
-		t.Errorf("blocked %x, ignored %x; want none", blocked, ignored)
-	}
-}
-
 func TestOwnGroup(t *testing.T) {
 	f := newFixture(t)
 	f.sh(t, "group", head+`set -- $(cut -d' ' -f1,5 /proc/$$/stat); [ $1 = $2 ] && echo leader`)

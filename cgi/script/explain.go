@@ -59,7 +59,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		return e, nil
 	}
 	tr := new(trace)
-	t, err := a.find(r, tr)
+	t, err := a.Manner.finder().find(a, r, tr)
 	e.Steps = tr.steps
 	if err != nil {
 		if e.Finding = findingOf(err); e.Finding == nil {
@@ -67,27 +67,29 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		}
 		return e, nil
 	}
-	e.Program, e.Args, e.Dir = t.path, append([]string{t.path}, a.args(r)...), a.dir(r, t)
-	e.Env = a.environment(r, t, max(r.ContentLength, 0), func(name, reason string) {
+	m := a.Manner.finder()
+	e.Program = t.path
+	c, err := a.command(r, t, max(r.ContentLength, 0), func(name, reason string) {
 		e.Dropped = append(e.Dropped, Variable{name, reason})
 	})
-	if e.Finding = inspectDir(e.Dir); e.Finding == nil {
+	if err != nil {
+		e.Finding = findingOf(err)
+		return e, nil
+	}
+	e.Args, e.Dir, e.Env = c.Args, c.Dir, c.Env
+	if e.Finding = inspectDir(m.dir(r, t)); e.Finding == nil {
 		e.Finding = inspect(t.path)
 	}
 	if e.Finding == nil {
 		e.Finding = inspectCommand(t.path, e.Env)
 	}
-	if c := a.state.confinement; e.Finding == nil && c != nil {
-		cmd := command{path: t.path, argv0: t.path, dir: e.Dir, env: e.Env}
-		if err := c.prepare(&cmd); err != nil {
-			e.Finding = findingOf(err)
-		} else {
-			cmd.confined.close()
-			e.Args[0], e.Dir = cmd.argv0, cmd.dir
+	if e.Finding == nil {
+		if err := a.state.launcher.Check(c); err != nil {
+			e.Finding = startFinding(c, err)
 		}
 	}
 	if e.Finding != nil {
-		e.Finding = a.Manner.start(e.Finding)
+		e.Finding = m.startFailure(e.Finding)
 	}
 	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 )
 
 // A Check names what is looked at before a program runs.
@@ -114,9 +115,9 @@ func findingOf(err error) *Finding {
 var (
 	errMissing   = errors.New("no such file")
 	errDirectory = errors.New("is a directory, not a program")
-	errIrregular = errors.New("is not a regular file")
+	errIrregular = process.ErrIrregular
 	errMode      = errors.New("is not executable (no x bit)")
-	errOutside   = errors.New("lies outside the roots and the follow directories")
+	errOutside   = process.ErrOutside
 	errDotDot    = errors.New(`has a ".." segment`)
 	errNoRoot    = errors.New("the application has no root")
 	errNoName    = errors.New("is no absolute path")
@@ -208,9 +209,33 @@ func whereOutside(path string) string {
 	return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, filepath.Dir(realPath))
 }
 
-// startFinding says why the system did not start the program path, in the directory
+// startFinding says why the program of c was not started.
+func startFinding(c *process.Command, err error) *Finding {
+	var pe *process.Error
+	if !errors.As(err, &pe) {
+		return systemFinding(c.Path, c.Dir, err)
+	}
+	switch pe.Op {
+	case process.OpCheck, process.OpChroot:
+		f := lookupFinding(c.Path, classify(pe.Err))
+		if f.Check == CheckStart && pe.Op == process.OpCheck {
+			f.Check = CheckOwner
+		}
+		return f
+	case process.OpConfine:
+		// What the program may see is not what a look at its files from here shows.
+		f := &Finding{Check: CheckSecurity, Path: c.Path, Detail: pe.Err.Error(), Code: http.StatusBadGateway, Err: pe.Err}
+		if errors.Is(pe.Err, fs.ErrPermission) {
+			f.Code = http.StatusForbidden
+		}
+		return f
+	}
+	return systemFinding(c.Path, c.Dir, pe.Err)
+}
+
+// systemFinding says why the system did not start the program path, in the directory
 // dir.
-func startFinding(path, dir string, err error) *Finding {
+func systemFinding(path, dir string, err error) *Finding {
 	f := &Finding{Check: CheckStart, Path: path, Detail: err.Error(), Code: http.StatusBadGateway, Err: err}
 	switch {
 	case errors.Is(err, syscall.E2BIG):
@@ -218,7 +243,7 @@ func startFinding(path, dir string, err error) *Finding {
 		f.Detail = "the variables of the request are too long for the system"
 		f.Remedy = "let the web server refuse such long headers"
 		return f
-	case errors.Is(err, errBusy):
+	case errors.Is(err, process.ErrBusy):
 		f.Check, f.Code = CheckBusy, http.StatusServiceUnavailable
 		f.Detail, f.Remedy = "somebody is writing it", "install programs under another name, and rename them"
 		return f

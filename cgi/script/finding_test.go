@@ -285,7 +285,7 @@ func TestStartFinding(t *testing.T) {
 		syscall.ENOEXEC: {CheckFormat, 502},
 		syscall.EIO:     {CheckStart, 502},
 	} {
-		f := startFinding("/bin/sh", "/", err)
+		f := systemFinding("/bin/sh", "/", err)
 		if f.Check != want.check || f.Code != want.code || !errors.Is(f, err) {
 			t.Errorf("%v: %s, %d", err, f.Check, f.Code)
 		}
@@ -294,7 +294,7 @@ func TestStartFinding(t *testing.T) {
 			t.Errorf("%v: %v", err, se)
 		}
 	}
-	f := startFinding("/bin/sh", "/nonexistent/dir", syscall.ENOENT)
+	f := systemFinding("/bin/sh", "/nonexistent/dir", syscall.ENOENT)
 	if want := "/nonexistent/dir: the directory that the program starts in does not exist: create it"; f.Error() != want {
 		t.Errorf("%q; want %q", f, want)
 	}

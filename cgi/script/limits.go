@@ -2,7 +2,6 @@ package script
 
 import (
 	"math"
-	"runtime"
 	"time"
 
 	"gatehouse/cgi"
@@ -73,12 +72,6 @@ func (l Limits) withDefaults() Limits {
 		l.Spool.Total = spool.NewBudget(0)
 	}
 	return l
-}
-
-// cpuPause is how long it takes at least until a program that has used so much CPU
-// time can have used up the limit.
-func (u *run) cpuPause(used time.Duration) time.Duration {
-	return max((u.limits.CPU-used)/time.Duration(runtime.NumCPU()), 10*time.Millisecond)
 }
 
 func period(d *time.Duration, standard time.Duration) {

@@ -25,10 +25,10 @@ func TestMessagesAreDocumented(t *testing.T) {
 		messages = append(messages, lookupFinding("/nonexistent", err).Detail)
 	}
 	for _, err := range []error{syscall.E2BIG, syscall.ETXTBSY, syscall.ENOEXEC} {
-		messages = append(messages, startFinding("/bin/sh", "/", err).Detail)
+		messages = append(messages, systemFinding("/bin/sh", "/", err).Detail)
 	}
 	messages = append(messages,
-		startFinding("/bin/sh", "/nonexistent", syscall.ENOENT).Detail,
+		systemFinding("/bin/sh", "/nonexistent", syscall.ENOENT).Detail,
 		filterFinding().Detail[:len("a CGI program cannot be a filter")],
 		inspectInterpreter("/x", "/bin/sh\r").Detail,
 		inspectInterpreter("/x", "").Detail)

@@ -2,14 +2,14 @@ package script
 
 import (
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"gatehouse/cgi/process"
 )
 
 // An account is a user of the system.
@@ -38,13 +38,13 @@ func TestRunAsUser(t *testing.T) {
 	nobody, daemon := lookupAccount(t, "nobody"), lookupAccount(t, "daemon")
 	four := func(n int) string { return strings.TrimSpace(strings.Repeat(strconv.Itoa(n)+" ", 4)) }
 	for _, c := range []struct {
-		run      RunAs
+		run      process.RunAs
 		uid, gid int
 	}{
-		{RunAs{User: "nobody"}, nobody.uid, nobody.gid},
-		{RunAs{User: strconv.Itoa(nobody.uid)}, nobody.uid, nobody.gid},
-		{RunAs{User: "nobody", Group: "daemon"}, nobody.uid, daemon.gid},
-		{RunAs{User: "54321", Group: "54322"}, 54321, 54322},
+		{process.RunAs{User: "nobody"}, nobody.uid, nobody.gid},
+		{process.RunAs{User: strconv.Itoa(nobody.uid)}, nobody.uid, nobody.gid},
+		{process.RunAs{User: "nobody", Group: "daemon"}, nobody.uid, daemon.gid},
+		{process.RunAs{User: "54321", Group: "54322"}, 54321, 54322},
 	} {
 		f := newFixture(t)
 		f.open(t)
@@ -62,38 +62,6 @@ func TestRunAsUser(t *testing.T) {
 			t.Errorf("%+v: groups %q", c.run, groups)
 		}
 		f.Close()
-	}
-}
-
-// TestRunAsGroups: each user of this system gets the groups that id(1) tells.
-func TestRunAsGroups(t *testing.T) {
-	text, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		name, _, _ := strings.Cut(line, ":")
-		out, err := exec.Command("id", "-G", name).Output()
-		if err != nil {
-			t.Fatalf("id %s: %v", name, err)
-		}
-		var want []uint32
-		for _, g := range strings.Fields(string(out)) {
-			want = append(want, number(g))
-		}
-		cred, err := lookupUser(name, "")
-		if slices.Contains(want, 0) {
-			continue // root, and who has its group
-		}
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		slices.Sort(want)
-		slices.Sort(cred.Groups)
-		if !slices.Equal(want, cred.Groups) {
-			t.Errorf("%s: groups %v; want %v", name, cred.Groups, want)
-		}
 	}
 }
 
@@ -154,7 +122,7 @@ func TestOwner(t *testing.T) {
 		{name: "set-group-ID", fileUID: nobody.uid, fileGID: nobody.gid, uid: nobody.uid, gid: nobody.gid, fileMode: 0o755 | os.ModeSetgid, code: 403, text: "mode 2755 (run_as)"},
 
 		{name: "check_owner: root's", check: checkOwner, code: 200},
-		{name: "check_owner: its own user's", fileUID: nobody.uid, uid: nobody.uid, check: func(f *fixture) { checkOwner(f); f.RunAs = RunAs{User: "nobody"} }, code: 200, as: nobody.uid},
+		{name: "check_owner: its own user's", fileUID: nobody.uid, uid: nobody.uid, check: func(f *fixture) { checkOwner(f); f.RunAs = process.RunAs{User: "nobody"} }, code: 200, as: nobody.uid},
 		{name: "check_owner: another's", fileUID: nobody.uid, check: checkOwner, code: 403, text: "is owned by user nobody, not by root or user root (check_owner)"},
 		{name: "check_owner: in another's directory", uid: nobody.uid, check: checkOwner, code: 403, text: "which is owned by user nobody"},
 		{name: "check_owner alone minds no mode", fileMode: 0o777, check: checkOwner, code: 200},
@@ -197,78 +165,6 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-func checkOwner(f *fixture) { f.RunAs, f.Confinement.CheckOwner = RunAs{}, true }
+func checkOwner(f *fixture) { f.RunAs, f.Confinement.CheckOwner = process.RunAs{}, true }
 
-func checkModes(f *fixture) { f.RunAs, f.Confinement.CheckMode = RunAs{}, true }
-
-// TestPinned: what was checked is what runs, even if its directory is another one by
-// then.
-func TestPinned(t *testing.T) {
-	f := newFixture(t)
-	f.Confinement.CheckMode = true
-	f.sh(t, "a/x", head+"echo checked")
-	f.sh(t, "b/x", head+"echo other")
-	c, err := f.confine()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	cmd := &command{path: f.dir + "/a/x", argv0: f.dir + "/a/x", dir: f.dir + "/a", env: []string{"PATH=/bin:/usr/bin"}}
-	if err := c.prepare(cmd); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.confined.close()
-	for _, move := range [][2]string{{"a", "c"}, {"b", "a"}} {
-		if err := os.Rename(filepath.Join(f.dir, move[0]), filepath.Join(f.dir, move[1])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b [4096]byte
-	var text []byte
-	for {
-		n, err := p.stdout.read(b[:])
-		text = append(text, b[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	p.watch()
-	p.closePipes()
-	if !strings.HasSuffix(string(text), "\n\nchecked\n") {
-		t.Errorf("ran %q", text)
-	}
-	// A symlink out of the roots is none in, whatever the lookup has said.
-	if err := os.Symlink("/bin", filepath.Join(f.dir, "out")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.pin(f.dir + "/out/sh"); err != errOutside {
-		t.Errorf("%v; want %v", err, errOutside)
-	}
-}
-
-// TestOwnersAreBounded: as many as there are files' owners, and no more than a bound.
-func TestOwnersAreBounded(t *testing.T) {
-	o := &owners{known: make(map[uint32]*owner)}
-	now := time.Now()
-	for i := range uint32(3 * maxOwners) {
-		o.lookup(1<<20+i, now)
-	}
-	if len(o.known) > maxOwners {
-		t.Errorf("%d are known", len(o.known))
-	}
-	nobody := uint32(lookupAccount(t, "nobody").uid)
-	a, err := o.lookup(nobody, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, _ := o.lookup(nobody, now.Add(ownerTime-1)); a != b {
-		t.Error("looked up again within the time")
-	}
-	if b, _ := o.lookup(nobody, now.Add(ownerTime)); a == b {
-		t.Error("not looked up again")
-	}
-}
+func checkModes(f *fixture) { f.RunAs, f.Confinement.CheckMode = process.RunAs{}, true }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/relay"
 	"gatehouse/cgi/spool"
 )
 
@@ -35,7 +37,7 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 		b.length = r.ContentLength
 		if b.length > 0 {
 			b.from, b.source = io.LimitReader(r.Body, b.length), r.Body
-			if b.length >= spliceMin {
+			if b.length >= relay.SpliceMin {
 				b.pipe, _ = r.Body.(cgi.PipeBody)
 			}
 		}
@@ -96,7 +98,7 @@ func bodyRefusal(err error) error {
 type pump struct {
 	run     *run
 	stopped atomic.Bool   // the answer needs no more of the body
-	large   bool          // enlarge has been tried
+	large   bool          // enlarging has been tried
 	done    chan struct{} // closed when the goroutine has ended
 }
 
@@ -106,7 +108,7 @@ type pump struct {
 func (m *pump) pass(b *body) {
 	defer close(m.done)
 	u := m.run
-	defer u.bodyPassed()
+	defer u.activity.BodyPassed()
 	for left := b.length; left > 0; {
 		var n int64
 		var rerr, werr error
@@ -115,7 +117,7 @@ func (m *pump) pass(b *body) {
 		} else {
 			n, rerr, werr = m.copy(b.from)
 		}
-		u.touch()
+		u.activity.Touch()
 		if werr != nil {
 			u.leaveBody() // the program reads no more of it, which is its right
 			return
@@ -126,12 +128,12 @@ func (m *pump) pass(b *body) {
 				rerr = io.ErrUnexpectedEOF
 			}
 			if !m.stopped.Load() {
-				u.end(bodyRefusal(rerr))
+				u.abort(bodyRefusal(rerr))
 			}
 			return
 		}
 	}
-	u.proc.stdin.Close()
+	u.proc.Stdin.Close()
 }
 
 // copy copies a part of the body to the pipe. An error is of reading or of writing.
@@ -140,8 +142,8 @@ func (m *pump) copy(from io.Reader) (n int64, rerr, werr error) {
 	defer bufferPool.Put(buf)
 	k, rerr := from.Read(buf[:])
 	if k > 0 {
-		m.run.touch()
-		_, werr = m.run.proc.stdin.Write(buf[:k])
+		m.run.activity.Touch()
+		_, werr = m.run.proc.Stdin.Write(buf[:k])
 	}
 	return int64(k), rerr, werr
 }
@@ -149,7 +151,7 @@ func (m *pump) copy(from io.Reader) (n int64, rerr, werr error) {
 // move moves a part of the body to the pipe without a copy, or copies one where that
 // cannot be.
 func (m *pump) move(b *body, left int64) (n int64, rerr, werr error) {
-	conn, err := m.run.proc.stdin.SyscallConn()
+	conn, err := m.run.proc.Stdin.SyscallConn()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -157,7 +159,7 @@ func (m *pump) move(b *body, left int64) (n int64, rerr, werr error) {
 	werr = conn.Control(func(fd uintptr) {
 		if !m.large {
 			m.large = true
-			enlarge(int(fd))
+			process.EnlargePipe(int(fd))
 		}
 		n, rerr = b.pipe.ReadPipe(int(fd), left)
 	})
@@ -173,8 +175,8 @@ func (m *pump) move(b *body, left int64) (n int64, rerr, werr error) {
 	return n, rerr, werr
 }
 
-// ended reports whether the goroutine has ended, or is about to.
-func (m *pump) ended() bool {
+// hasEnded reports whether the goroutine has ended, or is about to.
+func (m *pump) hasEnded() bool {
 	select {
 	case <-m.done:
 		return true
@@ -185,11 +187,11 @@ func (m *pump) ended() bool {
 
 // stop ends the goroutine. The pipe is not closed.
 func (m *pump) stop(r *cgi.Request, b *body) {
-	if m.ended() {
+	if m.hasEnded() {
 		return
 	}
 	m.stopped.Store(true)
-	m.run.proc.stdin.SetWriteDeadline(time.Unix(1, 0))
+	m.run.proc.Stdin.SetWriteDeadline(time.Unix(1, 0))
 	if b.spool == nil {
 		r.CloseBody()
 	}

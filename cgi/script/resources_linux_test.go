@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 )
 
 func TestResources(t *testing.T) {
@@ -77,7 +78,7 @@ func TestResourcesOfAnotherUser(t *testing.T) {
 		f.Confinement.Nice = 3
 		path := f.sh(t, "home/limits", head+"cat /proc/self/limits\nid -u\nnice")
 		if owner {
-			f.RunAs = RunAs{Owner: true}
+			f.RunAs = process.RunAs{Owner: true}
 			for _, x := range []string{path, filepath.Dir(path)} {
 				if err := os.Chown(x, account.uid, account.gid); err != nil {
 					t.Fatal(err)
@@ -119,22 +120,6 @@ func TestStartsThatFail(t *testing.T) {
 	f.Close()
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
-	}
-}
-
-// TestStoppedStart: a child that is stopped before its execve does not stop its thread
-// for ever.
-func TestStoppedStart(t *testing.T) {
-	tid := make(chan int)
-	stopped := make(chan int)
-	go holdTraced(tid, stopped)
-	id, pid := <-tid, <-stopped
-	if pid == 0 {
-		t.Fatal("no child")
-	}
-	killStopped(id)
-	if code := <-stopped; code != 9 {
-		t.Errorf("the child ended by signal %d; want KILL", code)
 	}
 }
 

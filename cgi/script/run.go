@@ -7,40 +7,32 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/relay"
 )
 
-const (
-	// flushDelay is how long output may wait for more before it is sent on, counted
-	// from its first byte: a program that has written its answer mostly ends sooner,
-	// and the answer is then one write with a Content-Length.
-	flushDelay = 4 * time.Millisecond
-
-	// exitDelay is how long the end of the answer waits for the program's own end,
-	// which tells whether it is whole. A program that closes its stdout and works on
-	// does not hold its answer any longer.
-	exitDelay = time.Second
-
-	// discardBytes is how much is read and thrown away of an answer that is longer
-	// than the program said, so that the program can come to its end.
-	discardBytes = 1 << 20
-)
+// exitDelay is how long the end of the response waits for the program's own end,
+// which tells whether it is whole. A program that closes its stdout and works on
+// does not hold its response any longer.
+const exitDelay = time.Second
 
 // A run is one program at work on one request.
 type run struct {
-	app    *App
-	place  admission.Place
-	w      cgi.ResponseWriter
-	id     uint64
-	target *target
-	proc   *process
-	body   *body
-	pump   *pump // nil if the program gets no pipe for its stdin
-	limits *Limits
+	app      *App
+	place    admission.Place
+	id       uint64
+	target   *target
+	proc     *process.Process
+	body     *body
+	pump     *pump // nil if the program gets no pipe for its stdin
+	limits   *Limits
+	relay    relay.Relay
+	activity relay.Activity
+	timer    *time.Timer
 
 	attending  sync.Mutex
 	attendance attendance
@@ -49,55 +41,34 @@ type run struct {
 	stderrMu   sync.Mutex    // held while stderr is sent to the web server
 	stderrLeft bool          // nothing is sent there any more
 
-	started  time.Time
-	last     atomic.Int64 // when a byte last went either way, since started
-	passed   atomic.Int64 // when the body had been passed, since started; 0: not yet
-	answered atomic.Bool  // the first byte of the answer is there
-	sending  atomic.Bool  // waiting for the client, which is not the program's silence
-	timer    *time.Timer
-
 	mu      sync.Mutex
-	cause   error        // why the program was ended
+	cause   error        // why the program was terminated
 	request *cgi.Request // whose body is read; nil once ServeCGI returns
-
-	// What follows belongs to the goroutine of ServeCGI.
-	parser    *cgi.HeadParser
-	headDone  bool
-	follows   bool         // a local redirect is followed in this process
-	redirects bool         // the head is one, and is kept until the end shows that it has no body
-	nph       bool         // the program answers with a whole HTTP response
-	chunks    *chunkedBody // of its body, or nil
-	unflushed bool
-	copying   bool // the front-end takes nothing from a pipe
-	discarded int  // bytes beyond the declared Content-Length
-	overrun   bool
 }
 
-var parserPool = sync.Pool{New: func() any { return cgi.NewHeadParser(0) }}
+// logAttrs logs a line about the program.
+func (u *run) logAttrs(message string, more ...slog.Attr) {
+	attrs := append([]slog.Attr{slog.Uint64("request", u.id), slog.String("script", u.target.path)}, more...)
+	u.app.log().LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
+}
 
-func (u *run) since() int64 { return int64(time.Since(u.started)) }
-
-func (u *run) touch() { u.last.Store(u.since()) }
-
-func (u *run) bodyPassed() { u.passed.Store(max(1, u.since())) }
-
-// end ends the program because of cause, unless it has ended or is ending.
-func (u *run) end(cause error) {
+// abort terminates the program because of cause, unless it has ended or is being
+// terminated.
+func (u *run) abort(cause error) {
 	u.mu.Lock()
-	if u.proc.end(u.limits.Grace) {
+	if u.proc.Terminate(u.limits.Grace) {
 		u.cause = cause
-		u.proc.stdout.wake()
+		u.proc.Stdout.Interrupt()
 		if u.request == nil {
-			// The answer had its end before, and nobody else tells this.
-			u.app.log().LogAttrs(context.Background(), slog.LevelWarn, "program ended after its answer",
-				slog.Uint64("request", u.id), slog.String("script", u.target.path), slog.String("error", cause.Error()))
+			// The response has ended before, and nobody else tells this.
+			u.logAttrs("program ended after its answer", slog.String("error", cause.Error()))
 		}
 	}
 	u.mu.Unlock()
 	u.attend()
 }
 
-func (u *run) endCause() error {
+func (u *run) abortCause() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.cause
@@ -107,7 +78,7 @@ func (u *run) endCause() error {
 func (u *run) leaveBody() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.pump != nil && u.request != nil && !u.pump.ended() {
+	if u.pump != nil && u.request != nil && !u.pump.hasEnded() {
 		u.pump.stopped.Store(true)
 		u.request.CloseBody()
 	}
@@ -136,13 +107,13 @@ func (u *run) gone(ctx context.Context) error {
 // serve passes the answer on, and leaves nothing that uses the request.
 func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { u.end(u.gone(ctx)) })
+		stop := context.AfterFunc(ctx, func() { u.abort(u.gone(ctx)) })
 		defer stop()
 	}
 	returned := false
 	defer func() {
 		if !returned { // the response writer panicked
-			u.end(errors.New("the response failed"))
+			u.abort(errors.New("the response failed"))
 		}
 		u.mu.Lock()
 		u.request = nil
@@ -150,13 +121,69 @@ func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 		if u.pump != nil {
 			u.pump.stop(r, b)
 		}
-		u.proc.stdout.close()
-		if u.proc.hasExited() {
+		u.proc.Stdout.Close()
+		if u.proc.HasExited() {
 			<-u.stderrDone
 		}
 		u.leaveStderr()
 	}()
-	err = u.answer()
+	err = u.respond()
 	returned = true
 	return err
+}
+
+// respond passes the response on. When it returns, either the program has ended, or it
+// is being terminated, or it has closed its stdout.
+func (u *run) respond() error {
+	err := u.relay.Copy()
+	switch {
+	case err == nil:
+		return u.conclude()
+	case errors.Is(err, process.ErrInterrupted):
+		return u.abortCause()
+	}
+	u.abort(err)
+	return err
+}
+
+// conclude returns what the program's own end makes of a response whose output has
+// ended.
+func (u *run) conclude() error {
+	if !u.reap() && !u.proc.HasExited() {
+		timer := time.NewTimer(exitDelay)
+		defer timer.Stop()
+		select {
+		case <-u.proc.Exited():
+		case <-timer.C:
+		}
+	}
+	if cause := u.abortCause(); cause != nil {
+		return cause
+	}
+	if !u.proc.HasExited() {
+		if u.relay.HeadDone() {
+			return u.relay.Complete()
+		}
+		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and runs on", u.relay.HeadError())
+		u.abort(err)
+		return err
+	}
+	s := u.proc.Status()
+	switch {
+	case !u.relay.HeadDone():
+		return u.errorf(http.StatusBadGateway, "%w; %v", u.relay.HeadError(), s)
+	case s.Signal != "":
+		return u.errorf(http.StatusBadGateway, "%v", s)
+	case s.Code != 0:
+		cgi.SetExitStatus(u.relay.Response, s.Code)
+		u.logAttrs("program ended with a status", slog.Int("status", s.Code))
+	}
+	return u.relay.Complete()
+}
+
+// noteTraceback logs that the head is that of a traceback.
+func (u *run) noteTraceback(h *cgi.ProgramHead) {
+	if h.Traceback {
+		u.logAttrs("program failed, and shows its traceback (cgitb) in the answer")
+	}
 }

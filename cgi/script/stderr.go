@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 )
 
 // Bounds of what a program may say on stderr in the log.
@@ -31,34 +32,17 @@ type complaints struct {
 
 // drain reads the program's stderr until its end, or until the program has ended
 // and nothing is left: a child that it leaves behind does not matter.
-func (c *complaints) drain(p *process) {
-	defer p.stderr.close()
+func (c *complaints) drain(stderr *process.Output) {
 	buf := stderrPool.Get().(*[stderrLine]byte)
 	defer stderrPool.Put(buf)
 	for {
-		n, err := p.stderr.read(buf[:])
+		n, err := stderr.Read(buf[:])
 		c.take(buf[:n])
 		if err != nil {
 			break
 		}
 	}
-	if p.hasExited() {
-		c.rest(p)
-	}
 	c.finish()
-}
-
-// rest reads what is there after the program's end.
-func (c *complaints) rest(p *process) {
-	buf := stderrPool.Get().(*[stderrLine]byte)
-	defer stderrPool.Put(buf)
-	for left := p.stderr.pending(); left > 0; {
-		n, err := p.stderr.readNow(buf[:min(left, len(buf))])
-		c.take(buf[:n])
-		if left -= n; err != nil {
-			break
-		}
-	}
 }
 
 var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
@@ -136,7 +120,7 @@ func (u *run) writeStderr(p []byte) error {
 	if u.stderrLeft {
 		return cgi.ErrAborted
 	}
-	return cgi.WriteStderr(u.w, p)
+	return cgi.WriteStderr(u.relay.Response, p)
 }
 
 // leaveStderr keeps the response from being used once ServeCGI has returned.

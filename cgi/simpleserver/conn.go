@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/internal/frontend"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/frontend"
 )
 
 const (

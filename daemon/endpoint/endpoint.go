@@ -10,8 +10,8 @@ import (
 	"os"
 	"sync"
 
-	"gatehouse/internal/frontend"
 	"gatehouse/fastcgi"
+	"gatehouse/internal/frontend"
 	"gatehouse/systemd"
 )
 

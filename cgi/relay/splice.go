@@ -1,0 +1,33 @@
+package relay
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// splices reports whether output can be moved on without a copy: the body, as it is.
+func (r *Relay) splices() bool {
+	return r.headDone && r.redirect == "" && r.chunks == nil && !r.overrun
+}
+
+// splice moves n bytes that stand in the pipe on.
+func (r *Relay) splice(n int) error {
+	r.Activity.setSending(true)
+	_, err := cgi.SendPipe(r.Response, r.pipe.Fd(), n)
+	r.Activity.setSending(false)
+	switch {
+	case err == nil:
+		if r.unflushed {
+			r.unflushed = false
+			r.Output.SetReadDeadline(time.Time{})
+		}
+		return nil
+	case errors.Is(err, http.ErrNotSupported):
+		r.pipe = nil // the front-end takes nothing from a pipe
+		return nil
+	}
+	return err
+}

@@ -1,7 +1,0 @@
-//go:build unix
-
-package script
-
-import "syscall"
-
-const errBusy = syscall.ETXTBSY
