@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 
-	"gatehouse/systemd"
+	"gatehouse"
 )
 
 // Check returns all that can be told to be wrong with c without opening a socket,
@@ -56,7 +56,7 @@ func (c *Config) Check() error {
 
 // A protocolAddress is an address and what is spoken there.
 type protocolAddress struct {
-	protocol systemd.Protocol
+	protocol gatehouse.Protocol
 	address  Address
 }
 
@@ -64,13 +64,13 @@ type protocolAddress struct {
 func (c *Config) addresses() []protocolAddress {
 	var list []protocolAddress
 	for _, a := range c.HTTP {
-		list = append(list, protocolAddress{systemd.HTTP, a})
+		list = append(list, protocolAddress{gatehouse.HTTP, a})
 	}
 	for _, a := range c.FastCGI {
-		list = append(list, protocolAddress{systemd.FastCGI, a})
+		list = append(list, protocolAddress{gatehouse.FastCGI, a})
 	}
 	for _, a := range c.SCGI {
-		list = append(list, protocolAddress{systemd.SCGI, a})
+		list = append(list, protocolAddress{gatehouse.SCGI, a})
 	}
 	return list
 }
@@ -88,7 +88,7 @@ func (a Address) key() string {
 	return a.String()
 }
 
-func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
+func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {
 	switch a.Kind {
 	case AddressUnix:
 		return a.checkUnix()
@@ -103,8 +103,8 @@ func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
 
 // checkReach returns an error if other machines can reach a protocol without
 // authentication, and nothing says which may.
-func (c *Config) checkReach(p systemd.Protocol, address string) error {
-	if p == systemd.HTTP || len(c.Allow) > 0 {
+func (c *Config) checkReach(p gatehouse.Protocol, address string) error {
+	if p == gatehouse.HTTP || len(c.Allow) > 0 {
 		return nil
 	}
 	return fmt.Errorf("%s on %s can be reached from other machines, and whoever reaches it can set every variable: "+
@@ -112,7 +112,7 @@ func (c *Config) checkReach(p systemd.Protocol, address string) error {
 }
 
 // checkListener is checkReach for a socket that is open.
-func (c *Config) checkListener(p systemd.Protocol, l net.Listener) error {
+func (c *Config) checkListener(p gatehouse.Protocol, l net.Listener) error {
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		return c.checkReach(p, l.Addr().String())
 	}

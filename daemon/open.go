@@ -10,10 +10,10 @@ import (
 	"runtime"
 	"slices"
 
+	"gatehouse"
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
-	"gatehouse/daemon/endpoint"
 	"gatehouse/systemd"
 )
 
@@ -32,7 +32,7 @@ type Daemon struct {
 	mounted mounted
 	program bool // this process is a CGI program
 
-	endpoints []endpoint.Endpoint
+	endpoints []gatehouse.Endpoint
 	closers   []func() error // of what was opened, in order
 }
 
@@ -113,7 +113,7 @@ func (d *Daemon) open(env Environment) error {
 	if d.config.Listens() {
 		return d.openConfigured(env.Process)
 	}
-	start, err := env.Process.Start()
+	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
 		return err
 	}
@@ -121,10 +121,10 @@ func (d *Daemon) open(env Environment) error {
 		d.log.Warn("inherited descriptor is not used: there is a listening socket on descriptor 0", "descriptor", u.String())
 	}
 	switch start.Kind {
-	case systemd.CGIProgram:
+	case gatehouse.CGIProgram:
 		d.program = true
 		return nil
-	case systemd.Bare:
+	case gatehouse.Bare:
 		if env.Started {
 			return ErrBare
 		}
@@ -175,9 +175,9 @@ func (d *Daemon) openConfigured(process systemd.Process) error {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
 		for _, l := range list {
-			x := endpoint.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
-			if e.protocol == systemd.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
-				x.WebServerAddrs, err = endpoint.WebServerAddrs()
+			x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
+			if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
+				x.WebServerAddrs, err = gatehouse.WebServerAddrs()
 				errs = append(errs, err)
 			}
 			errs = append(errs, d.add(x))
@@ -192,7 +192,7 @@ func (d *Daemon) openConfigured(process systemd.Process) error {
 // openInherited makes endpoints of what the process was started with.
 func (d *Daemon) openInherited(descriptors []systemd.Descriptor) error {
 	for _, x := range descriptors {
-		e, err := endpoint.Inherited(x)
+		e, err := gatehouse.Inherit(x)
 		if err != nil {
 			return err
 		}
@@ -210,14 +210,14 @@ func (d *Daemon) openBare(stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w (--http)", err)
 	}
-	if err := d.add(endpoint.Endpoint{Protocol: systemd.HTTP, Listener: l}); err != nil {
+	if err := d.add(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
 		return err
 	}
-	fastcgi, err := d.openOptional(systemd.FastCGI, bareFastCGI)
+	fastcgi, err := d.openOptional(gatehouse.FastCGI, bareFastCGI)
 	if err != nil {
 		return err
 	}
-	scgi, err := d.openOptional(systemd.SCGI, bareSCGI)
+	scgi, err := d.openOptional(gatehouse.SCGI, bareSCGI)
 	if err != nil {
 		return err
 	}
@@ -228,13 +228,13 @@ func (d *Daemon) openBare(stdout io.Writer) error {
 	return nil
 }
 
-func (d *Daemon) openOptional(p systemd.Protocol, a Address) (net.Addr, error) {
+func (d *Daemon) openOptional(p gatehouse.Protocol, a Address) (net.Addr, error) {
 	l, err := listenTCP(a)
 	if err != nil {
 		d.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
 		return nil, nil
 	}
-	return l.Addr(), d.add(endpoint.Endpoint{Protocol: p, Listener: l})
+	return l.Addr(), d.add(gatehouse.Endpoint{Protocol: p, Listener: l})
 }
 
 // guide tells where the page is, and how nginx finds it.
@@ -257,7 +257,7 @@ func guide(http, fastcgi, scgi net.Addr) string {
 }
 
 // add takes over an endpoint, also when it returns an error.
-func (d *Daemon) add(e endpoint.Endpoint) error {
+func (d *Daemon) add(e gatehouse.Endpoint) error {
 	e.AllowUsers = d.config.AllowUsers
 	if !e.Loopback() {
 		e.Allow = d.config.Allow
