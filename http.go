@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,34 +16,23 @@ import (
 )
 
 // An httpServer serves HTTP/1.1 on one listener, under the limits of the other
-// front-ends.
+// front-ends. The Acceptor owns the connections, and net/http serves them.
 type httpServer struct {
-	server *http.Server
-	peers  frontend.Peers
-	log    *slog.Logger
-	cancel context.CancelCauseFunc // of every request's context
-	slots  chan struct{}           // one for each open connection
-	closed chan struct{}           // closed when no more is accepted
-
-	// net/http learns of a connection a moment after it was accepted, and its Shutdown
-	// overlooks those; so the account is kept here.
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	ended chan struct{} // closed when no more is accepted and the last has ended
+	acceptor frontend.Acceptor
+	server   *http.Server
+	accepted chan net.Conn
+	stopped  chan struct{}           // closed when net/http takes no more of them
+	cancel   context.CancelCauseFunc // of every request's context
 }
 
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
-	s := &httpServer{
-		peers:  peers,
-		log:    l,
-		cancel: cancel,
-		slots:  make(chan struct{}, limits.Connections),
-		closed: make(chan struct{}),
-		conns:  make(map[net.Conn]struct{}),
-		ended:  make(chan struct{}),
-	}
+	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
+	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return httpConn{s, c} }
+	s.acceptor.Connections = limits.Connections
+	s.acceptor.Peers = peers
+	s.acceptor.Log = l
 	s.server = &http.Server{
 		Handler:           h.HTTP(app, limits),
 		ReadHeaderTimeout: timeout(limits.Idle),
@@ -50,7 +40,11 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		MaxHeaderBytes:    limits.ParamsBytes,
 		ErrorLog:          log.New(serverLog{l}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnState:         s.connState,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateClosed { // none is ever hijacked
+				s.acceptor.Remove(httpConn{s, c})
+			}
+		},
 	}
 	return s
 }
@@ -63,142 +57,86 @@ func timeout(d time.Duration) time.Duration {
 	return d
 }
 
-// connState takes a connection that has ended out of the account. None is ever
-// hijacked.
-func (s *httpServer) connState(c net.Conn, state http.ConnState) {
-	if state != http.StateClosed {
-		return
-	}
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.settle()
-	s.mu.Unlock()
-	<-s.slots
-}
-
-// settle closes ended when there is nothing left to wait for.
-func (s *httpServer) settle() {
-	select {
-	case <-s.closed:
-		if len(s.conns) == 0 {
-			select {
-			case <-s.ended:
-			default:
-				close(s.ended)
-			}
-		}
-	default:
-	}
-}
-
-// admit takes a new connection into the account, unless no more is accepted.
-func (s *httpServer) admit(c net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.closed:
-		return false
-	default:
-		s.conns[c] = struct{}{}
-		return true
-	}
-}
-
-// stopAccepting refuses every connection that was not admitted yet.
-func (s *httpServer) stopAccepting() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.closed:
-	default:
-		close(s.closed)
-	}
-	s.settle()
-}
-
-// Serve serves the connections of l.
+// Serve serves the connections of l, once.
 func (s *httpServer) Serve(l net.Listener) error {
-	if err := s.peers.Check(); err != nil {
-		l.Close()
-		return err
-	}
-	return s.server.Serve(&boundedListener{Listener: l, server: s})
+	h := &handover{server: s, addr: l.Addr()}
+	var serving sync.WaitGroup
+	serving.Go(func() { s.server.Serve(h) })
+	defer serving.Wait()
+	defer h.Close()
+	return s.acceptor.Serve(l)
 }
 
-// A boundedListener accepts only while there are slots, and only from peers that
-// are allowed.
-type boundedListener struct {
-	net.Listener
+// Shutdown stops accepting and lets the requests in flight end. What is left at the
+// end of ctx is cut off, and ctx's error returned. It returns when every connection has
+// ended.
+func (s *httpServer) Shutdown(ctx context.Context) error {
+	idle, ended := context.WithCancel(ctx)
+	var closing sync.WaitGroup
+	closing.Go(func() { s.server.Shutdown(idle) }) // closes connections as they become idle
+	err := s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
+	ended()
+	closing.Wait()
+	s.cancel(cgi.ErrShutdown)
+	return err
+}
+
+// An httpConn is a connection of the Acceptor's that net/http serves.
+type httpConn struct {
 	server *httpServer
+	net.Conn
 }
 
-func (b *boundedListener) Accept() (net.Conn, error) {
-	s := b.server
+// Start gives the connection to net/http, unless that takes no more.
+func (c httpConn) Start() {
 	select {
-	case s.slots <- struct{}{}:
-	case <-s.closed:
+	case c.server.accepted <- c.Conn:
+	case <-c.server.stopped:
+		c.Close()
+		c.server.acceptor.Remove(c)
+	}
+}
+
+// Tick does nothing: the time limits are net/http's.
+func (httpConn) Tick(time.Duration) bool { return false }
+
+// Drain does nothing: net/http closes a connection after its request.
+func (httpConn) Drain() {}
+
+// Abort cancels every request, since all are aborted together, and closes the
+// connection.
+func (c httpConn) Abort(cause error) {
+	c.server.cancel(cause)
+	c.Close()
+}
+
+// A handover is the listener of which net/http has the connections.
+type handover struct {
+	server *httpServer
+	addr   net.Addr
+	once   sync.Once
+}
+
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.server.accepted:
+		return c, nil
+	case <-h.server.stopped:
 		return nil, net.ErrClosed
 	}
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			<-s.slots
-			return nil, err
-		}
-		refused := s.peers.Refuse(c)
-		if refused == nil {
-			if !s.admit(c) {
-				c.Close()
-				<-s.slots
-				return nil, net.ErrClosed
-			}
-			return c, nil
-		}
-		s.log.Warn("peer refused", "listener", b.Addr().String(), "peer", c.RemoteAddr().String(), "error", refused.Error())
-		c.Close()
-	}
 }
 
-// Shutdown is that of the other front-ends: what is left at the end of ctx is cut
-// off, and it returns when every connection has ended.
-func (s *httpServer) Shutdown(ctx context.Context) error {
-	s.stopAccepting()
-	err := s.server.Shutdown(ctx)
-	if err == nil {
-		select {
-		case <-s.ended:
-			s.cancel(cgi.ErrShutdown)
-			return nil
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
-	s.Close()
-	return err
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.server.stopped) })
+	return nil
 }
 
-// Close cuts every connection off.
-func (s *httpServer) Close() error {
-	s.stopAccepting()
-	s.cancel(cgi.ErrShutdown)
-	err := s.server.Close()
-	s.mu.Lock()
-	for c := range s.conns {
-		c.Close()
-	}
-	s.mu.Unlock()
-	<-s.ended
-	return err
-}
+func (h *handover) Addr() net.Addr { return h.addr }
 
 // A serverLog passes net/http's own complaints on.
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	text := string(p)
-	for len(text) > 0 && text[len(text)-1] == '\n' {
-		text = text[:len(text)-1]
-	}
-	l.log.Warn("http", "error", text)
+	l.log.Warn("http", "error", strings.TrimRight(string(p), "\n"))
 	return len(p), nil
 }
