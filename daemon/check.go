@@ -17,6 +17,15 @@ import (
 // port that needs a privilege, an address that this machine does not have, and
 // sockets that should have been passed.
 func (c *Config) Check() error {
+	g, err := newGeneration(*c, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return err
+	}
+	return g.close()
+}
+
+// check is Check for all but the applications.
+func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
 	for _, e := range c.addresses() {
@@ -41,17 +50,7 @@ func (c *Config) Check() error {
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
 		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
 	}
-	for _, a := range c.Apps {
-		errs = append(errs, a.check()...)
-	}
-	if err := errors.Join(append(errs, checkMounts(c.Apps)...)...); err != nil {
-		return err
-	}
-	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler), nil)
-	if err == nil {
-		err = end()
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 // A protocolAddress is an address and what is spoken there.

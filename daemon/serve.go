@@ -1,15 +1,11 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
-
-	"gatehouse"
 )
 
 // overtime is what requests get to end after they have been cut off, beyond the
@@ -27,27 +23,17 @@ var errForced = errors.New("a second signal cut off the requests in flight")
 //
 // A SIGHUP is logged and otherwise ignored, as are other signals.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
-	defer func() { err = errors.Join(err, d.release()) }()
+	defer func() { err = errors.Join(err, d.Close()) }()
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
+	g := d.generation
 	overdue := make(chan struct{}, 1)
-	s := d.server(func() { overdue <- struct{}{} })
-	served := make(chan error, 1)
-	go func() {
-		if d.program {
-			served <- s.ServeProgram(ctx)
-		} else {
-			served <- s.Serve(ctx)
-		}
-	}()
+	served := g.start(ctx, func() { overdue <- struct{}{} })
 	forced := false
 	var hopeless <-chan time.Time // set once requests have been cut off
 	for {
 		select {
 		case err := <-served:
-			if err == context.DeadlineExceeded || err == http.ErrServerClosed {
-				err = nil
-			}
 			if forced {
 				err = errors.Join(err, errForced)
 			}
@@ -55,37 +41,22 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 		case <-hopeless:
 			return errors.New("requests in flight do not end: an application ignores that they were cut off")
 		case <-overdue:
-			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", cmp.Or(d.config.Limits.Drain, defaultDrain).String())
-			hopeless = time.After(d.grace() + overtime)
-		case sig := <-signals:
+			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", g.server.Drain.String())
+			hopeless = time.After(g.grace() + overtime)
+		case s := <-signals:
 			switch {
-			case !d.ends(sig) || hopeless != nil:
-			case d.program:
+			case !d.ends(s) || hopeless != nil:
+			case g.program:
 				drain()
 			case ctx.Err() == nil:
-				d.log.Info("draining", "signal", sig.String())
+				d.log.Info("draining", "signal", s.String())
 				drain()
 			default:
-				d.log.Warn("requests in flight are cut off", "signal", sig.String())
-				forced, hopeless = true, time.After(d.grace()+overtime)
-				s.Close()
+				d.log.Warn("requests in flight are cut off", "signal", s.String())
+				forced, hopeless = true, time.After(g.grace()+overtime)
+				g.cutOff()
 			}
 		}
-	}
-}
-
-// server makes what serves the endpoints or, as a CGI program, one request.
-func (d *Daemon) server(overdue func()) *gatehouse.Server {
-	return &gatehouse.Server{
-		App: d.mounted.app, Authorizer: d.mounted.authorizer,
-		Endpoints:      d.endpoints,
-		Handler:        d.handler,
-		Limits:         d.config.Limits.Front,
-		Paths:          d.config.Paths,
-		NoMultiplexing: d.config.NoMultiplexing,
-		Drain:          d.config.Limits.Drain,
-		Overdue:        overdue,
-		Log:            d.log,
 	}
 }
 
@@ -98,13 +69,4 @@ func (d *Daemon) ends(s os.Signal) bool {
 		d.log.Warn("SIGHUP: the configuration is not read again in this version: restart gatehouse to apply a change")
 	}
 	return false
-}
-
-// grace returns the longest time that a program may take between TERM and KILL.
-func (d *Daemon) grace() time.Duration {
-	longest := 3 * time.Second
-	for _, a := range d.config.Apps {
-		longest = max(longest, a.Limits.Grace)
-	}
-	return longest
 }
