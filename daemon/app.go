@@ -22,11 +22,10 @@ type App struct {
 
 func (a *App) keys() []Key {
 	return []Key{
-		{Name: "prefix", Example: `"/cgi-bin"`, Text: `where it is mounted; "/" if left out`,
-			set: text(func(s string) error {
-				a.Prefix = s
-				return checkPrefix(s)
-			})},
+		row("prefix", `"/cgi-bin"`, `where it is mounted; "/" if left out`, text(func(s string) error {
+			a.Prefix = s
+			return checkPrefix(s)
+		})),
 	}
 }
 
@@ -38,7 +37,7 @@ func ParseApp(s string) (App, error) {
 	if strings.HasPrefix(s, "/") {
 		prefix, r, ok := strings.Cut(s, "=")
 		if !ok {
-			return App{}, fmt.Errorf("%q has no kind: write %s", s, offer("or", func(t traits) string { return s + "=" + t.short() }))
+			return App{}, fmt.Errorf("%q has no kind: write %s", s, enumerate("or", inFlags(), func(t traits) string { return s + "=" + t.short() }))
 		}
 		a.Prefix, rest = prefix, r
 		if err := checkPrefix(prefix); err != nil {

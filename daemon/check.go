@@ -17,7 +17,7 @@ import (
 // port that needs a privilege, an address that this machine does not have, and
 // sockets that should have been passed.
 func (c *Config) Check() error {
-	g, err := newGeneration(*c, slog.New(slog.DiscardHandler), nil)
+	g, err := newGeneration(*c, preparation{log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -29,9 +29,7 @@ func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
 	for _, e := range c.addresses() {
-		if err := c.checkAddress(e.protocol, e.address); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, c.checkAddress(e.protocol, e.address))
 		if key := e.address.key(); key != "" {
 			if seen[key] {
 				errs = append(errs, fmt.Errorf("%v is listened on twice: remove one", e.address))
@@ -39,9 +37,7 @@ func (c *Config) check() error {
 			seen[key] = true
 		}
 	}
-	if err := c.checkUsers(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, c.checkUsers())
 	if c.AccessLog != "" {
 		if err := checkAccessLog(c.AccessLog); err != nil {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
@@ -60,17 +56,15 @@ type protocolAddress struct {
 }
 
 // addresses returns where c listens.
-func (c *Config) addresses() []protocolAddress {
-	var list []protocolAddress
-	for _, a := range c.HTTP {
-		list = append(list, protocolAddress{gatehouse.HTTP, a})
+func (c *Config) addresses() (list []protocolAddress) {
+	add := func(p gatehouse.Protocol, addresses []Address) {
+		for _, a := range addresses {
+			list = append(list, protocolAddress{p, a})
+		}
 	}
-	for _, a := range c.FastCGI {
-		list = append(list, protocolAddress{gatehouse.FastCGI, a})
-	}
-	for _, a := range c.SCGI {
-		list = append(list, protocolAddress{gatehouse.SCGI, a})
-	}
+	add(gatehouse.HTTP, c.HTTP)
+	add(gatehouse.FastCGI, c.FastCGI)
+	add(gatehouse.SCGI, c.SCGI)
 	return list
 }
 

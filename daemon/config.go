@@ -93,9 +93,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	}
 	c := new(Config)
 	top := &table{doc: doc, values: doc.values}
-	for _, row := range c.keys() {
-		top.set(row)
-	}
+	top.set(c.keys()...)
 	top.limits(&c.Limits, false)
 	c.parseApps(top)
 	if errs := top.end(); len(errs) > 0 {
@@ -108,24 +106,15 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 // keys returns the keys of the top level but for the limits and the applications.
 func (c *Config) keys() []Key {
 	return []Key{
-		{Name: "fastcgi", Example: `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, Text: "where to listen: an address, or a list of them",
-			set: each(addAddress(&c.FastCGI))},
-		{Name: "scgi", Example: `"127.0.0.1:4000"`, Text: "likewise",
-			set: each(addAddress(&c.SCGI))},
-		{Name: "http", Example: `"127.0.0.1:8080"`, Text: "likewise",
-			set: each(addAddress(&c.HTTP))},
-		{Name: "allow", Example: `["192.0.2.7", "10.0.0.0/8"]`, Text: "the TCP peers that may connect, needed unless it is loopback",
-			set: each(addParsed(&c.Allow, ParseAllow))},
-		{Name: "allow_users", Example: `["www-data", "1001"]`, Text: "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)",
-			set: each(addParsed(&c.AllowUsers, ParseUser))},
-		{Name: "multiplex", Example: `true`, Text: "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)",
-			set: noFlag(&c.NoMultiplexing)},
-		{Name: "access_log", Example: `"off"`, Text: `or "stderr", or a file`,
-			set: text(c.setAccessLog)},
-		{Name: "paths", Example: `"auto"`, Text: "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)",
-			set: text(c.setPaths)},
-		{Name: "validate", Example: `false`, Text: "true: check what the web server and the applications do, and log it",
-			set: flag(&c.Validate)},
+		row("fastcgi", `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, "where to listen: an address, or a list of them", each(addAddress(&c.FastCGI))),
+		row("scgi", `"127.0.0.1:4000"`, "likewise", each(addAddress(&c.SCGI))),
+		row("http", `"127.0.0.1:8080"`, "likewise", each(addAddress(&c.HTTP))),
+		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "the TCP peers that may connect, needed unless it is loopback", each(addParsed(&c.Allow, ParseAllow))),
+		row("allow_users", `["www-data", "1001"]`, "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)", each(addParsed(&c.AllowUsers, ParseUser))),
+		row("multiplex", `true`, "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
+		row("access_log", `"off"`, `or "stderr", or a file`, text(c.setAccessLog)),
+		row("paths", `"auto"`, "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
+		row("validate", `false`, "true: check what the web server and the applications do, and log it", flag(&c.Validate)),
 	}
 }
 
@@ -158,15 +147,6 @@ func (c *Config) setAccessLog(s string) error {
 	return checkAccessLog(s)
 }
 
-func (c *Config) setPaths(s string) error {
-	p, ok := cgi.ParsePathPolicy(s)
-	if !ok {
-		return fmt.Errorf("%q is not one of auto, nginx, apache, iis and keep", s)
-	}
-	c.Paths = p
-	return nil
-}
-
 // limits takes the keys of the table of limits.
 func (t *table) limits(l *Limits, perApp bool) {
 	for _, row := range LimitTable() {
@@ -189,29 +169,25 @@ func (c *Config) parseApps(top *table) {
 		return
 	}
 	list, ok := v.([]any)
-	if !ok {
-		top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
-		return
-	}
 	for i, item := range list {
-		values, ok := item.(map[string]any)
-		if !ok {
-			top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
-			return
+		var values map[string]any
+		if values, ok = item.(map[string]any); !ok {
+			break
 		}
 		t := &table{doc: top.doc, path: "app." + strconv.Itoa(i), values: values}
 		a, errs := t.app(c.Limits)
 		c.Apps = append(c.Apps, a)
 		top.errs = append(top.errs, errs...)
 	}
+	if !ok {
+		top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
+	}
 }
 
 // app takes one application, and returns what is wrong with it.
 func (t *table) app(limits Limits) (a App, errs []error) {
 	a = App{Prefix: "/", Source: t.place("prefix")}
-	for _, row := range a.keys() {
-		t.set(row)
-	}
+	t.set(a.keys()...)
 	kinds := kinds()
 	var chosen []string
 	for _, k := range kinds {
@@ -221,21 +197,16 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			chosen = append(chosen, kind.name)
 		}
 	}
-	// Its own keys come first: the other kinds may have some of them, too.
-	own := func(k Kind) int {
-		if k == a.Kind {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(kinds, func(x, y Kind) int { return own(x) - own(y) })
 	var wrong []Key // of other kinds, those that a message names together first
-	for _, k := range kinds {
+	for _, k := range append([]Kind{a.Kind}, kinds...) {
+		if k == nil {
+			continue
+		}
 		for i, row := range k.keys() {
 			said := len(t.errs)
 			switch {
 			case slices.Contains(t.known, row.Name) || !t.set(row) || k == a.Kind || i == 0:
-			case row.harmless != nil && (row.harmless(t.values[row.Name]) || len(t.errs) > said):
+			case row.mayHave(t.values[row.Name]) || row.mild && len(t.errs) > said:
 			case row.together != "":
 				wrong = slices.Insert(wrong, 0, row)
 			default:
@@ -255,7 +226,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	errs = t.end()
 	switch {
 	case len(chosen) == 0 && len(errs) == 0:
-		errs = append(errs, t.doc.errorf(t.path, "application %q does nothing: write %s", a.Prefix, offerKeys()))
+		errs = append(errs, t.doc.errorf(t.path, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))
 	case len(chosen) == 1 && len(wrong) > 0:
 		errs = append(errs, t.doc.errorf(t.path, "application %q %s", a.Prefix, misplaced(wrong[0])))
 	case len(chosen) > 1:

@@ -153,11 +153,14 @@ func (t *table) take(key string) (any, bool) {
 	return v, ok
 }
 
-// set sets the key of a row, if the table has it.
-func (t *table) set(row Key) (given bool) {
-	v, given := t.take(row.Name)
-	if given {
-		row.set(t, row.Name, v)
+// set sets the keys of rows, as far as the table has them, and reports whether it has
+// any.
+func (t *table) set(rows ...Key) (given bool) {
+	for _, row := range rows {
+		if v, ok := t.take(row.Name); ok {
+			row.set(t, row.Name, v)
+			given = true
+		}
 	}
 	return given
 }

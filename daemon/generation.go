@@ -12,7 +12,6 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
-	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
 )
 
@@ -32,12 +31,13 @@ type generation struct {
 
 // newGeneration prepares the applications of a configuration, after all has been
 // checked that needs no socket. The error has a line for each thing that is wrong.
-func newGeneration(c Config, log *slog.Logger, reaper *script.Reaper) (*generation, error) {
+func newGeneration(c Config, p preparation) (*generation, error) {
 	// One budget is for all spools, those of the front-ends and the handler's.
 	c.Limits.Spool.Total = spool.NewBudget(c.Limits.SpoolTotal)
 	c.Limits.Front.Spool = c.Limits.Spool
 	err := c.check()
-	apps, end, wrong := prepare(c.Apps, preparation{limits: script.Limits{Spool: c.Limits.Spool}, reaper: reaper, log: log})
+	p.limits.Spool = c.Limits.Spool
+	apps, end, wrong := prepare(c.Apps, p)
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, end())
 	}
@@ -45,7 +45,7 @@ func newGeneration(c Config, log *slog.Logger, reaper *script.Reaper) (*generati
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
-	return &generation{config: c, log: log, mounted: m, closers: []func() error{end}}, nil
+	return &generation{config: c, log: p.log, mounted: m, closers: []func() error{end}}, nil
 }
 
 // openLog opens the access log.

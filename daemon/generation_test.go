@@ -73,7 +73,7 @@ func TestPreparedOnce(t *testing.T) {
 func TestGenerations(t *testing.T) {
 	begin := func(prefix string) (g *generation, drain func(), served <-chan error, url string) {
 		t.Helper()
-		g, err := newGeneration(Config{Apps: []App{{Prefix: prefix, Kind: Hello()}}}, slog.New(slog.DiscardHandler), nil)
+		g, err := newGeneration(Config{Apps: []App{{Prefix: prefix, Kind: Hello()}}}, preparation{log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,33 @@ type Key struct {
 
 	set setter
 
-	// In an application of another kind a key is an error, unless its value is harmless:
-	// it says what holds there, too. together names the keys that the message is about; if
-	// empty, that is this one.
-	harmless func(value any) bool
+	// In an application of another kind a key is an error, unless mild says that it may
+	// have this value, or an empty list or table, which is how things are there. together
+	// names the keys that the message is about; if empty, that is this one.
+	mild     bool
+	harmless any
 	together string
+}
+
+func row(name, example, text string, set setter) Key {
+	return Key{Name: name, Example: example, Text: text, set: set}
+}
+
+// unless makes a key mild.
+func (k Key) unless(harmless any, together string) Key {
+	k.mild, k.harmless, k.together = true, harmless, together
+	return k
+}
+
+// mayHave reports whether the key may have a value in an application of another kind.
+func (k Key) mayHave(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return k.mild && len(v) == 0
+	case map[string]any:
+		return k.mild && len(v) == 0
+	}
+	return k.mild && value == k.harmless
 }
 
 // KeyTable returns the keys of the configuration beside those of [LimitTable],
@@ -26,29 +48,11 @@ func KeyTable() []Key {
 		perApp = append(perApp, k.keys()...)
 	}
 	seen := make(map[string]bool) // several kinds may have a key
-	for _, row := range perApp {
-		if !seen[row.Name] {
-			seen[row.Name] = true
-			row.PerApp = true
-			table = append(table, row)
+	for _, k := range perApp {
+		if !seen[k.Name] {
+			k.PerApp, seen[k.Name] = true, true
+			table = append(table, k)
 		}
 	}
 	return table
-}
-
-// harmless values.
-
-func isFalse(v any) bool { return v == false }
-
-func isText(s string) func(any) bool { return func(v any) bool { return v == s } }
-
-// isEmpty is for lists and tables.
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	}
-	return false
 }

@@ -51,7 +51,7 @@ type traits struct {
 	name    string // its first key, and its name in --app
 	target  string // what stands for a target there, such as "DIR"; empty if it has none
 	noun    string // what a target is, such as "directory"
-	without string // what an application of another kind does, which has no use for its keys
+	without string // what is said of an application of another kind, which has no use for its keys
 
 	authorizer bool // it answers FastCGI's Authorizer requests in place of the others
 	starts     bool // it starts processes …
@@ -62,16 +62,13 @@ type traits struct {
 // A preparation is what an application is prepared with.
 type preparation struct {
 	place  string         // where it is configured, for messages
-	limits script.Limits  // its own
+	limits script.Limits  // its own, with the spool of all
 	reaper *script.Reaper // of the process, or nil
 	log    *slog.Logger
 }
 
 // word is the name of the kind in --app.
-func (t traits) word() string { return dashed(t.name) }
-
-// dashed returns the name of a kind as --app has it.
-func dashed(key string) string { return strings.ReplaceAll(key, "_", "-") }
+func (t traits) word() string { return strings.ReplaceAll(t.name, "_", "-") }
 
 // short is the kind in --app, with its target.
 func (t traits) short() string {
@@ -89,39 +86,33 @@ func (t traits) long() string {
 	return fmt.Sprintf("%s = %q", t.name, t.target)
 }
 
-// offer lists the kinds for a message as --app has them, those without a target first.
-func offer(conjunction string, form func(traits) string) string {
-	var plain, targeted []string
-	for _, k := range kinds() {
-		if t := k.traits(); t.target == "" {
-			plain = append(plain, form(t))
-		} else {
-			targeted = append(targeted, form(t))
+// enumerate lists kinds for a message, with a conjunction before the last.
+func enumerate(conjunction string, list []Kind, form func(traits) string) string {
+	var b strings.Builder
+	for i, k := range list {
+		switch {
+		case i == 0:
+		case i == len(list)-1:
+			b.WriteString(" " + conjunction + " ")
+		default:
+			b.WriteString(", ")
 		}
+		b.WriteString(form(k.traits()))
 	}
-	return enumerate(conjunction, append(plain, targeted...))
+	return b.String()
 }
 
-// offerKeys lists the kinds as an [[app]] has them.
-func offerKeys() string {
-	var list []string
-	for _, k := range kinds() {
-		list = append(list, k.traits().long())
-	}
-	return enumerate("or", list)
+// inFlags returns the kinds as messages about --app list them, those without a target
+// first.
+func inFlags() []Kind {
+	list := kinds()
+	slices.SortStableFunc(list, func(a, b Kind) int { return cmp.Compare(a.traits().target, b.traits().target) })
+	return list
 }
 
-// enumerate joins words by commas, the last by a conjunction.
-func enumerate(conjunction string, words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
-}
-
-func errLater(kind string) error {
-	return fmt.Errorf("kind %q is not available in this version: there are %s", dashed(kind), offer("and", traits.word))
+// errLater is about one of laterKinds.
+func errLater(name string) error {
+	return fmt.Errorf("kind %q is not available in this version: there are %s", traits{name: name}.word(), enumerate("and", inFlags(), traits.word))
 }
 
 // parseKind reads KIND[:TARGET]. The whole flag is for messages.
@@ -148,26 +139,19 @@ func parseKind(s, flag string) (Kind, error) {
 	}
 	hint := Suggest(word, words)
 	if hint == "" {
-		hint = "there are " + offer("and", traits.short)
+		hint = "there are " + enumerate("and", inFlags(), traits.short)
 	}
 	return nil, fmt.Errorf("unknown kind of application %q: %s", word, hint)
 }
 
 // misplaced says that a key stands in an application of a kind that does not have it.
 func misplaced(row Key) string {
-	var without string
-	var words []string
-	for _, k := range kinds() {
-		if !slices.ContainsFunc(k.keys(), func(other Key) bool { return other.Name == row.Name }) {
-			continue
-		}
-		t := k.traits()
-		without = cmp.Or(without, t.without)
-		words = append(words, t.word())
-	}
+	owners := slices.DeleteFunc(kinds(), func(k Kind) bool {
+		return !slices.ContainsFunc(k.keys(), func(other Key) bool { return other.Name == row.Name })
+	})
 	keys := row.Name + " goes"
 	if row.together != "" {
 		keys = row.together + " go"
 	}
-	return fmt.Sprintf("%s: %s with %s", without, keys, enumerate("and", words))
+	return fmt.Sprintf("%s: %s with %s", owners[0].traits().without, keys, enumerate("and", owners, traits.word))
 }

@@ -21,7 +21,7 @@ func (k builtin) keys() []Key {
 	if k.name == "hello" {
 		text = `in place of scripts: answers "hello world"`
 	}
-	return []Key{{Name: k.name, Example: `true`, Text: text, set: flag(new(bool))}}
+	return []Key{row(k.name, `true`, text, flag(new(bool)))}
 }
 
 func (builtin) parse(string) error { return nil }

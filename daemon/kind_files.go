@@ -25,10 +25,8 @@ func (*filesKind) traits() traits {
 
 func (k *filesKind) keys() []Key {
 	return []Key{
-		{Name: "files", Example: `"/srv/static"`, Text: "in place of scripts: the files of a directory",
-			set: text(absolute(k.parse))},
-		{Name: "hidden", Example: `false`, Text: "true: with files, those whose names begin with a dot, too",
-			set: flag(&k.app.Hidden), harmless: isFalse},
+		row("files", `"/srv/static"`, "in place of scripts: the files of a directory", text(absolute(k.parse))),
+		row("hidden", `false`, "true: with files, those whose names begin with a dot, too", flag(&k.app.Hidden)).unless(false, ""),
 	}
 }
 

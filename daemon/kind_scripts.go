@@ -42,66 +42,36 @@ func (k *scriptsKind) keys() []Key {
 	a := k.app
 	r, c, g := &a.RunAs, &a.Confinement, &a.Cgroup
 	return []Key{
-		{Name: "scripts", Example: `"/usr/lib/cgi-bin"`, Text: "a directory of CGI programs, a program, or a list of them, tried in turn",
-			set: each(absolute(k.parse))},
-		{Name: "follow", Example: `["/usr/share/gitweb"]`, Text: "directories outside, where symlinks to programs may lead",
-			set: each(k.addFollow), harmless: isEmpty, together: basics},
-		{Name: "only", Example: `["*.cgi", "tools/*"]`, Text: "the programs in these directories that may run; all if left out",
-			set: patterns(&a.Only, "*.cgi")},
-		{Name: "env", Example: `{ GIT_PROJECT_ROOT = "/srv/git" }`, Text: "variables of the programs, whatever the web server sends",
-			set: pairs(k.addEnv), harmless: isEmpty, together: basics},
-		{Name: "inherit", Example: `["PATH", "LANG", "TZ"]`, Text: "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"",
-			set: each(k.addInherit), harmless: isEmpty, together: basics},
-		{Name: "stderr", Example: `"log"`, Text: `where the programs' stderr goes: or "client", the web server's error log (FastCGI only)`,
-			set: text(k.setStderr), harmless: isText("log"), together: basics},
-		{Name: "pass_authorization", Example: `false`, Text: "true: programs get the client's password (HTTP_AUTHORIZATION, AUTH_PASSWORD)",
-			set: flag(&a.PassAuthorization), harmless: isFalse, together: basics},
-		{Name: "role", Example: `"responder"`, Text: `or "authorizer": the programs answer FastCGI's requests of that role`,
-			set: text(k.setRole), harmless: isText("responder"), together: basics},
-		{Name: "user", Example: `"www-data"`, Text: "the user of the programs, if gatehouse is started as root; a name or a number",
-			set: name(&r.User)},
-		{Name: "group", Example: `"www-data"`, Text: "with user: a group in place of its own",
-			set: name(&r.Group)},
-		{Name: "run_as", Example: `"owner"`, Text: "in place of user: programs run as their owners, with the checks of suexec",
-			set: text(k.setRunAs)},
-		{Name: "min_uid", Example: `1000`, Text: "with run_as: the lowest number of an owner",
-			set: count(&r.MinUID, 1)},
-		{Name: "min_gid", Example: `100`, Text: "with run_as: the lowest number of an owner's group",
-			set: count(&r.MinGID, 1)},
-		{Name: "check_owner", Example: `false`, Text: "true: a program and its directory must belong to root or to the user it runs as",
-			set: flag(&c.CheckOwner)},
-		{Name: "check_mode", Example: `false`, Text: "true: neither may be writable by group or others, and the program not set-user-ID",
-			set: flag(&c.CheckMode)},
-		{Name: "chroot", Example: `"/srv/jail"`, Text: "with user: a directory that becomes the programs' root; scripts lies in it",
-			set: directory(&c.Chroot)},
-		{Name: "umask", Example: `"027"`, Text: "of the programs",
-			set: umask(&c.Umask)},
-		{Name: "nice", Example: `10`, Text: "their niceness, from -20 to 19, the lowest priority",
-			set: count(&c.Nice, -20)},
-		{Name: "no_new_privs", Example: `false`, Text: "true: set-user-ID programs that they execute gain nothing",
-			set: flag(&c.NoNewPrivs)},
-		{Name: "no_core", Example: `false`, Text: "true: they leave no core files",
-			set: flag(&c.NoCore)},
-		{Name: "read_paths", Example: `["/usr", "/lib", "/etc"]`, Text: "all that they may read and execute, beside scripts and follow (Landlock)",
-			set: paths(&c.Read)},
-		{Name: "write_paths", Example: `["/srv/data"]`, Text: "all that they may change, and read",
-			set: paths(&c.Write)},
-		{Name: "cgroup", Example: `"/sys/fs/cgroup/system.slice/gatehouse.service"`, Text: "a delegated control group (version 2), in which they get one",
-			set: directory(&g.Dir)},
-		{Name: "cgroup_each", Example: `false`, Text: "true: each program gets one, and what is left in it at its end is killed",
-			set: flag(&g.EachProgram)},
-		{Name: "cgroup_memory", Example: `"512MiB"`, Text: "memory.max of that control group",
-			set: size(&g.Memory)},
-		{Name: "cgroup_processes", Example: `100`, Text: "pids.max of that control group",
-			set: count(&g.Processes, 1)},
-		{Name: "cgroup_cpu", Example: `1.5`, Text: "cpu.max of that control group, in processors",
-			set: processors(&g.CPU)},
-		{Name: "local_redirect", Example: `"auto"`, Text: `who follows a program's Location of this server: "client" (302) or "internal"; with auto, internal over HTTP alone`,
-			set: text(k.setLocalRedirect)},
-		{Name: "nph", Example: `["*.nph"]`, Text: `programs that answer with a whole HTTP response, beside those by the name nph-*`,
-			set: patterns(&a.NPH, "*.nph")},
-		{Name: "search_args", Example: `false`, Text: `true: programs get the words of a query like "one+two" as arguments, if all are harmless`,
-			set: flag(&a.SearchArgs)},
+		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, a program, or a list of them, tried in turn", each(absolute(k.parse))),
+		row("follow", `["/usr/share/gitweb"]`, "directories outside, where symlinks to programs may lead", each(k.addFollow)).unless(nil, basics),
+		row("only", `["*.cgi", "tools/*"]`, "the programs in these directories that may run; all if left out", patterns(&a.Only, "*.cgi")),
+		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables of the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"", each(k.addInherit)).unless(nil, basics),
+		row("stderr", `"log"`, `where the programs' stderr goes: or "client", the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
+		row("pass_authorization", `false`, "true: programs get the client's password (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
+		row("role", `"responder"`, `or "authorizer": the programs answer FastCGI's requests of that role`, text(k.setRole)).unless("responder", basics),
+		row("user", `"www-data"`, "the user of the programs, if gatehouse is started as root; a name or a number", name(&r.User)),
+		row("group", `"www-data"`, "with user: a group in place of its own", name(&r.Group)),
+		row("run_as", `"owner"`, "in place of user: programs run as their owners, with the checks of suexec", text(k.setRunAs)),
+		row("min_uid", `1000`, "with run_as: the lowest number of an owner", count(&r.MinUID, 1)),
+		row("min_gid", `100`, "with run_as: the lowest number of an owner's group", count(&r.MinGID, 1)),
+		row("check_owner", `false`, "true: a program and its directory must belong to root or to the user it runs as", flag(&c.CheckOwner)),
+		row("check_mode", `false`, "true: neither may be writable by group or others, and the program not set-user-ID", flag(&c.CheckMode)),
+		row("chroot", `"/srv/jail"`, "with user: a directory that becomes the programs' root; scripts lies in it", directory(&c.Chroot)),
+		row("umask", `"027"`, "of the programs", umask(&c.Umask)),
+		row("nice", `10`, "their niceness, from -20 to 19, the lowest priority", count(&c.Nice, -20)),
+		row("no_new_privs", `false`, "true: set-user-ID programs that they execute gain nothing", flag(&c.NoNewPrivs)),
+		row("no_core", `false`, "true: they leave no core files", flag(&c.NoCore)),
+		row("read_paths", `["/usr", "/lib", "/etc"]`, "all that they may read and execute, beside scripts and follow (Landlock)", paths(&c.Read)),
+		row("write_paths", `["/srv/data"]`, "all that they may change, and read", paths(&c.Write)),
+		row("cgroup", `"/sys/fs/cgroup/system.slice/gatehouse.service"`, "a delegated control group (version 2), in which they get one", directory(&g.Dir)),
+		row("cgroup_each", `false`, "true: each program gets one, and what is left in it at its end is killed", flag(&g.EachProgram)),
+		row("cgroup_memory", `"512MiB"`, "memory.max of that control group", size(&g.Memory)),
+		row("cgroup_processes", `100`, "pids.max of that control group", count(&g.Processes, 1)),
+		row("cgroup_cpu", `1.5`, "cpu.max of that control group, in processors", processors(&g.CPU)),
+		row("local_redirect", `"auto"`, `who follows a program's Location of this server: "client" (302) or "internal"; with auto, internal over HTTP alone`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+		row("nph", `["*.nph"]`, `programs that answer with a whole HTTP response, beside those by the name nph-*`, patterns(&a.NPH, "*.nph")),
+		row("search_args", `false`, `true: programs get the words of a query like "one+two" as arguments, if all are harmless`, flag(&a.SearchArgs)),
 	}
 }
 
@@ -202,15 +172,6 @@ func (k *scriptsKind) setRunAs(s string) error {
 	return nil
 }
 
-func (k *scriptsKind) setLocalRedirect(s string) error {
-	p, ok := cgi.ParseRedirectPolicy(s)
-	if !ok {
-		return fmt.Errorf("%q is not one of auto, client and internal", s)
-	}
-	k.app.LocalRedirect = p
-	return nil
-}
-
 // checkRoot returns what is wrong with a directory of programs, or a program.
 func checkRoot(path string) error {
 	info, err := os.Stat(path)
@@ -264,7 +225,7 @@ func (k *scriptsKind) prepare(p preparation) (cgi.App, func() error, error) {
 	return a, a.Close, errors.Join(errs...)
 }
 
-// clone returns an App with the fields of a, which is not used for requests itself.
+// clone returns an App with the fields of a.
 func clone(a *script.App) *script.App {
 	c := new(script.App)
 	from, to := reflect.ValueOf(a).Elem(), reflect.ValueOf(c).Elem()

@@ -25,8 +25,8 @@ func prepare(apps []App, p preparation) (prepared []cgi.App, end func() error, e
 	}
 	for _, a := range apps {
 		own := p
-		own.place = a.place()
-		own.limits, own.limits.Spool = a.Limits, p.limits.Spool
+		own.place, own.limits = a.place(), a.Limits
+		own.limits.Spool = p.limits.Spool
 		app, endApp, err := a.Kind.prepare(own)
 		prepared = append(prepared, app)
 		ends = append(ends, endApp)

@@ -14,9 +14,9 @@ import (
 
 // A Daemon has everything open that it serves.
 type Daemon struct {
-	log        *slog.Logger
-	reaper     *script.Reaper // or nil
-	generation *generation    // nil once closed
+	log         *slog.Logger
+	closeReaper func() error // nil if there is none
+	generation  *generation  // nil once closed
 }
 
 // ErrBare is wrapped by Open's error for a process that was started with nothing
@@ -77,13 +77,15 @@ func Open(c Config, env Environment) (*Daemon, error) {
 }
 
 func (d *Daemon) open(c Config, env Environment) (err error) {
+	p := preparation{log: d.log}
 	starts := func(a App) bool { return a.Kind.traits().starts }
 	if env.Alone && runtime.GOOS == "linux" && slices.ContainsFunc(c.Apps, starts) {
-		if d.reaper, err = script.NewReaper(); err != nil {
+		if p.reaper, err = script.NewReaper(); err != nil {
 			return err
 		}
+		d.closeReaper = p.reaper.Close
 	}
-	if d.generation, err = newGeneration(c, d.log, d.reaper); err != nil {
+	if d.generation, err = newGeneration(c, p); err != nil {
 		return err
 	}
 	if err := d.generation.openLog(env.Stderr); err != nil {
@@ -104,9 +106,9 @@ func (d *Daemon) Close() error {
 	if d.generation != nil {
 		errs = append(errs, d.generation.close())
 	}
-	if d.reaper != nil { // which outlives the applications
-		errs = append(errs, d.reaper.Close())
+	if d.closeReaper != nil { // it outlives the applications
+		errs = append(errs, d.closeReaper())
 	}
-	d.generation, d.reaper = nil, nil
+	d.generation, d.closeReaper = nil, nil
 	return errors.Join(errs...)
 }

@@ -22,14 +22,32 @@ func value(set func(any) error) setter {
 	}
 }
 
-// text sets a string.
-func text(set func(string) error) setter {
+// typed sets a value of one type, which a message calls what.
+func typed[T any](what string, set func(T) error) setter {
 	return value(func(v any) error {
-		s, ok := v.(string)
+		x, ok := v.(T)
 		if !ok {
-			return fmt.Errorf("%s is not a string in quotes", quoted(v))
+			return fmt.Errorf("%s is not %s", quoted(v), what)
 		}
-		return set(s)
+		return set(x)
+	})
+}
+
+func text(set func(string) error) setter { return typed("a string in quotes", set) }
+
+// flag sets true or false.
+func flag(field *bool) setter {
+	return typed("true or false", func(on bool) error {
+		*field = on
+		return nil
+	})
+}
+
+// noFlag sets a field that says the opposite.
+func noFlag(field *bool) setter {
+	return typed("true or false", func(on bool) error {
+		*field = !on
+		return nil
 	})
 }
 
@@ -63,25 +81,16 @@ func pairs(add func(name, value string) error) setter {
 	}
 }
 
-// flag sets true or false.
-func flag(field *bool) setter {
-	return value(func(v any) error {
-		on, ok := v.(bool)
+// choice sets one of some words.
+func choice[T any](field *T, parse func(string) (T, bool), words string) setter {
+	return text(func(s string) error {
+		v, ok := parse(s)
 		if !ok {
-			return fmt.Errorf("%s is not true or false", quoted(v))
+			return fmt.Errorf("%q is not one of %s", s, words)
 		}
-		*field = on
+		*field = v
 		return nil
 	})
-}
-
-// noFlag sets a field that says the opposite.
-func noFlag(field *bool) setter {
-	return func(t *table, key string, v any) {
-		on := !*field
-		flag(&on)(t, key, v)
-		*field = !on
-	}
 }
 
 // count sets a whole number that is not below least.
