@@ -14,6 +14,8 @@ import (
 
 	"gatehouse/fastcgi/record"
 	"gatehouse/scgi"
+
+	"golang.org/x/sys/unix"
 )
 
 // A started is a program that a test has started.
@@ -288,8 +290,24 @@ func TestServeModCGID(t *testing.T) {
 	p.wait()
 }
 
-func TestServeBare(t *testing.T) {
-	p := start(t, nil, nil)
+func TestServeBare(t *testing.T) { checkBare(t, start(t, nil, nil)) }
+
+// TestServeSocketpairStdin is what sshd gives a command: a socket without a name.
+func TestServeSocketpairStdin(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	defer a.Close()
+	p := start(t, b, nil)
+	b.Close()
+	checkBare(t, p)
+}
+
+// checkBare makes a request to a program that was started with nothing to serve on.
+func checkBare(t *testing.T, p *started) {
+	t.Helper()
 	resp, err := http.Get("http://" + p.address() + "/bare")
 	if err != nil {
 		t.Fatal(err)

@@ -143,3 +143,58 @@ func TestServePortInUse(t *testing.T) {
 		t.Errorf("got %v; want an error that names %v", err, l.Addr())
 	}
 }
+
+// TestServeClose cuts off a request in flight, during a drain that has no limit.
+func TestServeClose(t *testing.T) {
+	app := newHeld()
+	s := &gatehouse.Server{App: app, Drain: -1}
+	v := serve(t, s)
+	got := get(v.url)
+	<-app.entered
+	v.stop()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-v.result; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve returned %v; want %v", err, http.ErrServerClosed)
+	}
+	if cause := <-app.cause; !errors.Is(cause, cgi.ErrShutdown) {
+		t.Errorf("cancelled by %v; want %v", cause, cgi.ErrShutdown)
+	}
+	if a := <-got; a.err == nil {
+		t.Errorf("the client took %q for the whole", a.body)
+	}
+}
+
+// TestServeClosed: a Server that is closed already serves nothing, and closes its
+// listeners.
+func TestServeClosed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &gatehouse.Server{App: newHeld(), Log: slog.New(slog.DiscardHandler),
+		Endpoints: []gatehouse.Endpoint{{Protocol: gatehouse.SCGI, Listener: l}}}
+	s.Close()
+	if err := s.Serve(context.Background()); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve returned %v; want %v", err, http.ErrServerClosed)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept returned %v; want %v", err, net.ErrClosed)
+	}
+}
+
+// TestServeOverdue: the hook is called before Serve returns, once.
+func TestServeOverdue(t *testing.T) {
+	app := newHeld()
+	called := 0
+	v := serve(t, &gatehouse.Server{App: app, Drain: time.Nanosecond, Overdue: func() { called++ }})
+	got := get(v.url)
+	<-app.entered
+	v.stop()
+	<-v.result
+	if called != 1 {
+		t.Errorf("called %d times", called)
+	}
+	<-got
+}

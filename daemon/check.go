@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 
-	"gatehouse/systemd"
+	"gatehouse"
 )
 
 // Check returns all that can be told to be wrong with c without opening a socket,
@@ -17,12 +17,19 @@ import (
 // port that needs a privilege, an address that this machine does not have, and
 // sockets that should have been passed.
 func (c *Config) Check() error {
+	g, err := newGeneration(*c, preparation{log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	return g.close()
+}
+
+// check is Check for all but the applications.
+func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
 	for _, e := range c.addresses() {
-		if err := c.checkAddress(e.protocol, e.address); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, c.checkAddress(e.protocol, e.address))
 		if key := e.address.key(); key != "" {
 			if seen[key] {
 				errs = append(errs, fmt.Errorf("%v is listened on twice: remove one", e.address))
@@ -30,9 +37,7 @@ func (c *Config) Check() error {
 			seen[key] = true
 		}
 	}
-	if err := c.checkUsers(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, c.checkUsers())
 	if c.AccessLog != "" {
 		if err := checkAccessLog(c.AccessLog); err != nil {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
@@ -41,37 +46,25 @@ func (c *Config) Check() error {
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
 		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
 	}
-	for _, a := range c.Apps {
-		errs = append(errs, a.check()...)
-	}
-	if err := errors.Join(append(errs, checkMounts(c.Apps)...)...); err != nil {
-		return err
-	}
-	_, end, err := mount(c.Apps, c.Validate, slog.New(slog.DiscardHandler), nil)
-	if err == nil {
-		err = end()
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 // A protocolAddress is an address and what is spoken there.
 type protocolAddress struct {
-	protocol systemd.Protocol
+	protocol gatehouse.Protocol
 	address  Address
 }
 
 // addresses returns where c listens.
-func (c *Config) addresses() []protocolAddress {
-	var list []protocolAddress
-	for _, a := range c.HTTP {
-		list = append(list, protocolAddress{systemd.HTTP, a})
+func (c *Config) addresses() (list []protocolAddress) {
+	add := func(p gatehouse.Protocol, addresses []Address) {
+		for _, a := range addresses {
+			list = append(list, protocolAddress{p, a})
+		}
 	}
-	for _, a := range c.FastCGI {
-		list = append(list, protocolAddress{systemd.FastCGI, a})
-	}
-	for _, a := range c.SCGI {
-		list = append(list, protocolAddress{systemd.SCGI, a})
-	}
+	add(gatehouse.HTTP, c.HTTP)
+	add(gatehouse.FastCGI, c.FastCGI)
+	add(gatehouse.SCGI, c.SCGI)
 	return list
 }
 
@@ -88,7 +81,7 @@ func (a Address) key() string {
 	return a.String()
 }
 
-func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
+func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {
 	switch a.Kind {
 	case AddressUnix:
 		return a.checkUnix()
@@ -103,8 +96,8 @@ func (c *Config) checkAddress(p systemd.Protocol, a Address) error {
 
 // checkReach returns an error if other machines can reach a protocol without
 // authentication, and nothing says which may.
-func (c *Config) checkReach(p systemd.Protocol, address string) error {
-	if p == systemd.HTTP || len(c.Allow) > 0 {
+func (c *Config) checkReach(p gatehouse.Protocol, address string) error {
+	if p == gatehouse.HTTP || len(c.Allow) > 0 {
 		return nil
 	}
 	return fmt.Errorf("%s on %s can be reached from other machines, and whoever reaches it can set every variable: "+
@@ -112,7 +105,7 @@ func (c *Config) checkReach(p systemd.Protocol, address string) error {
 }
 
 // checkListener is checkReach for a socket that is open.
-func (c *Config) checkListener(p systemd.Protocol, l net.Listener) error {
+func (c *Config) checkListener(p gatehouse.Protocol, l net.Listener) error {
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		return c.checkReach(p, l.Addr().String())
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,38 +93,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	}
 	c := new(Config)
 	top := &table{doc: doc, values: doc.values}
-	top.list("fastcgi", addAddress(&c.FastCGI))
-	top.list("scgi", addAddress(&c.SCGI))
-	top.list("http", addAddress(&c.HTTP))
-	top.list("allow", func(s string) error {
-		p, err := ParseAllow(s)
-		c.Allow = append(c.Allow, p)
-		return err
-	})
-	top.list("allow_users", func(s string) error {
-		uid, err := ParseUser(s)
-		c.AllowUsers = append(c.AllowUsers, uid)
-		return err
-	})
-	top.boolean("multiplex", func(on bool) { c.NoMultiplexing = !on })
-	top.str("access_log", func(s string) error {
-		c.AccessLog = s
-		if s != "off" && s != "stderr" {
-			if err := checkAbsolute(s); err != nil {
-				return err
-			}
-		}
-		return checkAccessLog(s)
-	})
-	top.str("paths", func(s string) error {
-		p, ok := cgi.ParsePathPolicy(s)
-		if !ok {
-			return fmt.Errorf("%q is not one of auto, nginx, apache, iis and keep", s)
-		}
-		c.Paths = p
-		return nil
-	})
-	top.boolean("validate", func(on bool) { c.Validate = on })
+	top.set(c.keys()...)
 	top.limits(&c.Limits, false)
 	c.parseApps(top)
 	if errs := top.end(); len(errs) > 0 {
@@ -133,15 +103,48 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-func addAddress(list *[]Address) func(string) error {
+// keys returns the keys of the top level but for the limits and the applications.
+func (c *Config) keys() []Key {
+	return []Key{
+		row("fastcgi", `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, "where to listen: an address, or a list of them", each(addAddress(&c.FastCGI))),
+		row("scgi", `"127.0.0.1:4000"`, "likewise", each(addAddress(&c.SCGI))),
+		row("http", `"127.0.0.1:8080"`, "likewise", each(addAddress(&c.HTTP))),
+		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "the TCP peers that may connect, needed unless it is loopback", each(addParsed(&c.Allow, ParseAllow))),
+		row("allow_users", `["www-data", "1001"]`, "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)", each(addParsed(&c.AllowUsers, ParseUser))),
+		row("multiplex", `true`, "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
+		row("access_log", `"off"`, `or "stderr", or a file`, text(c.setAccessLog)),
+		row("paths", `"auto"`, "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
+		row("validate", `false`, "true: check what the web server and the applications do, and log it", flag(&c.Validate)),
+	}
+}
+
+// addParsed returns a function that adds what parse makes of a string.
+func addParsed[T any](list *[]T, parse func(string) (T, error)) func(string) error {
 	return func(s string) error {
+		v, err := parse(s)
+		*list = append(*list, v)
+		return err
+	}
+}
+
+func addAddress(list *[]Address) func(string) error {
+	return addParsed(list, func(s string) (Address, error) {
 		a, err := ParseAddress(s)
-		*list = append(*list, a)
 		if err == nil && a.Kind == AddressUnix {
 			err = checkAbsolute(a.Path)
 		}
-		return err
+		return a, err
+	})
+}
+
+func (c *Config) setAccessLog(s string) error {
+	c.AccessLog = s
+	if s != "off" && s != "stderr" {
+		if err := checkAbsolute(s); err != nil {
+			return err
+		}
 	}
+	return checkAccessLog(s)
 }
 
 // limits takes the keys of the table of limits.
@@ -166,81 +169,69 @@ func (c *Config) parseApps(top *table) {
 		return
 	}
 	list, ok := v.([]any)
-	if !ok {
-		top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
-		return
-	}
 	for i, item := range list {
-		values, ok := item.(map[string]any)
-		if !ok {
-			top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
-			return
+		var values map[string]any
+		if values, ok = item.(map[string]any); !ok {
+			break
 		}
 		t := &table{doc: top.doc, path: "app." + strconv.Itoa(i), values: values}
 		a, errs := t.app(c.Limits)
 		c.Apps = append(c.Apps, a)
 		top.errs = append(top.errs, errs...)
 	}
+	if !ok {
+		top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
+	}
 }
 
 // app takes one application, and returns what is wrong with it.
 func (t *table) app(limits Limits) (a App, errs []error) {
-	a = App{Prefix: "/", Limits: limits.Programs}
-	a.Source = t.place("prefix")
-	t.str("prefix", func(s string) error {
-		a.Prefix = s
-		return checkPrefix(s)
-	})
-	var kinds []string
-	choose := func(kind AppKind) {
-		a.Kind = kind
-		kinds = append(kinds, string(kind))
+	a = App{Prefix: "/", Source: t.place("prefix")}
+	t.set(a.keys()...)
+	kinds := kinds()
+	var chosen []string
+	for _, k := range kinds {
+		kind := k.traits()
+		if v, given := t.values[kind.name]; given && (kind.target != "" || v == true) {
+			a.Kind = k
+			chosen = append(chosen, kind.name)
+		}
 	}
-	if t.list("scripts", absolute(a.addRoot)) {
-		choose(AppScripts)
-	}
-	if _, given := t.values[string(AppFiles)]; given {
-		choose(AppFiles)
-	}
-	t.str(string(AppFiles), absolute(a.setDir))
-	t.boolean("hidden", func(on bool) { a.Hidden = on })
-	for _, kind := range []AppKind{AppDemo, AppHello} {
-		t.boolean(string(kind), func(on bool) {
-			if on {
-				choose(kind)
+	var wrong []Key // of other kinds, those that a message names together first
+	for _, k := range append([]Kind{a.Kind}, kinds...) {
+		if k == nil {
+			continue
+		}
+		for i, row := range k.keys() {
+			said := len(t.errs)
+			switch {
+			case slices.Contains(t.known, row.Name) || !t.set(row) || k == a.Kind || i == 0:
+			case row.mayHave(t.values[row.Name]) || row.mild && len(t.errs) > said:
+			case row.together != "":
+				wrong = slices.Insert(wrong, 0, row)
+			default:
+				wrong = append(wrong, row)
 			}
-		})
+		}
 	}
 	t.later = laterKinds
 	for _, key := range laterKinds {
 		if _, ok := t.values[key]; ok {
-			kinds = append(kinds, key)
+			chosen = append(chosen, key)
 			t.fail(key, errLater(key))
 		}
 	}
-	t.list("follow", a.addFollow)
-	t.strings("env", a.addEnv)
-	t.list("inherit", a.addInherit)
-	t.str("stderr", a.setStderr)
-	t.str("role", a.setRole)
-	t.boolean("pass_authorization", func(on bool) { a.PassAuthorization = on })
-	ofPrograms := append(t.confinement(&a), t.answers(&a)...)
-	own := limits
-	t.limits(&own, true)
-	a.Limits = own.Programs
+	t.limits(&limits, true)
+	a.Limits = limits.Programs
 	errs = t.end()
 	switch {
-	case len(kinds) == 0 && len(errs) == 0:
-		errs = append(errs, t.doc.errorf(t.path, `application %q does nothing: write scripts = "DIR", files = "DIR", demo = true or hello = true`, a.Prefix))
-	case a.Kind != AppScripts && len(kinds) == 1 && (len(a.Follow)+len(a.Env)+len(a.Inherit) > 0 || a.InheritAll || a.PassAuthorization || a.Authorizer || a.StderrToClient):
-		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts", a.Prefix))
-	case a.Kind != AppScripts && len(kinds) == 1 && len(ofPrograms) > 0:
-		errs = append(errs, t.doc.errorf(t.path, "application %q runs no programs: %s goes with scripts", a.Prefix, ofPrograms[0]))
-	case a.Kind != AppFiles && len(kinds) == 1 && a.Hidden:
-		errs = append(errs, t.doc.errorf(t.path, "application %q serves no files: hidden goes with files", a.Prefix))
-	case len(kinds) > 1:
+	case len(chosen) == 0 && len(errs) == 0:
+		errs = append(errs, t.doc.errorf(t.path, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))
+	case len(chosen) == 1 && len(wrong) > 0:
+		errs = append(errs, t.doc.errorf(t.path, "application %q %s", a.Prefix, misplaced(wrong[0])))
+	case len(chosen) > 1:
 		errs = append(errs, t.doc.errorf(t.path, "application %q is more than one thing (%s): write an [[app]] for each",
-			a.Prefix, strings.Join(kinds, ", ")))
+			a.Prefix, strings.Join(chosen, ", ")))
 	}
 	return a, errs
 }
@@ -248,7 +239,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 // Defaults returns c with what it leaves out: the demo application at "/".
 func (c Config) Defaults() Config {
 	if len(c.Apps) == 0 {
-		c.Apps = []App{{Prefix: "/", Kind: AppDemo, Limits: c.Limits.Programs}}
+		c.Apps = []App{{Prefix: "/", Kind: Demo(), Limits: c.Limits.Programs}}
 	}
 	return c
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/files"
+	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,13 +86,13 @@ hello = true
 	own := want.Limits.Programs
 	own.Programs = 2
 	want.Apps = []App{
-		{Prefix: "/cgi-bin", Kind: AppScripts, Source: "g.toml:14:1", Roots: []string{dir, program}, Follow: []string{dir},
-			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, StderrToClient: true, PassAuthorization: true, Limits: own},
-		{Prefix: "/git", Kind: AppScripts, Source: "g.toml:27:1", Roots: []string{program}, Env: []string{"A=b"}, InheritAll: true, Limits: want.Limits.Programs},
-		{Prefix: "/static", Kind: AppFiles, Source: "g.toml:34:1", Dir: dir, Hidden: true, Limits: want.Limits.Programs},
-		{Prefix: "/", Kind: AppHello, Source: "g.toml:38:3", Limits: want.Limits.Programs},
+		{Prefix: "/cgi-bin", Source: "g.toml:14:1", Kind: Scripts(&script.App{Roots: []string{dir, program}, Follow: []string{dir},
+			Env: []string{"EMPTY=", "GIT_PROJECT_ROOT=/srv/git"}, Inherit: []string{"PATH"}, StderrToClient: true, PassAuthorization: true}), Limits: own},
+		{Prefix: "/git", Source: "g.toml:27:1", Kind: Scripts(&script.App{Roots: []string{program}, Env: []string{"A=b"}, InheritAll: true}), Limits: want.Limits.Programs},
+		{Prefix: "/static", Source: "g.toml:34:1", Kind: Files(&files.App{Dir: dir, Hidden: true}), Limits: want.Limits.Programs},
+		{Prefix: "/", Source: "g.toml:38:3", Kind: Hello(), Limits: want.Limits.Programs},
 	}
-	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), appOptions); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -224,11 +226,11 @@ func TestParseApp(t *testing.T) {
 		want App
 		err  string
 	}{
-		{"demo", App{Prefix: "/", Kind: AppDemo}, ""},
-		{"/=hello", App{Prefix: "/", Kind: AppHello}, ""},
-		{"/a/b=demo", App{Prefix: "/a/b", Kind: AppDemo}, ""},
-		{"/cgi-bin=scripts:" + dir, App{Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir}}, ""},
-		{"scripts:" + dir, App{Prefix: "/", Kind: AppScripts, Roots: []string{dir}}, ""},
+		{"demo", App{Prefix: "/", Kind: Demo()}, ""},
+		{"/=hello", App{Prefix: "/", Kind: Hello()}, ""},
+		{"/a/b=demo", App{Prefix: "/a/b", Kind: Demo()}, ""},
+		{"/cgi-bin=scripts:" + dir, App{Prefix: "/cgi-bin", Kind: Scripts(&script.App{Roots: []string{dir}})}, ""},
+		{"scripts:" + dir, App{Prefix: "/", Kind: Scripts(&script.App{Roots: []string{dir}})}, ""},
 		{"x=hello", App{}, `prefix "x" does not begin with a slash: write /x=hello`},
 		{"=hello", App{}, `prefix "" does not begin with a slash: write /=hello`},
 		{"scripts:" + dir + "/x=y/z", App{}, "directory " + dir + "/x=y does not exist: create it, or write another one"},
@@ -239,7 +241,7 @@ func TestParseApp(t *testing.T) {
 		{"scripts", App{}, `"scripts" has no directory: write scripts:DIR`},
 		{"scripts:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
 		{"hello:x", App{}, `"hello:x": hello takes no target`},
-		{"/static=files:" + dir, App{Prefix: "/static", Kind: AppFiles, Dir: dir}, ""},
+		{"/static=files:" + dir, App{Prefix: "/static", Kind: Files(&files.App{Dir: dir})}, ""},
 		{"files", App{}, `"files" has no directory: write files:DIR`},
 		{"files:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
 		{"file:" + dir, App{}, `unknown kind of application "file": did you mean "files"?`},
@@ -249,25 +251,25 @@ func TestParseApp(t *testing.T) {
 	for _, tt := range tests {
 		got, err := ParseApp(tt.text)
 		checkError(t, err, tt.err)
-		if d := cmp.Diff(tt.want, got); d != "" {
+		if d := cmp.Diff(tt.want, got, appOptions); d != "" {
 			t.Errorf("%q: -want +got\n%s", tt.text, d)
 		}
 	}
 }
 
 func TestAddApps(t *testing.T) {
-	c := &Config{Apps: []App{{Prefix: "/a", Kind: AppScripts, Roots: []string{"/0"}}}}
+	c := &Config{Apps: []App{{Prefix: "/a", Kind: Scripts(&script.App{Roots: []string{"/0"}})}}}
 	c.Limits.Programs.Grace = time.Second
-	c.AddApps(App{Prefix: "/b", Kind: AppScripts, Roots: []string{"/1"}}, App{Prefix: "/", Kind: AppHello},
-		App{Prefix: "/b", Kind: AppScripts, Roots: []string{"/2"}}, App{Prefix: "/a", Kind: AppScripts, Roots: []string{"/3"}})
+	c.AddApps(App{Prefix: "/b", Kind: Scripts(&script.App{Roots: []string{"/1"}})}, App{Prefix: "/", Kind: Hello()},
+		App{Prefix: "/b", Kind: Scripts(&script.App{Roots: []string{"/2"}})}, App{Prefix: "/a", Kind: Scripts(&script.App{Roots: []string{"/3"}})})
 	l := c.Limits.Programs
 	want := []App{
-		{Prefix: "/a", Kind: AppScripts, Roots: []string{"/0"}},
-		{Prefix: "/b", Kind: AppScripts, Roots: []string{"/1", "/2"}, Limits: l},
-		{Prefix: "/", Kind: AppHello, Limits: l},
-		{Prefix: "/a", Kind: AppScripts, Roots: []string{"/3"}, Limits: l},
+		{Prefix: "/a", Kind: Scripts(&script.App{Roots: []string{"/0"}})},
+		{Prefix: "/b", Kind: Scripts(&script.App{Roots: []string{"/1", "/2"}}), Limits: l},
+		{Prefix: "/", Kind: Hello(), Limits: l},
+		{Prefix: "/a", Kind: Scripts(&script.App{Roots: []string{"/3"}}), Limits: l},
 	}
-	if d := cmp.Diff(want, c.Apps); d != "" {
+	if d := cmp.Diff(want, c.Apps, appOptions); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	err := errors.Join(checkMounts(c.Apps)...)
@@ -315,10 +317,10 @@ func TestCheck(t *testing.T) {
 		{"access log that is a directory", Config{AccessLog: dir}, "access log: " + dir + " is a directory: write the path of a file"},
 		{"missing spool", Config{Limits: Limits{Spool: spool.Limits{Dir: dir + "/a"}}},
 			"spool_dir: directory " + dir + "/a does not exist: create it, or write another one"},
-		{"missing root and follow", Config{Apps: []App{{Prefix: "/", Kind: AppScripts, Roots: []string{dir + "/a"}, Follow: []string{dir + "/b/c"}}}},
+		{"missing root and follow", Config{Apps: []App{{Prefix: "/", Kind: Scripts(&script.App{Roots: []string{dir + "/a"}, Follow: []string{dir + "/b/c"}})}}},
 			dir + "/a does not exist: write a directory of programs, or one program\n" +
 				"directory " + dir + "/b does not exist: create it, or write another one"},
-		{"mounted twice", Config{Apps: []App{{Prefix: "/x", Kind: AppHello, Source: "g.toml:3:1"}, {Prefix: "/x/", Kind: AppDemo}}},
+		{"mounted twice", Config{Apps: []App{{Prefix: "/x", Source: "g.toml:3:1", Kind: Hello()}, {Prefix: "/x/", Kind: Demo()}}},
 			`--app /x/=demo: prefix "/x/" is mounted twice, the first time by g.toml:3:1: give one of them another prefix, or remove it`},
 		{"twice", Config{HTTP: address("unix:" + dir + "/s"), SCGI: address("unix:" + dir + "//s,mode=0600")},
 			"unix:" + dir + "//s,mode=0600 is listened on twice: remove one"},

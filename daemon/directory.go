@@ -112,3 +112,21 @@ func first(path string, reason func(error) bool) string {
 		path = parent
 	}
 }
+
+// examined are paths that were found in order when they were parsed, so that preparing
+// the application looks at none of them again.
+type examined map[string]bool
+
+func (e *examined) add(path string) {
+	if *e == nil {
+		*e = make(examined)
+	}
+	(*e)[path] = true
+}
+
+// remove reports whether a path is among them, once: later it may have changed.
+func (e examined) remove(path string) bool {
+	had := e[path]
+	delete(e, path)
+	return had
+}

@@ -78,7 +78,7 @@
 // cgi.Handler for its own, RunTime and FirstByte.
 //
 // Without an address the daemon serves what the process was started with, see
-// package systemd, or else opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000
+// package gatehouse, or else opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000
 // and SCGI on 127.0.0.1:4000.
 //
 // # Life

@@ -153,75 +153,20 @@ func (t *table) take(key string) (any, bool) {
 	return v, ok
 }
 
-func (t *table) fail(key string, err error) {
-	t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "%s: %w", key, err))
-}
-
-// str takes a string.
-func (t *table) str(key string, set func(string) error) {
-	v, ok := t.take(key)
-	if !ok {
-		return
-	}
-	s, ok := v.(string)
-	if !ok {
-		t.fail(key, fmt.Errorf("%s is not a string in quotes", quoted(v)))
-	} else if err := set(s); err != nil {
-		t.fail(key, err)
-	}
-}
-
-// list takes a string or an array of strings.
-func (t *table) list(key string, add func(string) error) (given bool) {
-	v, ok := t.take(key)
-	if !ok {
-		return false
-	}
-	items, ok := v.([]any)
-	if !ok {
-		items = []any{v}
-	}
-	for _, item := range items {
-		s, ok := item.(string)
-		if !ok {
-			t.fail(key, fmt.Errorf("%s is not a string in quotes", quoted(item)))
-		} else if err := add(s); err != nil {
-			t.fail(key, err)
+// set sets the keys of rows, as far as the table has them, and reports whether it has
+// any.
+func (t *table) set(rows ...Key) (given bool) {
+	for _, row := range rows {
+		if v, ok := t.take(row.Name); ok {
+			row.set(t, row.Name, v)
+			given = true
 		}
 	}
-	return true
+	return given
 }
 
-// boolean takes true or false.
-func (t *table) boolean(key string, set func(bool)) {
-	v, ok := t.take(key)
-	if !ok {
-		return
-	}
-	b, ok := v.(bool)
-	if !ok {
-		t.fail(key, fmt.Errorf("%s is not true or false", quoted(v)))
-		return
-	}
-	set(b)
-}
-
-// strings takes a table of strings, sorted by name.
-func (t *table) strings(key string, add func(name, value string) error) {
-	v, ok := t.take(key)
-	if !ok {
-		return
-	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		t.fail(key, fmt.Errorf(`%s is not a table: write { NAME = "value" }`, quoted(v)))
-		return
-	}
-	sub := &table{doc: t.doc, path: join(t.path, key), values: m}
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		sub.str(name, func(value string) error { return add(name, value) })
-	}
-	t.errs = append(t.errs, sub.errs...)
+func (t *table) fail(key string, err error) {
+	t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "%s: %w", key, err))
 }
 
 // end returns the errors of the table, with one for each key that nobody took.

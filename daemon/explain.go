@@ -66,9 +66,11 @@ type LeftOut struct {
 // without running anything. Everything is looked up with the rights of this process:
 // it should be those of the daemon. The error is about the configuration or the
 // question.
-func (c Config) Explain(q Question) (*Answer, error) {
+func (c Config) Explain(q Question) (answer *Answer, err error) {
 	c = c.Defaults()
-	if err := c.checkApps(); err != nil {
+	apps, end, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
+	defer func() { err = errors.Join(err, end()) }()
+	if err != nil {
 		return nil, err
 	}
 	env, err := q.Front.variables(q.Target, q.Params)
@@ -83,12 +85,13 @@ func (c Config) Explain(q Question) (*Answer, error) {
 	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: c.Paths}
 	r.ContentLength, _ = strconv.ParseInt(env.Get("CONTENT_LENGTH"), 10, 64)
 	var mux cgi.Mux
-	for _, app := range c.Apps {
-		if app.Authorizer {
+	for i, app := range c.Apps {
+		if app.Kind.traits().authorizer {
 			continue
 		}
 		if err := mux.Mount(app.Prefix, cgi.AppFunc(func(_ cgi.ResponseWriter, r *cgi.Request) error {
-			return a.explain(app, r)
+			a.Prefix, a.Place, a.App = app.Prefix, app.place(), app.Kind.configured()
+			return a.explain(apps[i], r)
 		})); err != nil {
 			return nil, err
 		}
@@ -103,16 +106,20 @@ func (c Config) Explain(q Question) (*Answer, error) {
 	return a, err
 }
 
+// An explainer is an application that can say what it would do.
+type explainer interface {
+	Explain(*cgi.Request) (*script.Explanation, error)
+}
+
 // explain tells what app does with the request.
-func (a *Answer) explain(app App, r *cgi.Request) error {
-	a.Prefix, a.Place, a.App = app.Prefix, app.place(), app.configured()
-	if app.Kind != AppScripts {
+func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
+	x, ok := app.(explainer)
+	if !ok {
 		a.Runs = true
 		return nil
 	}
-	s := app.scripts(slog.New(slog.DiscardHandler), nil)
-	e, err := s.Explain(r)
-	if err = errors.Join(err, s.Close()); err != nil {
+	e, err := x.Explain(r)
+	if err != nil {
 		return err
 	}
 	for _, step := range e.Steps {
@@ -127,38 +134,6 @@ func (a *Answer) explain(app App, r *cgi.Request) error {
 		a.Left = append(a.Left, LeftOut(v))
 	}
 	return nil
-}
-
-// configured tells what an application is, as it could be configured.
-func (a App) configured() string {
-	quote := func(list []string) string {
-		if len(list) == 1 {
-			return strconv.Quote(list[0])
-		}
-		quoted := make([]string, len(list))
-		for i, s := range list {
-			quoted[i] = strconv.Quote(s)
-		}
-		return "[" + strings.Join(quoted, ", ") + "]"
-	}
-	switch {
-	case a.Manner != script.Gatehouse:
-		return a.Manner.String()
-	case a.Kind == AppScripts:
-		return "scripts = " + quote(a.Roots)
-	case a.Kind == AppFiles:
-		return "files = " + strconv.Quote(a.Dir)
-	}
-	return string(a.Kind) + " = true"
-}
-
-// checkApps returns what is wrong with the applications.
-func (c *Config) checkApps() error {
-	var errs []error
-	for _, a := range c.Apps {
-		errs = append(errs, a.check()...)
-	}
-	return errors.Join(append(errs, checkMounts(c.Apps)...)...)
 }
 
 // WriteJSON writes the answer as an object.

@@ -52,10 +52,11 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	programs := &script.App{Roots: []string{dir}, Env: []string{"OWN=1"}}
 	config := Config{Apps: []App{
-		{Prefix: "/cgi-bin", Kind: AppScripts, Source: "g.toml:1:1", Roots: []string{dir}, Env: []string{"OWN=1"}},
-		{Prefix: "/cgi-bin/hello", Kind: AppHello},
-		{Prefix: "/", Kind: AppScripts, Authorizer: true, Roots: []string{dir}},
+		{Prefix: "/cgi-bin", Source: "g.toml:1:1", Kind: Scripts(programs)},
+		{Prefix: "/cgi-bin/hello", Kind: Hello()},
+		{Prefix: "/", Kind: &scriptsKind{app: &script.App{Roots: []string{dir}}, authorizer: true}},
 	}}
 	a, err := config.Explain(Question{Target: "/cgi-bin/a.cgi/x", Params: []string{"HTTP_PROXY=x", "X=\x1b[0m"}})
 	if err != nil {
@@ -95,7 +96,7 @@ func TestExplain(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || back.Fault.Detail != a.Fault.Detail {
 		t.Errorf("%v: %s", err, b.String())
 	}
-	config.Apps[0].Roots = []string{dir + "/missing"}
+	programs.Roots = []string{dir + "/missing"}
 	if _, err = config.Explain(Question{Target: "/"}); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v; want an error about the directory", err)
 	}
@@ -104,11 +105,11 @@ func TestExplain(t *testing.T) {
 // TestMannerIsNotMounted: an application in another program's manner has the path as
 // it was sent.
 func TestMannerIsNotMounted(t *testing.T) {
-	app := App{Prefix: "/", Kind: AppScripts, Manner: script.Fcgiwrap, Roots: []string{"/nonexistent/program"}}
+	app := App{Prefix: "/", Kind: Scripts(&script.App{Manner: script.Fcgiwrap, Roots: []string{"/nonexistent/program"}})}
 	if err := (&Config{Apps: []App{app}}).Check(); err != nil {
 		t.Errorf("%v; want that the program may come later", err)
 	}
-	m, end, err := mount([]App{app}, false, nil, nil)
+	m, end, err := mountAll([]App{app}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

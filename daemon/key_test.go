@@ -49,3 +49,19 @@ func TestKeyTable(t *testing.T) {
 		t.Errorf("applications: -tables +parser\n%s", d)
 	}
 }
+
+// TestKinds holds what the parser expects of each kind.
+func TestKinds(t *testing.T) {
+	for _, k := range kinds() {
+		kind, keys := k.traits(), k.keys()
+		if keys[0].Name != kind.name {
+			t.Errorf("%s: the first key is %s", kind.name, keys[0].Name)
+		}
+		if len(keys) > 1 && kind.without == "" {
+			t.Errorf("%s: nothing is said of its keys in an application of another kind", kind.name)
+		}
+		if kind.target != "" && kind.noun == "" {
+			t.Errorf("%s: nothing is said of a target that is missing", kind.name)
+		}
+	}
+}

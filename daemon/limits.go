@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gatehouse"
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
@@ -21,9 +22,7 @@ type Limits struct {
 	Drain      time.Duration // for requests in flight at the end; 0: 30 s, negative: no limit
 }
 
-const (
-	defaultDrain = 30 * time.Second
-)
+const defaultDrain = gatehouse.DefaultDrain
 
 // A Limit is a row of the table of limits: a key of the configuration.
 type Limit struct {
@@ -33,10 +32,15 @@ type Limit struct {
 	Over    string // what happens beyond it
 	PerApp  bool   // may be given for one application, too
 
-	number func(l *Limits, n int64)
-	text   func(l *Limits, s string) // UnitDirectory only
-	finite bool                      // "off" is refused
+	finite bool                // "off" is refused
+	at     func(l *Limits) any // the field: a pointer to an int, an int64, a time.Duration or a string
 }
+
+// PerApp and finite in the table.
+const (
+	whole, perApp = false, true
+	orOff, finite = false, true
+)
 
 // A Unit is what the value of a limit counts.
 type Unit string
@@ -53,62 +57,34 @@ const (
 // manual. Each can be "off" where the text of an error says so.
 func LimitTable() []Limit {
 	return []Limit{
-		{Key: "max_connections", Default: "10000", Unit: UnitCount, Over: "a listener accepts no more until one ends",
-			number: func(l *Limits, n int64) { l.Front.Connections = int(n) }},
-		{Key: "max_requests", Default: "100", Unit: UnitCount, Over: "a FastCGI connection refuses further requests (CANT_MPX_CONN), or they wait",
-			number: func(l *Limits, n int64) { l.Front.Requests = int(n) }},
-		{Key: "params_bytes", Default: "1MiB", Unit: UnitSize, Over: "431",
-			number: func(l *Limits, n int64) { l.Front.ParamsBytes = int(min(n, math.MaxInt32)) }},
-		{Key: "params_count", Default: "1000", Unit: UnitCount, Over: "431",
-			number: func(l *Limits, n int64) { l.Front.ParamsCount = int(n) }},
-		{Key: "head_bytes", Default: "64KiB", Unit: UnitSize, Over: "502", PerApp: true, finite: true,
-			number: func(l *Limits, n int64) { l.Programs.HeadBytes = int(min(n, math.MaxInt32)) }},
-		{Key: "body_bytes", Default: "off", Unit: UnitSize, Over: "413",
-			number: func(l *Limits, n int64) { l.Front.BodyBytes = n }},
-		{Key: "spool_memory", Default: "1MiB", Unit: UnitSize, Over: "the body goes to a file in spool_dir", finite: true,
-			number: func(l *Limits, n int64) { l.Spool.Memory = n }},
-		{Key: "spool_bytes", Default: "1GiB", Unit: UnitSize, Over: "413",
-			number: func(l *Limits, n int64) { l.Spool.Max = n }},
-		{Key: "spool_total", Default: "8GiB", Unit: UnitSize, Over: "503",
-			number: func(l *Limits, n int64) { l.SpoolTotal = n }},
-		{Key: "spool_dir", Default: "the temporary directory", Unit: UnitDirectory, Over: "503 when its disk is full",
-			text: func(l *Limits, s string) { l.Spool.Dir = s }},
-		{Key: "programs", Default: "4 for each processor", Unit: UnitCount, Over: "requests queue", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.Programs = int(n) }},
-		{Key: "programs_per_script", Default: "off", Unit: UnitCount, Over: "requests for that script queue, and hold up no others", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.ProgramsPerScript = int(n) }},
-		{Key: "programs_per_address", Default: "off", Unit: UnitCount, Over: "requests of that client (REMOTE_ADDR) queue, and hold up no others", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.ProgramsPerAddress = int(n) }},
-		{Key: "queue", Default: "1024", Unit: UnitCount, Over: "503 with Retry-After", PerApp: true, finite: true,
-			number: func(l *Limits, n int64) { l.Programs.Queue = int(n) }},
-		{Key: "queue_wait", Default: "10s", Unit: UnitDuration, Over: "503 with Retry-After", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.QueueWait = time.Duration(n) }},
-		{Key: "first_byte", Default: "60s", Unit: UnitDuration, Over: "a program is ended: 504", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.FirstByte = time.Duration(n) }},
-		{Key: "silence", Default: "120s", Unit: UnitDuration, Over: "a program is ended: 504, or the answer is truncated", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.Silence = time.Duration(n) }},
-		{Key: "run", Default: "off", Unit: UnitDuration, Over: "a program is ended: 504, or the answer is truncated", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.Run = time.Duration(n) }},
-		{Key: "cpu", Default: "off", Unit: UnitDuration, Over: "504, or the answer is truncated (CPU time of a program and its descendants)", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.CPU = time.Duration(n) }},
-		{Key: "address_space", Default: "off", Unit: UnitSize, Over: "the program gets no more memory (of each process)", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.AddressSpace = n }},
-		{Key: "open_files", Default: "off", Unit: UnitCount, Over: "the program opens no more (each process)", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.OpenFiles = int(n) }},
-		{Key: "file_bytes", Default: "off", Unit: UnitSize, Over: "the program writes no more to that file", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.FileBytes = n }},
-		{Key: "processes", Default: "off", Unit: UnitCount, Over: "the program starts no more (all processes of its user)", PerApp: true,
-			number: func(l *Limits, n int64) { l.Programs.Processes = int(n) }},
-		{Key: "body_read", Default: "60s", Unit: UnitDuration, Over: "408, or the answer is truncated",
-			number: func(l *Limits, n int64) { l.Front.BodyRead = time.Duration(n) }},
-		{Key: "write", Default: "60s", Unit: UnitDuration, Over: "the connection is closed",
-			number: func(l *Limits, n int64) { l.Front.Write = time.Duration(n) }},
-		{Key: "idle", Default: "75s", Unit: UnitDuration, Over: "the connection is closed",
-			number: func(l *Limits, n int64) { l.Front.Idle = time.Duration(n) }},
-		{Key: "grace", Default: "3s", Unit: UnitDuration, Over: "a program that ignored TERM gets KILL", PerApp: true, finite: true,
-			number: func(l *Limits, n int64) { l.Programs.Grace = time.Duration(n) }},
-		{Key: "drain", Default: "30s", Unit: UnitDuration, Over: "answers in flight are truncated",
-			number: func(l *Limits, n int64) { l.Drain = time.Duration(n) }},
+		{"max_connections", "10000", UnitCount, "a listener accepts no more until one ends", whole, orOff, func(l *Limits) any { return &l.Front.Connections }},
+		{"max_requests", "100", UnitCount, "a FastCGI connection refuses further requests (CANT_MPX_CONN), or they wait", whole, orOff, func(l *Limits) any { return &l.Front.Requests }},
+		{"params_bytes", "1MiB", UnitSize, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsBytes }},
+		{"params_count", "1000", UnitCount, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsCount }},
+		{"head_bytes", "64KiB", UnitSize, "502", perApp, finite, func(l *Limits) any { return &l.Programs.HeadBytes }},
+		{"body_bytes", "off", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Front.BodyBytes }},
+		{"spool_memory", "1MiB", UnitSize, "the body goes to a file in spool_dir", whole, finite, func(l *Limits) any { return &l.Spool.Memory }},
+		{"spool_bytes", "1GiB", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Spool.Max }},
+		{"spool_total", "8GiB", UnitSize, "503", whole, orOff, func(l *Limits) any { return &l.SpoolTotal }},
+		{"spool_dir", "the temporary directory", UnitDirectory, "503 when its disk is full", whole, orOff, func(l *Limits) any { return &l.Spool.Dir }},
+		{"programs", "4 for each processor", UnitCount, "requests queue", perApp, orOff, func(l *Limits) any { return &l.Programs.Programs }},
+		{"programs_per_script", "off", UnitCount, "requests for that script queue, and hold up no others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerScript }},
+		{"programs_per_address", "off", UnitCount, "requests of that client (REMOTE_ADDR) queue, and hold up no others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerAddress }},
+		{"queue", "1024", UnitCount, "503 with Retry-After", perApp, finite, func(l *Limits) any { return &l.Programs.Queue }},
+		{"queue_wait", "10s", UnitDuration, "503 with Retry-After", perApp, orOff, func(l *Limits) any { return &l.Programs.QueueWait }},
+		{"first_byte", "60s", UnitDuration, "a program is ended: 504", perApp, orOff, func(l *Limits) any { return &l.Programs.FirstByte }},
+		{"silence", "120s", UnitDuration, "a program is ended: 504, or the answer is truncated", perApp, orOff, func(l *Limits) any { return &l.Programs.Silence }},
+		{"run", "off", UnitDuration, "a program is ended: 504, or the answer is truncated", perApp, orOff, func(l *Limits) any { return &l.Programs.Run }},
+		{"cpu", "off", UnitDuration, "504, or the answer is truncated (CPU time of a program and its descendants)", perApp, orOff, func(l *Limits) any { return &l.Programs.CPU }},
+		{"address_space", "off", UnitSize, "the program gets no more memory (of each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.AddressSpace }},
+		{"open_files", "off", UnitCount, "the program opens no more (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.OpenFiles }},
+		{"file_bytes", "off", UnitSize, "the program writes no more to that file", perApp, orOff, func(l *Limits) any { return &l.Programs.FileBytes }},
+		{"processes", "off", UnitCount, "the program starts no more (all processes of its user)", perApp, orOff, func(l *Limits) any { return &l.Programs.Processes }},
+		{"body_read", "60s", UnitDuration, "408, or the answer is truncated", whole, orOff, func(l *Limits) any { return &l.Front.BodyRead }},
+		{"write", "60s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Write }},
+		{"idle", "75s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Idle }},
+		{"grace", "3s", UnitDuration, "a program that ignored TERM gets KILL", perApp, finite, func(l *Limits) any { return &l.Programs.Grace }},
+		{"drain", "30s", UnitDuration, "answers in flight are truncated", whole, orOff, func(l *Limits) any { return &l.Drain }},
 	}
 }
 
@@ -125,14 +101,21 @@ func (row Limit) Set(l *Limits, value any) error {
 		if err := checkDirectory(s); err != nil {
 			return err
 		}
-		row.text(l, filepath.Clean(s))
+		*row.at(l).(*string) = filepath.Clean(s)
 		return nil
 	}
 	n, err := row.parse(value)
 	if err != nil {
 		return err
 	}
-	row.number(l, n)
+	switch field := row.at(l).(type) {
+	case *int:
+		*field = int(min(n, math.MaxInt32))
+	case *int64:
+		*field = n
+	case *time.Duration:
+		*field = time.Duration(n)
+	}
 	return nil
 }
 

@@ -1,8 +1,14 @@
 package daemon
 
 import (
+	"errors"
+	"log/slog"
 	"testing"
 
+	"gatehouse/cgi/script"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 )
 
@@ -18,4 +24,21 @@ func checkError(t *testing.T, err error, want string) {
 	if got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
+}
+
+// appOptions compare what is configured of applications.
+var appOptions = cmp.Options{
+	cmp.AllowUnexported(scriptsKind{}, filesKind{}, builtin{}),
+	cmpopts.IgnoreUnexported(script.App{}),
+	cmpopts.IgnoreTypes(examined{}),
+}
+
+// mountAll prepares and mounts applications. The second result ends them.
+func mountAll(apps []App, log *slog.Logger) (mounted, func() error, error) {
+	prepared, end, err := prepare(apps, preparation{log: log})
+	if err != nil {
+		return mounted{}, nil, errors.Join(err, end())
+	}
+	m, err := mount(apps, prepared, false)
+	return m, end, err
 }

@@ -26,7 +26,7 @@ func TestRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	m, end, err := mount(c.Apps, false, log, nil)
+	m, end, err := mountAll(c.Apps, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestRoles(t *testing.T) {
 			t.Errorf("%v: %d, %v, want %d", x.role, res.Code, res.Err, x.want)
 		}
 	}
-	none, end, err := mount(Config{}.Defaults().Apps, false, log, nil)
+	none, end, err := mountAll(Config{}.Defaults().Apps, log)
 	if err != nil || none.authorizer != nil {
 		t.Errorf("an authorizer where there is none: %v, %v", none.authorizer, err)
 	}

@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"syscall"
 	"time"
-
-	"gatehouse/cgi"
-	"gatehouse/daemon/endpoint"
 )
 
 // overtime is what requests get to end after they have been cut off, beyond the
@@ -27,43 +23,38 @@ var errForced = errors.New("a second signal cut off the requests in flight")
 //
 // A SIGHUP is logged and otherwise ignored, as are other signals.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
-	defer func() { err = errors.Join(err, d.release()) }()
-	if d.program {
-		return d.serveProgram(ctx, signals)
-	}
-	g := &endpoint.Group{
-		App: d.mounted.app, Authorizer: d.mounted.authorizer,
-		Handler: d.handler,
-		Limits:  d.config.Limits.Front,
-		Paths:   d.config.Paths,
-		Log:     d.log,
-
-		NoMultiplexing: d.config.NoMultiplexing,
-	}
-	g.Start(d.endpoints)
-	err = d.wait(ctx, g, signals)
-	return errors.Join(err, d.drain(g, signals))
-}
-
-// wait returns when there is a reason to end.
-func (d *Daemon) wait(ctx context.Context, g *endpoint.Group, signals <-chan os.Signal) error {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
+	g := d.generation
+	overdue := make(chan struct{}, 1)
+	served := g.start(ctx, func() { overdue <- struct{}{} })
+	forced := false
+	var hopeless <-chan time.Time // set once requests have been cut off
 	for {
 		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-g.Failed():
-			return err
-		case <-g.Served():
-			select {
-			case err := <-g.Failed():
-				return err
-			default:
-				return nil
+		case err := <-served:
+			if forced {
+				err = errors.Join(err, errForced)
 			}
+			return err
+		case <-hopeless:
+			return errors.New("requests in flight do not end: an application ignores that they were cut off")
+		case <-overdue:
+			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", g.server.Drain.String())
+			hopeless = time.After(g.grace() + overtime)
 		case s := <-signals:
-			if d.ends(s) {
+			switch {
+			case !d.ends(s) || hopeless != nil:
+			case g.program:
+				drain()
+			case ctx.Err() == nil:
 				d.log.Info("draining", "signal", s.String())
-				return nil
+				drain()
+			default:
+				d.log.Warn("requests in flight are cut off", "signal", s.String())
+				forced, hopeless = true, time.After(g.grace()+overtime)
+				g.cutOff()
 			}
 		}
 	}
@@ -78,89 +69,4 @@ func (d *Daemon) ends(s os.Signal) bool {
 		d.log.Warn("SIGHUP: the configuration is not read again in this version: restart gatehouse to apply a change")
 	}
 	return false
-}
-
-// drain lets the requests in flight end.
-func (d *Daemon) drain(g *endpoint.Group, signals <-chan os.Signal) error {
-	limit := d.config.Limits.Drain
-	if limit == 0 {
-		limit = defaultDrain
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		g.Shutdown(ctx)
-	}()
-	var over <-chan time.Time
-	if limit > 0 {
-		t := time.NewTimer(limit)
-		defer t.Stop()
-		over = t.C
-	}
-	forced := false
-	for waiting := true; waiting; {
-		select {
-		case <-done:
-			return nil
-		case <-over:
-			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", limit.String())
-			waiting = false
-		case s := <-signals:
-			if d.ends(s) {
-				d.log.Warn("requests in flight are cut off", "signal", s.String())
-				forced, waiting = true, false
-			}
-		}
-	}
-	cancel()
-	t := time.NewTimer(d.grace() + overtime)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
-		return errors.New("requests in flight do not end: an application ignores that they were cut off")
-	}
-	if forced {
-		return errForced
-	}
-	return nil
-}
-
-// grace returns the longest time that a program may take between TERM and KILL.
-func (d *Daemon) grace() time.Duration {
-	longest := 3 * time.Second
-	for _, a := range d.config.Apps {
-		longest = max(longest, a.Limits.Grace)
-	}
-	return longest
-}
-
-// serveProgram answers the one request that this process was started for. A
-// signal cancels it.
-func (d *Daemon) serveProgram(ctx context.Context, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		for {
-			select {
-			case s := <-signals:
-				if d.ends(s) {
-					cancel(cgi.ErrShutdown)
-				}
-			case <-done:
-				return
-			}
-		}
-	})
-	defer watch.Wait()
-	defer cancel(nil)
-	defer close(done)
-	p := &cgi.Program{Handler: d.handler, Limits: d.config.Limits.Front}
-	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-		r.SetContext(ctx)
-		return d.mounted.app.ServeCGI(w, r)
-	}))
 }

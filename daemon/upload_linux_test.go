@@ -34,7 +34,7 @@ func TestUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	m, end, err := mount(c.Apps, false, log, nil)
+	m, end, err := mountAll(c.Apps, log)
 	if err != nil {
 		t.Fatal(err)
 	}

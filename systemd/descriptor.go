@@ -5,17 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
-)
-
-// A Protocol is what is spoken on a socket.
-type Protocol string
-
-// The protocols of a gateway, by the names that descriptors have for them.
-const (
-	FastCGI Protocol = "fastcgi"
-	SCGI    Protocol = "scgi"
-	HTTP    Protocol = "http"
 )
 
 // A Descriptor is an inherited descriptor.
@@ -31,37 +20,6 @@ func (d Descriptor) String() string {
 		return "descriptor 0 (standard input)"
 	}
 	return fmt.Sprintf("descriptor %d (%q)", d.FD, d.Name)
-}
-
-// Protocol returns what to speak on the descriptor. The error says what to write
-// where its name does not tell, or that it is no stream socket.
-func (d Descriptor) Protocol() (Protocol, error) {
-	if d.Socket.State != Listening && d.Socket.State != Connected {
-		return "", fmt.Errorf("inherited %v is %v: only stream sockets can be served (ListenStream=)", d, d.Socket.State)
-	}
-	for _, p := range []Protocol{FastCGI, SCGI, HTTP} {
-		if d.Name == string(p) || strings.HasPrefix(d.Name, string(p)+".") {
-			return p, nil
-		}
-	}
-	if !d.named() {
-		if d.Socket.State == Connected {
-			return SCGI, nil
-		}
-		return FastCGI, nil
-	}
-	return "", fmt.Errorf("inherited %v: its name tells no protocol: write FileDescriptorName=fastcgi, scgi or http (or fastcgi.NAME)", d)
-}
-
-// named reports whether somebody gave the descriptor a name. Without
-// FileDescriptorName= systemd takes the name of the socket unit, or "connection"
-// for one that it accepted.
-func (d Descriptor) named() bool {
-	switch d.Name {
-	case "", "unknown", "stored", "connection":
-		return false
-	}
-	return !strings.HasSuffix(d.Name, ".socket")
 }
 
 // file takes the descriptor out of its place.

@@ -19,26 +19,30 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child prints what it was started with, one line for the kind and one for each
-// descriptor, and then greets one peer of each.
+// child prints a line for each descriptor that it was passed, or for descriptor 0,
+// and greets one peer of each.
 func child() int {
 	report := os.NewFile(childReport(), "report")
 	if os.Getenv("LISTEN_PID") == "self" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
-	start, err := Process{}.Start()
+	passed, err := Process{}.Descriptors()
 	if err != nil {
 		fmt.Fprintln(report, "error:", err)
 		return 2
 	}
 	again, err := Process{}.Descriptors()
-	fmt.Fprintln(report, start.Kind, len(again), err)
-	for _, d := range start.Descriptors {
-		protocol, err := d.Protocol()
-		if d.FD == 0 {
-			protocol = ""
+	fmt.Fprintln(report, len(passed), len(again), err)
+	if len(passed) == 0 {
+		stdin, err := Inspect(0)
+		if err != nil {
+			fmt.Fprintln(report, "error:", err)
+			return 2
 		}
-		fmt.Fprintln(report, d, d.Socket.State, d.Socket.Network, protocol, err)
+		passed = []Descriptor{{Socket: stdin}}
+	}
+	for _, d := range passed {
+		fmt.Fprintln(report, d, d.Socket.State, d.Socket.Network)
 		if err := greet(d); err != nil {
 			fmt.Fprintln(report, "error:", err)
 			return 1

@@ -83,7 +83,8 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 	switch like {
 	case "":
 	case "fcgiwrap":
-		config.Apps = []daemon.App{fcgiwrapApp()}
+		app, _ := fcgiwrapApp()
+		config.Apps = []daemon.App{app}
 	case "slowcgi":
 		config.Apps = []daemon.App{slowcgiApp()}
 	default:

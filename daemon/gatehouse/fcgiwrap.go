@@ -29,18 +29,17 @@ func (p *process) namesake() func(ctx context.Context, args []string) int {
 // exitNamesake is their status for what fails at the start.
 const exitNamesake = 1
 
-// fcgiwrapApp is the application of fcgiwrap without flags. fcgiwrap knows no limits of
-// time: the web server's hold, and when it leaves, the program is ended.
-func fcgiwrapApp() daemon.App {
+// fcgiwrapApp is the application of fcgiwrap without flags, and what runs its programs.
+// fcgiwrap knows no limits of time: the web server's hold, and when it leaves, the program
+// is ended.
+func fcgiwrapApp() (daemon.App, *script.App) {
+	programs := &script.App{Manner: script.Fcgiwrap, InheritAll: true, PassAuthorization: true}
 	return daemon.App{
-		Source:            "fcgiwrap",
-		Prefix:            "/",
-		Kind:              daemon.AppScripts,
-		Manner:            script.Fcgiwrap,
-		InheritAll:        true,
-		PassAuthorization: true,
-		Limits:            script.Limits{QueueWait: -1, FirstByte: -1, Silence: -1},
-	}
+		Source: "fcgiwrap",
+		Prefix: "/",
+		Kind:   daemon.Scripts(programs),
+		Limits: script.Limits{QueueWait: -1, FirstByte: -1, Silence: -1},
+	}, programs
 }
 
 // fcgiwrap is the command under that name.
@@ -70,17 +69,17 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: say -h for help", err)
 	}
-	app := fcgiwrapApp()
-	app.Stderr = p.stderr
+	app, programs := fcgiwrapApp()
+	programs.Stderr = p.stderr
 	config = new(daemon.Config)
 	for _, l := range letters {
 		switch l.name {
 		case 'h':
 			return nil, true, nil
 		case 'f':
-			app.StderrToClient = true
+			programs.StderrToClient = true
 		case 'p':
-			app.Roots = append(app.Roots, l.value)
+			programs.Roots = append(programs.Roots, l.value)
 		case 'c':
 			// As atoi(3) reads it: systemd passes "-c 4 -f" in one argument.
 			digits := strings.TrimLeft(l.value, " ")

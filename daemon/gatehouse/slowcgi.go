@@ -16,14 +16,10 @@ import (
 // slowcgiApp is the application of slowcgi without flags.
 func slowcgiApp() daemon.App {
 	return daemon.App{
-		Source:            "slowcgi",
-		Prefix:            "/",
-		Kind:              daemon.AppScripts,
-		Manner:            script.Slowcgi,
-		Inherit:           []string{},
-		PassAuthorization: true,
-		StderrToClient:    true,
-		Limits:            script.Limits{FirstByte: -1, Silence: -1, Run: 120 * time.Second},
+		Source: "slowcgi",
+		Prefix: "/",
+		Kind:   daemon.Scripts(&script.App{Manner: script.Slowcgi, Inherit: []string{}, PassAuthorization: true, StderrToClient: true}),
+		Limits: script.Limits{FirstByte: -1, Silence: -1, Run: 120 * time.Second},
 	}
 }
 

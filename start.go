@@ -1,4 +1,10 @@
-package systemd
+package gatehouse
+
+import (
+	"os"
+
+	"gatehouse/systemd"
+)
 
 // A StartKind says how a process was started.
 type StartKind uint8
@@ -40,15 +46,15 @@ type Start struct {
 
 	// Descriptors are those to serve: one for ListeningStdin and ConnectedStdin, those
 	// of LISTEN_FDS for Activated, otherwise none.
-	Descriptors []Descriptor
+	Descriptors []systemd.Descriptor
 
 	// Unused are descriptors of LISTEN_FDS that a listening socket on descriptor 0 had
 	// precedence over.
-	Unused []Descriptor
+	Unused []systemd.Descriptor
 }
 
-// Start finds out what this process was started with. The first of these that
-// holds tells:
+// FindStart finds out what the process was started with, which is p. The first of
+// these that holds tells:
 //
 //  1. Descriptor 0 is a listening socket: FastCGI.
 //  2. There are valid LISTEN_FDS.
@@ -56,35 +62,43 @@ type Start struct {
 //     gives its programs a connected socket on descriptor 0, so this comes before 4.
 //  4. Descriptor 0 is a connected socket whose own end has a name: SCGI.
 //
-// An error means that LISTEN_FDS are meant for this process and cannot be used.
-func (p Process) Start() (Start, error) {
-	p = p.withDefaults()
+// An error means that LISTEN_FDS are meant for this process and cannot be used. They
+// are found by the first call only; see [systemd.Process.Descriptors].
+func FindStart(p systemd.Process) (Start, error) {
 	passed, err := p.Descriptors()
 	if err != nil {
 		return Start{}, err
 	}
-	// A process without a standard input was started with nothing on it.
-	stdin, err := p.Inspect(0)
-	if err != nil {
-		stdin = Socket{}
+	inspect := p.Inspect
+	if inspect == nil {
+		inspect = systemd.Inspect
 	}
-	zero := Descriptor{FD: 0, Socket: stdin}
+	// A process without a standard input was started with nothing on it.
+	stdin, err := inspect(0)
+	if err != nil {
+		stdin = systemd.Socket{}
+	}
+	zero := systemd.Descriptor{FD: 0, Socket: stdin}
 	switch {
-	case stdin.State == Listening:
-		return Start{Kind: ListeningStdin, Descriptors: []Descriptor{zero}, Unused: passed}, nil
+	case stdin.State == systemd.Listening:
+		return Start{Kind: ListeningStdin, Descriptors: []systemd.Descriptor{zero}, Unused: passed}, nil
 	case len(passed) > 0:
 		return Start{Kind: Activated, Descriptors: passed}, nil
-	case p.isCGI():
+	case isCGI(p.LookupEnv):
 		return Start{Kind: CGIProgram}, nil
-	case stdin.State == Connected:
-		return Start{Kind: ConnectedStdin, Descriptors: []Descriptor{zero}}, nil
+	case stdin.State == systemd.Connected:
+		return Start{Kind: ConnectedStdin, Descriptors: []systemd.Descriptor{zero}}, nil
 	}
 	return Start{}, nil
 }
 
-// isCGI reports whether the environment is that of a CGI program (RFC 3875 § 4.1).
-func (p Process) isCGI() bool {
-	_, gateway := p.LookupEnv("GATEWAY_INTERFACE")
-	_, method := p.LookupEnv("REQUEST_METHOD")
+// isCGI reports whether the environment, by default that of this process, is that of
+// a CGI program (RFC 3875 § 4.1).
+func isCGI(lookup func(string) (string, bool)) bool {
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	_, gateway := lookup("GATEWAY_INTERFACE")
+	_, method := lookup("REQUEST_METHOD")
 	return gateway && method
 }

@@ -1,6 +1,4 @@
-// Package endpoint serves one application on any number of listeners, each with
-// a protocol of its own, and drains them together.
-package endpoint
+package gatehouse
 
 import (
 	"errors"
@@ -17,7 +15,7 @@ import (
 
 // An Endpoint is a listener and what is spoken on it.
 type Endpoint struct {
-	Protocol systemd.Protocol
+	Protocol Protocol
 	Listener net.Listener
 
 	// Allow lists the TCP peers that may connect; empty means all.
@@ -43,11 +41,11 @@ func (e Endpoint) peers() frontend.Peers {
 	return frontend.Peers{Allow: e.Allow, WebServers: e.WebServerAddrs, Users: e.AllowUsers}
 }
 
-// Inherited makes an endpoint of what the process was started with. A listening
-// descriptor 0 is FastCGI, a connected one SCGI; of others the name tells. To the
-// former applies FCGI_WEB_SERVER_ADDRS of the environment.
-func Inherited(d systemd.Descriptor) (Endpoint, error) {
-	protocol, err := d.Protocol()
+// Inherit makes an endpoint of a descriptor that the process was started with, which
+// it takes over. [ProtocolOf] tells its protocol. FCGI_WEB_SERVER_ADDRS of the
+// environment applies to descriptor 0 where that is FastCGI.
+func Inherit(d systemd.Descriptor) (Endpoint, error) {
+	protocol, err := ProtocolOf(d)
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -59,7 +57,7 @@ func Inherited(d systemd.Descriptor) (Endpoint, error) {
 		return Endpoint{Protocol: protocol, Listener: newOneConn(c), Once: true}, nil
 	}
 	e := Endpoint{Protocol: protocol}
-	if d.FD == 0 && protocol == systemd.FastCGI {
+	if d.FD == 0 && protocol == FastCGI {
 		if e.WebServerAddrs, err = WebServerAddrs(); err != nil {
 			return Endpoint{}, err
 		}

@@ -1,13 +1,15 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"gatehouse/cgi/files"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +29,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	if err := os.Chmod(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-	const want = "directory DIR: permission denied"
+	const want = "directory DIR: permission denied: the user that runs gatehouse needs r and x there"
 	done := make(chan [2]error)
 	go func() {
 		// Root may read everything; what this thread has instead ends with it.
@@ -37,11 +39,11 @@ func TestFilesOfAnotherUser(t *testing.T) {
 			return
 		}
 		_, parsed := ParseConfig("g.toml", []byte(fmt.Sprintf("[[app]]\nfiles = %q\n", dir)))
-		_, _, opened := App{Prefix: "/x", Kind: AppFiles, Dir: dir}.open(slog.New(slog.DiscardHandler), nil)
-		done <- [2]error{parsed, opened}
+		_, end, prepared := prepare([]App{{Prefix: "/x", Kind: Files(&files.App{Dir: dir})}}, preparation{})
+		done <- [2]error{parsed, errors.Join(prepared, end())}
 	}()
 	errs := <-done
-	for i, want := range []string{"g.toml:2:1: files: " + want + ": the user that runs gatehouse needs r and x there", `application "/x": ` + want} {
+	for i, want := range []string{"g.toml:2:1: files: " + want, want} {
 		checkError(t, errs[i], strings.ReplaceAll(want, "DIR", dir))
 	}
 }

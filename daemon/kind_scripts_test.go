@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/script"
 )
 
 func TestAnswerKeys(t *testing.T) {
@@ -20,10 +21,10 @@ func TestAnswerKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []App{
-		{Prefix: "/", Kind: AppScripts, Source: "g.toml:1:3", Roots: []string{dir}, LocalRedirect: cgi.RedirectInternal, NPH: []string{"*.nph", "status"}, SearchArgs: true},
-		{Prefix: "/x", Kind: AppScripts, Source: "g.toml:7:1", Roots: []string{dir}, NPH: []string{"zms"}, Only: []string{"*.cgi"}},
+		{Prefix: "/", Source: "g.toml:1:3", Kind: Scripts(&script.App{Roots: []string{dir}, LocalRedirect: cgi.RedirectInternal, NPH: []string{"*.nph", "status"}, SearchArgs: true})},
+		{Prefix: "/x", Source: "g.toml:7:1", Kind: Scripts(&script.App{Roots: []string{dir}, NPH: []string{"zms"}, Only: []string{"*.cgi"}})},
 	}
-	if d := cmp.Diff(want, c.Apps); d != "" {
+	if d := cmp.Diff(want, c.Apps, appOptions); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	for text, want := range map[string]string{

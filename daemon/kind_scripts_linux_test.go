@@ -53,24 +53,24 @@ open_files = "off"
 		t.Fatal(err)
 	}
 	want := []App{
-		{Prefix: "/", Kind: AppScripts, Source: "g.toml:3:3", Roots: []string{dir},
+		{Prefix: "/", Source: "g.toml:3:3", Kind: Scripts(&script.App{Roots: []string{dir},
 			RunAs: process.RunAs{User: "nobody", Group: "daemon"},
 			Confinement: process.Confinement{CheckOwner: true, CheckMode: true, Chroot: dir, Umask: 0o027, Nice: -5, NoNewPrivs: true, NoCore: true,
 				Read: []string{"/usr", "/etc/hosts"}, Write: []string{"/srv/data"}},
-			Cgroup: process.Cgroup{Dir: dir, EachProgram: true, Memory: 512 << 20, Processes: 100, CPU: 1.5},
+			Cgroup: process.Cgroup{Dir: dir, EachProgram: true, Memory: 512 << 20, Processes: 100, CPU: 1.5}}),
 			Limits: script.Limits{OpenFiles: 100, CPU: 10 * time.Second, AddressSpace: 1 << 30, FileBytes: 1 << 20, Processes: 50}},
-		{Prefix: "/home", Kind: AppScripts, Source: "g.toml:26:1", Roots: []string{dir},
+		{Prefix: "/home", Source: "g.toml:26:1", Kind: Scripts(&script.App{Roots: []string{dir},
 			RunAs:       process.RunAs{Owner: true, MinUID: 500, MinGID: 1},
 			Confinement: process.Confinement{Umask: -1},
-			Cgroup:      process.Cgroup{CPU: 2},
-			Limits:      script.Limits{OpenFiles: -1}},
+			Cgroup:      process.Cgroup{CPU: 2}}),
+			Limits: script.Limits{OpenFiles: -1}},
 	}
-	if d := cmp.Diff(want, c.Apps); d != "" {
+	if d := cmp.Diff(want, c.Apps, appOptions); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	// An application with a user of its own does not run as root.
 	for i, unchanged := range []bool{false, false} {
-		if got := c.Apps[i].runsUnchanged(); got != unchanged {
+		if got := c.Apps[i].Kind.traits().unchanged; got != unchanged {
 			t.Errorf("%s: runs as this process: %v", c.Apps[i].Prefix, got)
 		}
 	}
@@ -114,12 +114,13 @@ func TestConfinementErrors(t *testing.T) {
 // TestCheckConfinement has the place of the application before each thing.
 func TestCheckConfinement(t *testing.T) {
 	dir := t.TempDir()
-	c := Config{Apps: []App{{Prefix: "/", Kind: AppScripts, Source: "g.toml:3:1", Roots: []string{dir},
-		RunAs: process.RunAs{User: "nobody-has-this"}, Confinement: process.Confinement{Nice: 99}}}}
+	programs := &script.App{Roots: []string{dir}}
+	programs.RunAs.User, programs.Confinement.Nice = "nobody-has-this", 99
+	c := Config{Apps: []App{{Prefix: "/", Source: "g.toml:3:1", Kind: Scripts(programs)}}}
 	checkError(t, c.Check(), "g.toml:3:1: user: there is no user \"nobody-has-this\": create it, or write another one\n"+
 		"g.toml:3:1: nice: 99 is not from -20 to 19")
 	if os.Geteuid() != 0 {
-		c.Apps[0].RunAs.User, c.Apps[0].Confinement.Nice = "nobody", 0
+		programs.RunAs.User, programs.Confinement.Nice = "nobody", 0
 		checkError(t, c.Check(), "g.toml:3:1: user: only root can run programs as user nobody, and this process runs as "+thisUser()+": start it as root, or remove user")
 	}
 }

@@ -1,4 +1,4 @@
-package endpoint
+package gatehouse
 
 import (
 	"bufio"
@@ -16,12 +16,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
-	"gatehouse/systemd"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A logBuffer keeps what is logged.
 type logBuffer struct {
@@ -77,15 +72,15 @@ func listen(t *testing.T) net.Listener {
 }
 
 // start starts a group and ends it with the test.
-func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*Group, *logBuffer) {
+func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*group, *logBuffer) {
 	t.Helper()
 	logs := new(logBuffer)
-	g := &Group{App: app, Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil))}
-	g.Start(endpoints)
+	s := &Server{App: app, Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil))}
+	g := s.start(endpoints)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		g.Shutdown(ctx)
+		g.shutdown(ctx)
 	})
 	return g, logs
 }
@@ -119,7 +114,7 @@ func answer(c net.Conn) (string, error) {
 // the first has ended, and not before.
 func TestHTTPConnections(t *testing.T) {
 	l, app := listen(t), newHeld()
-	start(t, app, cgi.Limits{Connections: 1}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	start(t, app, cgi.Limits{Connections: 1}, Endpoint{Protocol: HTTP, Listener: l})
 	first := send(t, l.Addr())
 	<-app.entered
 	second := send(t, l.Addr())
@@ -140,7 +135,7 @@ func TestHTTPConnections(t *testing.T) {
 }
 
 func TestAllow(t *testing.T) {
-	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.FastCGI, systemd.SCGI} {
+	for _, p := range []Protocol{HTTP, FastCGI, SCGI} {
 		l := listen(t)
 		_, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: l,
 			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
@@ -157,19 +152,19 @@ func TestAllow(t *testing.T) {
 // TestShutdownCutsOff ends a request over HTTP that does not end by itself.
 func TestShutdownCutsOff(t *testing.T) {
 	l, app := listen(t), newHeld()
-	g, _ := start(t, app, cgi.Limits{}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	g, _ := start(t, app, cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
 	c := send(t, l.Addr())
 	<-app.entered
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := g.Shutdown(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Shutdown returned %v", err)
+	if err := g.shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("shutdown returned %v", err)
 	}
 	if got, err := answer(c); err == nil {
 		t.Errorf("the client took %q for the whole", got)
 	}
 	select {
-	case <-g.Served():
+	case <-g.served:
 	default:
 		t.Error("an endpoint is still served")
 	}
@@ -178,7 +173,7 @@ func TestShutdownCutsOff(t *testing.T) {
 // TestShutdownUnused has connections that no request was sent on.
 func TestShutdownUnused(t *testing.T) {
 	l := listen(t)
-	g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: systemd.HTTP, Listener: l})
+	g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
 	for range 3 {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -188,12 +183,12 @@ func TestShutdownUnused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	g.Shutdown(ctx)
+	g.shutdown(ctx)
 }
 
 // TestOnce serves one connection of each protocol, and no second one.
 func TestOnce(t *testing.T) {
-	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.SCGI, systemd.FastCGI} {
+	for _, p := range []Protocol{HTTP, SCGI, FastCGI} {
 		t.Run(string(p), func(t *testing.T) {
 			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 			if err != nil {
@@ -210,14 +205,14 @@ func TestOnce(t *testing.T) {
 			}
 			g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: newOneConn(s), Once: true})
 			select {
-			case <-g.Served():
+			case <-g.served:
 				t.Error("the end came before that of the connection")
 			default:
 			}
 			c.Close()
-			<-g.Served()
+			<-g.served
 			select {
-			case err := <-g.Failed():
+			case err := <-g.failed:
 				t.Errorf("failed: %v", err)
 			default:
 			}
@@ -233,10 +228,10 @@ var errBroken = errors.New("broken")
 func (brokenListener) Accept() (net.Conn, error) { return nil, errBroken }
 
 func TestFailed(t *testing.T) {
-	for _, p := range []systemd.Protocol{systemd.HTTP, systemd.SCGI, systemd.FastCGI} {
+	for _, p := range []Protocol{HTTP, SCGI, FastCGI} {
 		l := listen(t)
 		g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: brokenListener{l}})
-		err := <-g.Failed()
+		err := <-g.failed
 		if !errors.Is(err, errBroken) || !strings.HasPrefix(err.Error(), string(p)+" on "+l.Addr().String()) {
 			t.Errorf("%s: got %v", p, err)
 		}

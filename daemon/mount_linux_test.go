@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/script"
 )
 
 // A program's redirect leads to another application.
@@ -17,7 +18,7 @@ func TestRedirectBetweenApplications(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	m, end, err := mount([]App{{Prefix: "/hello", Kind: AppHello}, {Prefix: "/cgi-bin", Kind: AppScripts, Roots: []string{dir}}}, false, log, nil)
+	m, end, err := mountAll([]App{{Prefix: "/hello", Kind: Hello()}, {Prefix: "/cgi-bin", Kind: Scripts(&script.App{Roots: []string{dir}})}}, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"gatehouse"
+	"gatehouse/systemd"
+)
+
+// Where a daemon listens that was started bare and told nothing.
+var (
+	bareHTTP    = Address{Host: "127.0.0.1", Port: 8080}
+	bareFastCGI = Address{Host: "127.0.0.1", Port: 9000}
+	bareSCGI    = Address{Host: "127.0.0.1", Port: 4000}
+)
+
+// listen opens what the configuration names, or what the process was started with.
+func (g *generation) listen(env Environment) error {
+	if g.config.Listens() {
+		return g.openConfigured(env.Process)
+	}
+	start, err := gatehouse.FindStart(env.Process)
+	if err != nil {
+		return err
+	}
+	for _, u := range start.Unused {
+		g.log.Warn("inherited descriptor is not used: there is a listening socket on descriptor 0", "descriptor", u.String())
+	}
+	switch start.Kind {
+	case gatehouse.CGIProgram:
+		g.program = true
+		return nil
+	case gatehouse.Bare:
+		if env.Started {
+			return ErrBare
+		}
+		return g.openBare(env.Stdout)
+	}
+	return g.openInherited(start.Descriptors)
+}
+
+// openConfigured opens what the configuration names, and sees to it that nothing
+// that was passed is left over.
+func (g *generation) openConfigured(process systemd.Process) error {
+	descriptors, err := process.Descriptors()
+	if err != nil {
+		return err
+	}
+	passed := &inheritance{descriptors: descriptors, taken: make(map[int]bool)}
+	var errs []error
+	for _, e := range g.config.addresses() {
+		list, err := listen(e.address, passed)
+		errs = append(errs, err)
+		for _, l := range list {
+			x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
+			if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
+				x.WebServerAddrs, err = gatehouse.WebServerAddrs()
+				errs = append(errs, err)
+			}
+			errs = append(errs, g.add(x))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return passed.left()
+}
+
+// openInherited makes endpoints of what the process was started with.
+func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
+	for _, x := range descriptors {
+		e, err := gatehouse.Inherit(x)
+		if err != nil {
+			return err
+		}
+		if err := g.add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openBare opens the three usual ports on loopback, of which only that of HTTP
+// must be free, and tells about them.
+func (g *generation) openBare(stdout io.Writer) error {
+	l, err := listenTCP(bareHTTP)
+	if err != nil {
+		return fmt.Errorf("%w (--http)", err)
+	}
+	if err := g.add(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
+		return err
+	}
+	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI)
+	if err != nil {
+		return err
+	}
+	scgi, err := g.openOptional(gatehouse.SCGI, bareSCGI)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(stdout, guide(l.Addr(), fastcgi, scgi))
+	if err != nil {
+		return fmt.Errorf("standard output: %w", bare(err))
+	}
+	return nil
+}
+
+func (g *generation) openOptional(p gatehouse.Protocol, a Address) (net.Addr, error) {
+	l, err := listenTCP(a)
+	if err != nil {
+		g.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
+		return nil, nil
+	}
+	return l.Addr(), g.add(gatehouse.Endpoint{Protocol: p, Listener: l})
+}
+
+// guide tells where the page is, and how nginx finds it.
+func guide(http, fastcgi, scgi net.Addr) string {
+	s := fmt.Sprintf("http://%v/\n", http)
+	if fastcgi == nil && scgi == nil {
+		return s
+	}
+	s += "\nTo put nginx in front, write in a server block:\n\n"
+	if fastcgi != nil {
+		s += fmt.Sprintf("    location / { include fastcgi_params; fastcgi_pass %v; }\n", fastcgi)
+	}
+	if fastcgi != nil && scgi != nil {
+		s += "\nor\n\n"
+	}
+	if scgi != nil {
+		s += fmt.Sprintf("    location / { include scgi_params; scgi_pass %v; }\n", scgi)
+	}
+	return s + "\n"
+}
+
+// add takes over an endpoint, also when it returns an error.
+func (g *generation) add(e gatehouse.Endpoint) error {
+	e.AllowUsers = g.config.AllowUsers
+	if !e.Loopback() {
+		e.Allow = g.config.Allow
+	}
+	g.endpoints = append(g.endpoints, e)
+	if len(e.WebServerAddrs) > 0 {
+		return nil // which says who may connect
+	}
+	return g.config.checkListener(e.Protocol, e.Listener)
+}

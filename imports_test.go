@@ -1,0 +1,45 @@
+package gatehouse_test
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds that imports run downwards: what a package imports, directly or not,
+// has none of the prefixes.
+func TestImports(t *testing.T) {
+	daemon := []string{"gatehouse/daemon"}
+	tests := []struct {
+		pattern   string
+		forbidden []string
+	}{
+		{"gatehouse", daemon},
+		{"gatehouse/cgi/...", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/iis")},
+		{"gatehouse/fastcgi/...", daemon},
+		{"gatehouse/scgi/...", daemon},
+		{"gatehouse/iis/...", daemon},
+		{"gatehouse/systemd/...", daemon},
+		{"gatehouse/internal/frontend", daemon},
+	}
+	for _, tt := range tests {
+		cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`, tt.pattern)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil || len(out) == 0 {
+			t.Fatalf("go list %s: %v\n%s", tt.pattern, err, stderr.Bytes())
+		}
+		for line := range strings.Lines(string(out)) {
+			names := strings.Fields(line)
+			for _, dep := range names[1:] {
+				for _, prefix := range tt.forbidden {
+					if dep == prefix || strings.HasPrefix(dep, prefix+"/") {
+						t.Errorf("%s imports %s", names[0], dep)
+					}
+				}
+			}
+		}
+	}
+}
