@@ -16,6 +16,10 @@ func TestImports(t *testing.T) {
 		forbidden []string
 	}{
 		{"gatehouse", daemon},
+		{"gatehouse/cgi", []string{"gatehouse/cgi/process", "gatehouse/cgi/script", "gatehouse/internal"}},
+		{"gatehouse/cgi/process", []string{"gatehouse"}},
+		{"gatehouse/cgi/admission", []string{"gatehouse/cgi/process", "gatehouse/cgi/script"}},
+		{"gatehouse/cgi/relay", []string{"gatehouse/cgi/process", "gatehouse/cgi/script"}},
 		{"gatehouse/cgi/...", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/iis")},
 		{"gatehouse/fastcgi/...", daemon},
 		{"gatehouse/scgi/...", daemon},

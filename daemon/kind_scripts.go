@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,7 +210,7 @@ func (k *scriptsKind) examine() (errs []error) {
 
 func (k *scriptsKind) prepare(p preparation) (cgi.App, func() error, error) {
 	errs := k.examine()
-	a := clone(k.app)
+	a := k.app.Clone()
 	a.Limits, a.Reaper, a.Log = p.limits, p.reaper, p.log
 	if err := a.Prepare(); err != nil {
 		relative := func(dir string) bool { return !filepath.IsAbs(dir) }
@@ -224,18 +223,6 @@ func (k *scriptsKind) prepare(p preparation) (cgi.App, func() error, error) {
 		}
 	}
 	return a, a.Close, errors.Join(errs...)
-}
-
-// clone returns an App with the fields of a.
-func clone(a *script.App) *script.App {
-	c := new(script.App)
-	from, to := reflect.ValueOf(a).Elem(), reflect.ValueOf(c).Elem()
-	for i := range from.NumField() {
-		if from.Type().Field(i).IsExported() {
-			to.Field(i).Set(from.Field(i))
-		}
-	}
-	return c
 }
 
 func (k *scriptsKind) configured() string {

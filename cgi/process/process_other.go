@@ -31,3 +31,6 @@ func (p *Process) othersAlive() bool { return false }
 
 // release has nothing to give back.
 func (p *Process) release() {}
+
+// Exiting is not known here, until the program has been reaped.
+func (p *Process) Exiting() (exiting, known bool) { return p.HasExited(), p.HasExited() }

@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 type stat struct {
 	state       byte
 	parent, pgr int
+	flags       uint64
 	ticks       int64 // of CPU time, with that of the children that it has waited for
 }
 
@@ -41,6 +43,9 @@ func parseStat(text []byte) (st stat, err error) {
 	if st.pgr, err = strconv.Atoi(string(f[2])); err != nil {
 		return st, err
 	}
+	if st.flags, err = strconv.ParseUint(string(f[6]), 10, 64); err != nil {
+		return st, err
+	}
 	for _, x := range f[11:15] { // utime, stime, cutime, cstime
 		n, err := strconv.ParseInt(string(x), 10, 64)
 		if err != nil {
@@ -52,6 +57,40 @@ func parseStat(text []byte) (st stat, err error) {
 }
 
 func (st stat) ended() bool { return st.state == 'Z' || st.state == 'X' }
+
+// flagExiting is PF_EXITING: a thread has it before its files are closed.
+const flagExiting = 4
+
+func (st stat) exiting() bool { return st.ended() || st.flags&flagExiting != 0 }
+
+// Exiting reports whether the program has ended, or is about to: whether all its threads
+// have begun to exit, which they do before their end of a pipe is closed. It is known
+// unless /proc hides the program from this process.
+func (p *Process) Exiting() (exiting, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return true, true
+	}
+	threads, err := filepath.Glob("/proc/" + strconv.Itoa(p.pid) + "/task/*/stat")
+	if err != nil || len(threads) == 0 {
+		return false, false
+	}
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended meanwhile
+		}
+		st, perr := parseStat(text)
+		if err != nil || perr != nil {
+			return false, false
+		}
+		if !st.exiting() {
+			return false, true
+		}
+	}
+	return true, true
+}
 
 // maxTree bounds how many descendants of a program are looked at.
 const maxTree = 4096

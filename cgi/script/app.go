@@ -160,7 +160,10 @@ type state struct {
 	mu      sync.Mutex
 	closed  bool
 	running map[*run]struct{}
-	owned   sync.WaitGroup // processes, and the goroutines that serve them
+
+	testHookWait func() // called before a program is waited for
+
+	owned sync.WaitGroup // processes, and the goroutines that serve them
 }
 
 var errClosed = errors.New("the application is closed")
@@ -178,6 +181,16 @@ func (a *App) log() *slog.Logger {
 func (a *App) Prepare() error {
 	a.once.Do(a.init)
 	return a.state.err
+}
+
+// Clone returns an App that is configured as a is, and has served nothing.
+func (a *App) Clone() *App {
+	return &App{
+		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner,
+		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
+		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH,
+		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Log: a.Log,
+	}
 }
 
 // Load returns how busy a is at the moment.
@@ -341,7 +354,8 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u = &run{app: a, place: p, id: r.ID, request: r, target: t, body: b, limits: &s.limits, stderrDone: make(chan struct{})}
+	u = &run{app: a, place: p, id: r.ID, request: r, target: t, body: b, limits: &s.limits,
+		stderrDone: make(chan struct{}), aborted: make(chan struct{})}
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)

@@ -1,8 +1,11 @@
 package script
 
 import (
+	"log/slog"
 	"runtime"
 	"time"
+
+	"gatehouse/cgi/process"
 )
 
 const (
@@ -87,9 +90,22 @@ func (u *run) readStderr() {
 
 // watch is the goroutine that waits for the program's end.
 func (u *run) watch() {
+	if hook := u.app.state.testHookWait; hook != nil {
+		hook()
+	}
 	u.proc.Wait()
 	u.leaveBody()
+	u.reportLate()
 	u.finish()
+}
+
+// reportLate logs how a program ended whose response was complete before.
+func (u *run) reportLate() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s := u.proc.Status(); u.outlived && u.cause == nil && s != (process.Status{}) {
+		u.logAttrs("program ended after its answer", slog.String("error", s.String()))
+	}
 }
 
 // finish gives back all that a program had which has ended.

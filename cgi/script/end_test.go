@@ -66,7 +66,7 @@ func TestTimeLimits(t *testing.T) {
 	}{
 		{"first byte", "sleep 1000 & wait", Limits{FirstByte: short}, 504, cgi.Complete, "first_byte of 20ms"},
 		{"silence", "sleep 1000 & wait", Limits{Silence: time.Second, FirstByte: -1}, 504, cgi.Complete, "silence of 1s"},
-		{"silence after the head", head + "echo part\nsleep 1000 & wait", Limits{Silence: time.Second}, 200, cgi.Truncated, "silence of 1s"},
+		{"silence after the head", head + "echo part\nsleep 1000 & wait", Limits{Silence: 3 * time.Second}, 200, cgi.Truncated, "silence of 3s"},
 		{"run", "while :; do printf 'X-A: 1\\n'; sleep 0.01; done", Limits{Run: time.Second}, 504, cgi.Complete, "run of 1s"},
 		{"deaf to TERM", "trap '' TERM\nsleep 1000 & sleep 1000", Limits{FirstByte: short, Grace: short}, 504, cgi.Complete, "first_byte"},
 		{"no grace", "sleep 1000 & wait", Limits{FirstByte: short, Grace: -1}, 504, cgi.Complete, "first_byte"},
@@ -287,5 +287,47 @@ func TestTruncationNamesTheProgram(t *testing.T) {
 	}
 	if log := f.log.String(); !strings.Contains(log, "script="+f.dir+"/short") || strings.Count(log, "\n") != 1 {
 		t.Errorf("log %q", log)
+	}
+}
+
+// TestExitComesLate: a program that is killed once it has written all has not completed
+// its response, however long the system takes to end it.
+func TestExitComesLate(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.sh(t, "killed", head+"echo all; kill -9 $$")
+	returned := make(chan struct{})
+	f.Prepare()
+	f.state.testHookWait = func() {
+		select {
+		case <-returned:
+		case <-time.After(exitDelay * 3 / 2):
+		}
+	}
+	_, res := f.serve(withBody(request("/killed"), 5, strings.NewReader("hello")))
+	close(returned)
+	if res.Err == nil || !strings.Contains(res.Err.Error(), "signal: killed") {
+		t.Errorf("code %d, %v, %v; want an end by a signal", res.Code, res.End, res.Err)
+	}
+}
+
+// TestOutlived: what becomes of a program that had closed its stdout is logged.
+func TestOutlived(t *testing.T) {
+	f := newFixture(t)
+	fifo := filepath.Join(f.dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.sh(t, "outlives", head+"echo done; exec >&- 2>&-; read x <fifo; exit 9")
+	s, res := f.serve(request("/outlives"))
+	checkOK(t, s, res, "done\n")
+	writeFifo(t, fifo)
+	for deadline := time.Now().Add(time.Minute); f.Load().Running > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the program does not end")
+		}
+	}
+	if want := `msg="program ended after its answer" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
+		t.Errorf("log %q; want %s", f.log, want)
 	}
 }

@@ -15,9 +15,8 @@ import (
 	"gatehouse/cgi/relay"
 )
 
-// exitDelay is how long the end of the response waits for the program's own end,
-// which tells whether it is whole. A program that closes its stdout and works on
-// does not hold its response any longer.
+// exitDelay is how long the end of the response waits for the program's own end, which
+// tells whether it is whole, where nothing tells whether the program is about to end.
 const exitDelay = time.Second
 
 // A run is one program at work on one request.
@@ -41,9 +40,11 @@ type run struct {
 	stderrMu   sync.Mutex    // held while stderr is sent to the web server
 	stderrLeft bool          // nothing is sent there any more
 
-	mu      sync.Mutex
-	cause   error        // why the program was terminated
-	request *cgi.Request // whose body is read; nil once ServeCGI returns
+	aborted  chan struct{} // closed with cause
+	mu       sync.Mutex
+	cause    error        // why the program was terminated
+	request  *cgi.Request // whose body is read; nil once ServeCGI returns
+	outlived bool         // the response was complete, and the program had not ended
 }
 
 // logAttrs logs a line about the program.
@@ -58,6 +59,7 @@ func (u *run) abort(cause error) {
 	u.mu.Lock()
 	if u.proc.Terminate(u.limits.Grace) {
 		u.cause = cause
+		close(u.aborted)
 		u.proc.Stdout.Interrupt()
 		if u.request == nil {
 			// The response has ended before, and nobody else tells this.
@@ -149,19 +151,17 @@ func (u *run) respond() error {
 // conclude returns what the program's own end makes of a response whose output has
 // ended.
 func (u *run) conclude() error {
-	if !u.reap() && !u.proc.HasExited() {
-		timer := time.NewTimer(exitDelay)
-		defer timer.Stop()
-		select {
-		case <-u.proc.Exited():
-		case <-timer.C:
-		}
+	if !u.reap() {
+		u.awaitExit()
 	}
 	if cause := u.abortCause(); cause != nil {
 		return cause
 	}
 	if !u.proc.HasExited() {
 		if u.relay.HeadDone() {
+			u.mu.Lock()
+			u.outlived = true
+			u.mu.Unlock()
 			return u.relay.Complete()
 		}
 		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and runs on", u.relay.HeadError())
@@ -179,6 +179,26 @@ func (u *run) conclude() error {
 		u.logAttrs("program ended with a status", slog.Int("status", s.Code))
 	}
 	return u.relay.Complete()
+}
+
+// awaitExit returns when a program that is ending has ended. One that has closed its
+// stdout and goes on does not hold its response.
+func (u *run) awaitExit() {
+	exiting, known := u.proc.Exiting()
+	if known && !exiting {
+		return
+	}
+	var timeout <-chan time.Time
+	if !known {
+		timer := time.NewTimer(exitDelay)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-u.proc.Exited():
+	case <-u.aborted: // a limit has passed, or the client has gone
+	case <-timeout:
+	}
 }
 
 // noteTraceback logs that the head is that of a traceback.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -205,6 +206,40 @@ func TestManyAtOnce(t *testing.T) {
 	for range cap(errs) {
 		if err := <-errs; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestClone: a clone has every field that can be configured.
+func TestClone(t *testing.T) {
+	a := new(App)
+	v := reflect.ValueOf(a).Elem()
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if !f.CanSet() {
+			continue
+		}
+		switch f.Kind() {
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Uint8:
+			f.SetUint(1)
+		case reflect.Slice:
+			f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+		case reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
+		case reflect.Interface:
+			f.Set(reflect.ValueOf(new(syncBuffer)))
+		case reflect.Struct:
+			f.Field(0).Set(reflect.ValueOf(map[reflect.Kind]any{reflect.String: "x", reflect.Bool: true, reflect.Int: 1}[f.Field(0).Kind()]))
+		default:
+			t.Fatalf("no value for %s", v.Type().Field(i).Name)
+		}
+	}
+	c := reflect.ValueOf(a.Clone()).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).CanSet() && !reflect.DeepEqual(v.Field(i).Interface(), c.Field(i).Interface()) {
+			t.Errorf("%s is not cloned", v.Type().Field(i).Name)
 		}
 	}
 }
