@@ -169,24 +169,6 @@ func (r *Request) scriptName() string {
 	return ""
 }
 
-// host returns HTTP_HOST, or what SERVER_NAME and SERVER_PORT make of it.
-func host(env *Environ, https bool) string {
-	if h := env.Get("HTTP_HOST"); h != "" {
-		return h
-	}
-	name, port := env.Get("SERVER_NAME"), env.Get("SERVER_PORT")
-	if name == "" {
-		return ""
-	}
-	if strings.Contains(name, ":") && name[0] != '[' {
-		name = "[" + name + "]"
-	}
-	if port == "" || port == "80" && !https || port == "443" && https {
-		return name
-	}
-	return name + ":" + port
-}
-
 // remoteAddr returns REMOTE_ADDR with REMOTE_PORT, in the form that
 // net.SplitHostPort takes if it is an IP address.
 func remoteAddr(env *Environ) string {

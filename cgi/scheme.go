@@ -1,6 +1,9 @@
 package cgi
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // IsHTTPS reports whether the client's connection to the web server is encrypted.
 // HTTPS counts if it is set and not empty: on, 1, yes and true in any case mean
@@ -10,4 +13,69 @@ func IsHTTPS(env *Environ) bool {
 		return v == "1" || strings.EqualFold(v, "on") || strings.EqualFold(v, "yes") || strings.EqualFold(v, "true")
 	}
 	return strings.EqualFold(env.Get("REQUEST_SCHEME"), "https")
+}
+
+// GuessScheme returns "https" if HTTPS is "yes", "on" or "1", in lower case, and
+// "http" otherwise. It is wsgiref's guess_scheme to the letter; [IsHTTPS] knows what
+// more web servers say.
+func GuessScheme(env *Environ) string {
+	switch env.Get("HTTPS") {
+	case "yes", "on", "1":
+		return "https"
+	}
+	return "http"
+}
+
+// GuessServer returns what SERVER_NAME and SERVER_PORT should be (RFC 3875 § 4.1.14,
+// § 4.1.15) where the web server sent none: the two parts of HTTP_HOST. A host that is
+// missing is "localhost"; a port that is missing, or no number from 1 to 65535, is 443 if
+// [IsHTTPS] holds and 80 otherwise. An IPv6 address keeps its brackets.
+func GuessServer(env *Environ) (name, port string) {
+	name, port = splitHost(env.Get("HTTP_HOST"))
+	if name == "" {
+		name = "localhost"
+	}
+	if port == "" {
+		port = standardPort(IsHTTPS(env))
+	}
+	return name, port
+}
+
+// standardPort returns the port that a URI may leave out.
+func standardPort(https bool) string {
+	if https {
+		return "443"
+	}
+	return "80"
+}
+
+// splitHost splits a Host field. An IPv6 address keeps its brackets (RFC 3875 §
+// 4.1.14).
+func splitHost(s string) (name, port string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.HasSuffix(s, "]") {
+		return s, ""
+	}
+	if p, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil && p > 0 {
+		port = s[i+1:]
+	}
+	return s[:i], port
+}
+
+// host returns HTTP_HOST, or what SERVER_NAME and SERVER_PORT make of it.
+func host(env *Environ, https bool) string {
+	if h := env.Get("HTTP_HOST"); h != "" {
+		return h
+	}
+	name, port := env.Get("SERVER_NAME"), env.Get("SERVER_PORT")
+	if name == "" {
+		return ""
+	}
+	if strings.Contains(name, ":") && name[0] != '[' {
+		name = "[" + name + "]"
+	}
+	if port == "" || port == standardPort(https) {
+		return name
+	}
+	return name + ":" + port
 }

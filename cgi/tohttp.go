@@ -105,9 +105,9 @@ func tooLarge(limit int64) error {
 // even if it returns an error.
 func (a *appHandler) environ(req *http.Request) (*Environ, error) {
 	v := &variables{env: newEnviron(24 + len(req.Header))}
-	scheme, port := "http", "80"
+	scheme, port := "http", standardPort(req.TLS != nil)
 	if req.TLS != nil {
-		scheme, port = "https", "443"
+		scheme = "https"
 	}
 	name, hostPort := splitHost(req.Host)
 	local, _ := req.Context().Value(http.LocalAddrContextKey).(net.Addr)
@@ -250,19 +250,6 @@ func splitTarget(target, path string) (script, info string) {
 		return strings.TrimSuffix(prefix, "/"), path
 	}
 	return "", path
-}
-
-// splitHost splits a Host field. An IPv6 address keeps its brackets (RFC 3875 §
-// 4.1.14).
-func splitHost(s string) (name, port string) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 || strings.HasSuffix(s, "]") {
-		return s, ""
-	}
-	if p, err := strconv.ParseUint(s[i+1:], 10, 16); err == nil && p > 0 && isDigit(s[i+1]) {
-		port = s[i+1:]
-	}
-	return s[:i], port
 }
 
 // splitAddr returns the address and the port of a TCP address.

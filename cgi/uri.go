@@ -12,17 +12,6 @@ type MissingVarError struct {
 
 func (e *MissingVarError) Error() string { return fmt.Sprintf("cgi: variable %s is not set", e.Name) }
 
-// GuessScheme returns "https" if HTTPS is "yes", "on" or "1", in lower case, and
-// "http" otherwise. It is wsgiref's guess_scheme to the letter; [IsHTTPS] knows what
-// more web servers say.
-func GuessScheme(env *Environ) string {
-	switch env.Get("HTTPS") {
-	case "yes", "on", "1":
-		return "https"
-	}
-	return "http"
-}
-
 // What stays as it is in a path that is written to a URI, besides the unreserved
 // characters of RFC 3986 § 2.3: letters, digits and -._~
 const (
@@ -91,11 +80,7 @@ func appendApplicationURI(b []byte, env *Environ) ([]byte, error) {
 			return nil, &MissingVarError{"SERVER_PORT"}
 		}
 		b = append(b, name...)
-		standard := "80"
-		if scheme == "https" {
-			standard = "443"
-		}
-		if port != standard {
+		if port != standardPort(scheme == "https") {
 			b = append(b, ':')
 			b = append(b, port...)
 		}

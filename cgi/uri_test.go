@@ -10,44 +10,6 @@ import (
 	"gatehouse/cgi"
 )
 
-func TestGuessScheme(t *testing.T) {
-	for value, want := range map[string]string{
-		"on": "https", "yes": "https", "1": "https",
-		"ON": "http", "On": "http", "YES": "http", "true": "http", "off": "http", "": "http", "0": "http", " on": "http", "on ": "http",
-	} {
-		if s := cgi.GuessScheme(cgi.NewEnviron("HTTPS=" + value)); s != want {
-			t.Errorf("%q: got %q, want %q", value, s, want)
-		}
-	}
-	if s := cgi.GuessScheme(cgi.NewEnviron("REQUEST_SCHEME=https", "SERVER_PORT=443")); s != "http" {
-		t.Errorf("other variables make it %q", s)
-	}
-}
-
-func TestScheme(t *testing.T) {
-	env := cgi.NewEnviron("HTTPS=on", "A=b")
-	want := func(e *cgi.Environ, scheme string) {
-		t.Helper()
-		if s := e.Scheme(); s != scheme {
-			t.Errorf("got %q, want %q", s, scheme)
-		}
-	}
-	want(env, "https")
-	env.SetScheme("http")
-	want(env, "http")
-	c := env.Clone()
-	env.SetScheme("")
-	want(env, "https")
-	want(c, "http")
-	if c.Len() != 2 {
-		t.Errorf("the scheme shows in %q", c.Strings())
-	}
-	c.Reset()
-	c.Set("HTTPS", "on")
-	want(c, "https")
-	want(new(cgi.Environ), "http")
-}
-
 // What wsgiref's application_uri and request_uri were seen to do beyond its own
 // tests.
 func TestURIs(t *testing.T) {

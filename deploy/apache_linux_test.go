@@ -58,11 +58,7 @@ var (
 // its reader to do.
 func follow(t *testing.T, file string) {
 	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, _, _ := bytes.Cut(content, []byte("\n\n"))
+	head, _, _ := bytes.Cut(read(t, file), []byte("\n\n"))
 	place := copyLine.FindSubmatch(head)
 	lines := enableLine.FindAllSubmatch(head, -1)
 	if place == nil || len(lines) < 2 {

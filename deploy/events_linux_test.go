@@ -26,7 +26,7 @@ func TestEvents(t *testing.T) {
 		}
 		request.Header.Set("Accept", "text/event-stream")
 		say(0) // Apache has the head wait for it
-		response, err := client(t).Do(request)
+		response, err := httpClient(t).Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}

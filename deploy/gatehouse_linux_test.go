@@ -26,10 +26,7 @@ func startGateway(t *testing.T) {
 	t.Helper()
 	const config = "/etc/gatehouse/gatehouse.toml"
 	install(t, "gatehouse.toml", config, 0o644)
-	content, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := read(t, config)
 	const list = "\nfastcgi = ["
 	more := bytes.Replace(content, []byte(list), []byte(list+`"127.0.0.1:9000", `), 1)
 	if err := os.WriteFile(config, more, 0o644); err != nil {

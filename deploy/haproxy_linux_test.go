@@ -11,11 +11,7 @@ import (
 func startHAProxy(t *testing.T, file string) {
 	t.Helper()
 	const config = "/etc/haproxy/haproxy.cfg"
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	appendTo(t, config, "\n"+string(content))
+	appendTo(t, config, "\n"+string(read(t, file)))
 	if err := os.MkdirAll("/run/haproxy", 0o755); err != nil {
 		t.Fatal(err)
 	}

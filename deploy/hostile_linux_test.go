@@ -114,7 +114,7 @@ func TestMisbehaviour(t *testing.T) {
 				return
 			}
 			t.Run("nginx", func(t *testing.T) {
-				m.try(t, func(q *question) result { return q.askHTTP(t, client(t)) })
+				m.try(t, func(q *question) result { return q.askHTTP(t, httpClient(t)) })
 			})
 		})
 	}

@@ -50,7 +50,7 @@ func TestRandomKills(t *testing.T) {
 	startNginx(t, "nginx/fastcgi.conf")
 	installRemover(t)
 	m := &mayhem{
-		t: t, nginx: client(t), kill: make(chan uint64),
+		t: t, nginx: httpClient(t), kill: make(chan uint64),
 		letters: bytes.Repeat([]byte("abcdefghijklmnopqrstuvwxyz"), 1<<20/26+1),
 		w: startTraced(t, `
 programs = 12

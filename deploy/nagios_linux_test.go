@@ -36,7 +36,7 @@ func TestNagios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := client(t)
+	c := httpClient(t)
 	c.Jar = jar
 	ask := func(user, program, query string, form url.Values) page {
 		t.Helper()

@@ -1,6 +1,5 @@
-// Package deploy_test starts the web servers that Debian ships with the files
-// of this folder, copied unmodified to the places that their comments name,
-// and a gateway behind them.
+// Package deploy_test starts the web servers that Debian ships with the embedded files,
+// copied unmodified to the places that their comments name, and a gateway behind them.
 //
 // The tests run in a network, mount and process namespace of their own, so
 // that those places and port 80 are theirs: nothing of the host changes, and
@@ -10,6 +9,7 @@ package deploy_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -23,6 +23,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"gatehouse/deploy"
 )
 
 // insideVariable tells the test binary that it runs inside the namespaces. It
@@ -218,13 +220,26 @@ func webUser(t *testing.T) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// install copies a file of this folder to path, byte for byte.
-func install(t *testing.T, file, path string, mode os.FileMode) {
+// read returns a file: an embedded one, or one of testdata or with an absolute path.
+func read(t *testing.T, file string) []byte {
 	t.Helper()
-	content, err := os.ReadFile(file)
+	var content []byte
+	var err error
+	if filepath.IsAbs(file) || strings.HasPrefix(file, "testdata/") {
+		content, err = os.ReadFile(file)
+	} else {
+		content, err = fs.ReadFile(deploy.Files(), file)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return content
+}
+
+// install copies a file, as [read] finds it, to path, byte for byte.
+func install(t *testing.T, file, path string, mode os.FileMode) {
+	t.Helper()
+	content := read(t, file)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ type page struct {
 	body   string
 }
 
-// client opens a connection for each request and leaves answers as they are.
-func client(t *testing.T) *http.Client {
+// httpClient opens a connection for each request and leaves answers as they are.
+func httpClient(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -37,7 +37,7 @@ func get(t *testing.T, request *http.Request) page {
 // by any goroutine.
 func fetch(t *testing.T, request *http.Request) (page, error) {
 	t.Helper()
-	response, err := client(t).Do(request)
+	response, err := httpClient(t).Do(request)
 	if err != nil {
 		return page{}, err
 	}

@@ -24,8 +24,7 @@ func TestGitPassword(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			repository := p.publish(t)
 			git(t, repository, "config", "--unset", "http.receivepack")
-			t.Chdir(askForPassword(t, f.file))
-			f.start(t, f.file)
+			f.start(t, askForPassword(t, f.file))
 
 			for _, stranger := range []string{"", "mallory:any@", "alice:wrong@"} {
 				out, _, err := p.tryPush(t, strings.Replace(projectURL, "//", "//"+stranger, 1), chunked)
@@ -50,15 +49,12 @@ var (
 	userFile     = regexp.MustCompile(`/etc/(nginx|apache2)/git\.htpasswd`)
 )
 
-// askForPassword returns a folder with a copy of the file in which the lines on
-// passwords are as its comments say, and makes the list of users that these
-// lines name. Its only user is alice, with the password secret.
+// askForPassword returns the path of a copy of the file in which the lines on passwords
+// are as its comments say, and makes the list of users that these lines name. Its only
+// user is alice, with the password secret.
 func askForPassword(t *testing.T, file string) string {
 	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := read(t, file)
 	changed := nobody.ReplaceAll(commentedOut.ReplaceAll(content, []byte("$1$2")), nil)
 	users := userFile.Find(changed)
 	if users == nil || bytes.Equal(changed, content) {
@@ -69,13 +65,9 @@ func askForPassword(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(string(users)) })
-	dir := t.TempDir()
-	path := filepath.Join(dir, file)
-	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	path := filepath.Join(t.TempDir(), filepath.Base(file))
 	if err := os.WriteFile(path, changed, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return path
 }

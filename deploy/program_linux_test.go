@@ -26,7 +26,7 @@ func TestStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := client(t).Do(request)
+		response, err := httpClient(t).Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestClientLeaves(t *testing.T) {
 				}
 				left := make(chan error, 1)
 				go func() {
-					response, err := client(t).Do(request)
+					response, err := httpClient(t).Do(request)
 					if err == nil {
 						_, err = bufio.NewReader(response.Body).ReadString('#')
 						response.Body.Close()

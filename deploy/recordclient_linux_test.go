@@ -1,16 +1,16 @@
 package deploy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"net"
 	"strconv"
-	"strings"
-	"time"
+	"sync"
 
-	"gatehouse/fastcgi/record"
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/client"
 )
 
 // A question is what a client asks of a program.
@@ -63,116 +63,96 @@ func (r *result) take(p []byte, q *question) bool {
 	return q.arrived != nil && q.arrived(r.body)
 }
 
-// records is the question as FastCGI has it, without its body.
-func (q *question) records() []byte {
-	pairs := [][2]string{
-		{"REQUEST_METHOD", "GET"},
-		{"SCRIPT_NAME", "/cgi-bin/" + q.path},
-		{"REQUEST_URI", "/cgi-bin/" + q.path + "?" + q.query},
-		{"QUERY_STRING", q.query},
-		{"SERVER_PROTOCOL", "HTTP/1.1"},
-		{"SERVER_NAME", "localhost"},
-		{"SERVER_PORT", "80"},
-		{"REMOTE_ADDR", "127.0.0.1"},
-	}
-	switch {
-	case q.post > 0 && q.known:
-		pairs = append(pairs, [2]string{"CONTENT_LENGTH", strconv.Itoa(q.post)})
-	case q.post > 0:
-		pairs = append(pairs, [2]string{"HTTP_TRANSFER_ENCODING", "chunked"})
-	}
+// variables are those of the question.
+func (q *question) variables() *cgi.Environ {
+	env := cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME=/cgi-bin/"+q.path, "REQUEST_URI=/cgi-bin/"+q.path+"?"+q.query,
+		"QUERY_STRING="+q.query, "SERVER_PROTOCOL=HTTP/1.1", "SERVER_NAME=localhost", "SERVER_PORT=80", "REMOTE_ADDR=127.0.0.1")
 	if q.post > 0 {
-		pairs[0][1] = "POST"
+		env.Set("REQUEST_METHOD", "POST")
+		if q.known {
+			env.Set("CONTENT_LENGTH", strconv.Itoa(q.post))
+		} else {
+			env.Set("HTTP_TRANSFER_ENCODING", "chunked")
+		}
 	}
-	var params []byte
-	for _, p := range pairs {
-		params = record.AppendPair(params, p[0], p[1])
-	}
-	b := record.AppendBegin(nil, 1, record.Responder, 0)
-	b = record.AppendStream(b, record.Params, 1, params)
-	return record.AppendRecord(b, record.Params, 1, nil)
+	return env
 }
 
-// send sends the body. An error is the answer's, if it matters.
-func (q *question) send(w io.Writer) {
-	chunk := make([]byte, 32<<10)
-	for i := range chunk {
-		chunk[i] = 'p'
+// An upload is the body of a question. One that is cut has no end.
+type upload struct {
+	left   int
+	cut    bool
+	closed chan struct{}
+	once   sync.Once
+	sent   chan struct{} // closed when all has been sent that will be
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	if u.left == 0 && u.cut {
+		u.once.Do(func() { close(u.sent) })
+		<-u.closed
+		return 0, io.ErrUnexpectedEOF
 	}
-	for n := q.post - q.cut; n > 0; {
-		part := min(n, len(chunk))
-		if _, err := w.Write(record.AppendRecord(nil, record.Stdin, 1, chunk[:part])); err != nil {
-			return
-		}
-		n -= part
+	if u.left == 0 {
+		return 0, io.EOF
 	}
-	if q.cut == 0 {
-		w.Write(record.AppendRecord(nil, record.Stdin, 1, nil))
+	n := min(len(p), u.left)
+	for i := range n {
+		p[i] = 'p'
 	}
+	u.left -= n
+	return n, nil
+}
+
+func (u *upload) Close() error {
+	close(u.closed)
+	u.once.Do(func() { close(u.sent) })
+	return nil
 }
 
 // ask asks by FastCGI, on a connection of its own.
 func (q *question) ask(socket string) (r result) {
-	conn, err := net.Dial("unix", socket)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := client.Dial(ctx, "unix", socket)
 	if err != nil {
 		return result{end: broken, err: err}
 	}
-	conn.SetDeadline(time.Now().Add(patience))
-	sent := make(chan struct{})
-	defer func() {
-		conn.Close()
-		<-sent
-	}()
-	if _, err := conn.Write(q.records()); err != nil {
-		close(sent)
-		return result{end: broken, err: err}
-	}
-	go func() {
-		defer close(sent)
-		q.send(conn)
-		if q.sent != nil {
+	body := &upload{left: q.post - q.cut, cut: q.cut > 0, closed: make(chan struct{}), sent: make(chan struct{})}
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
+	defer conn.Close()
+	if q.sent != nil {
+		leaving.Go(func() {
+			<-body.sent
 			q.sent()
 			conn.Close()
-		}
-	}()
-	var head []byte
-	for in := record.NewReader(conn); ; {
-		h, content, err := in.Next()
-		if err != nil {
-			r.end, r.err = broken, err
-			if errors.Is(err, net.ErrClosed) {
-				r.end = left
-			}
+		})
+	}
+	resp, err := conn.Do(ctx, &client.Request{Params: q.variables().All(), Stdin: body})
+	if err == nil {
+		defer resp.Close()
+		r.status = resp.Head.Code
+		if r.take(nil, q) {
+			r.end = left
 			return r
 		}
-		switch h.Type() {
-		case record.Stdout:
-			if r.status == 0 {
-				head = append(head, content...)
-				text, rest, ok := strings.Cut(string(head), "\r\n\r\n")
-				if !ok {
-					continue
-				}
-				if _, err := fmt.Sscanf(text, "Status: %d", &r.status); err != nil {
-					r.end, r.err = broken, fmt.Errorf("head %q: %w", text, err)
-					return r
-				}
-				content = []byte(rest)
-			}
-			if r.take(content, q) {
+		buf := make([]byte, 32<<10)
+		for n := 0; err == nil; {
+			n, err = resp.Read(buf)
+			if r.take(buf[:n], q) {
 				r.end = left
 				return r
 			}
-		case record.EndRequest:
-			e, err := record.ParseEnd(content)
-			if err == nil && (e.ProtocolStatus != record.RequestComplete || r.status == 0) {
-				err = errors.New("an end without an answer")
-			}
-			r.end, r.err = whole, err
-			if err != nil {
-				r.end = broken
-			}
-			return r
 		}
 	}
+	switch {
+	case err == io.EOF:
+		r.end = whole
+	case errors.Is(err, client.ErrClosed):
+		r.end, r.err = left, err
+	default:
+		r.end, r.err = broken, err
+	}
+	return r
 }

@@ -116,7 +116,7 @@ func (a answer) fetch(t *testing.T, way string) (page, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := client(t).Do(request)
+	response, err := httpClient(t).Do(request)
 	if err != nil {
 		return page{}, err
 	}

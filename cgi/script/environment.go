@@ -214,25 +214,6 @@ func pathSettings(s []setting, r *cgi.Request, t *target) []setting {
 	return s
 }
 
-// hostPort returns the server's name and port as the Host header has them.
-func hostPort(env *cgi.Environ) (host, port string) {
-	host, port = env.Get("HTTP_HOST"), "80"
-	switch strings.ToLower(env.Get("HTTPS")) {
-	case "on", "1", "yes", "true":
-		port = "443"
-	}
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') {
-		if n, err := strconv.ParseUint(host[i+1:], 10, 16); err == nil {
-			port = strconv.FormatUint(n, 10)
-		}
-		host = host[:i]
-	}
-	if host == "" {
-		host = "localhost"
-	}
-	return host, port
-}
-
 func find(s []setting, name string) bool {
 	for i := range s {
 		if s[i].name == name {

@@ -219,6 +219,24 @@ func TestRequiredVariablesAreGuaranteed(t *testing.T) {
 	}
 }
 
+// TestServerPortBehindTLS: a web server may say by REQUEST_SCHEME alone that the request
+// came over TLS.
+func TestServerPortBehindTLS(t *testing.T) {
+	f := newFixture(t)
+	f.link(t, "report", "report")
+	for _, tt := range []struct{ vars, want string }{
+		{"REQUEST_SCHEME=https HTTP_HOST=example.com", "443"},
+		{"REQUEST_SCHEME=https HTTP_HOST=example.com:8443", "8443"},
+		{"REQUEST_SCHEME=https HTTPS=off", "80"},
+		{"REQUEST_SCHEME=http", "80"},
+	} {
+		got := vars(t, report(t, f, request("/report", append(strings.Fields(tt.vars), "SERVER_PORT=")...)))
+		if got["SERVER_PORT"] != tt.want {
+			t.Errorf("%s: SERVER_PORT = %q, want %q", tt.vars, got["SERVER_PORT"], tt.want)
+		}
+	}
+}
+
 func TestR66DescriptorsAndR56Directory(t *testing.T) {
 	f := newFixture(t)
 	f.link(t, "report", "report")

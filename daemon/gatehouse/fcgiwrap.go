@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/cgi/script"
 	"gatehouse/daemon"
+	"gatehouse/fastcgi"
 )
 
 // namesake returns the command of a program whose place gatehouse takes under its name,
@@ -117,15 +118,15 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 // webServers returns the peers that libfcgi would let connect by TCP: all of them if
 // there is no list.
 func webServers(list string) (allow []netip.Prefix, err error) {
-	if list == "" {
+	addrs, err := fastcgi.WebServerAddrs(list)
+	if err != nil {
+		return nil, err
+	}
+	if addrs == nil {
 		return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}, nil
 	}
-	for s := range strings.SplitSeq(list, ",") {
-		a, err := daemon.ParseAllow(strings.TrimSpace(s))
-		if err != nil {
-			return nil, fmt.Errorf("FCGI_WEB_SERVER_ADDRS: %w", err)
-		}
-		allow = append(allow, a)
+	for _, a := range addrs {
+		allow = append(allow, netip.PrefixFrom(a, a.BitLen()))
 	}
 	return allow, nil
 }

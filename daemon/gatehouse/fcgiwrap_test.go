@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,24 @@ func TestFcgiwrapWarns(t *testing.T) {
 		}
 		if all := len(config.Allow) == 2; all != (c.addrs == "") {
 			t.Errorf("%s, %q: allowed are %v", c.socket, c.addrs, config.Allow)
+		}
+	}
+}
+
+// TestFcgiwrapWebServers: without a list all peers may connect, as libfcgi has it.
+func TestFcgiwrapWebServers(t *testing.T) {
+	for list, want := range map[string]string{
+		"":                           "[0.0.0.0/0 ::/0]",
+		"192.0.2.7":                  "[192.0.2.7/32]",
+		"192.0.2.7, ::ffff:10.0.0.1": "[192.0.2.7/32 10.0.0.1/32]",
+		"::1":                        "[::1/128]",
+		"10.0.0.0/8":                 "[]",
+		"192.0.2.7,":                 "[]",
+		"localhost":                  "[]",
+	} {
+		allow, err := webServers(list)
+		if fmt.Sprint(allow) != want || (err != nil) != (want == "[]") {
+			t.Errorf("%q: %v, %v; want %s", list, allow, err, want)
 		}
 	}
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"sync"
-	"time"
 
+	"gatehouse/fastcgi/client"
 	"gatehouse/fastcgi/record"
 )
 
@@ -31,14 +30,13 @@ type probe struct {
 	*Target
 	ctx      context.Context
 	cancel   context.CancelFunc
-	deadline time.Time
 	base     *baseline
 	sessions []*session
 }
 
 func (t *Target) probe(ctx context.Context, base *baseline) *probe {
-	p := &probe{Target: t, base: base, deadline: time.Now().Add(t.timeout())}
-	p.ctx, p.cancel = context.WithDeadline(ctx, p.deadline)
+	p := &probe{Target: t, base: base}
+	p.ctx, p.cancel = context.WithTimeout(ctx, t.timeout())
 	return p
 }
 
@@ -54,11 +52,9 @@ func (p *probe) close() {
 // returns the reason.
 type session struct {
 	p       *probe
-	conn    net.Conn // nil: not made
-	r       *record.Reader
-	source  io.LimitedReader
-	err     error // of the connection; for good
-	stop    func() bool
+	conn    *client.Conn // nil: not made
+	err     error        // of the connection; for good
+	read    int          // bytes
 	writers sync.WaitGroup
 
 	answers map[uint16]*answer
@@ -80,34 +76,26 @@ func (o other) String() string {
 func (p *probe) dial() *session {
 	s := &session{p: p, answers: make(map[uint16]*answer)}
 	p.sessions = append(p.sessions, s)
-	c, err := new(net.Dialer).DialContext(p.ctx, p.Network, p.Address)
-	if err != nil {
+	var err error
+	if s.conn, err = client.Dial(p.ctx, p.Network, p.Address); err != nil {
 		s.err = fmt.Errorf("no connection: %w", reason(err))
-		return s
 	}
-	s.conn = c
-	c.SetDeadline(p.deadline)
-	s.stop = context.AfterFunc(p.ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	s.source = io.LimitedReader{R: c, N: maxRead}
-	s.r = record.NewReader(&s.source)
 	return s
 }
 
 // close closes the connection. It may be called twice.
 func (s *session) close() {
-	if s.conn == nil {
-		return
+	if s.conn != nil {
+		s.conn.Close()
+		s.writers.Wait()
 	}
-	s.stop()
-	s.conn.Close()
-	s.writers.Wait()
 }
 
 // send writes. That the endpoint does not take it is no error here: its answer may be
 // on its way, and reading tells.
 func (s *session) send(parts ...[]byte) {
 	if s.conn != nil {
-		s.conn.Write(slices.Concat(parts...))
+		s.conn.Send(s.p.ctx, slices.Concat(parts...))
 	}
 }
 
@@ -117,18 +105,20 @@ func (s *session) sendMeanwhile(parts ...[]byte) {
 }
 
 // next reads and sorts one record.
-func (s *session) next() error {
+func (s *session) next(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
 	}
-	h, content, err := s.r.Next()
-	var ne net.Error
+	h, content, err := s.conn.ReadRecord(ctx)
+	if err == nil {
+		s.read += record.HeaderLen + len(content) + h.PaddingLength()
+	}
 	switch {
+	case s.read > maxRead:
+		err = errFlood
 	case err == nil:
 		return s.sort(h.Type(), h.ID(), content)
-	case s.source.N <= 0:
-		err = errFlood
-	case errors.As(err, &ne) && ne.Timeout():
+	case errors.Is(err, context.Cause(ctx)):
 		return errSilent // a read that was meant to be short may go on
 	case errors.Is(err, record.ErrVersion):
 		err = fmt.Errorf("%w by a record of another version", errGone)
@@ -168,7 +158,7 @@ func (s *session) sort(typ record.Type, id uint16, content []byte) error {
 // until reads until done, which it asks first.
 func (s *session) until(done func() bool) error {
 	for !done() {
-		if err := s.next(); err != nil {
+		if err := s.next(s.p.ctx); err != nil {
 			return err
 		}
 	}
@@ -195,7 +185,7 @@ func (s *session) untilOther() (other, error) {
 // otherwise what came in the way.
 func (s *session) untilGone() error {
 	for {
-		if err := s.next(); err != nil {
+		if err := s.next(s.p.ctx); err != nil {
 			return err
 		}
 	}
@@ -207,17 +197,10 @@ func (s *session) quiet() (records int) {
 	if s.conn == nil {
 		return 0
 	}
-	until := time.Now().Add(s.p.quiet())
-	if until.After(s.p.deadline) {
-		until = s.p.deadline
-	}
-	s.conn.SetReadDeadline(until)
-	for s.next() == nil {
+	ctx, cancel := context.WithTimeout(s.p.ctx, s.p.quiet())
+	defer cancel()
+	for s.next(ctx) == nil {
 		records++
-	}
-	s.conn.SetReadDeadline(s.p.deadline)
-	if s.p.ctx.Err() != nil {
-		s.conn.SetDeadline(time.Unix(1, 0))
 	}
 	return records
 }

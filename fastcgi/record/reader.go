@@ -66,6 +66,9 @@ func (r *Reader) Next() (header Header, content []byte, err error) {
 	return Header(record[:HeaderLen:HeaderLen]), record[HeaderLen:contentEnd:contentEnd], nil
 }
 
+// Buffered returns how many bytes behind the last record have been read from the source.
+func (r *Reader) Buffered() int { return r.end - r.start - r.last }
+
 // fill reads until size bytes of the next record are in the buffer. Bytes that
 // came before an error stay there.
 func (r *Reader) fill(size int) error {

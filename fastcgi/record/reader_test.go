@@ -51,6 +51,17 @@ func TestF1SkipsPaddingOnEveryType(t *testing.T) {
 	}
 }
 
+func TestBuffered(t *testing.T) {
+	b := AppendRecord(nil, Stdout, 1, []byte("x"))
+	r := NewReader(strings.NewReader(string(b) + string(b) + "12345"))
+	for _, want := range []int{0, len(b) + 5, 5} {
+		if got := r.Buffered(); got != want {
+			t.Errorf("%d bytes are buffered; want %d", got, want)
+		}
+		r.Next()
+	}
+}
+
 func TestF1VersionRefused(t *testing.T) {
 	good := AppendRecord(nil, Stdout, 1, []byte("x"))
 	for _, tt := range []struct{ bytes, message string }{

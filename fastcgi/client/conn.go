@@ -1,0 +1,173 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A Conn is a connection to a FastCGI application. It may be used by several goroutines
+// at once; [Conn.ReadRecord] by one, and not while a request is in flight.
+type Conn struct {
+	// HeadBytes bounds the head of a response, in bytes. Zero is 64 KiB; a negative number
+	// is no limit.
+	HeadBytes int
+
+	// ParamsBytes bounds the variables of a request, in bytes of name-value pairs. Zero is
+	// 1 MiB; a negative number is no limit.
+	ParamsBytes int
+
+	nc      net.Conn
+	records *record.Reader
+
+	writing chan struct{} // holds a value while somebody writes
+	failed  chan struct{} // closed when err is set
+
+	mu       sync.Mutex
+	cond     sync.Cond            // something of what follows, or of an exchange, has changed
+	err      error                // the connection is closed, because of this
+	writeErr error                // nothing can be written; what comes is still read
+	spent    error                // no further request may begin, because of this
+	active   map[uint16]*exchange // from BEGIN_REQUEST to END_REQUEST
+	manage   *exchange            // waits for a management record, or nil
+	reader   *exchange            // is reading a record, or nil
+	writer   *exchange            // is writing, or nil
+	holder   *exchange            // has unread bytes in the buffer of records, or nil
+}
+
+// longPast is a deadline that interrupts what is under way.
+var longPast = time.Unix(1, 0)
+
+// New returns a Conn over nc, which it owns from now on.
+func New(nc net.Conn) *Conn {
+	c := &Conn{
+		nc:      nc,
+		records: record.NewReader(nc),
+		writing: make(chan struct{}, 1),
+		failed:  make(chan struct{}),
+		active:  make(map[uint16]*exchange),
+	}
+	c.cond.L = &c.mu
+	return c
+}
+
+// Dial connects to an application. The networks are those of [net.Dial]; ctx bounds the
+// dialing alone.
+func Dial(ctx context.Context, network, address string) (*Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return New(nc), nil
+}
+
+// NetConn returns the connection beneath. To read from it, or to set deadlines while a
+// request is in flight, corrupts the state of the Conn.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Err returns why the connection takes no further request, or nil. It does not look at
+// the socket: an application that has closed an idle connection shows in the next request,
+// by a [TruncatedError].
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unusable()
+}
+
+func (c *Conn) unusable() error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.writeErr != nil:
+		return c.writeErr
+	}
+	return c.spent
+}
+
+// Close closes the connection. Requests in flight fail with [ErrClosed]. It may be called
+// more than once, and waits for nothing.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(ErrClosed)
+	return nil
+}
+
+// fail closes the socket, for the first reason there is.
+func (c *Conn) fail(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	close(c.failed)
+	c.nc.Close()
+	c.cond.Broadcast()
+}
+
+// Send writes b as it is, behind what others are writing. After an error, that of ctx
+// included, the application may have a part of it, and nothing can be written any more.
+func (c *Conn) Send(ctx context.Context, b []byte) error {
+	x := &exchange{conn: c, quit: make(chan struct{})}
+	stop := x.watch(ctx)
+	defer stop()
+	return x.write(b)
+}
+
+// ReadRecord returns the next record, whatever it is. Header and content are good until
+// the next call. The errors are those of [record.Reader.Next], and ctx's. After one of ctx
+// it may be called again, and no byte is lost.
+//
+// It is for those who send records themselves: it must not be called while a request of
+// Do, or GetValues, is in flight.
+func (c *Conn) ReadRecord(ctx context.Context) (record.Header, []byte, error) {
+	x := &exchange{conn: c, quit: make(chan struct{})}
+	stop := x.watch(ctx)
+	defer stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for x.err == nil && c.err == nil && (c.reader != nil || !c.makeRoom()) {
+		c.cond.Wait()
+	}
+	if c.err != nil {
+		return nil, nil, c.err
+	}
+	if x.err != nil {
+		return nil, nil, x.err
+	}
+	defer c.cond.Broadcast()
+	h, content, err := c.next(x)
+	if err == errInterrupted {
+		err = x.err
+	}
+	return h, content, err
+}
+
+// errInterrupted is that the exchange has an error of its own.
+var errInterrupted = errors.New("interrupted")
+
+// next reads a record on behalf of x, which may be interrupted. It releases mu meanwhile.
+func (c *Conn) next(x *exchange) (record.Header, []byte, error) {
+	c.reader = x
+	c.mu.Unlock()
+	h, content, err := c.records.Next()
+	c.mu.Lock()
+	c.reader = nil
+	if x.readCut {
+		x.readCut = false
+		c.nc.SetReadDeadline(time.Time{})
+	}
+	var ne net.Error
+	switch {
+	case err == nil:
+		return h, content, nil
+	case c.err != nil:
+		return nil, nil, c.err
+	case x.err != nil && errors.As(err, &ne) && ne.Timeout():
+		return nil, nil, errInterrupted
+	}
+	return nil, nil, err
+}

@@ -1,0 +1,191 @@
+package client
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A Request is what [Conn.Do] sends.
+type Request struct {
+	// Role is what the application is asked to be. Zero is a Responder.
+	Role record.Role
+
+	// ID is the request id, which must not be in use. Zero is the lowest that is free.
+	ID uint16
+
+	// KeepConn asks the application to keep the connection after the response. Without it
+	// the connection takes no further request.
+	KeepConn bool
+
+	// Params are the variables, in order, such as cgi.Environ.All and maps.All return; nil
+	// is none. They are sent as they are: the application learns of the length of Stdin by
+	// a CONTENT_LENGTH among them.
+	Params iter.Seq2[string, string]
+
+	// Stdin is the body; nil is an empty one. It is read while the response is, until it
+	// ends or the application ends the request. If it fails, so does the request, and the
+	// application learns of it: a body that breaks off is never passed off as complete.
+	//
+	// If it is an io.Closer it is closed, once, and not after the response is closed.
+	// Response.Close waits for a Read that is under way, so one that may block has to be an
+	// io.Closer whose Close ends that.
+	Stdin io.Reader
+
+	// Data is the file of a Filter (FastCGI 1.0 § 6.4), sent behind Stdin. What is said of
+	// Stdin holds for it. In other roles it must be nil.
+	Data io.Reader
+
+	// Stderr gets what the application writes to its stream of errors, within the calls of
+	// Do, Read and Close. Its errors do not matter. Nil is nowhere.
+	Stderr io.Writer
+}
+
+const (
+	// defaultParamsBytes is what servers commonly accept.
+	defaultParamsBytes = 1 << 20
+	// smallStream is how long a stream may be to be sent at once with the variables: the
+	// buffers of every socket take as much, so that nobody has to read meanwhile.
+	smallStream = 8 << 10
+	// streamRecord is how much content the records of a stream have.
+	streamRecord = 32 << 10
+)
+
+// bufferPool holds the buffers of what is sent.
+var bufferPool = sync.Pool{New: func() any {
+	b := make([]byte, 0, record.HeaderLen+streamRecord+8)
+	return &b
+}}
+
+// freeBuffer returns a buffer to the pool, unless it has become large.
+func freeBuffer(b *[]byte) {
+	if cap(*b) <= 2*streamRecord {
+		*b = (*b)[:0]
+		bufferPool.Put(b)
+	}
+}
+
+// appendBegin appends all of the request but its streams.
+func (r *Request) appendBegin(dst []byte, id uint16, limit int) ([]byte, error) {
+	role, flags := r.Role, byte(0)
+	if role == 0 {
+		role = record.Responder
+	}
+	if r.KeepConn {
+		flags = record.KeepConn
+	}
+	dst = record.AppendBegin(dst, id, role, flags)
+	dst, err := r.appendParams(dst, id, limit)
+	if err != nil {
+		return nil, err
+	}
+	return record.AppendRecord(dst, record.Params, id, nil), nil
+}
+
+// appendParams appends the records of PARAMS. No pair is split between two of them if it
+// fits into one: not every application can join it again.
+func (r *Request) appendParams(dst []byte, id uint16, limit int) ([]byte, error) {
+	if r.Params == nil {
+		return dst, nil
+	}
+	if limit == 0 {
+		limit = defaultParamsBytes
+	}
+	pairs := bufferPool.Get().(*[]byte)
+	defer freeBuffer(pairs)
+	p, sent := *pairs, 0
+	for name, value := range r.Params {
+		if n := len(name) + len(value); limit > 0 && n > limit {
+			return nil, paramsTooLong(limit)
+		}
+		before := len(p)
+		p = record.AppendPair(p, name, value)
+		if limit > 0 && sent+len(p) > limit {
+			return nil, paramsTooLong(limit)
+		}
+		if before > 0 && len(p) > record.MaxAligned {
+			dst = record.AppendStream(dst, record.Params, id, p[:before])
+			p = p[:copy(p, p[before:])]
+			sent += before
+		}
+	}
+	*pairs = p
+	return record.AppendStream(dst, record.Params, id, p), nil
+}
+
+func paramsTooLong(limit int) error {
+	return fmt.Errorf("%w: more than %d (ParamsBytes)", ErrParamsBytes, limit)
+}
+
+// A stream is one that is sent with a request.
+type stream struct {
+	typ  record.Type
+	from io.Reader // nil: it ends at once
+}
+
+// streams returns what follows PARAMS (FastCGI 1.0 § 6).
+func (r *Request) streams() []stream {
+	switch r.Role {
+	case record.Filter:
+		return []stream{{record.Stdin, r.Stdin}, {record.Data, r.Data}}
+	default:
+		return []stream{{record.Stdin, r.Stdin}}
+	}
+}
+
+// appendSmall appends those of the streams that are short, and known to be, and returns
+// the others.
+func appendSmall(dst []byte, id uint16, streams []stream) ([]byte, []stream, error) {
+	for i, s := range streams {
+		if s.from != nil {
+			known, ok := s.from.(interface{ Len() int })
+			if !ok || known.Len() > smallStream {
+				return dst, streams[i:], nil
+			}
+			content := make([]byte, known.Len())
+			if _, err := io.ReadFull(s.from, content); err != nil {
+				return nil, nil, fmt.Errorf("read %v: %w", s.typ, err)
+			}
+			dst = record.AppendStream(dst, s.typ, id, content)
+		}
+		dst = record.AppendRecord(dst, s.typ, id, nil)
+	}
+	return dst, nil, nil
+}
+
+// sendStreams sends streams to their ends, or until x has ended.
+func (x *exchange) sendStreams(streams []stream) {
+	buf := bufferPool.Get().(*[]byte)
+	defer freeBuffer(buf)
+	for _, s := range streams {
+		if err := x.sendStream(s, (*buf)[:cap(*buf)]); err != nil {
+			return
+		}
+	}
+}
+
+func (x *exchange) sendStream(s stream, buf []byte) error {
+	for s.from != nil {
+		n, err := s.from.Read(buf[record.HeaderLen : record.HeaderLen+streamRecord])
+		if n > 0 {
+			padding := record.Padding(n)
+			record.PutHeader(buf, s.typ, x.id, n, padding)
+			end := record.HeaderLen + n + padding
+			clear(buf[end-padding : end])
+			if err := x.write(buf[:end]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			x.cancel(fmt.Errorf("read %v: %w", s.typ, err))
+			return err
+		}
+	}
+	return x.write(record.AppendRecord(buf[:0], s.typ, x.id, nil))
+}

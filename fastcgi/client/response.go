@@ -1,0 +1,313 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
+)
+
+// closeWait bounds how long closing a response waits for a record to be taken: one that
+// is being written, or ABORT_REQUEST.
+const closeWait = time.Second
+
+// A Response is what an application answers to one request. It is for one goroutine at a
+// time. Read returns its body.
+type Response struct {
+	// Head is its head (RFC 3875 § 6), with the status settled.
+	Head *cgi.ProgramHead
+
+	x      *exchange
+	stderr io.Writer
+	unhook func() bool // of the context
+
+	streams   []io.Reader   // of the request
+	sent      chan struct{} // closed when they are no longer read
+	closeOnce sync.Once     // closes them
+}
+
+// Do sends a request and reads the response until its head has come. The context bounds
+// the request until its end, the Response's body included.
+//
+// With an error there is no Response, and the streams of the request have been closed.
+// The errors are an [EndError], a [TruncatedError], a *cgi.HeadError, what Err returns for
+// a connection that takes no request, what ErrID and ErrParamsBytes say, and those of the
+// context and of the request's streams.
+func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
+	r := &Response{stderr: req.Stderr, sent: make(chan struct{}), streams: []io.Reader{req.Stdin, req.Data}}
+	rest, err := r.begin(c, ctx, req)
+	if err != nil {
+		close(r.sent)
+		r.closeStreams()
+		return nil, err
+	}
+	if rest == nil {
+		close(r.sent)
+		r.closeStreams()
+	} else {
+		go r.send(rest)
+	}
+	if err := r.readHead(c.HeadBytes); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// begin sends the request, and returns those of its streams that are not sent yet. If the
+// application does not take it, that shows when the response is read.
+func (r *Response) begin(c *Conn, ctx context.Context, req *Request) (rest []stream, err error) {
+	if req.Data != nil && req.Role != record.Filter {
+		return nil, fmt.Errorf("fastcgi: Request.Data is for the role %v", record.Filter)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	buf := bufferPool.Get().(*[]byte)
+	defer freeBuffer(buf)
+	if r.x, err = c.reserve(req); err != nil {
+		return nil, err
+	}
+	b, err := req.appendBegin(*buf, r.x.id, c.ParamsBytes)
+	if err == nil {
+		b, rest, err = appendSmall(b, r.x.id, req.streams())
+	}
+	if err != nil {
+		c.release(r.x)
+		return nil, err
+	}
+	*buf = b
+	r.unhook = r.x.watch(ctx)
+	r.x.write(b)
+	return rest, nil
+}
+
+// reserve begins an exchange.
+func (c *Conn) reserve(req *Request) (*exchange, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.unusable(); err != nil {
+		return nil, err
+	}
+	id := req.ID
+	if id == 0 {
+		for id = 1; c.active[id] != nil; id++ {
+		}
+	}
+	if id == 0 || c.active[id] != nil {
+		return nil, fmt.Errorf("%w: %d", ErrID, req.ID)
+	}
+	x := &exchange{conn: c, id: id, keep: req.KeepConn, quit: make(chan struct{})}
+	c.active[id] = x
+	if !req.KeepConn {
+		c.spent = ErrNotKept
+	}
+	return x, nil
+}
+
+// release takes back a request of which nothing was sent.
+func (c *Conn) release(x *exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.active, x.id)
+	if !x.keep {
+		c.spent = nil
+	}
+}
+
+// send sends the streams while the response is read.
+func (r *Response) send(streams []stream) {
+	defer close(r.sent)
+	defer r.closeStreams()
+	r.x.sendStreams(streams)
+}
+
+// closeStreams closes the streams of the request.
+func (r *Response) closeStreams() {
+	r.closeOnce.Do(func() {
+		for _, s := range r.streams {
+			if c, ok := s.(io.Closer); ok {
+				c.Close()
+			}
+		}
+	})
+}
+
+// readHead reads until the head has come.
+func (r *Response) readHead(limit int) error {
+	p := cgi.NewHeadParser(limit)
+	var headErr error
+	err := r.receive(func(b []byte) (n int, done bool) {
+		n, done, headErr = p.Feed(b)
+		return n, done || headErr != nil
+	})
+	switch {
+	case headErr != nil:
+		return headErr
+	case err == io.EOF:
+		return &EndError{End: r.x.end, Err: p.End()}
+	case err != nil:
+		return err
+	}
+	r.Head = p.Head()
+	return nil
+}
+
+// receive hands what comes in STDOUT to use, until that has what it needs. It returns
+// io.EOF at the end of the response.
+func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
+	x, c := r.x, r.x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if x.closed {
+			return ErrClosed
+		}
+		r.passStderr()
+		for b := x.unread(); len(b) > 0 && x.err == nil; b = x.unread() {
+			n, done := use(b)
+			x.consume(n)
+			if done {
+				return nil
+			}
+		}
+		switch {
+		case x.err != nil:
+			return x.err
+		case x.ended && x.end.ProtocolStatus != record.RequestComplete:
+			return &EndError{End: x.end}
+		case x.ended:
+			return io.EOF
+		case c.err != nil:
+			return &TruncatedError{Received: x.received, Err: c.err}
+		}
+		c.advance(x)
+	}
+}
+
+// passStderr passes on what has come of STDERR. It releases the lock meanwhile.
+func (r *Response) passStderr() {
+	x, c := r.x, r.x.conn
+	b := x.stderr
+	if x.stderr = nil; len(b) == 0 || r.stderr == nil {
+		return
+	}
+	c.mu.Unlock()
+	r.stderr.Write(b)
+	c.mu.Lock()
+}
+
+// Read reads from the body. It returns io.EOF when the response is complete, with which
+// the connection is free for the next request, and an error if it breaks off: see
+// [TruncatedError] and [EndError].
+func (r *Response) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	err = r.receive(func(b []byte) (int, bool) {
+		n = copy(p, b)
+		return n, true
+	})
+	return n, err
+}
+
+// ID returns the id of the request.
+func (r *Response) ID() uint16 { return r.x.id }
+
+// End returns what END_REQUEST said: the application's exit status, and whether the
+// request was refused. ok is false if it has not come.
+func (r *Response) End() (end record.End, ok bool) {
+	r.x.conn.mu.Lock()
+	defer r.x.conn.mu.Unlock()
+	return r.x.end, r.x.ended
+}
+
+// Abort asks the application to end the request (ABORT_REQUEST, FastCGI 1.0 § 5.4). No
+// more of the request's streams is sent. The response has to be read to its end, which
+// may be a complete one, or closed.
+func (r *Response) Abort() error {
+	err := r.x.write(record.AppendRecord(nil, record.AbortRequest, r.x.id, nil))
+	r.x.conn.mu.Lock()
+	r.x.stop()
+	r.x.conn.mu.Unlock()
+	if err == errStopped {
+		return nil
+	}
+	return err
+}
+
+// Close lets the response go. If it has not ended, the connection is closed, unless other
+// requests are in flight on it: then this one is aborted.
+//
+// Close waits until nothing reads the streams of the request. For a record that the
+// application does not take it waits a second, and closes the connection then. It returns
+// nil.
+func (r *Response) Close() error {
+	if r.unhook != nil {
+		r.unhook()
+	}
+	r.detach()
+	r.closeStreams()
+	select {
+	case <-r.sent:
+	default:
+		t := time.AfterFunc(closeWait, r.x.abandon)
+		defer t.Stop()
+		<-r.sent
+	}
+	return nil
+}
+
+// detach ends what is between the connection and the response.
+func (r *Response) detach() {
+	x, c := r.x, r.x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x.closed {
+		return
+	}
+	r.passStderr()
+	x.closed = true
+	x.stop()
+	x.discard()
+	switch {
+	case c.err != nil:
+	case !x.ended && !c.wanted():
+		c.fail(ErrAbandoned)
+	case !x.ended:
+		c.mu.Unlock()
+		x.abort()
+		c.mu.Lock()
+	}
+}
+
+// wanted reports whether anybody waits for a response.
+func (c *Conn) wanted() bool {
+	for _, x := range c.active {
+		if !x.closed {
+			return true
+		}
+	}
+	return false
+}
+
+// abort sends ABORT_REQUEST, for an exchange whose own time may be over.
+func (x *exchange) abort() {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeWait, ErrAbandoned)
+	defer cancel()
+	x.conn.Send(ctx, record.AppendRecord(nil, record.AbortRequest, x.id, nil))
+}
+
+// abandon closes the connection if x is still writing to it.
+func (x *exchange) abandon() {
+	c := x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writer == x {
+		c.fail(ErrAbandoned)
+	}
+}
