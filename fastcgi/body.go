@@ -1,10 +1,12 @@
 package fastcgi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"gatehouse/cgi"
@@ -45,7 +47,7 @@ type stream struct {
 	left    int64         // bytes that Read still has to give; -1: until it ends
 	excess  int64         // bytes beyond the length, which were cut
 	err     error         // what Read returns when the queue is empty
-	reading bool          // a Read holds the baton
+	reading bool          // a Read has borrowed the reading
 	waiting bool          // a Read waits for bytes
 	since   time.Duration // since when
 }
@@ -58,9 +60,9 @@ func (s *stream) expect(length int64) {
 	}
 }
 
-// settle gives the stream, which has ended before its request is run, a length even if
-// no variable states one. It returns the length, and what reads the stream.
-func (s *stream) settle() (length int64, r io.Reader) {
+// setBody returns the length of the stream, and what reads it. One that has ended before
+// its request is run has a length even if no variable states one.
+func (s *stream) setBody() (length int64, r io.Reader) {
 	if s.left < 0 && s.ended && s.spool == nil {
 		s.left = int64(len(s.queue) - s.taken)
 	}
@@ -71,9 +73,9 @@ func (s *stream) settle() (length int64, r io.Reader) {
 	return s.left, s.body
 }
 
-// end takes the stream from its readers. A goroutine that the application left behind
+// detach takes the stream from its readers. A goroutine that the application left behind
 // may be one.
-func (s *stream) end() {
+func (s *stream) detach() {
 	c := s.r.c
 	s.err = cgi.ErrBodyClosed
 	for s.reading {
@@ -103,38 +105,53 @@ type body struct {
 	s *stream // nil once the request has ended; guarded by c.mu
 }
 
+// A target is where bytes of a body go: to memory or, if that is nil, to a pipe.
+type target struct {
+	p    []byte
+	pipe int
+	max  int64 // bytes
+}
+
 // Read implements io.Reader. It waits at most Limits.BodyRead for the next byte.
 func (b *body) Read(p []byte) (int, error) {
+	if p == nil {
+		p = []byte{}
+	}
+	n, err := b.read(target{p: p, max: int64(len(p))})
+	return int(n), err
+}
+
+// read moves bytes that are queued, or reads for itself while nobody else does.
+func (b *body) read(t target) (int64, error) {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer b.rest()
 	for {
 		s, err := b.stream()
-		if err != nil {
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if n := s.dequeue(p); n > 0 {
-			if c.paused && len(s.queue)-s.taken <= bodyHeld/2 {
-				c.sock.Kick()
+		case t.p == nil && (c.phase != inline || s.buffered() || !c.sock.CanSplice()):
+			return 0, http.ErrNotSupported
+		case t.p != nil:
+			if n := s.dequeue(t.p); n > 0 {
+				if c.phase == paused && len(s.queue)-s.taken <= bodyHeld/2 {
+					c.sock.Kick()
+				}
+				return int64(n), nil
 			}
-			return n, nil
 		}
-		if err := s.why(); err != nil {
+		if err := s.readError(); err != nil || t.max <= 0 {
 			return 0, err
-		}
-		if len(p) == 0 {
-			return 0, nil
 		}
 		s.await()
-		n := 0
-		if c.baton {
+		if c.phase != inline {
 			c.cond.Wait()
-		} else {
-			n = c.readBody(s, p)
+			continue
 		}
-		if n > 0 {
-			return n, nil
+		if n, err := c.borrow(s, t); n > 0 || err != nil {
+			return n, err
 		}
 	}
 }
@@ -144,7 +161,7 @@ func (b *body) stream() (*stream, error) {
 	switch {
 	case b.s == nil:
 		return nil, cgi.ErrBodyClosed
-	case b.s.late():
+	case b.s.expired():
 		return nil, errReadLate
 	}
 	return b.s, nil
@@ -176,7 +193,7 @@ func (b *body) Close() error {
 			s.spool.Close()
 			s.spool = nil
 		}
-		if s.reading || c.paused {
+		if s.reading || c.phase == paused {
 			c.sock.Kick()
 		}
 		c.cond.Broadcast()
@@ -213,8 +230,8 @@ func (s *stream) consumed(n int) {
 	}
 }
 
-// why returns why nothing more comes, or nil. The queue is empty.
-func (s *stream) why() error {
+// readError returns why nothing more comes, or nil. The queue is empty.
+func (s *stream) readError() error {
 	switch {
 	case s.left == 0:
 		return io.EOF
@@ -284,46 +301,74 @@ func (s *stream) spill(b []byte) error {
 	return nil
 }
 
-// readBody takes the baton to read for s: directly into p where the bytes are its,
-// else by sorting what comes. It returns how many bytes it put in p. The
-// connection's mu is held, and let go meanwhile.
-func (c *conn) readBody(s *stream, p []byte) (n int) {
-	c.baton, s.reading = true, true
-	limit := int64(len(p))
+// buffered reports whether bytes of the stream are in memory or in its spool. The
+// connection's mu is held.
+func (s *stream) buffered() bool {
+	return s.taken < len(s.queue) || s.spool != nil && s.spool.Len() > 0
+}
+
+// borrow reads for s: content of its own straight to t, else it sorts what comes. It
+// returns how many bytes it moved; an error is that of the pipe, or why none may be. The
+// connection's mu is held, and unlocked meanwhile.
+func (c *conn) borrow(s *stream, t target) (n int64, err error) {
+	c.phase, s.reading = borrowed, true
 	if s.left >= 0 {
-		limit = min(limit, s.left)
+		t.max = min(t.max, s.left)
 	}
 	c.mu.Unlock()
-	var err error
+	var readErr error
 	in := &c.in
 	if in.open && in.typ == s.typ && in.id == s.r.id && in.left > 0 {
-		p = p[:min(limit, int64(in.left))]
-		if b := in.buffered(); len(b) > 0 {
-			n = copy(p, b)
-			in.take(n)
-		} else {
-			n, err = in.readInto(p)
-		}
+		t.max = min(t.max, int64(in.left))
+		n, err, readErr = in.moveTo(t)
 	} else {
-		err = c.step()
+		in.short = t.p == nil && in.size >= spliceMin && in.left == 0
+		readErr = c.step()
+		in.short = false
 	}
 	c.mu.Lock()
-	if int64(n) > s.room {
-		n = 0 // the body was closed meanwhile
+	switch {
+	case n == 0:
+	case n > s.room:
+		n, err = 0, cgi.ErrBodyClosed // meanwhile
+	case s.left < 0 && !s.admit(int(n)):
+		n, err = 0, s.err
+	default:
+		s.room -= n
+		s.consumed(int(n))
 	}
-	if n > 0 {
-		if s.left < 0 && !s.admit(n) {
-			n = 0
-		}
-		s.room -= int64(n)
-		s.consumed(n)
-	}
-	s.reading, c.baton = false, false
-	c.uses++
+	c.phase, s.reading = inline, false
+	c.progress.reads++
 	c.startReady()
-	if err != nil {
-		c.readFailed(err)
+	if readErr != nil {
+		c.readFailed(readErr)
 	}
 	c.cond.Broadcast()
-	return n
+	return n, err
+}
+
+// moveTo moves content of the open record to t, and reads if nothing is buffered. The
+// errors are that of the pipe and that of reading.
+func (in *input) moveTo(t target) (n int64, pipeErr, readErr error) {
+	b, m := in.buffered(), 0
+	b = b[:min(t.max, int64(len(b)))]
+	switch {
+	case t.p != nil && len(b) > 0:
+		m = copy(t.p, b)
+		in.take(m)
+	case t.p != nil:
+		m, readErr = in.readInto(t.p[:t.max])
+	case len(b) > 0:
+		m, pipeErr = frontend.WriteNow(t.pipe, b)
+		in.take(m)
+	default:
+		in.release()
+		m, readErr = in.sock.SpliceTo(t.pipe, int(t.max))
+		in.left -= m
+		if readErr == cgi.ErrPipeFull || errors.Is(readErr, syscall.EPIPE) {
+			pipeErr, readErr = readErr, nil
+		}
+		readErr = inRecord(readErr)
+	}
+	return int64(m), pipeErr, readErr
 }

@@ -12,74 +12,110 @@ import (
 	"gatehouse/internal/frontend"
 )
 
-// A conn is a connection from a web server.
+// A conn is a connection from a web server. One goroutine, its loop, reads and sorts
+// records, and runs the handler of a request that is alone on the connection itself. Its
+// phases:
 //
-// Whoever holds the baton reads and sorts records: the loop, or a Body.Read while
-// the only handler runs on the loop's own goroutine. The loop's generation tells a
-// loop whose handler has come back that another has taken its place.
+//	          a request is alone             its handler reads the body
+//	reading ─────────────────────▶ inline ◀───────────────────────────▶ borrowed
+//	│ ▲   ▲                          │                                    │
+//	│ │   └──────────────────────────┴────────────────────────────────────┘
+//	│ │     the handler returns; or another request has come, or a tick has
+//	│ │     passed: then a new loop takes over, and the old one ends with its handler
+//	│ ▼
+//	│ paused       a body that nobody reads is full, or the peer sends no more
+//	▼
+//	lingering      no request is left, and the connection is to be closed
+//
+// From each of them close leads to the end.
 type conn struct {
 	srv  *Server
 	sock *frontend.Socket
 	base context.Context
+	out  outlet
 
-	// These belong to the holder of the baton.
-	in     input
-	ready  []*request // PARAMS have ended, not started yet
-	values []byte     // of a GET_VALUES record
-
-	refusals  int           // since the last line of the log about one
-	refusedAt time.Duration // when that was; 0: never
-
-	wmu        sync.Mutex           // held for each write; taken before mu, if both are
-	writer     atomic.Pointer[sink] // whose write is under way; nil: the connection's own
-	writeSince atomic.Int64         // when the write under way began or last moved on; 0: none
-	unsent     int                  // as of the last tick
+	// These belong to whoever reads.
+	in       input
+	ready    []*request // PARAMS have ended, not started yet
+	values   []byte     // of a GET_VALUES record
+	refusals refusals
 
 	mu         sync.Mutex // guards what follows
 	cond       sync.Cond  // of bodies that wait, and of the end of their reading
+	phase      phase
+	gen        uint32     // of the loop: tells one whose handler has returned that another has taken over
 	reqs       []*request // begun, and END_REQUEST not yet on its way
-	running    int        // handlers that have not come back
+	running    int        // handlers that have not returned
 	overdue    int        // those of them whose request has been answered: a time limit has passed
-	baton      bool       // held
-	inline     bool       // a handler runs on the loop's goroutine
-	gen        uint32     // of the loop
+	answering  int        // responses on their way in place of overdue handlers
 	goroutines int
-	dead       error // why the connection is of no use any more
+	dead       error // why the connection is closed
 	closing    bool  // close when no request is left
 	eof        bool  // the peer sends no more
-	paused     bool  // the loop waits for a body to be read
 	mux        bool  // the peer is known to multiplex
-	spilling   bool  // an answer waits for the peer, and perhaps the peer for us
+	spilling   bool  // a response waits for the peer, and perhaps the peer for us
 	unended    bool  // the last request ended before its STDIN
-	answering  int   // answers on their way in the place of handlers that were let go
-	watching   bool  // the loop is in watch
 	queued     int   // bytes in the socket that lookAhead has seen
-	refresh    bool  // move the idle loop to a fresh goroutine
-	fresh      bool  // that was done
-	idleSince  time.Duration
-	lingering  time.Duration // since when; 0: not
 
-	served, uses         uint32 // requests ended; uses of the baton by bodies
-	tickServed, tickUses uint32 // as of the last tick
+	idleSince    time.Duration
+	lingerSince  time.Duration
+	stack        stack
+	progress     progress
+	tickProgress progress // as of the last tick
+}
+
+// A phase says who reads a connection.
+type phase uint8
+
+const (
+	reading   phase = iota // the loop
+	inline                 // nobody: a handler runs on the loop's goroutine
+	borrowed               // that handler, or a goroutine of its own, reads a body
+	paused                 // nobody: the loop waits for a kick, or until the peer has gone
+	lingering              // the loop, which throws away what comes
+)
+
+// An outlet is the writing side of a connection.
+type outlet struct {
+	mu     sync.Mutex           // held for each write; locked before conn.mu, if both are
+	owner  atomic.Pointer[sink] // whose write is under way; nil: the connection's own
+	since  atomic.Int64         // when the write under way began or last moved on; 0: none
+	unsent int                  // as of the last tick
+}
+
+// A stack says what the loop's goroutine has for a stack: once a handler has run on it,
+// it is larger than an idle connection should keep.
+type stack uint8
+
+const (
+	fresh stack = iota
+	grown
+	outgrown // the loop is to move to a fresh goroutine
+)
+
+// progress tells a tick whether a connection gets on.
+type progress struct {
+	served uint32 // requests finished
+	reads  uint32 // of bodies, by their handlers
 }
 
 // Start implements frontend.Conn.
 func (c *conn) Start() {
-	c.goroutines, c.baton = 1, true
+	c.goroutines = 1
 	c.in.sock = c.sock
 	c.srv.acceptor.Go(func() { c.loop(0) })
 }
 
-// loop reads records, and runs requests, until the connection ends or another
-// loop has taken its place. It begins with the baton.
+// loop reads records, and runs requests, until the connection ends or another loop has
+// taken its place.
 func (c *conn) loop(gen uint32) {
-	defer c.leave()
+	defer c.goroutineDone()
 	for c.proceed(gen) {
 		var err error
 		if len(c.in.buffered()) == 0 && !c.in.open {
 			err = c.in.fill()
 		}
-		if r, ok := c.whole(); ok {
+		if r, ok := c.wholeRequest(); ok {
 			if !c.runHere(r, gen) {
 				return
 			}
@@ -114,7 +150,7 @@ func (c *conn) loop(gen uint32) {
 // read.
 func (c *conn) proceed(gen uint32) bool {
 	c.mu.Lock()
-	for c.dead == nil && (c.paused || c.eof && !c.idle()) {
+	for c.dead == nil && (c.phase == paused || c.eof && !c.idle()) {
 		c.watch()
 	}
 	switch {
@@ -127,13 +163,12 @@ func (c *conn) proceed(gen uint32) bool {
 		c.linger()
 		if overdue { // their goroutines do not end with the connection
 			c.mu.Lock()
-			c.fail(ErrConnClosed)
+			c.close(ErrConnClosed)
 			c.mu.Unlock()
 		}
 		return false
-	case c.refresh:
-		// A goroutine that has run a handler keeps its grown stack while it waits.
-		c.refresh, c.fresh = false, true
+	case c.stack == outgrown:
+		c.stack = fresh
 		c.goroutines++
 		c.mu.Unlock()
 		go c.loop(gen)
@@ -143,21 +178,24 @@ func (c *conn) proceed(gen uint32) bool {
 	return true
 }
 
+// pause has the loop wait. mu is held.
+func (c *conn) pause() { c.phase, c.queued = paused, 0 }
+
 // watch waits until the peer has gone, or for a kick, without reading. mu is held,
-// and let go meanwhile.
+// and unlocked meanwhile.
 func (c *conn) watch() {
-	c.watching, c.queued = true, 0
+	c.pause()
 	c.mu.Unlock()
 	err := c.sock.WaitGone()
 	c.mu.Lock()
-	c.watching, c.paused = false, false
+	c.phase = reading
 	switch {
 	case err == nil:
-		c.fail(ErrConnClosed)
+		c.close(ErrConnClosed)
 	case frontend.IsKick(err):
 		c.sock.Unkick()
 	default:
-		c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
+		c.close(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	}
 }
 
@@ -189,24 +227,23 @@ func (c *conn) alone() bool {
 func (c *conn) runHere(r *request, gen uint32) bool {
 	c.in.release()
 	c.mu.Lock()
-	c.baton, c.inline = false, true
+	c.phase = inline
 	c.running++
-	r.settle()
+	r.setBodies()
 	c.mu.Unlock()
 	c.srv.acceptor.Wake()
 	c.run(r)
 	c.mu.Lock()
-	if c.gen == gen && !c.baton {
-		r.stdin.excess += c.unwanted(r)
+	if c.gen == gen && c.phase == inline {
+		r.stdin.excess += c.bufferedExcess(r)
 	}
-	c.end(r)
+	c.finishRequest(r)
 	still := c.gen == gen
 	if still {
-		c.baton, c.inline = true, false
-		if c.served == 1 {
-			// The goroutine that the connection began with has a stack for another one's first
-			// request; many connections have no second one for long.
-			c.refresh = true
+		c.phase = reading
+		if c.progress.served == 1 {
+			// Many connections have no second request for long.
+			c.stack = outgrown
 		}
 	}
 	c.mu.Unlock()
@@ -214,9 +251,9 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 	return still
 }
 
-// unwanted returns how many bytes of r's body are buffered, or announced, beyond
-// its length. mu is held, and the baton free.
-func (c *conn) unwanted(r *request) int64 {
+// bufferedExcess returns how many bytes of r's body are buffered, or announced, beyond
+// its length. mu is held, and nobody reads.
+func (c *conn) bufferedExcess(r *request) int64 {
 	if r.cgi.ContentLength < 0 || r.stdin.left != 0 {
 		return 0
 	}
@@ -231,14 +268,14 @@ func (c *conn) unwanted(r *request) int64 {
 // held.
 func (c *conn) startReady() {
 	for _, r := range c.ready {
-		r.settle()
+		r.setBodies()
 		c.running++
 		c.goroutines++
 		go c.runApart(r)
 	}
 	if len(c.ready) > 0 {
 		c.srv.acceptor.Wake()
-		if !c.baton {
+		if c.phase == inline {
 			c.startReader()
 		}
 	}
@@ -248,19 +285,19 @@ func (c *conn) startReady() {
 
 // runApart runs r beside other requests.
 func (c *conn) runApart(r *request) {
-	defer c.leave()
+	defer c.goroutineDone()
 	c.run(r)
 	c.mu.Lock()
-	c.end(r)
+	c.finishRequest(r)
 	c.mu.Unlock()
 	r.free()
 }
 
-// run has the handler answer r.
+// run has the handler respond to r.
 func (c *conn) run(r *request) {
-	back := false
+	returned := false
 	defer func() {
-		if !back {
+		if !returned {
 			c.abandon(r)
 		}
 	}()
@@ -269,37 +306,38 @@ func (c *conn) run(r *request) {
 	} else {
 		c.srv.handler.Run(&r.cgi, &r.sink, c.srv.app(r.role))
 	}
-	back = true
+	returned = true
 }
 
-// abandon ends the connection for a handler that has ended its goroutine
-// (runtime.Goexit): nobody answers its request.
+// abandon closes the connection for a handler that has ended its goroutine
+// (runtime.Goexit): its request gets no response.
 func (c *conn) abandon(r *request) {
 	if d := r.sink.deadlines.Load(); d != nil {
-		d.end()
+		d.detach()
 	}
 	c.mu.Lock()
 	c.srv.log().Error("connection closed: a handler ended its goroutine", "peer", c.peer(), "request", r.cgi.ID)
-	c.fail(fmt.Errorf("%w: a handler ended its goroutine", ErrConnClosed))
-	c.end(r)
+	c.close(fmt.Errorf("%w: a handler ended its goroutine", ErrConnClosed))
+	c.finishRequest(r)
 	c.mu.Unlock()
 	r.free()
 }
 
-// startReader gives the connection a new loop while its handler runs. mu is held,
-// and the baton free.
+// startReader gives the connection a new loop while its handler runs. mu is held, and
+// the phase is inline.
 func (c *conn) startReader() {
-	c.baton, c.inline = true, false
+	c.phase = reading
 	c.gen++
 	c.goroutines++
 	go c.loop(c.gen)
 }
 
-// end takes a request off the connection. mu is held.
-func (c *conn) end(r *request) {
+// finishRequest takes a request off the connection whose handler has returned. mu is
+// held.
+func (c *conn) finishRequest(r *request) {
 	ended := true
 	for s := range r.streams {
-		s.end()
+		s.detach()
 		ended = ended && s.ended
 		if s.excess > 0 && r.refuse == nil {
 			c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", s.excess)
@@ -313,8 +351,11 @@ func (c *conn) end(r *request) {
 	} else {
 		c.unended = !ended
 	}
-	c.served++
-	if c.baton && (c.paused || c.eof || c.closing && c.idle()) {
+	c.progress.served++
+	if c.stack == fresh {
+		c.stack = grown
+	}
+	if c.phase != inline && (c.phase == paused || c.eof || c.closing && c.idle()) {
 		// The loop is on another goroutine, and has to see this.
 		c.sock.Kick()
 	}
@@ -328,7 +369,7 @@ func (c *conn) remove(r *request) {
 	if !r.keep {
 		c.closing = true
 	}
-	c.idleSince, c.fresh = c.srv.acceptor.Now(), false
+	c.idleSince = c.srv.acceptor.Now()
 }
 
 // idle reports whether there is no request that the web server waits for. mu is held.

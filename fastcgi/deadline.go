@@ -114,14 +114,14 @@ func (d *deadlines) stopRead() {
 
 // stopWrite makes a write of the response return, also one that waits for its turn.
 func (d *deadlines) stopWrite() {
-	if d.c.writer.Load() == d.s {
+	if d.c.out.owner.Load() == d.s {
 		d.c.sock.SetWriteDeadline(time.Now())
 	}
 	d.c.cond.Broadcast()
 }
 
-// end stops the timers: the response has ended.
-func (d *deadlines) end() {
+// detach stops the timers: the response has ended.
+func (d *deadlines) detach() {
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()
 	d.s = nil
@@ -132,14 +132,14 @@ func (d *deadlines) end() {
 	}
 }
 
-// late reports whether the stream may not be read any more for its request's deadline.
-// What has been read to its end is not late. The connection's mu is held.
-func (s *stream) late() bool {
+// expired reports whether the stream may not be read any more for its request's deadline.
+// One that has been read to its end may be read again. The connection's mu is held.
+func (s *stream) expired() bool {
 	d := s.r.sink.deadlines.Load()
 	if d == nil || !d.read.passed.Load() || s.left == 0 {
 		return false
 	}
-	return s.kept() || !s.ended || s.left > 0
+	return s.buffered() || !s.ended || s.left > 0
 }
 
 // limited reports whether Limits.BodyRead holds for the streams of the request. The
@@ -149,45 +149,45 @@ func (r *request) limited() bool {
 	return d == nil || d.read.set == 0
 }
 
-// late reports whether the request's write deadline has passed.
-func (s *sink) late() bool {
+// expired reports whether the request's write deadline has passed.
+func (s *sink) expired() bool {
 	d := s.deadlines.Load()
 	return d != nil && d.write.passed.Load()
 }
 
-// lock takes the connection's wmu, unless the write deadline passes before.
+// lock locks the connection's outlet, unless the write deadline passes before.
 func (d *deadlines) lock() error {
 	c := d.c
-	if c.wmu.TryLock() {
+	if c.out.mu.TryLock() {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var taken, given bool // guarded by mu
+	var locked, given bool // guarded by mu
 	c.goroutines++
 	go func() {
-		defer c.leave()
-		c.wmu.Lock()
+		defer c.goroutineDone()
+		c.out.mu.Lock()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if given {
-			c.wmu.Unlock()
+			c.out.mu.Unlock()
 			return
 		}
-		taken = true
+		locked = true
 		c.cond.Broadcast()
 	}()
-	for !taken && !d.write.passed.Load() {
+	for !locked && !d.write.passed.Load() {
 		c.cond.Wait()
 	}
-	if !taken {
+	if !locked {
 		given = true
 		return errWriteLate
 	}
 	return nil
 }
 
-// sentLate settles a write of which n bytes went out before the deadline. A record
+// sentLate handles a write of which n bytes went out before the deadline. A record
 // may have been cut, so that the connection is of no use for anybody.
 func (s *sink) sentLate(n int64) error {
 	s.broken = true
@@ -198,7 +198,7 @@ func (s *sink) sentLate(n int64) error {
 	case c.dead != nil:
 		return c.dead
 	case n > 0:
-		c.fail(fmt.Errorf("%w: a write deadline passed in the middle of a record", ErrConnClosed))
+		c.close(fmt.Errorf("%w: a write deadline passed in the middle of a record", ErrConnClosed))
 		return fmt.Errorf("%w, in the middle of a record", errWriteLate)
 	}
 	return errWriteLate
@@ -206,5 +206,5 @@ func (s *sink) sentLate(n int64) error {
 
 // endedLate reports whether err, of a write, is that the deadline had passed.
 func (s *sink) endedLate(err error) bool {
-	return err != nil && s.late() && errors.Is(err, os.ErrDeadlineExceeded)
+	return err != nil && s.expired() && errors.Is(err, os.ErrDeadlineExceeded)
 }

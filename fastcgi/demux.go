@@ -13,91 +13,78 @@ import (
 // errPaused stops the loop until a body has been read, or its request has ended.
 var errPaused = errors.New("waiting for a body to be read")
 
-// step reads and sorts one record, or a part of it. It may be called again after
-// an error that was a kick.
+// step reads and sorts one record, or a part of it: this is FastCGI, as the side of the
+// application sees it. It may be called again after an error that was a kick.
 func (c *conn) step() error {
 	in := &c.in
-	switch {
-	case !in.open:
+	switch opened := in.open; {
+	case opened && in.left == 0:
+		return in.finish()
+	case !opened:
 		if err := in.header(); err != nil {
 			return err
 		}
-		return c.header()
-	case in.left > 0:
-		return c.part()
+		if err := c.checkHeader(); err != nil {
+			return err
+		}
+		if in.left > 0 {
+			return nil // its content may go straight to whoever reads it
+		}
 	}
+	empty := in.left == 0
+	switch {
+	case in.id == 0:
+		return c.management()
+	case in.typ == record.BeginRequest:
+		return c.beginRequest()
+	case in.typ == record.AbortRequest:
+		return errors.Join(c.abortRequest(), in.finish())
+	case in.typ == record.Params && empty:
+		c.endParams()
+	case in.typ == record.Params:
+		return c.content(c.keepParams)
+	case (in.typ == record.Stdin || in.typ == record.Data) && empty:
+		c.endStream()
+	case in.typ == record.Stdin || in.typ == record.Data:
+		return c.content(c.deliver)
+	}
+	// Unknown types (F15), and those that only an application sends, are skipped.
 	return in.finish()
 }
 
-// header sorts a record by its header.
-func (c *conn) header() error {
+// checkHeader returns what is wrong with the record that begins.
+func (c *conn) checkHeader() error {
 	in := &c.in
-	if in.id == 0 {
-		switch {
-		case in.typ.IsManagement() || in.typ > record.UnknownType || in.typ == 0:
-			if in.left == 0 {
-				return c.management()
-			}
-			return nil
-		}
-		return malformed("%v record with request id 0", in.typ)
-	}
 	switch {
+	case in.id == 0 && !in.typ.IsManagement() && in.typ <= record.UnknownType && in.typ != 0:
+		return malformed("%v record with request id 0", in.typ)
+	case in.id == 0:
+		return nil
 	case in.typ == record.Data && c.early(in.typ):
 		return malformed("DATA record for request %d before the end of its STDIN", in.id)
 	case in.typ == record.Stdin && in.left > 0 && c.early(in.typ):
 		return malformed("STDIN record for request %d before the end of its PARAMS", in.id)
 	}
-	if in.left > 0 {
-		return nil
-	}
-	switch in.typ {
-	case record.BeginRequest:
-		return malformed("BEGIN_REQUEST without a body")
-	case record.Params:
-		c.endParams()
-	case record.Stdin, record.Data:
-		c.endStream()
-	case record.AbortRequest:
-		return errors.Join(c.abortRequest(), in.finish())
-	}
-	return in.finish()
+	return nil
 }
 
-// part handles what has arrived of the open record's content.
-func (c *conn) part() error {
+// content hands what has arrived of the open record's content to consume, which returns
+// how much it took: if that is nothing, the loop has to wait.
+func (c *conn) content(consume func([]byte) int) error {
 	in := &c.in
-	if in.id == 0 {
-		return c.management()
-	}
-	switch in.typ {
-	case record.BeginRequest:
-		return c.beginRequest()
-	case record.AbortRequest:
-		return errors.Join(c.abortRequest(), in.finish())
-	case record.Params, record.Stdin, record.Data:
-	default:
-		// Unknown types (F15), and those that only an application sends.
-		return in.finish()
-	}
 	b, err := in.content()
 	if err != nil {
 		return err
 	}
-	n := len(b)
-	if in.typ == record.Params {
-		err = c.takeParams(b)
-	} else {
-		n = c.takeStream(b)
-		if n == 0 {
-			return errPaused
-		}
+	n := consume(b)
+	if n == 0 {
+		return errPaused
 	}
 	in.take(n)
 	if in.left == 0 && in.pad == 0 {
 		in.open = false
 	}
-	return err
+	return nil
 }
 
 // beginRequest handles BEGIN_REQUEST (F4–F6, F16–F18).
@@ -151,32 +138,38 @@ func (c *conn) begin(id uint16, b record.Begin) error {
 	return nil
 }
 
-// logRefusal logs that a BEGIN_REQUEST is refused: the first of a connection, and then one
-// a second at most, with how many there were since the last line. A peer sends them as
-// fast as it likes.
+// refusals counts what the log has not said yet.
+type refusals struct {
+	count  int
+	logged time.Duration // 0: never
+}
+
+// logRefusal logs that a BEGIN_REQUEST is refused: the first of a connection, and then
+// at most one a second, with how many there were since the last line. A peer sends them
+// as fast as it likes.
 func (c *conn) logRefusal(text string, args ...any) {
-	c.refusals++
-	now := c.srv.acceptor.Now()
-	if c.refusedAt != 0 && now-c.refusedAt < time.Second {
+	r, now := &c.refusals, c.srv.acceptor.Now()
+	r.count++
+	if r.logged != 0 && now-r.logged < time.Second {
 		return
 	}
 	args = append(args, "peer", c.peer())
-	if c.refusals > 1 {
-		args = append(args, "times", c.refusals)
+	if r.count > 1 {
+		args = append(args, "times", r.count)
 	}
-	c.refusals, c.refusedAt = 0, max(now, 1)
+	*r = refusals{logged: max(now, 1)}
 	c.srv.log().Warn(text, args...)
 }
 
 // full reports whether the connection carries as many requests as it may. One whose
-// answer waits for the peer has left reqs, but its handler has not come back. mu is held.
+// response waits for the peer has left reqs, but its handler has not returned. mu is held.
 func (c *conn) full() bool {
 	limit := c.srv.limits.Requests
 	return len(c.reqs)+c.overdue >= limit || c.running-c.overdue-returning >= limit
 }
 
-// returning is how many handlers may be about to come back: the web server may have
-// their answers already, and begin other requests.
+// returning is how many handlers may be about to return: the web server may have their
+// responses already, and begin other requests.
 const returning = 16
 
 // refuseBegin answers a BEGIN_REQUEST that makes no request.
@@ -194,23 +187,23 @@ func (c *conn) refuseBegin(id uint16, ps record.ProtocolStatus) error {
 	return nil
 }
 
-// takeParams keeps a part of the PARAMS stream.
-func (c *conn) takeParams(b []byte) error {
+// keepParams keeps a part of the PARAMS stream.
+func (c *conn) keepParams(b []byte) int {
 	r := c.begun()
 	if r == nil {
-		return nil
+		return len(b)
 	}
 	limit := c.srv.limits.ParamsBytes
 	if len(r.params)+len(b) <= limit {
 		r.params = append(r.params, b...)
-		return nil
+		return len(b)
 	}
 	// Nothing is known of where this stream ends, so the connection is of no use after
-	// the answer.
+	// the response.
 	r.params, r.keep = r.params[:0], false
 	c.makeReady(r, &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
 		Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)})
-	return nil
+	return len(b)
 }
 
 // endParams ends the PARAMS stream: the request can be run.
@@ -242,8 +235,8 @@ func (c *conn) makeReady(r *request, refuse error) {
 	c.mu.Unlock()
 }
 
-// takeStream gives a part of a body to its request, and returns how much it took.
-func (c *conn) takeStream(b []byte) int {
+// deliver gives a part of a body to its request, and returns how much that took.
+func (c *conn) deliver(b []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stream()
@@ -251,8 +244,8 @@ func (c *conn) takeStream(b []byte) int {
 		return len(b)
 	}
 	n := s.deliver(b)
-	if n == 0 {
-		c.paused = true
+	if n == 0 && c.phase == reading {
+		c.pause()
 	}
 	return n
 }

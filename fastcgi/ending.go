@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/frontend"
 )
 
-// readFailed settles an error of reading. mu is held.
+// readFailed handles an error of reading. mu is held.
 func (c *conn) readFailed(err error) {
 	var p *protocolError
 	switch {
@@ -19,24 +19,24 @@ func (c *conn) readFailed(err error) {
 	case c.dead != nil || err == errPaused:
 	case errors.As(err, &p):
 		c.srv.log().Warn("connection closed: malformed FastCGI", "peer", c.peer(), "error", p.reason)
-		c.fail(fmt.Errorf("%w: %s", ErrConnClosed, p.reason))
+		c.close(fmt.Errorf("%w: %s", ErrConnClosed, p.reason))
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		c.ended(err)
+		c.peerClosed(err)
 	default:
-		c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
+		c.close(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	}
 }
 
-// ended settles the end of what the peer sends. mu is held.
-func (c *conn) ended(err error) {
-	if errors.Is(err, io.ErrUnexpectedEOF) || c.begunOnly() {
+// peerClosed handles the end of what the peer sends. mu is held.
+func (c *conn) peerClosed(err error) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || c.paramsPending() {
 		c.srv.log().Warn("connection ended in the middle of a request", "peer", c.peer())
 	}
 	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || !c.sock.CanWatch() || c.sock.Gone()) {
-		c.fail(ErrConnClosed)
+		c.close(ErrConnClosed)
 		return
 	}
-	// The peer has shut down its writing side, and may still wait for answers.
+	// The peer has shut down its writing side, and may still wait for responses.
 	c.eof = true
 	for _, r := range slices.Clone(c.reqs) {
 		if !r.ready {
@@ -53,16 +53,16 @@ func (c *conn) ended(err error) {
 	c.cond.Broadcast()
 }
 
-// begunOnly reports whether a request has begun whose PARAMS have not ended. mu is
+// paramsPending reports whether a request has begun whose PARAMS have not ended. mu is
 // held.
-func (c *conn) begunOnly() bool {
+func (c *conn) paramsPending() bool {
 	return slices.ContainsFunc(c.reqs, func(r *request) bool { return !r.ready })
 }
 
-// letGo takes a request off the connection whose application is over a time limit.
+// expire takes a request off the connection whose application is over a time limit.
 // Such applications count as requests of the connection, so that their number has a
 // bound. mu is held.
-func (c *conn) letGo(r *request) {
+func (c *conn) expire(r *request) {
 	r.overdue = true
 	c.overdue++
 	for s := range r.streams {
@@ -70,32 +70,32 @@ func (c *conn) letGo(r *request) {
 	}
 }
 
-// spent reports whether the connection is to be closed soon for the applications that
-// do not come back: a web server that does not multiplex had better take another one.
-// What it has sent behind the request is answered first. mu is held.
-func (c *conn) spent(now time.Duration) bool {
-	return c.overdue > 0 && (!c.mux || c.overdue >= c.srv.limits.Requests) && now-c.idleSince > spentAfter
+// shouldClose reports whether the connection is to be closed soon because of applications
+// that do not return: a web server that does not multiplex had better open another one.
+// Requests that it has sent already are answered first. mu is held.
+func (c *conn) shouldClose(now time.Duration) bool {
+	return c.overdue > 0 && (!c.mux || c.overdue >= c.srv.limits.Requests) && now-c.idleSince > closeOverdueAfter
 }
 
-// spentAfter is some ticks.
-const spentAfter = 100 * time.Millisecond
+// closeOverdueAfter is some ticks.
+const closeOverdueAfter = 100 * time.Millisecond
 
-// goOn has the connection go on, or end, without a handler that was let go.
-func (c *conn) goOn() {
+// resume has the connection go on, or end, without a handler that is overdue.
+func (c *conn) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answering--
 	switch {
 	case c.dead != nil:
-	case c.baton:
-		c.sock.Kick()
-	case c.inline:
+	case c.phase == inline:
 		c.startReader()
+	default:
+		c.sock.Kick()
 	}
 }
 
-// fail ends the connection now. mu is held.
-func (c *conn) fail(cause error) {
+// close closes the connection now. mu is held.
+func (c *conn) close(cause error) {
 	if c.dead != nil {
 		return
 	}
@@ -107,9 +107,9 @@ func (c *conn) fail(cause error) {
 	c.sock.Close()
 }
 
-// leave is the end of each goroutine of the connection; the last one takes the
-// connection out of the account.
-func (c *conn) leave() {
+// goroutineDone is called at the end of each goroutine of the connection. The last one
+// removes the connection from the Acceptor.
+func (c *conn) goroutineDone() {
 	c.mu.Lock()
 	c.goroutines--
 	last := c.goroutines == 0
@@ -127,31 +127,31 @@ func (c *conn) leave() {
 }
 
 // linger closes a connection whose peer may still be sending: a close with bytes
-// unread would be a reset, and the peer might lose the end of a good answer.
+// unread would be a reset, and the peer might lose the end of a good response.
 func (c *conn) linger() {
 	if len(c.in.buffered()) == 0 && !c.in.open && !c.unended || c.eof {
 		return
 	}
 	c.sock.CloseWrite()
 	c.mu.Lock()
-	c.lingering = max(c.srv.acceptor.Now(), 1)
+	c.phase, c.lingerSince = lingering, c.srv.acceptor.Now()
 	c.mu.Unlock()
 	for {
 		c.in.r = c.in.w
 		err := c.in.fill()
-		if !frontend.IsKick(err) || c.lingered() {
-			if err != nil {
-				return
-			}
-			continue
+		switch {
+		case err == nil:
+		case !frontend.IsKick(err) || c.lingered():
+			return
+		default:
+			c.sock.Unkick()
 		}
-		c.sock.Unkick()
 	}
 }
 
 // lingered reports whether the time to linger is over.
 func (c *conn) lingered() bool {
-	return c.srv.acceptor.Now()-c.lingering > c.srv.limits.Linger
+	return c.srv.acceptor.Now()-c.lingerSince > c.srv.limits.Linger
 }
 
 func (c *conn) peer() string {
@@ -176,14 +176,14 @@ func (c *conn) Abort(cause error) {
 	c.mu.Lock()
 	busy := !c.idle() && c.dead == nil
 	c.mu.Unlock()
-	if busy && c.wmu.TryLock() {
+	if busy && c.out.mu.TryLock() {
 		// Responses that have begun must not look complete. A write that is under way
 		// breaks off in the middle of a record instead.
 		c.sock.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		c.sock.Write(poison)
-		c.wmu.Unlock()
+		c.out.mu.Unlock()
 	}
 	c.mu.Lock()
-	c.fail(cause)
+	c.close(cause)
 	c.mu.Unlock()
 }

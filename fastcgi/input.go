@@ -19,8 +19,8 @@ func malformed(format string, args ...any) error {
 	return &protocolError{fmt.Sprintf(format, args...)}
 }
 
-// An input reads records part by part. It belongs to whoever holds the
-// connection's baton.
+// An input reads records part by part. It belongs to whoever reads
+// the connection.
 type input struct {
 	sock *frontend.Socket
 	buf  *frontend.Buffer // nil while nothing is buffered and nobody reads

@@ -42,7 +42,7 @@ type turn struct {
 	stdin stream
 	data  *stream // of a Filter, else nil
 
-	context frontend.Context // its cause is why nobody waits for the answer
+	context frontend.Context // its cause is why nobody waits for the response
 
 	stopped uint32 // set, atomically, when context has a cause
 }
@@ -121,11 +121,11 @@ func tooLarge(what string, n, limit int64) error {
 		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit)}
 }
 
-// settle is called just before the request is run.
-func (r *request) settle() {
-	r.cgi.ContentLength, r.cgi.Body = r.stdin.settle()
+// setBodies sets what the application reads, just before it is run.
+func (r *request) setBodies() {
+	r.cgi.ContentLength, r.cgi.Body = r.stdin.setBody()
 	if r.data != nil {
-		_, r.cgi.Data = r.data.settle()
+		_, r.cgi.Data = r.data.setBody()
 	}
 }
 
@@ -154,7 +154,7 @@ func (r *request) RequestContext() context.Context {
 	return r.context.Get(r.c.base)
 }
 
-// abort notes that nobody waits for the answer any more. The connection's mu is
+// abort notes that nobody waits for the response any more. The connection's mu is
 // held.
 func (r *request) abort(cause error) {
 	if r.context.Cause() != nil {

@@ -27,7 +27,7 @@ func (e goneError) Error() string { return string(e) }
 func (e goneError) Unwrap() error { return cgi.ErrAborted }
 
 // errHalfClosed is what reads of a body get after the peer has shut down its sending
-// side in the middle of it. The peer may still wait for an answer, so it is ErrConnClosed
+// side in the middle of it. The peer may still wait for a response, so it is ErrConnClosed
 // but not cgi.ErrAborted.
 type errHalfClosed struct{}
 

@@ -21,12 +21,12 @@ var ErrServerClosed = frontend.ErrServerClosed
 // first call of Serve.
 type Server struct {
 	// App answers requests in the role of a Responder (FastCGI 1.0 § 6.2), which is what
-	// web servers ask for unless they are told otherwise.
+	// web servers ask for by default.
 	App cgi.App
 
 	// Authorizer answers requests in the role of an Authorizer (§ 6.3). Status 200 lets
 	// the web server go on, with a variable for each field that cgi.Variable made; any
-	// other answer is the client's. The request has no body.
+	// other response goes to the client. The request has no body.
 	Authorizer cgi.App
 
 	// Filter answers requests in the role of a Filter (§ 6.4): Request.Data is the file
@@ -50,18 +50,17 @@ type Server struct {
 	Allow []netip.Prefix
 
 	// AllowUsers lists the ids of the users whose processes may connect to a unix socket;
-	// empty means all that its permissions let. It is the process that connects that
-	// counts (SO_PEERCRED), for nginx a worker, and nobody who is not listed may, root
-	// included. It does not concern TCP. On other systems than Linux Serve returns an
-	// error.
+	// empty means all that the socket's permissions admit. What counts is the process that
+	// connects (SO_PEERCRED), such as a worker of nginx. Nobody else may, not even root. TCP
+	// is not concerned. On systems other than Linux, Serve returns an error.
 	AllowUsers []uint32
 
-	// WebServerAddrs lists the addresses of the web server, see [WebServerAddrs]: any
-	// other peer is refused, and so is one that is not on TCP. Empty means all.
+	// WebServerAddrs lists the addresses of the web server, see [WebServerAddrs]. All
+	// other peers are refused, including those that are not on TCP. Empty means all.
 	WebServerAddrs []netip.Addr
 
 	// HalfClose says that TCP peers shut down their writing side after a request and
-	// still wait for the answer. Without it a TCP peer that does so counts as gone.
+	// still wait for the response. Without it such a TCP peer counts as gone.
 	HalfClose bool
 
 	// Log gets a line for each connection that ends in an error. If nil, it is
@@ -117,7 +116,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
-// Close is Shutdown without the patience.
+// Close is Shutdown with a context that is done.
 func (s *Server) Close() error {
 	s.once.Do(s.begin)
 	return s.acceptor.Close(cgi.ErrShutdown)

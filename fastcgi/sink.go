@@ -48,7 +48,7 @@ func (s *sink) held() int { return max(len(s.buf)-record.HeaderLen, 0) }
 
 // WriteHead implements cgi.Sink.
 func (s *sink) WriteHead(h *cgi.Head) error {
-	if err := s.gone(); err != nil {
+	if err := s.aborted(); err != nil {
 		return err
 	}
 	s.reserve()
@@ -65,7 +65,7 @@ func (s *sink) reserve() {
 
 // Write implements cgi.Sink.
 func (s *sink) Write(p []byte) (int, error) {
-	if err := s.gone(); err != nil {
+	if err := s.aborted(); err != nil {
 		return 0, err
 	}
 	if s.held()+len(p) <= outHeld {
@@ -78,7 +78,7 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // Flush implements cgi.Sink.
 func (s *sink) Flush() error {
-	if err := s.gone(); err != nil {
+	if err := s.aborted(); err != nil {
 		return err
 	}
 	if s.held() == 0 {
@@ -94,7 +94,7 @@ func (s *sink) WriteStderr(p []byte) error {
 	if len(p) == 0 {
 		return nil // nothing is said, and nothing will have to be ended
 	}
-	if err := s.gone(); err != nil {
+	if err := s.aborted(); err != nil {
 		return err
 	}
 	s.complained.Store(true)
@@ -116,8 +116,8 @@ func (s *sink) encode() []byte {
 	return s.buf
 }
 
-// gone returns why nobody takes the response any more.
-func (s *sink) gone() error {
+// aborted returns why nobody takes the response any more.
+func (s *sink) aborted() error {
 	if atomic.LoadUint32(&s.r.stopped) == 0 {
 		return nil
 	}
@@ -136,15 +136,15 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	c.mu.Lock()
 	dead, aborted, siblings := c.dead, s.r.context.Cause() != nil, len(c.reqs) > 1
 	if o.Overdue {
-		c.letGo(s.r)
+		c.expire(s.r)
 		c.answering++
-		defer c.goOn()
+		defer c.resume()
 	}
 	// The peer may use the id again as soon as it has read END_REQUEST.
 	c.remove(s.r)
 	c.mu.Unlock()
 	if d := s.deadlines.Load(); d != nil {
-		defer d.end()
+		defer d.detach()
 	}
 	if dead != nil {
 		return dead
@@ -180,14 +180,14 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	s.buf = append(s.encode(), poison...)
 	err := cmp.Or(late, c.send(s.buf))
 	c.mu.Lock()
-	c.fail(fmt.Errorf("%w: a response was truncated", cgi.ErrAborted))
+	c.close(fmt.Errorf("%w: a response was truncated", cgi.ErrAborted))
 	c.mu.Unlock()
 	return err
 }
 
 // send writes b, which is the connection's own, at once.
 func (c *conn) send(b []byte) error {
-	c.wmu.Lock()
+	c.out.mu.Lock()
 	c.beginWrite()
 	_, err := c.sock.Write(b)
 	c.endWrite()
@@ -253,29 +253,29 @@ func (s *sink) sendRecords(v *vector, ready, p []byte) (n int, err error) {
 	return 0, c.sent(err)
 }
 
-// beginWrite starts the time limit of a write; wmu is held.
+// beginWrite starts the time limit of a write; the outlet is locked.
 func (c *conn) beginWrite() {
-	c.writeSince.Store(max(int64(c.srv.acceptor.Now()), 1))
+	c.out.since.Store(max(int64(c.srv.acceptor.Now()), 1))
 }
 
 func (c *conn) endWrite() {
-	c.writeSince.Store(0)
-	c.wmu.Unlock()
+	c.out.since.Store(0)
+	c.out.mu.Unlock()
 }
 
-// beginWrite takes wmu for a write of the response, unless its deadline passes before.
+// beginWrite locks the outlet for a write of the response, unless its deadline passes before.
 func (s *sink) beginWrite() error {
 	c := s.r.c
 	d := s.deadlines.Load()
 	if d == nil {
-		c.wmu.Lock()
+		c.out.mu.Lock()
 	} else if err := d.lock(); err != nil {
 		s.broken = true
 		return err
 	}
 	// From here on the deadline ends the write; it has not seen this, if it has passed.
-	c.writer.Store(s)
-	if s.late() {
+	c.out.owner.Store(s)
+	if s.expired() {
 		s.broken = true
 		s.endWrite()
 		return errWriteLate
@@ -286,8 +286,8 @@ func (s *sink) beginWrite() error {
 
 func (s *sink) endWrite() {
 	c := s.r.c
-	c.writer.Store(nil)
-	if s.late() {
+	c.out.owner.Store(nil)
+	if s.expired() {
 		// What it did to the socket is not for the others.
 		c.mu.Lock()
 		c.sock.SetWriteDeadline(time.Time{})
@@ -296,13 +296,13 @@ func (s *sink) endWrite() {
 	c.endWrite()
 }
 
-// sent settles the result of a write.
+// sent handles the result of a write.
 func (c *conn) sent(err error) error {
 	if err == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fail(fmt.Errorf("%w: %w", ErrConnClosed, err))
+	c.close(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	return c.dead
 }

@@ -215,13 +215,13 @@ func TestSpent(t *testing.T) {
 	}{
 		{0, false, time.Hour, false},
 		{1, false, time.Hour, true},
-		{1, false, time.Minute + spentAfter, false}, // something may stand behind the request
-		{1, true, time.Hour, false},                 // there is room for others
+		{1, false, time.Minute + closeOverdueAfter, false}, // something may stand behind the request
+		{1, true, time.Hour, false},                        // there is room for others
 		{2, true, time.Hour, false},
 		{3, true, time.Hour, true},
 	} {
 		c := &conn{srv: s, overdue: tt.overdue, mux: tt.mux, idleSince: time.Minute}
-		if got := c.spent(tt.now); got != tt.want {
+		if got := c.shouldClose(tt.now); got != tt.want {
 			t.Errorf("%+v: got %t", tt, got)
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// whole takes a request that stands in the buffer from its BEGIN_REQUEST to the end of
+// wholeRequest takes a request that is buffered from its BEGIN_REQUEST to the end of
 // its STDIN, with nothing behind it: nearly every one that has no body. It does what
 // the sorting of its four records would do, without the steps between them. If it
 // reports false, it has done nothing.
-func (c *conn) whole() (r *request, ok bool) {
+func (c *conn) wholeRequest() (r *request, ok bool) {
 	b := c.in.buffered()
 	if c.in.open || len(b) == 0 {
 		return nil, false
