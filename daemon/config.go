@@ -96,7 +96,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	top.set(c.keys()...)
 	top.limits(&c.Limits, false)
 	c.parseApps(top)
-	if errs := top.end(); len(errs) > 0 {
+	if errs := top.finish(); len(errs) > 0 {
 		sortByPlace(errs)
 		return nil, errors.Join(errs...)
 	}
@@ -153,7 +153,7 @@ func (t *table) limits(l *Limits, perApp bool) {
 		if perApp && !row.PerApp {
 			continue
 		}
-		if v, ok := t.take(row.Key); ok {
+		if v, ok := t.lookup(row.Key); ok {
 			if err := row.Set(l, v); err != nil {
 				t.fail(row.Key, err)
 			}
@@ -164,7 +164,7 @@ func (t *table) limits(l *Limits, perApp bool) {
 // parseApps takes the array of tables "app". The limits of the whole are known
 // by now, and those of an application start from them.
 func (c *Config) parseApps(top *table) {
-	v, ok := top.take("app")
+	v, ok := top.lookup("app")
 	if !ok {
 		return
 	}
@@ -223,7 +223,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	}
 	t.limits(&limits, true)
 	a.Limits = limits.Programs
-	errs = t.end()
+	errs = t.finish()
 	switch {
 	case len(chosen) == 0 && len(errs) == 0:
 		errs = append(errs, t.doc.errorf(t.path, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))

@@ -147,7 +147,7 @@ func (t *table) place(key string) string {
 	return fmt.Sprintf("%s:%d:%d", t.doc.file, at.line, at.column)
 }
 
-func (t *table) take(key string) (any, bool) {
+func (t *table) lookup(key string) (any, bool) {
 	t.known = append(t.known, key)
 	v, ok := t.values[key]
 	return v, ok
@@ -157,7 +157,7 @@ func (t *table) take(key string) (any, bool) {
 // any.
 func (t *table) set(rows ...Key) (given bool) {
 	for _, row := range rows {
-		if v, ok := t.take(row.Name); ok {
+		if v, ok := t.lookup(row.Name); ok {
 			row.set(t, row.Name, v)
 			given = true
 		}
@@ -169,8 +169,8 @@ func (t *table) fail(key string, err error) {
 	t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "%s: %w", key, err))
 }
 
-// end returns the errors of the table, with one for each key that nobody took.
-func (t *table) end() []error {
+// finish returns the errors of the table, with one for each key that nobody took.
+func (t *table) finish() []error {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) || slices.Contains(t.later, key) {
 			continue

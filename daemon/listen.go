@@ -24,7 +24,7 @@ func listen(a Address, passed *inheritance) ([]net.Listener, error) {
 		l, err := listenDescriptor(a)
 		return one(l, err)
 	case AddressSystemd:
-		return passed.take(a.Name)
+		return passed.listeners(a.Name)
 	}
 	return nil, fmt.Errorf("%v: not an address to listen on", a)
 }
@@ -85,8 +85,8 @@ type inheritance struct {
 	taken       map[int]bool // by descriptor
 }
 
-// take returns the listeners of a name. Several sockets of one unit share one.
-func (p *inheritance) take(name string) ([]net.Listener, error) {
+// listeners returns the listeners of a name. Several sockets of one unit share one.
+func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 	var list []net.Listener
 	for _, d := range p.descriptors {
 		if d.Name != name || p.taken[d.FD] {

@@ -53,7 +53,7 @@ func listenUnix(a Address) (net.Listener, error) {
 	}
 	ul := l.(*net.UnixListener)
 	ul.SetUnlinkOnClose(false)
-	own, err := settle(a, uid, gid)
+	own, err := setOwnerAndMode(a, uid, gid)
 	if err != nil {
 		os.Remove(a.Path)
 		ul.Close()
@@ -79,8 +79,8 @@ func errInUse(path string) error {
 	return fmt.Errorf("unix:%s is in use by another process: stop it, or choose another path", path)
 }
 
-// settle gives a new socket its owner and then its mode, and returns what it is.
-func settle(a Address, uid, gid int) (fs.FileInfo, error) {
+// setOwnerAndMode gives a new socket its owner and then its mode, and returns what it is.
+func setOwnerAndMode(a Address, uid, gid int) (fs.FileInfo, error) {
 	if uid >= 0 || gid >= 0 {
 		if err := os.Lchown(a.Path, uid, gid); err != nil {
 			return nil, a.ownerError(uid, gid, err)

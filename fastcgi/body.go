@@ -355,12 +355,12 @@ func (in *input) moveTo(t target) (n int64, pipeErr, readErr error) {
 	switch {
 	case t.p != nil && len(b) > 0:
 		m = copy(t.p, b)
-		in.take(m)
+		in.consume(m)
 	case t.p != nil:
 		m, readErr = in.readInto(t.p[:t.max])
 	case len(b) > 0:
 		m, pipeErr = frontend.WriteNow(t.pipe, b)
-		in.take(m)
+		in.consume(m)
 	default:
 		in.release()
 		m, readErr = in.sock.SpliceTo(t.pipe, int(t.max))

@@ -232,7 +232,7 @@ func (c *conn) runHere(r *request, gen uint32) bool {
 	r.setBodies()
 	c.mu.Unlock()
 	c.srv.acceptor.Wake()
-	c.run(r)
+	c.runHandler(r)
 	c.mu.Lock()
 	if c.gen == gen && c.phase == inline {
 		r.stdin.excess += c.bufferedExcess(r)
@@ -286,15 +286,15 @@ func (c *conn) startReady() {
 // runApart runs r beside other requests.
 func (c *conn) runApart(r *request) {
 	defer c.goroutineDone()
-	c.run(r)
+	c.runHandler(r)
 	c.mu.Lock()
 	c.finishRequest(r)
 	c.mu.Unlock()
 	r.free()
 }
 
-// run has the handler respond to r.
-func (c *conn) run(r *request) {
+// runHandler has the handler respond to r.
+func (c *conn) runHandler(r *request) {
 	returned := false
 	defer func() {
 		if !returned {

@@ -80,7 +80,7 @@ func (c *conn) content(consume func([]byte) int) error {
 	if n == 0 {
 		return errPaused
 	}
-	in.take(n)
+	in.consume(n)
 	if in.left == 0 && in.pad == 0 {
 		in.open = false
 	}
@@ -101,14 +101,14 @@ func (c *conn) beginRequest() error {
 		return malformed("%v", err)
 	}
 	// The padding is read last: a kick within that may not lose the record.
-	if err := c.begin(in.id, b); err != nil {
+	if err := c.addRequest(in.id, b); err != nil {
 		return err
 	}
 	return in.finish()
 }
 
-// begin begins a request, or refuses it.
-func (c *conn) begin(id uint16, b record.Begin) error {
+// addRequest begins a request, or refuses it.
+func (c *conn) addRequest(id uint16, b record.Begin) error {
 	c.mu.Lock()
 	switch {
 	case c.dead != nil:

@@ -152,8 +152,8 @@ func (in *input) readInto(p []byte) (n int, err error) {
 	return 0, inRecord(err)
 }
 
-// take marks n bytes of content as taken.
-func (in *input) take(n int) { in.r, in.left = in.r+n, in.left-n }
+// consume marks n bytes of content as taken.
+func (in *input) consume(n int) { in.r, in.left = in.r+n, in.left-n }
 
 // An open record of which the rest is of no interest counts as one of this type and id,
 // which no request has any use for.
@@ -172,7 +172,7 @@ func (in *input) finish() error {
 		if err != nil {
 			return err
 		}
-		in.take(len(b))
+		in.consume(len(b))
 	}
 	in.open = false
 	return nil

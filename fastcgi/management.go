@@ -27,7 +27,7 @@ func (c *conn) management() error {
 		if in.typ == record.GetValues {
 			c.values = append(c.values, b...)
 		}
-		in.take(len(b))
+		in.consume(len(b))
 		if in.left > 0 {
 			return nil
 		}

@@ -102,7 +102,7 @@ func (s *Server) Serve(l net.Listener) error {
 		l.Close()
 		return errors.New("fastcgi: the server has no application: set App")
 	}
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Serve(l)
 }
 
@@ -112,13 +112,13 @@ func (s *Server) Serve(l net.Listener) error {
 // truncated, and ctx's error is returned. It returns after every goroutine of the
 // server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
 // Close is Shutdown with a context that is done.
 func (s *Server) Close() error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
@@ -135,7 +135,7 @@ func (s *Server) app(role cgi.Role) cgi.App {
 	return nil
 }
 
-func (s *Server) begin() {
+func (s *Server) init() {
 	s.limits = s.Limits.WithDefaults()
 	s.requestsKey = "max_requests"
 	if s.NoMultiplexing {

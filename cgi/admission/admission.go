@@ -141,14 +141,14 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 	g.mu.Lock()
 	p := g.place(script, address)
 	if g.free > 0 && p.mayRun() {
-		g.run(p)
+		g.occupy(p)
 		g.mu.Unlock()
 		return p, nil
 	}
 	busy := g.busy(p)
 	if g.load.Waiting >= g.limits.Queue {
 		g.load.Refused++
-		g.forget(p)
+		g.dropUnused(p)
 		g.mu.Unlock()
 		return Place{}, g.refusal(fmt.Errorf("%s and %d requests wait (queue)", busy, g.limits.Queue))
 	}
@@ -182,7 +182,7 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 	default:
 	}
 	g.remove(w)
-	g.forget(p)
+	g.dropUnused(p)
 	if err == nil {
 		g.load.Refused++
 		err = g.refusal(fmt.Errorf("no turn within %v (queue_wait): %s", g.limits.QueueWait, g.busy(p)))
@@ -205,11 +205,11 @@ func (g *Gate) leaveLocked(p Place) {
 	p.address.unpark(g)
 	g.requeue(p.script)
 	g.dispatch()
-	g.forget(p)
+	g.dropUnused(p)
 }
 
-// run counts a program that starts.
-func (g *Gate) run(p Place) {
+// occupy counts a program that starts.
+func (g *Gate) occupy(p Place) {
 	g.free--
 	g.load.Running++
 	p.script.running++
@@ -240,8 +240,8 @@ func (g *Gate) place(script, address string) Place {
 	return p
 }
 
-// forget drops what nothing runs or waits for.
-func (g *Gate) forget(p Place) {
+// dropUnused drops what nothing runs or waits for.
+func (g *Gate) dropUnused(p Place) {
 	if s := p.script; s != &g.anyScript && s.running == 0 && len(s.lanes) == 0 && len(s.byAddress) == 0 {
 		delete(g.scripts, s.name)
 	}

@@ -236,7 +236,7 @@ func (m *gateModel) arrive(script, address string) {
 	r := &modelRequest{n: m.next, script: script, address: address, place: m.place(script, address)}
 	m.next++
 	if m.free > 0 && r.place.mayRun() {
-		m.run(r.place)
+		m.occupy(r.place)
 		m.running = append(m.running, r)
 		if !m.mayRun(r, len(m.running)-1) {
 			m.t.Fatalf("%d runs and may not", r.n)
@@ -317,7 +317,7 @@ func (m *gateModel) vanish(i int) {
 	r := m.waiting[i]
 	m.waiting = slices.Delete(m.waiting, i, i+1)
 	m.remove(r.waiter)
-	m.forget(r.place)
+	m.dropUnused(r.place)
 	m.compare()
 }
 

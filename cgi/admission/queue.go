@@ -98,7 +98,7 @@ func (g *Gate) dispatch() {
 			l.park()
 		} else {
 			w := l.first()
-			g.run(l.Place)
+			g.occupy(l.Place)
 			g.remove(w)
 			close(w.turn)
 		}

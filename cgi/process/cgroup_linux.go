@@ -191,8 +191,8 @@ func openCgroup(dir string) (*cgroup, error) {
 	return &cgroup{dir: dir, fd: fd}, nil
 }
 
-// take returns a group for a program.
-func (g *cgroups) take() (*cgroup, error) {
+// acquire returns a group for a program.
+func (g *cgroups) acquire() (*cgroup, error) {
 	if g.whole != nil {
 		return g.whole, nil
 	}
@@ -220,8 +220,8 @@ func (g *cgroups) take() (*cgroup, error) {
 	return nil, err
 }
 
-// give takes a group back. If it was one program's own, what is left in it is killed.
-func (g *cgroups) give(c *cgroup) {
+// release takes a group back. If it was one program's own, what is left in it is killed.
+func (g *cgroups) release(c *cgroup) {
 	if !c.own {
 		return
 	}

@@ -36,7 +36,7 @@ func (s *spawn) close() {
 		s.dir = -1
 	}
 	if s.cgroup != nil {
-		s.cgroups.give(s.cgroup)
+		s.cgroups.release(s.cgroup)
 		s.cgroup = nil
 	}
 }
@@ -76,11 +76,11 @@ func watchThread(tid int) *watchdog {
 	w := &watchdog{tid: tid}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(spawnPatience, w.look)
+	w.timer = time.AfterFunc(spawnPatience, w.killStopped)
 	return w
 }
 
-func (w *watchdog) look() {
+func (w *watchdog) killStopped() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.done {
@@ -130,7 +130,7 @@ func (l *Launcher) probe() error {
 	}
 	defer self.Close()
 	fd := null.Fd()
-	defer l.reaper.forget(l.reaper.begin())
+	defer l.reaper.startFailed(l.reaper.startBegins())
 	// By its descriptor, since the user may not be able to reach it by its path.
 	path := "/proc/self/fd/" + strconv.Itoa(int(self.Fd()))
 	// Not by a thread of the spawner, which may have no right to execute it.

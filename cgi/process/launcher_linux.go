@@ -179,7 +179,7 @@ func (l *Launcher) prepare(c *Command) (*spawn, error) {
 	}
 	if l.cgroups != nil {
 		var err error
-		if s.cgroup, err = l.cgroups.take(); err != nil {
+		if s.cgroup, err = l.cgroups.acquire(); err != nil {
 			s.close()
 			return nil, &Error{OpStart, c.Path, err}
 		}
@@ -206,9 +206,9 @@ func (l *Launcher) Start(c *Command) (p *Process, err error) {
 	}
 	s.attr.Files = child.files()
 	if s.attr.Sys.Credential != nil {
-		child.give(s.attr.Sys.Credential)
+		child.chown(s.attr.Sys.Credential)
 	}
-	begun := l.reaper.begin()
+	begun := l.reaper.startBegins()
 	for n := 0; ; n++ {
 		p.pid, err = l.spawner.do(s, l.fork)
 		if !retryBusy(err, n) {
@@ -216,11 +216,11 @@ func (l *Launcher) Start(c *Command) (p *Process, err error) {
 		}
 	}
 	if err != nil {
-		l.reaper.forget(begun)
+		l.reaper.startFailed(begun)
 		p.closePipes()
 		return nil, l.explain(s, c.Path, err)
 	}
-	l.reaper.know(begun, p)
+	l.reaper.startDone(begun, p)
 	p.cgroup, p.cgroups, s.cgroup = s.cgroup, s.cgroups, nil
 	return p, nil
 }

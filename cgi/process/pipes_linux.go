@@ -57,9 +57,9 @@ func (c *childPipes) files() []uintptr {
 	return []uintptr{uintptr(c.fds[0]), uintptr(c.fds[1]), uintptr(c.fds[2])}
 }
 
-// give makes the user the owner, so that the program can open /dev/stdin and
+// chown makes the user the owner, so that the program can open /dev/stdin and
 // /dev/stderr anew, as shell scripts do.
-func (c *childPipes) give(user *syscall.Credential) {
+func (c *childPipes) chown(user *syscall.Credential) {
 	for _, fd := range c.fds {
 		var st unix.Stat_t
 		if unix.Fstat(fd, &st) == nil && (st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFREG) {

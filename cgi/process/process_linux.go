@@ -89,7 +89,7 @@ func (p *Process) statusOf(ws syscall.WaitStatus, err error) Status {
 // the program's own.
 func (p *Process) release() {
 	if p.cgroup != nil {
-		p.cgroups.give(p.cgroup)
+		p.cgroups.release(p.cgroup)
 	}
 }
 
@@ -145,7 +145,7 @@ func (p *Process) othersAlive() bool {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		if st, err := parseStat(text); err == nil && st.pgr == p.pid && !st.ended() {
+		if st, err := parseStat(text); err == nil && st.pgr == p.pid && !st.isDead() {
 			return true
 		}
 	}

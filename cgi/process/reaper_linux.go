@@ -41,9 +41,9 @@ func NewReaper() (*Reaper, error) {
 	return r, nil
 }
 
-// begin says that a child will be started. know or forget must follow. A nil Reaper does
+// startBegins says that a child will be started. know or forget must follow. A nil Reaper does
 // nothing with any of it.
-func (r *Reaper) begin() (start uint64) {
+func (r *Reaper) startBegins() (start uint64) {
 	if r == nil {
 		return 0
 	}
@@ -55,8 +55,8 @@ func (r *Reaper) begin() (start uint64) {
 	return start
 }
 
-// know says that the child is p.
-func (r *Reaper) know(start uint64, p *Process) {
+// startDone says that the child is p.
+func (r *Reaper) startDone(start uint64, p *Process) {
 	if r == nil {
 		return
 	}
@@ -67,8 +67,8 @@ func (r *Reaper) know(start uint64, p *Process) {
 	r.arm()
 }
 
-// forget says that there is no child.
-func (r *Reaper) forget(start uint64) {
+// startFailed says that there is no child.
+func (r *Reaper) startFailed(start uint64) {
 	if r == nil {
 		return
 	}
@@ -98,12 +98,12 @@ func (r *Reaper) arm() {
 		return
 	}
 	r.looking.Add(1)
-	r.timer = time.AfterFunc(reapPause, r.look)
+	r.timer = time.AfterFunc(reapPause, r.reapAndArm)
 }
 
-// look reaps the orphans that have ended. It looks again while there are programs, or
+// reapAndArm reaps the orphans that have ended. It looks again while there are programs, or
 // orphans that live, or when the orphans of others come here.
-func (r *Reaper) look() {
+func (r *Reaper) reapAndArm() {
 	defer r.looking.Done()
 	left := r.reap()
 	r.mu.Lock()

@@ -56,7 +56,7 @@ func TestReaper(t *testing.T) {
 		t.Errorf("%d orphans; want one", left)
 	}
 	// A child of a start that is under way is nobody's yet.
-	start := reaper.begin()
+	start := reaper.startBegins()
 	young, err := syscall.ForkExec("/bin/true", []string{"true"}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestReaper(t *testing.T) {
 			t.Errorf("%d may be orphans; want two", left)
 		}
 	}
-	reaper.forget(start)
+	reaper.startFailed(start)
 	if left := reaper.reap(); left != 1 {
 		t.Errorf("%d may be orphans; want one", left)
 	}

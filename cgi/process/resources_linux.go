@@ -104,7 +104,7 @@ func (r *resources) apply(pid int, kill bool) error {
 			return os.NewSyscallError("ptrace", err)
 		}
 	}
-	err := r.set(pid)
+	err := r.setLimits(pid)
 	if err == nil && !kill {
 		if err = unix.PtraceDetach(pid); err == unix.ESRCH {
 			err = nil // it has been killed
@@ -120,7 +120,7 @@ func (r *resources) apply(pid int, kill bool) error {
 	return err
 }
 
-func (r *resources) set(pid int) error {
+func (r *resources) setLimits(pid int) error {
 	for _, l := range r.limits {
 		if err := unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}, nil); err != nil && err != unix.ESRCH {
 			return &limitError{l.key, "CAP_SYS_RESOURCE", os.NewSyscallError("prlimit", err)}

@@ -56,12 +56,12 @@ func parseStat(text []byte) (st stat, err error) {
 	return st, nil
 }
 
-func (st stat) ended() bool { return st.state == 'Z' || st.state == 'X' }
+func (st stat) isDead() bool { return st.state == 'Z' || st.state == 'X' }
 
 // flagExiting is PF_EXITING: a thread has it before its files are closed.
 const flagExiting = 4
 
-func (st stat) exiting() bool { return st.ended() || st.flags&flagExiting != 0 }
+func (st stat) exiting() bool { return st.isDead() || st.flags&flagExiting != 0 }
 
 // Exiting reports whether the program has ended, or is about to: whether all its threads
 // have begun to exit, which they do before their end of a pipe is closed. It is known

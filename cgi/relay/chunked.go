@@ -67,7 +67,7 @@ func (c *chunkedBody) next(b []byte) (data, rest []byte, err error) {
 func (c *chunkedBody) endLine(line []byte) error {
 	switch {
 	case c.state == chunkSize:
-		return c.begin(line)
+		return c.beginChunk(line)
 	case c.state == chunkEnd && len(line) > 0:
 		return errChunk
 	case c.state == chunkEnd:
@@ -78,8 +78,8 @@ func (c *chunkedBody) endLine(line []byte) error {
 	return nil
 }
 
-// begin takes the line with the size of a chunk.
-func (c *chunkedBody) begin(line []byte) error {
+// beginChunk takes the line with the size of a chunk.
+func (c *chunkedBody) beginChunk(line []byte) error {
 	size, _, _ := bytes.Cut(line, []byte(";"))
 	size = bytes.TrimRight(size, " \t")
 	if len(size) == 0 || len(size) > 15 {

@@ -197,7 +197,7 @@ func (r *Relay) write(p []byte) error {
 		}
 		if r.FollowsRedirects && h.LocalRedirect {
 			r.redirect = h.Location()
-		} else if err := r.begin(); err != nil {
+		} else if err := r.startResponse(); err != nil {
 			return err
 		}
 	}
@@ -206,7 +206,7 @@ func (r *Relay) write(p []byte) error {
 			return nil
 		}
 		r.redirect = "" // a document goes with it, for the client
-		if err := r.begin(); err != nil {
+		if err := r.startResponse(); err != nil {
 			return err
 		}
 	}
@@ -216,8 +216,8 @@ func (r *Relay) write(p []byte) error {
 	return r.writeBody(p)
 }
 
-// begin begins the response with the head.
-func (r *Relay) begin() error {
+// startResponse begins the response with the head.
+func (r *Relay) startResponse() error {
 	h := r.parser.Head()
 	if r.Whole {
 		if err := r.setForm(h); err != nil {

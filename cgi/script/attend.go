@@ -82,7 +82,7 @@ func (u *run) reap() bool {
 // own or, once the program has ended, on that of ServeCGI.
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
-	c := complaints{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
+	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
 	c.drain(u.proc.Stderr)
 	u.proc.Stderr.Close()
 	close(u.stderrDone)

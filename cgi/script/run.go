@@ -94,8 +94,8 @@ func (u *run) errorf(code int, format string, args ...any) error {
 // shutdown is the cause of programs that Close ends.
 var shutdown = &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: cgi.ErrShutdown}
 
-// gone returns why the context of the request was cancelled.
-func (u *run) gone(ctx context.Context) error {
+// cancelCause returns why the context of the request was cancelled.
+func (u *run) cancelCause(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, cgi.ErrShutdown):
@@ -109,7 +109,7 @@ func (u *run) gone(ctx context.Context) error {
 // serve passes the answer on, and leaves nothing that uses the request.
 func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { u.abort(u.gone(ctx)) })
+		stop := context.AfterFunc(ctx, func() { u.abort(u.cancelCause(ctx)) })
 		defer stop()
 	}
 	returned := false

@@ -17,9 +17,9 @@ const (
 	stderrTotal = 64 << 10 // of one program; the rest is read and counted
 )
 
-// complaints takes a program's stderr to the log, line by line, or as it is to where
+// stderrLog takes a program's stderr to the log, line by line, or as it is to where
 // the App says.
-type complaints struct {
+type stderrLog struct {
 	log     *slog.Logger
 	request uint64
 	script  string
@@ -32,12 +32,12 @@ type complaints struct {
 
 // drain reads the program's stderr until its end, or until the program has ended
 // and nothing is left: a child that it leaves behind does not matter.
-func (c *complaints) drain(stderr *process.Output) {
+func (c *stderrLog) drain(stderr *process.Output) {
 	buf := stderrPool.Get().(*[stderrLine]byte)
 	defer stderrPool.Put(buf)
 	for {
 		n, err := stderr.Read(buf[:])
-		c.take(buf[:n])
+		c.add(buf[:n])
 		if err != nil {
 			break
 		}
@@ -47,7 +47,7 @@ func (c *complaints) drain(stderr *process.Output) {
 
 var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
 
-func (c *complaints) take(p []byte) {
+func (c *stderrLog) add(p []byte) {
 	if c.raw != nil && len(p) > 0 {
 		rest := p[:min(len(p), max(0, stderrTotal-c.logged))]
 		if len(rest) == 0 || c.raw(rest) == nil {
@@ -76,7 +76,7 @@ func (c *complaints) take(p []byte) {
 }
 
 // flush logs the line.
-func (c *complaints) flush() {
+func (c *stderrLog) flush() {
 	line := bytes.TrimRight(c.line, "\r")
 	switch {
 	case len(line) == 0:
@@ -90,7 +90,7 @@ func (c *complaints) flush() {
 	c.line = c.line[:0]
 }
 
-func (c *complaints) finish() {
+func (c *stderrLog) finish() {
 	c.flush()
 	if c.suppressed > 0 {
 		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr suppressed",

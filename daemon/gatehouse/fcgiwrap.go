@@ -61,7 +61,7 @@ func (p *process) fcgiwrap(ctx context.Context, args []string) int {
 		p.complain(err)
 		return exitNamesake
 	}
-	return p.end(d.Serve(ctx, p.signals))
+	return p.exitCode(d.Serve(ctx, p.signals))
 }
 
 // fcgiwrapConfig reads the flags of fcgiwrap.

@@ -66,7 +66,7 @@ func (p *process) runBare(ctx context.Context) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	return p.end(d.Serve(ctx, p.signals))
+	return p.exitCode(d.Serve(ctx, p.signals))
 }
 
 // isProgram reports whether the environment is that of a CGI program.
@@ -123,11 +123,11 @@ func (p *process) serve(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	return p.end(d.Serve(ctx, p.signals))
+	return p.exitCode(d.Serve(ctx, p.signals))
 }
 
-// end returns the status for what Serve returned.
-func (p *process) end(err error) int {
+// exitCode returns the status for what Serve returned.
+func (p *process) exitCode(err error) int {
 	var exit *cgi.ExitError
 	switch {
 	case err == nil:

@@ -120,5 +120,5 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 			return fail(errors.Join(err, d.Close()))
 		}
 	}
-	return p.end(d.Serve(ctx, p.signals))
+	return p.exitCode(d.Serve(ctx, p.signals))
 }

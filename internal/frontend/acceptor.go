@@ -83,7 +83,7 @@ type Acceptor struct {
 	slow      atomic.Bool   // the next tick is far
 	began     time.Time
 	now       atomic.Int64
-	crew      crew
+	crew      goroutinePool
 	turns     int // see Turn; belongs to the tick
 }
 
@@ -384,5 +384,5 @@ func (a *Acceptor) stopTick() {
 	}
 	a.mu.Unlock()
 	a.ticking.Wait()
-	a.crew.end()
+	a.crew.close()
 }

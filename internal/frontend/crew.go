@@ -5,10 +5,10 @@ import "sync"
 // crewSize is how many goroutines wait for work at most.
 const crewSize = 16
 
-// A crew runs functions on goroutines that it keeps for a while: a goroutine that has
+// A goroutinePool runs functions on goroutines that it keeps for a while: a goroutine that has
 // served a connection has a stack of the right size for the next one, which a fresh
 // one would have to grow. The zero value is ready to use.
-type crew struct {
+type goroutinePool struct {
 	mu    sync.Mutex
 	idle  []chan func()
 	ended bool
@@ -16,7 +16,7 @@ type crew struct {
 }
 
 // run runs f on a goroutine of its own.
-func (c *crew) run(f func()) {
+func (c *goroutinePool) run(f func()) {
 	c.mu.Lock()
 	if n := len(c.idle); n > 0 {
 		next := c.idle[n-1]
@@ -31,7 +31,7 @@ func (c *crew) run(f func()) {
 }
 
 // work runs f, and what else comes until it is let go.
-func (c *crew) work(f func()) {
+func (c *goroutinePool) work(f func()) {
 	defer c.all.Done()
 	var next chan func()
 	for f != nil {
@@ -48,7 +48,7 @@ func (c *crew) work(f func()) {
 
 // wait takes a goroutine that waits into the account. It reports false if none is
 // wanted.
-func (c *crew) wait(next chan func()) bool {
+func (c *goroutinePool) wait(next chan func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || len(c.idle) == crewSize {
@@ -59,7 +59,7 @@ func (c *crew) wait(next chan func()) bool {
 }
 
 // rest lets those go that wait.
-func (c *crew) rest() {
+func (c *goroutinePool) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, next := range c.idle {
@@ -68,8 +68,8 @@ func (c *crew) rest() {
 	c.idle = c.idle[:0]
 }
 
-// end lets all go, and waits for them. Nothing is kept from then on.
-func (c *crew) end() {
+// close lets all go, and waits for them. Nothing is kept from then on.
+func (c *goroutinePool) close() {
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()

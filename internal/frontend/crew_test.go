@@ -10,7 +10,7 @@ import (
 // let go.
 func TestCrew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var c crew
+		var c goroutinePool
 		ran := 0
 		for range 100 {
 			c.run(func() { ran++ })
@@ -22,7 +22,7 @@ func TestCrew(t *testing.T) {
 		c.rest()
 		c.all.Wait()
 		c.run(func() { ran++ })
-		c.end()
+		c.close()
 		if ran != 101 {
 			t.Error("a function was lost")
 		}
@@ -33,7 +33,7 @@ func TestCrew(t *testing.T) {
 // once, whatever the others do.
 func TestCrewIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var c crew
+		var c goroutinePool
 		var started, all sync.WaitGroup
 		release := make(chan struct{})
 		const n = 3 * crewSize
@@ -53,7 +53,7 @@ func TestCrewIsBounded(t *testing.T) {
 		if len(c.idle) != crewSize {
 			t.Errorf("%d goroutines wait, want %d", len(c.idle), crewSize)
 		}
-		c.end()
+		c.close()
 		c.run(func() {})
 		c.all.Wait()
 	})
@@ -61,7 +61,7 @@ func TestCrewIsBounded(t *testing.T) {
 
 // TestCrewLosesNothing: functions that come while goroutines are about to go.
 func TestCrewLosesNothing(t *testing.T) {
-	var c crew
+	var c goroutinePool
 	var all, senders sync.WaitGroup
 	stop := make(chan struct{})
 	var resting sync.WaitGroup
@@ -87,5 +87,5 @@ func TestCrewLosesNothing(t *testing.T) {
 	all.Wait()
 	close(stop)
 	resting.Wait()
-	c.end()
+	c.close()
 }

@@ -54,7 +54,7 @@ func (s *Socket) first(flags int) (*Buffer, int, error) {
 func (s *Socket) tryRead(fd uintptr) bool {
 	b := GetBuffer()
 	for {
-		n, err := s.take(int(fd), b[:s.window])
+		n, err := s.readNow(int(fd), b[:s.window])
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -74,7 +74,7 @@ func (s *Socket) tryRead(fd uintptr) bool {
 	}
 }
 
-func (s *Socket) take(fd int, p []byte) (int, error) {
+func (s *Socket) readNow(fd int, p []byte) (int, error) {
 	if s.flags == 0 {
 		return unix.Read(fd, p)
 	}
