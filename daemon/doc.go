@@ -1,31 +1,31 @@
-// Package daemon is the gateway as a process: its configuration, where it listens,
-// its life and its logs. The command gatehouse is a thin layer over it.
+// Package daemon is the gateway as a process: its configuration, its addresses, its life
+// cycle and its logs. The command gatehouse is a thin layer over it.
 //
 //	config, err := daemon.LoadConfig("/etc/gatehouse/gatehouse.toml")
 //	d, err := daemon.Open(*config, daemon.Environment{})
 //	err = d.Serve(ctx, signals)
 //
-// Whatever can be known to fail before the first request fails in Open: directories
-// and programs that are missing, or that this user may not use, files that cannot be
-// written, sockets that cannot be opened. [Config.Check] finds all but the last. Left
-// to the requests are a program that does not start or breaks, files that change
-// later, and a disk that fills up.
+// Open reports everything that can be found before the first request: directories and
+// programs that are missing or that this user may not use, files that cannot be written,
+// and sockets that cannot be opened. [Config.Check] finds all but the last. Only requests
+// can show a program that does not start or crashes, files that change later, and a disk
+// that fills up.
 //
 // # Configuration
 //
 // The configuration is TOML. An unknown key is an error, with its line and column.
-// Paths are absolute. [KeyTable] and [LimitTable] are its manual, which "gatehouse
-// help config" and "gatehouse help limits" print.
+// Paths are absolute. [KeyTable] and [LimitTable] document the keys; "gatehouse help
+// config" and "gatehouse help limits" print them.
 //
 //	fastcgi = ["unix:/run/gatehouse/fastcgi.sock,group=www-data"]
 //	scgi = ["127.0.0.1:4000"]
 //	http = ["127.0.0.1:8080"]
-//	allow = ["192.0.2.7"]           # TCP peers, needed unless it is loopback
+//	allow = ["192.0.2.7"]           # TCP peers; needed unless the address is loopback
 //	allow_users = ["www-data"]      # whose processes may connect to unix sockets
 //	multiplex = true                # several requests on a FastCGI connection
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep
-//	validate = false                # check what web server and applications do
+//	validate = false                # check the web server and the applications
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //
 //	[[app]]
@@ -36,7 +36,7 @@
 //	inherit = ["PATH", "LANG", "TZ"] # or "all"
 //	stderr = "log"                  # or "client": the web server's error log
 //	pass_authorization = false
-//	programs = 8                    # a limit for this application alone
+//	programs = 8                    # a limit for this application only
 //
 //	[[app]]
 //	prefix = "/hello"
@@ -47,43 +47,41 @@
 //	files = "/srv/static"           # a directory
 //	hidden = false                  # whether names may begin with a dot
 //
-// With validate each application has package validate in front of it, behind the
-// mount points: what breaks a rule is answered by an error page, and the log names
-// the rule. It is for development.
+// With validate, package validate checks the requests and responses of each application,
+// after the mount points are resolved. A violation gets an error page, and the log names
+// the rule. This is for development.
 //
 // # Listening
 //
-// [ParseAddress] tells how addresses are written. A unix socket has the mode 0660
-// unless told otherwise, whatever the umask is, and nobody can connect before its
-// owner and mode are settled. One that is left over from another process is
-// replaced after a connection to it was refused; one that is in use never is. At the
-// end the daemon removes its sockets, if they are still its own.
+// [ParseAddress] documents the form of addresses. A unix socket has mode 0660 by default,
+// whatever the umask is, and nobody can connect before its owner and mode are set. A socket
+// left over from another process is replaced after a connection to it has been refused; a
+// socket in use never is. On shutdown the daemon removes its sockets, if they are still its
+// own.
 //
-// FastCGI and SCGI know no authentication. On an address that other machines reach
-// they need allow. It holds for HTTP as well where that is given, and never for
-// loopback.
+// FastCGI and SCGI have no authentication. On an address that other machines can reach they
+// need allow. If allow is given, it applies to HTTP as well; it never applies to loopback.
 //
-// To a unix socket whoever its permissions let may connect. With allow_users the
-// process that connects must be one of these users', too, on every unix socket, whatever
-// is spoken there; root is not allowed unless it is listed. The workers of nginx and
-// Apache connect, which run as www-data on Debian. It is for Linux.
+// Any process that the permissions of a unix socket let in may connect. With allow_users
+// the process must also run as one of these users, on every unix socket and for every
+// protocol; root is not allowed unless it is listed. With nginx and Apache it is the
+// workers that connect, which run as www-data on Debian. This works on Linux only.
 //
 // A listening socket on descriptor 0 may come with FCGI_WEB_SERVER_ADDRS in the
-// environment, which lists the addresses of the web server (FastCGI 1.0 § 3.2): all other
-// peers are refused then, and such a list takes the place of allow. One that is
-// malformed is an error.
+// environment, which lists the addresses of the web server (FastCGI 1.0 § 3.2). All other
+// peers are then refused, and the list replaces allow. A malformed list is an error.
 //
-// The limits first_byte, silence and run are those of programs, which are ended. The
-// applications that are in gatehouse itself need none: a Go program has fields of
-// cgi.Handler for its own, RunTime and FirstByte.
+// The limits first_byte, silence and run apply to programs, which are terminated when they
+// exceed one. The applications built into gatehouse need no such limits. A Go program sets
+// RunTime and FirstByte of its cgi.Handler instead.
 //
-// Without an address the daemon serves what the process was started with, see
-// package gatehouse, or else opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000
-// and SCGI on 127.0.0.1:4000.
+// Without an address the daemon serves what the process was started with (see package
+// gatehouse). Otherwise it opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI
+// on 127.0.0.1:4000.
 //
-// # Life
+// # Life cycle
 //
-// SIGTERM and SIGINT stop accepting and let the requests in flight end, for the
-// time of drain; what is left then is visibly truncated. A second signal does so
-// at once.
+// On SIGTERM or SIGINT the daemon stops accepting and lets the requests in flight finish,
+// for up to the drain time. Responses still unfinished then are visibly truncated. A second
+// signal truncates them at once.
 package daemon

@@ -48,49 +48,49 @@ const (
 
 // misbehaviours are all of them, in the order of the table.
 var misbehaviours = []misbehaviour{
-	{does: "writes a large answer before it reads its body", program: "writes-first", post: 1_000_000, status: 200, bytes: 1_000_013},
+	{does: "writes a large response before it reads its body", program: "writes-first", post: 1_000_000, status: 200, bytes: 1_000_013},
 	{does: "never reads its body", program: "never-reads", post: 1_000_000, status: 200, bytes: 5},
 	{does: "closes its stdin before it has its body", program: "closes-stdin", post: 1_000_000, status: 200, bytes: 5},
-	{does: "neither reads nor answers", program: "never-answers", keys: silence, post: 1_000_000, status: 504, bytes: ownPage, log: "silence of 1s is over"},
+	{does: "neither reads nor responds", program: "never-answers", keys: silence, post: 1_000_000, status: 504, bytes: ownPage, log: "silence of 1s is over"},
 	{does: "reads its body byte by byte", program: "sips", keys: longest, post: 1_000_000, status: 504, bytes: ownPage, log: "run of 1s is over"},
-	{does: "gets a body that breaks off", program: "reads-all", post: 1_000_000, cut: 500_000, direct: true, leave: true, end: left},
+	{does: "gets a body that is cut short", program: "reads-all", post: 1_000_000, cut: 500_000, direct: true, leave: true, end: left},
 	{does: "gets a body too large for the disk of spool_dir", program: "reads-all", keys: "spool_memory = \"64KiB\"\n", post: 3_000_000, chunked: true, direct: true, status: 503, bytes: ownPage, log: "no space left on device (spool_total, spool_dir)"},
 
-	{does: "never answers", program: "never-answers", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
-	{does: "begins an answer, and never ends", program: "stalls", keys: silence, status: 200, bytes: 5, end: broken, log: "silence of 1s is over"},
+	{does: "never responds", program: "never-answers", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
+	{does: "begins a response and never finishes", program: "stalls", keys: silence, status: 200, bytes: 5, end: broken, log: "silence of 1s is over"},
 	{does: "the same, and the client leaves", program: "stalls", at: 5, leave: true, status: 200, bytes: 5, end: left},
-	{does: "writes for ever", program: "endless", keys: longest, status: 200, bytes: some, end: broken, log: "run of 1s is over"},
+	{does: "writes forever", program: "endless", keys: longest, status: 200, bytes: some, end: broken, log: "run of 1s is over"},
 	{does: "the same, and the client leaves", program: "endless", at: 1_000_000, leave: true, status: 200, bytes: some, end: left},
-	{does: "writes a byte now and then, for ever", program: "drips", keys: longest, status: 200, bytes: some, end: broken, log: "run of 1s is over"},
+	{does: "writes a byte now and then, forever", program: "drips", keys: longest, status: 200, bytes: some, end: broken, log: "run of 1s is over"},
 	{does: "pauses between head and body", program: "pauses", goOn: true, status: 200, bytes: 5},
-	{does: "is deaf to TERM, as is its child", program: "ignores-term", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
+	{does: "ignores TERM, as does its child", program: "ignores-term", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
 	{does: "stops itself (SIGSTOP)", program: "stops", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
 	{does: "moves to the gateway's process group", program: "joins-group", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
-	{does: "has a child in a session of its own, and never answers", program: "new-session", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
-	{does: "has children, and those have children (up to RLIMIT_NPROC)", program: "bomb", keys: longest, status: 504, bytes: ownPage, log: "run of 1s is over"},
+	{does: "has a child in a session of its own and never responds", program: "new-session", keys: firstByte, status: 504, bytes: ownPage, log: "first_byte of 300ms is over"},
+	{does: "forks without end (up to RLIMIT_NPROC)", program: "bomb", keys: longest, status: 504, bytes: ownPage, log: "run of 1s is over"},
 
 	{does: "leaves a child behind that keeps the pipes open", program: "daemon", status: 200, bytes: 5, left: "the child"},
-	{does: "leaves a daemon behind, by a double fork, that keeps the pipes open", program: "double-fork", status: 200, bytes: 5, left: "the daemon"},
+	{does: "leaves a daemon behind (double fork) that keeps the pipes open", program: "double-fork", status: 200, bytes: 5, left: "the daemon"},
 	{does: "does not wait for its children", program: "zombies", status: 200, bytes: 5},
-	{does: "closes its stdout after the answer, and runs on", program: "closes-stdout", keys: "silence = \"2s\"\n", status: 200, bytes: 5, log: "silence of 2s is over"},
-	{does: "closes its stdout before the answer, and runs on", program: "closes-stdout-first", status: 502, bytes: ownPage, log: "it has closed its stdout and runs on"},
+	{does: "closes its stdout after the response and keeps running", program: "closes-stdout", keys: "silence = \"2s\"\n", status: 200, bytes: 5, log: "silence of 2s is over"},
+	{does: "closes its stdout before the response and keeps running", program: "closes-stdout-first", status: 502, bytes: ownPage, log: "it has closed its stdout and runs on"},
 
 	{does: "writes 1 GiB to stderr", program: "floods-stderr", direct: true, status: 200, bytes: 5, log: "program stderr suppressed"},
-	{does: "ends with status 0 and no answer", program: "says-nothing", status: 502, bytes: ownPage, log: "exit status 0"},
+	{does: "exits with status 0 and no response", program: "says-nothing", status: 502, bytes: ownPage, log: "exit status 0"},
 	{does: "has no head", program: "no-head", status: 502, bytes: ownPage, log: "bad head"},
-	{does: "ends within its head", program: "half-head", status: 502, bytes: ownPage, log: "the output ended before the empty line that ends a head"},
+	{does: "exits in the middle of its head", program: "half-head", status: 502, bytes: ownPage, log: "the output ended before the empty line that ends a head"},
 	{does: "has a head of 10 MB", program: "huge-head", status: 502, bytes: ownPage, log: "head is longer than head_bytes"},
 	{does: "has a NUL in its head", program: "nul-head", status: 502, bytes: ownPage, log: "control character 0x00"},
 	{does: "has NULs in its body", program: "nul-body", status: 200, bytes: 6},
-	{does: "crashes before its answer", program: "crashes-first", status: 502, bytes: ownPage, log: "ended by signal: segmentation fault"},
-	{does: "crashes in the middle of its answer", program: "crashes", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "ended by signal: segmentation fault"},
-	{does: "kills its whole process group in the middle of its answer", program: "kills-all", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "ended by signal: killed"},
-	{does: "ends with status 3 after its answer", program: "status-3", status: 200, bytes: 5, log: "program ended with a status"},
-	{does: "answers less than its Content-Length", program: "too-short", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "body does not have the declared Content-Length"},
-	{does: "answers more than its Content-Length", program: "too-long", status: 200, bytes: 5, log: "body does not have the declared Content-Length"},
-	{does: "answers more than its Content-Length, for ever", program: "far-too-long", status: 200, bytes: 5, log: "body does not have the declared Content-Length"},
+	{does: "crashes before its response", program: "crashes-first", status: 502, bytes: ownPage, log: "ended by signal: segmentation fault"},
+	{does: "crashes in the middle of its response", program: "crashes", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "ended by signal: segmentation fault"},
+	{does: "kills its whole process group in the middle of its response", program: "kills-all", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "ended by signal: killed"},
+	{does: "exits with status 3 after its response", program: "status-3", status: 200, bytes: 5, log: "program ended with a status"},
+	{does: "sends less than its Content-Length", program: "too-short", at: 5, goOn: true, status: 200, bytes: 5, end: broken, log: "body does not have the declared Content-Length"},
+	{does: "sends more than its Content-Length", program: "too-long", status: 200, bytes: 5, log: "body does not have the declared Content-Length"},
+	{does: "sends more than its Content-Length, forever", program: "far-too-long", status: 200, bytes: 5, log: "body does not have the declared Content-Length"},
 
-	{does: "becomes another program (exec)", program: "becomes", status: 200, bytes: 5},
+	{does: "replaces itself with another program (exec)", program: "becomes", status: 200, bytes: 5},
 	{does: "removes its directory", program: "own/dir/removes-itself", status: 200, bytes: 5},
 	{does: "has an interpreter that does not exist", program: "no-interpreter", status: 502, bytes: ownPage, log: "its interpreter "},
 	{does: "has CR LF after its interpreter", program: "cr-lf", status: 502, bytes: ownPage, log: "its first line ends in CR LF"},
@@ -151,13 +151,13 @@ func (m misbehaviour) gets() string {
 	case m.bytes == ownPage:
 		return "a page"
 	case m.end == left:
-		return "the answer until it leaves"
+		return "the response until it leaves"
 	case m.end == broken:
-		return "the answer so far, broken off"
-	case strings.HasPrefix(m.does, "answers more"):
-		return "as much as was said"
+		return "the response so far, truncated"
+	case strings.HasPrefix(m.does, "sends more"):
+		return "as much as declared"
 	}
-	return "the whole answer"
+	return "the whole response"
 }
 
 // logs is the log line, in the table.

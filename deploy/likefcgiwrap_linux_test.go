@@ -47,9 +47,9 @@ func say(text string, more ...string) []string {
 const sayHead = `Content-Type: text/plain\n\n`
 
 const (
-	whyReason  = "the reason goes on after the path: which check failed, and how to mend it"
-	whyPage    = "the page of the gateway ends its line in LF"
-	whyStatus  = "a response that is none becomes 502 in both; fcgiwrap sends what there is, and leaves it to the web server"
+	whyReason  = "after the path comes the reason: the check that failed and its remedy"
+	whyPage    = "gatehouse's error page ends its line with LF"
+	whyStatus  = "an invalid response becomes 502 in both; fcgiwrap sends what there is and leaves that to the web server"
 	forbidden  = "403 Forbidden\r\n"
 	ourPage    = "403 Forbidden\n"
 	cannotGet  = "Cannot get script name, are DOCUMENT_ROOT and SCRIPT_NAME (or SCRIPT_FILENAME) set and is the script executable?\n"
@@ -78,7 +78,7 @@ var likenesses = []likeness{
 	{name: "SCRIPT_FILENAME with two slashes", params: []string{"SCRIPT_FILENAME=DIR//show"}},
 	{name: "SCRIPT_FILENAME with dots", params: []string{"SCRIPT_FILENAME=DIR/sub/../show"}},
 	{name: "SCRIPT_FILENAME twice", params: []string{"SCRIPT_FILENAME=DIR/show", "SCRIPT_FILENAME=/nonexistent"},
-		why:       "names are unique (RFC 3875 § 4.1): of a repeated variable a program gets the first, which is what getenv returned to it",
+		why:       "names are unique (RFC 3875 § 4.1): a program gets the first value of a repeated variable, which is what getenv returned",
 		fcgiwrap:  map[string]string{"environment": "SCRIPT_FILENAME=/nonexistent"},
 		gatehouse: map[string]string{}},
 	refused("SCRIPT_FILENAME with more path", "SCRIPT_FILENAME DIR/show/x: no such file: DIR/show is a file: what follows it belongs into PATH_INFO (fastcgi_split_path_info)", "SCRIPT_FILENAME=DIR/show/x"),
@@ -96,11 +96,11 @@ var likenesses = []likeness{
 	{name: "DOCUMENT_ROOT with a slash", params: []string{"DOCUMENT_ROOT=DIR/", "SCRIPT_NAME=show/p"}},
 	refused("DOCUMENT_ROOT and a directory", "DOCUMENT_ROOT and SCRIPT_NAME DIR/sub/x: is a directory, not a program: the URL must go on with the name of a program in it", "DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/sub/x/z"),
 	{name: "DOCUMENT_ROOT and dots", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/sub/../show"},
-		why:       "no web server lets such a path pass, so whoever sends it means harm",
+		why:       "no web server passes on such a path, so it comes from an attacker",
 		fcgiwrap:  map[string]string{"status": "200", "stderr": "", "argv0": "DIR/sub/../show", "directory": "DIR", "body": "", "environment": "~SCRIPT_NAME=/sub/../show"},
 		gatehouse: map[string]string{"status": "403", "stderr": "DOCUMENT_ROOT and SCRIPT_NAME DIR/sub/../show: has a \"..\" segment\n", "body": ourPage}},
 	{name: "executable for others only", params: []string{"SCRIPT_FILENAME=DIR/others"},
-		why:       "the system says whether a program may be executed, and for root any x bit is enough",
+		why:       "the system decides whether a program may be executed, and for root any x bit is enough",
 		fcgiwrap:  map[string]string{"status": "403", "body": forbidden, "stderr": cannotGet},
 		gatehouse: map[string]string{"status": "200", "body": "others\n", "stderr": ""}},
 	{name: "missing interpreter", params: []string{"SCRIPT_FILENAME=DIR/nointerpreter"},
@@ -117,7 +117,7 @@ var likenesses = []likeness{
 	{name: "HTTP variables", params: []string{"SCRIPT_FILENAME=DIR/show", "HTTP_AUTHORIZATION=Basic eDp5", "HTTP_COOKIE=a=1; b=2", "HTTP_X_LONG=" + strings.Repeat("x", 5000), "HTTPS=on", "AUTH_PASSWORD=p"}},
 	{name: "bytes", params: []string{"SCRIPT_FILENAME=DIR/show", "HTTP_X_A=caf\xe9 \x01\n\"'\\"}},
 	{name: "other names", params: []string{"SCRIPT_FILENAME=DIR/show", "proxy-nokeepalive=1", "lower=x", "PATH=/usr/bin:/bin:/sent", "FCGI_ROLE=x"},
-		why:       "libfcgi's FCGI_ROLE comes beside one that was sent, and a name is there once",
+		why:       "libfcgi adds its own FCGI_ROLE to the one sent, and names are unique",
 		fcgiwrap:  map[string]string{"environment": "FCGI_ROLE=x"},
 		gatehouse: map[string]string{"environment": ""}},
 	{name: "repeated", params: []string{"SCRIPT_FILENAME=DIR/show", "HTTP_X_A=1", "HTTP_X_A=2", "X=1", "X=2"},
@@ -125,15 +125,15 @@ var likenesses = []likeness{
 		fcgiwrap:  map[string]string{"environment": "HTTP_X_A=1\nHTTP_X_A=2\nX=2"},
 		gatehouse: map[string]string{"environment": "HTTP_X_A=1, 2"}},
 	{name: "HTTP_PROXY", params: []string{"SCRIPT_FILENAME=DIR/show", "HTTP_PROXY=http://evil/"},
-		why:       "the client's header Proxy is taken for configuration by libraries (CVE-2016-5385 and others)",
+		why:       "libraries take the client's header Proxy for configuration (CVE-2016-5385 and others)",
 		fcgiwrap:  map[string]string{"environment": "HTTP_PROXY=http://evil/"},
 		gatehouse: map[string]string{}},
 	{name: "code in variables", params: []string{"SCRIPT_FILENAME=DIR/show", "LD_PRELOAD=/nonexistent.so", "BASH_FUNC_x%%=() { :; }", "A=B"},
-		why:       "variables that run code are the daemon's to set, not the request's",
+		why:       "only the daemon may set variables that run code",
 		fcgiwrap:  map[string]string{"environment": "BASH_FUNC_x%%=() { :; }\nLD_PRELOAD=/nonexistent.so", "stderr": "~ld.so"},
 		gatehouse: map[string]string{"environment": "", "stderr": ""}},
 	{name: "FCGI_CHDIR", params: []string{"SCRIPT_FILENAME=DIR/show", "FCGI_CHDIR=/usr"},
-		why:       "FCGI_CHDIR came after fcgiwrap 1.1.0, which Debian has",
+		why:       "Debian has fcgiwrap 1.1.0, which predates FCGI_CHDIR",
 		fcgiwrap:  map[string]string{"directory": "DIR"},
 		gatehouse: map[string]string{"directory": "/usr"}},
 	{name: "NO_BUFFERING", params: []string{"SCRIPT_FILENAME=DIR/show", "NO_BUFFERING="}},
@@ -160,7 +160,7 @@ var likenesses = []likeness{
 	{name: "binary output", params: say(`Content-Type: application/octet-stream\n\n\0000\0001\0377\r\n\n`)},
 	{name: "own Content-Length", params: say(`Content-Length: 5\n` + sayHead + "hello")},
 	{name: "exit status", params: say(sayHead+"x", "EXIT=3"),
-		why:       "the web server's protocol has a place for it (FastCGI 1.0 § 5.5)",
+		why:       "the protocol has a field for it (FastCGI 1.0 § 5.5)",
 		fcgiwrap:  map[string]string{"appStatus": "0"},
 		gatehouse: map[string]string{"appStatus": "3"}},
 	{name: "stderr", params: say(sayHead+"x", `COMPLAIN=one\ntwo\n`)},
@@ -169,7 +169,7 @@ var likenesses = []likeness{
 		fcgiwrap:  map[string]string{"body": noResponse},
 		gatehouse: map[string]string{"body": "502 Bad Gateway\n"}},
 	{name: "nothing but stderr", params: say("", `COMPLAIN=failed\n`),
-		why:       "fcgiwrap takes the stderr for the head, and sends nothing",
+		why:       "fcgiwrap mistakes stderr for the head and sends nothing",
 		fcgiwrap:  map[string]string{"status": "none", "fields": "", "body": ""},
 		gatehouse: map[string]string{"status": "502", "fields": "Content-Type: text/plain", "body": "502 Bad Gateway\n"}},
 	{name: "no head", params: say("hello\n"), why: whyStatus,
@@ -224,7 +224,7 @@ func TestLikeFcgiwrap(t *testing.T) {
 			theirs["stderr"] = strings.ReplaceAll(theirs["stderr"], "\r", "")
 			ours := askLike(t, sockets[gatehouse], params, l.body)
 			if length, ok := ours["Content-Length"]; ok && theirs["Content-Length"] == "" {
-				// The one difference everywhere: a length that is known is told.
+				// The one difference everywhere: known lengths are sent.
 				if length != ours["size"] {
 					t.Errorf("the gateway's Content-Length is %s; want %s", length, ours["size"])
 				}

@@ -15,8 +15,8 @@ import (
 	"gatehouse/fastcgi"
 )
 
-// namesake returns the command of a program whose place gatehouse takes under its name,
-// with its own flags, or nil.
+// namesake returns the command for the name that gatehouse was started by, if that is the
+// name of a program it replaces, or nil.
 func (p *process) namesake() func(ctx context.Context, args []string) int {
 	switch p.name {
 	case "fcgiwrap":
@@ -27,12 +27,12 @@ func (p *process) namesake() func(ctx context.Context, args []string) int {
 	return nil
 }
 
-// exitNamesake is their status for what fails at the start.
+// exitNamesake is the exit status of fcgiwrap and slowcgi if they fail to start.
 const exitNamesake = 1
 
 // fcgiwrapApp is the application of fcgiwrap without flags, and what runs its programs.
-// fcgiwrap knows no limits of time: the web server's hold, and when it leaves, the program
-// is ended.
+// fcgiwrap has no time limits: those of the web server apply, and when it disconnects, the
+// program is terminated.
 func fcgiwrapApp() (daemon.App, *script.App) {
 	programs := &script.App{Manner: script.Fcgiwrap, InheritAll: true, PassAuthorization: true}
 	return daemon.App{
@@ -55,7 +55,7 @@ func (p *process) fcgiwrap(ctx context.Context, args []string) int {
 	}
 	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true})
 	if errors.Is(err, daemon.ErrBare) {
-		err = errors.New("there is no listening socket on descriptor 0, and systemd passed none: write -s unix:PATH")
+		err = errors.New("there is no listening socket on descriptor 0, and systemd passed none: use -s unix:PATH")
 	}
 	if err != nil {
 		p.complain(err)
@@ -68,7 +68,7 @@ func (p *process) fcgiwrap(ctx context.Context, args []string) int {
 func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help bool, err error) {
 	letters, err := getopt(args, "c:hfs:p:")
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: say -h for help", err)
+		return nil, false, fmt.Errorf("%w: see fcgiwrap -h", err)
 	}
 	app, programs := fcgiwrapApp()
 	programs.Stderr = p.stderr
@@ -87,7 +87,7 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 			digits = digits[:len(digits)-len(strings.TrimLeft(digits, "0123456789"))]
 			n, err := strconv.Atoi(digits)
 			if err != nil || n < 1 {
-				return nil, false, fmt.Errorf("-c %q: write how many programs may run at once", l.value)
+				return nil, false, fmt.Errorf("-c %q is not a number of programs: it must be at least 1", l.value)
 			}
 			app.Limits.Programs = n
 		case 's':
@@ -100,12 +100,12 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 	}
 	config.Apps = []daemon.App{app}
 	if len(config.FastCGI) > 0 && p.getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
-		io.WriteString(p.stderr, "fcgiwrap: -s is passed over: systemd passed a socket\n")
+		io.WriteString(p.stderr, "fcgiwrap: -s is ignored: systemd passed a socket\n")
 		config.FastCGI = nil
 	}
 	for _, a := range config.FastCGI {
 		if ip, err := netip.ParseAddr(a.Host); err == nil && !ip.IsLoopback() && p.getenv("FCGI_WEB_SERVER_ADDRS") == "" {
-			fmt.Fprintf(p.stderr, "fcgiwrap: %v can be reached from other machines, and whoever reaches it can run any program: "+
+			fmt.Fprintf(p.stderr, "fcgiwrap: %v can be reached from other machines, and anyone who can reach it can run any program: "+
 				"set FCGI_WEB_SERVER_ADDRS to the address of the web server\n", a)
 		}
 	}
@@ -134,12 +134,12 @@ func webServers(list string) (allow []netip.Prefix, err error) {
 // parseSocketURL reads fcgiwrap's form of an address. A unix socket gets the mode that
 // the umask leaves.
 func parseSocketURL(s string) (daemon.Address, error) {
-	bad := fmt.Errorf("-s %q is no socket: write unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT", s)
+	bad := fmt.Errorf("-s %q is not a socket: use unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT", s)
 	scheme, rest, _ := strings.Cut(s, ":")
 	switch scheme {
 	case "unix":
 		if strings.Contains(rest, ",") {
-			return daemon.Address{}, fmt.Errorf("-s %q: a path with a comma cannot be a socket here", s)
+			return daemon.Address{}, fmt.Errorf("-s %q: the path of a socket must not contain a comma", s)
 		}
 		a, err := daemon.ParseAddress(s)
 		if err != nil {
@@ -158,20 +158,21 @@ func parseSocketURL(s string) (daemon.Address, error) {
 }
 
 const fcgiwrapUsage = `Usage: fcgiwrap [OPTION]...
-Runs CGI programs for a web server that speaks FastCGI. This is gatehouse under the
-name of fcgiwrap, and in its manner; "gatehouse help" tells what it can do besides.
+Runs CGI programs for a web server that speaks FastCGI. This is gatehouse, running as
+fcgiwrap. For everything else it can do, see "gatehouse help".
 
-    -c NUMBER    how many programs may run at once; more of them wait. If left out,
-                 four for each processor
-    -f           the programs' stderr goes to the web server's error log, not here
-    -s SOCKET    listen on unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT. If left out:
-                 on the socket that systemd passed, or the one on descriptor 0
-    -p PATH      run this program only; give it again for more
-    -h           this text
+    -c NUMBER    how many programs may run at once; further requests wait. The
+                 default is four for each processor
+    -f           send the programs' stderr to the web server's error log instead of
+                 stderr
+    -s SOCKET    listen on unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT. The default
+                 is the socket passed by systemd, or else the one on descriptor 0
+    -p PATH      run only this program; repeat it for more
+    -h           show this text
 
-A request names the program by SCRIPT_FILENAME, or by DOCUMENT_ROOT and SCRIPT_NAME; it
-starts in its own directory, or in FCGI_CHDIR ("-" for that of fcgiwrap). To see what
-is wrong with one, say
+A request names the program by SCRIPT_FILENAME, or by DOCUMENT_ROOT and SCRIPT_NAME.
+The program starts in its own directory, or in FCGI_CHDIR ("-" for the directory of
+fcgiwrap). To find out why a request fails, run
 
     gatehouse explain --like fcgiwrap --user www-data --param SCRIPT_FILENAME=PATH URL
 `

@@ -8,7 +8,7 @@ import (
 	"gatehouse/daemon"
 )
 
-// topics are what help knows more about than the usage.
+// topics are the help topics that are not commands.
 var topics = []string{"config", "limits"}
 
 // help prints the usage, or more about one topic. A command is a topic, too.
@@ -19,7 +19,7 @@ func (p *process) help(args []string) int {
 	case 1:
 		topic = args[0]
 	default:
-		return p.fail(fmt.Errorf("help takes one topic: say it without %q", args[1]))
+		return p.fail(fmt.Errorf("help takes one topic: leave out %q", args[1]))
 	}
 	switch topic {
 	case "", "serve", "check", "version", "help":
@@ -36,8 +36,8 @@ func (p *process) help(args []string) int {
 	return p.fail(unknown("topic", topic, slices.Concat(topics, commands)))
 }
 
-const configHead = `# The keys of the configuration file (TOML), with an example of each. The limits
-# stand beside them: say "gatehouse help limits". Paths are absolute.
+const configHead = `# The keys of the configuration file (TOML), with an example of each. For the
+# limits, see "gatehouse help limits". Paths are absolute.
 `
 
 // configHelp is the table of keys, in the form of a configuration.
@@ -48,15 +48,15 @@ func configHelp() string {
 	for _, k := range daemon.KeyTable() {
 		if k.PerApp && !inApp {
 			inApp = true
-			b.WriteString("\n# An application; write as many as there are.\n[[app]]\n")
+			b.WriteString("\n# An application. Write one [[app]] for each.\n[[app]]\n")
 		}
 		fmt.Fprintf(&b, "\n# %s\n%s = %s\n", k.Text, k.Name, k.Example)
 	}
 	return b.String()
 }
 
-const limitsHead = `These keys stand at the top level of the configuration file, above the first
-[[app]]. Those with * may stand in an [[app]], too, and hold for it alone then.
+const limitsHead = `Write these keys at the top level of the configuration file, above the first
+[[app]]. Keys with * may also be in an [[app]], and then apply to it alone.
 
 `
 

@@ -79,8 +79,8 @@ func (f slowcgiFlags) config() (*daemon.Config, error) {
 	return &daemon.Config{FastCGI: []daemon.Address{a}, Apps: []daemon.App{app}}, nil
 }
 
-// slowcgi is the command under that name. Unless it is to stay in the foreground it
-// goes on in another process, and returns once that listens.
+// slowcgi is the command under that name. Without -d it continues in another process, and
+// returns once that process listens.
 func (p *process) slowcgi(ctx context.Context, args []string) int {
 	fail := func(err error) int {
 		p.complain(err)
@@ -91,7 +91,7 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 		return fail(err)
 	}
 	if os.Geteuid() != 0 {
-		return fail(errors.New("need root privileges: it gives them up once its socket is open"))
+		return fail(errors.New("need root privileges, which slowcgi gives up once its socket is open"))
 	}
 	background, ready := inBackground(p.getenv)
 	if !f.foreground && !background {
