@@ -17,16 +17,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("SCRIPT_TEST_ROLE"); role != "" {
 		os.Exit(play(role))
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // play is what this test binary does when it is run as a CGI program.

@@ -5,11 +5,10 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
-
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // A page is a Sink that keeps what it gets.
 type page struct {

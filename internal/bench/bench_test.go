@@ -15,11 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 	"gatehouse/scgi"
 )
 
@@ -30,7 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 func small() scale {
