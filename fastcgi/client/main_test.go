@@ -15,9 +15,6 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// patience bounds a test that fails; none that passes depends on it.
-const patience = 20 * time.Second
-
 // A script is a connection to an application that sends what it sends, whatever it is
 // sent.
 type script struct {
