@@ -20,9 +20,9 @@ type Recorder struct {
 	Finished bool
 	Outcome  cgi.Outcome
 
-	// Err, if it is not nil, is what Write and Flush return, as though the web server
-	// were gone; nothing is kept then.
-	Err error
+	// WriteError, if it is not nil, is what Write and Flush return, as though the web
+	// server were gone; nothing is kept then.
+	WriteError error
 }
 
 var (
@@ -64,7 +64,7 @@ func (r *Recorder) check() error {
 	if r.Finished {
 		return errFinished
 	}
-	return r.Err
+	return r.WriteError
 }
 
 // Finish keeps the outcome.

@@ -45,7 +45,7 @@ func TestRecorder(t *testing.T) {
 }
 
 func TestRecorderFails(t *testing.T) {
-	gone := Recorder{Err: syscall.EPIPE}
+	gone := Recorder{WriteError: syscall.EPIPE}
 	res := quiet.Run(NewRequest(nil), &gone, cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		w.StartResponse("200 OK", nil)
 		io.WriteString(w, "a")

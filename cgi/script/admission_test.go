@@ -41,7 +41,7 @@ func TestProgramsAreBounded(t *testing.T) {
 			checkOK(t, second, res, "runs\n")
 		} else {
 			checkRefused(t, res, 503, f.dir+c.path, c.key)
-			if second.field("Retry-After") == "" {
+			if second.Field("Retry-After") == "" {
 				t.Error("503 without Retry-After")
 			}
 			if want := (admission.Load{Running: 1, Refused: 1}); f.Load() != want {

@@ -67,14 +67,14 @@ func TestBodies(t *testing.T) {
 		{"unknown, empty", -1, "", "POST unset\n"},
 	} {
 		s, res := f.serve(withBody(request("/cat"), c.length, strings.NewReader(c.body)))
-		if res.Err != nil || s.body.String() != c.want {
-			t.Errorf("%s: %.100q, %v; want %.100q", c.name, s.body.String(), res.Err, c.want)
+		if res.Err != nil || s.Body.String() != c.want {
+			t.Errorf("%s: %.100q, %v; want %.100q", c.name, s.Body.String(), res.Err, c.want)
 		}
 	}
 	// An announced length that is not the true one does not reach the program.
 	r := withBody(request("/cat", "CONTENT_LENGTH=-1"), -1, strings.NewReader("hello"))
-	if s, _ := f.serve(r); s.body.String() != "POST 5\nhello" {
-		t.Errorf("%q; want the true length", s.body.String())
+	if s, _ := f.serve(r); s.Body.String() != "POST 5\nhello" {
+		t.Errorf("%q; want the true length", s.Body.String())
 	}
 	_, res := f.serve(withBody(request("/cat"), -1, strings.NewReader(long+"!")))
 	checkRefused(t, res, 413, "spool is full")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // groupLives reports whether a process of the group is there and no zombie.
@@ -44,14 +45,9 @@ func checkNoGroup(t *testing.T, file string) {
 		t.Fatalf("the script wrote %q for its group: %v", text, err)
 	}
 	// What was killed may be a zombie until init, or what stands for it, reaps it.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if syscall.Kill(-pgid, 0) == syscall.ESRCH || !groupLives(pgid) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("processes of group %d are left", pgid)
-		}
-	}
+	testkit.Until(t, "the end of process group "+strconv.Itoa(pgid), func() bool {
+		return syscall.Kill(-pgid, 0) == syscall.ESRCH || !groupLives(pgid)
+	})
 }
 
 func TestTimeLimits(t *testing.T) {
@@ -190,7 +186,7 @@ func TestNothingIsLeft(t *testing.T) {
 	f.sh(t, "bad", "echo bad")
 	f.write(t, "broken", "#!/nonexistent\n", 0o755)
 	slow.sh(t, "slow", "sleep 1000")
-	before := descriptors(t)
+	before := testkit.Descriptors(t)
 	for i := range 20 {
 		for path, code := range map[string]int{"/ok": 200, "/bad": 502, "/slow": 504, "/broken": 502, "/missing": 404} {
 			app := f
@@ -209,7 +205,7 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Errorf("%d programs run, %d places are taken", len(app.state.running), app.Load().Running)
 		}
 	}
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -219,7 +215,7 @@ func TestAbortsAtAnyTime(t *testing.T) {
 	f := newFixture(t)
 	f.Limits = Limits{Programs: 3, Grace: time.Second}
 	f.sh(t, "echo", head+"echo up\ncat\necho oops >&2")
-	before := descriptors(t)
+	before := testkit.Descriptors(t)
 	var wg sync.WaitGroup
 	for i := range 60 {
 		wg.Go(func() {
@@ -251,7 +247,7 @@ func TestAbortsAtAnyTime(t *testing.T) {
 	if l := f.Load(); len(f.state.running) != 0 || l.Running != 0 || l.Waiting != 0 {
 		t.Errorf("%d run, %+v", len(f.state.running), l)
 	}
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -322,11 +318,7 @@ func TestOutlived(t *testing.T) {
 	s, res := f.serve(request("/outlives"))
 	checkOK(t, s, res, "done\n")
 	writeFifo(t, fifo)
-	for deadline := time.Now().Add(time.Minute); f.Load().Running > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the program does not end")
-		}
-	}
+	waitIdle(t, f)
 	if want := `msg="program ended after its answer" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
 		t.Errorf("log %q; want %s", f.log, want)
 	}

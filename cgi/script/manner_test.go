@@ -14,9 +14,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestFcgiwrapLookup: what fcgiwrap 1.1 makes of the same variables, by its source
@@ -95,7 +95,7 @@ func TestFcgiwrapLookup(t *testing.T) {
 				}
 				continue
 			}
-			got := strings.TrimSuffix(s.body.String(), "\n")
+			got := strings.TrimSuffix(s.Body.String(), "\n")
 			if mounted { // a Mux does not tell whether SCRIPT_NAME was sent
 				got, want = strings.Replace(got, "||", "|unset|", 1), strings.Replace(want, "||", "|unset|", 1)
 			}
@@ -308,11 +308,7 @@ func TestStderrAfterTheEnd(t *testing.T) {
 	}
 	w.ended.Store(true)
 	writeFifo(t, fifo)
-	select {
-	case <-late:
-	case <-time.After(30 * time.Second):
-		t.Error("the log does not get it")
-	}
+	testkit.Receive(t, "the line of the log", late)
 	if w.late.Load() {
 		t.Error("the web server gets it after the end")
 	}
@@ -337,7 +333,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestStderrRaw(t *testing.T) {
 	f := newFixture(t)
-	out := new(syncBuffer)
+	out := new(testkit.Log)
 	f.Stderr = out
 	f.sh(t, "a.cgi", "printf 'one\\r\\ntwo' >&2; "+head)
 	f.serve(request("/a.cgi"))
