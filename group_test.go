@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -46,7 +45,7 @@ func (h *held) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*group, *testkit.Log) {
 	t.Helper()
 	logs := new(testkit.Log)
-	s := &Server{App: app, Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil))}
+	s := &Server{App: app, Limits: limits, Log: logs.Logger()}
 	g := s.start(endpoints)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
