@@ -214,12 +214,7 @@ func TestServeActivatedConnection(t *testing.T) {
 // connection returns the two ends of a connection, the server's as a file.
 func connection(t *testing.T, network string) (net.Conn, *os.File) {
 	t.Helper()
-	l, _ := listen(t, network)
-	c := testkit.Dial(t, l.Addr())
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := testkit.Pair(t, network)
 	defer s.Close()
 	return c, testkit.File(t, s)
 }

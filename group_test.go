@@ -152,12 +152,7 @@ func TestShutdownUnused(t *testing.T) {
 func TestOnce(t *testing.T) {
 	for _, p := range []Protocol{HTTP, SCGI, FastCGI} {
 		t.Run(string(p), func(t *testing.T) {
-			l := testkit.Listen(t, "unix")
-			c := testkit.Dial(t, l.Addr())
-			s, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c, s := testkit.Pair(t, "unix")
 			g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: newOneConn(s), Once: true})
 			select {
 			case <-g.served:

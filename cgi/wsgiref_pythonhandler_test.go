@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
 // handlerAnswer is what is compared of a run of a handler.
@@ -101,7 +102,7 @@ func (q *handlerRun) run(m *maker) handlerAnswer {
 	if p.closed != p.made {
 		m.t.Errorf("%d bodies were closed %d times", p.made, p.closed)
 	}
-	return handlerAnswer{latin1(sink.String()), res.End.String(), res.Err != nil, sink.closedOnce}
+	return handlerAnswer{testkit.Latin1(sink.String()), res.End.String(), res.Err != nil, sink.closedOnce}
 }
 
 // expect is the answer that ours gives where wsgiref gives that one.

@@ -1,7 +1,6 @@
 package fastcgi
 
 import (
-	"context"
 	"net"
 	"testing"
 
@@ -31,12 +30,7 @@ func TestNoDelay(t *testing.T) {
 		}
 		return hello(w, r)
 	})}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(accepted) }()
-	t.Cleanup(func() {
-		s.Shutdown(context.Background())
-		<-served
-	})
+	testkit.Serve(t, s, accepted, ErrServerClosed)
 	c := (&testServer{Server: s, t: t, addr: l.Addr()}).dial()
 	c.send(get(1, 0))
 	c.answer(1)

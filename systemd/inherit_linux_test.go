@@ -100,12 +100,7 @@ func TestActivated(t *testing.T) {
 // TestConnectedStdin is inetd: one socket on 0 and 1. What is printed must not
 // reach the peer.
 func TestConnectedStdin(t *testing.T) {
-	l, _ := listen(t, "tcp")
-	c := testkit.Dial(t, l.Addr())
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := testkit.Pair(t, "tcp")
 	f := testkit.File(t, s)
 	s.Close()
 	report := inherit(t, f, f, nil)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -90,10 +89,7 @@ func TestBodies(t *testing.T) {
 
 func TestF12TruncatedBodyIsNeverPassedOffAsWhole(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "commit", "echo $$ >pgid\necho up >fifo\ncat >/dev/null && echo committed >committed\n"+head+"echo ok")
 	late := &cgi.StatusError{Code: http.StatusRequestTimeout, Err: errors.New("body_read")}
 	for _, c := range []struct {

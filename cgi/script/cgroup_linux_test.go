@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"time"
@@ -99,9 +98,7 @@ func TestCgroupOfEachProgram(t *testing.T) {
 	f := newFixture(t)
 	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.Grace = time.Millisecond
-	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.fifo(t, "fifo")
 	f.sh(t, "good", escape+group)
 	f.sh(t, "clean", group)
 	f.sh(t, "endless", escape+head+"echo ready\nsleep 1000 & wait")

@@ -71,10 +71,7 @@ func TestTimeLimits(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.Limits = c.limits
-			fifo := filepath.Join(f.dir, "fifo")
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			fifo := f.fifo(t, "fifo")
 			f.sh(t, "slow", "echo $$ >pgid\necho up >fifo\n"+c.script)
 			body := io.MultiReader(&afterStart{fifo: fifo, err: io.EOF}, strings.NewReader("x"))
 			_, res := f.serve(withBody(request("/slow"), 1, body))
@@ -310,10 +307,7 @@ func TestExitComesLate(t *testing.T) {
 // TestOutlived: what becomes of a program that had closed its stdout is logged.
 func TestOutlived(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "outlives", head+"echo done; exec >&- 2>&-; read x <fifo; exit 9")
 	s, res := f.serve(request("/outlives"))
 	checkOK(t, s, res, "done\n")

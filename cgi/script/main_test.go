@@ -213,6 +213,16 @@ func checkRefused(t *testing.T, res cgi.Result, code int, texts ...string) {
 
 var background = context.Background()
 
+// fifo makes a named pipe in the directory and returns its path.
+func (f *fixture) fifo(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // writeFifo lets the reader of a named pipe go on.
 func writeFifo(t *testing.T, path string) {
 	t.Helper()

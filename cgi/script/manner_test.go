@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -297,10 +296,7 @@ func TestStderrAfterTheEnd(t *testing.T) {
 		}
 		return len(p), nil
 	}), nil))
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "a.cgi", head+"exec >&-; read line <fifo; echo too late >&2")
 	w := new(stderrWriter)
 	if err := f.App.ServeCGI(w, request("/a.cgi")); err != nil {

@@ -4,10 +4,8 @@ package script
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -125,10 +123,7 @@ func TestNPHIsUnbuffered(t *testing.T) {
 	f := newFixture(t)
 	fifos := map[string]string{} // by what was flushed before
 	for i, body := range []string{"", "one"} {
-		fifos[body] = filepath.Join(f.dir, fmt.Sprint("fifo", i))
-		if err := syscall.Mkfifo(fifos[body], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fifos[body] = f.fifo(t, fmt.Sprint("fifo", i))
 	}
 	f.sh(t, "nph-x", "printf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nread x <fifo0\nprintf one\nread x <fifo1\nprintf two")
 	s := new(recorder)
@@ -147,10 +142,7 @@ func TestNPHIsUnbuffered(t *testing.T) {
 		t.Errorf("flushed %q; want the head and each piece, once", got)
 	}
 	// So is the head of a chunked answer.
-	fifo := filepath.Join(f.dir, "fifo2")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo2")
 	f.sh(t, "nph-chunked", "printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'\nread x <fifo2\nprintf '5\\r\\nhello\\r\\n0\\r\\n\\r\\n'")
 	s = new(recorder)
 	s.onFlush = func(body string) {

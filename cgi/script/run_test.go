@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -42,10 +41,7 @@ func TestStatusAndRedirect(t *testing.T) {
 
 func TestOutputStreams(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	// The second line comes only after the first has been sent on.
 	f.sh(t, "stream", head+"echo first\nread x <fifo\necho second")
 	s, seen := new(recorder), false
@@ -61,10 +57,7 @@ func TestOutputStreams(t *testing.T) {
 
 func TestChildLeftBehindDoesNotHoldTheAnswer(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "daemon", head+"(read x <fifo) &\necho $$ >pgid\necho done")
 	s, res := f.serve(request("/daemon"))
 	checkOK(t, s, res, "done\n")
@@ -80,10 +73,7 @@ func TestChildLeftBehindDoesNotHoldTheAnswer(t *testing.T) {
 
 func TestLargeOutputOfAnEndedProgramIsWhole(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	// 60,000 bytes lie in the pipe when the program ends, and a child holds it open.
 	f.sh(t, "big", head+"(read x <fifo) &\nhead -c 60000 /dev/zero")
 	s, res := f.serve(request("/big"))
@@ -127,10 +117,7 @@ func TestR62ItsEnd(t *testing.T) {
 	checkRefused(t, res, 502, "signal: killed")
 
 	// The head has left, so that nothing but a truncation is possible.
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	s := new(recorder)
 	s.onFlush = func(string) { go writeFifo(t, fifo) }
 	res = f.serveTo(request("/killed-late"), s)

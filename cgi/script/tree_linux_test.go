@@ -73,9 +73,7 @@ func TestDescendantsThatLeaveTheGroup(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.Limits.Grace = 300 * time.Millisecond
-			if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			f.fifo(t, "fifo")
 			f.sh(t, "x", script+"\nread line <fifo\n"+head+"echo ready\nwait")
 			f.abort(t, "/x")
 			f.Close()
@@ -88,9 +86,7 @@ func TestDescendantsThatLeaveTheGroup(t *testing.T) {
 // TestStraysAreForgotten: what was held to signal them is let go.
 func TestStraysAreForgotten(t *testing.T) {
 	f := newFixture(t)
-	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.fifo(t, "fifo")
 	f.sh(t, "x", "setsid sh -c 'echo >fifo; exec sleep 1000' &\nread line <fifo\n"+head+"echo ready\nwait")
 	f.abort(t, "/x")
 	waitIdle(t, f)

@@ -22,13 +22,12 @@ type testServer struct {
 	t           testing.TB
 	addr        string
 	access, log testkit.Log
-	done        chan error
 }
 
 // start starts a server, which is closed at the end of the test.
 func start(t testing.TB, s *Server) *testServer {
 	t.Helper()
-	ts := &testServer{Server: s, t: t, done: make(chan error, 1)}
+	ts := &testServer{Server: s, t: t}
 	if s.AccessLog == nil {
 		s.AccessLog = &ts.access
 	}
@@ -44,13 +43,7 @@ func start(t testing.TB, s *Server) *testServer {
 	s.HalfClose = true
 	l := testkit.Listen(t, "tcp")
 	ts.addr = l.Addr().String()
-	go func() { ts.done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-ts.done; err != ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
+	testkit.Serve(t, s, l, ErrServerClosed)
 	return ts
 }
 

@@ -13,13 +13,7 @@ import (
 // pair returns the two ends of a connection, ours as a Socket.
 func pair(t *testing.T, network string) (ours *Socket, peer net.Conn) {
 	t.Helper()
-	l := testkit.Listen(t, network)
-	peer = testkit.Dial(t, l.Addr())
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	peer, c := testkit.Pair(t, network)
 	return NewSocket(c), peer
 }
 

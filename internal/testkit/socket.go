@@ -34,6 +34,20 @@ func Dial(t testing.TB, a net.Addr) net.Conn {
 	return c
 }
 
+// Pair returns the two ends of a connection: one that has connected, and one that was
+// accepted. They are closed when the test ends.
+func Pair(t testing.TB, network string) (near, far net.Conn) {
+	t.Helper()
+	l := Listen(t, network)
+	near = Dial(t, l.Addr())
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close() })
+	return near, far
+}
+
 // File returns another descriptor of a listener or a connection, and closes it when
 // the test ends.
 func File(t testing.TB, socket any) *os.File {

@@ -141,6 +141,30 @@ func TestServe(t *testing.T) {
 	}
 }
 
+func TestPair(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		near, far := Pair(t, network)
+		io.WriteString(near, "hello")
+		near.Close()
+		if b, err := io.ReadAll(far); string(b) != "hello" || err != nil {
+			t.Errorf("%s: got %q, %v", network, b, err)
+		}
+	}
+}
+
+func TestPython(t *testing.T) {
+	const upper = "import sys; print(sys.stdin.read().upper(), *sys.argv[1:])"
+	if out := Python(t, []byte("hello"), "-c", upper, "x"); strings.TrimSpace(string(out)) != "HELLO x" {
+		t.Errorf("got %q", out)
+	}
+	if said := fails(t, func(t testing.TB) { Python(t, nil, "-c", "1/0") }); !strings.Contains(said, "ZeroDivisionError") {
+		t.Errorf("it failed with %q", said)
+	}
+	if s := Latin1("a\xff"); s != "a\u00ff" {
+		t.Errorf("got %q", s)
+	}
+}
+
 func TestFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("sockets have no files on Windows")
