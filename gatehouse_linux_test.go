@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 	"gatehouse/scgi"
 
 	"golang.org/x/sys/unix"
@@ -87,31 +87,8 @@ func (s *started) wait() {
 
 func listen(t *testing.T, network string) (net.Listener, *os.File) {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	f, err := l.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return l, f
-}
-
-func dial(t *testing.T, a net.Addr) net.Conn {
-	t.Helper()
-	c, err := net.Dial(a.Network(), a.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	l := testkit.Listen(t, network)
+	return l, testkit.File(t, l)
 }
 
 // askFastCGI makes one request over FastCGI and returns its STDOUT.
@@ -174,7 +151,7 @@ func TestServeListeningStdin(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			l, f := listen(t, network)
 			p := start(t, f, nil)
-			checkAnswer(t, askFastCGI(t, dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
+			checkAnswer(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
 			p.terminate()
 		})
 	}
@@ -185,13 +162,13 @@ func TestServeListeningStdin(t *testing.T) {
 func TestServeWebServerAddrs(t *testing.T) {
 	l, f := listen(t, "tcp")
 	p := start(t, f, nil, "FCGI_WEB_SERVER_ADDRS=192.0.2.7,127.0.0.1")
-	checkAnswer(t, askFastCGI(t, dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
+	checkAnswer(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
 	p.terminate()
 
 	for network, list := range map[string]string{"tcp": "192.0.2.7", "unix": "127.0.0.1"} {
 		l, f := listen(t, network)
 		p := start(t, f, nil, "FCGI_WEB_SERVER_ADDRS="+list)
-		if b, err := io.ReadAll(dial(t, l.Addr())); len(b) > 0 || err != nil {
+		if b, err := io.ReadAll(testkit.Dial(t, l.Addr())); len(b) > 0 || err != nil {
 			t.Errorf("%s: got %q, %v; want an end", network, b, err)
 		}
 		p.terminate()
@@ -212,7 +189,7 @@ func TestServeActivated(t *testing.T) {
 	l1, f1 := listen(t, "unix")
 	l2, f2 := listen(t, "tcp")
 	p := start(t, nil, []*os.File{f1, f2}, "LISTEN_PID=self", "LISTEN_FDS=2", "LISTEN_FDNAMES=scgi.site:http")
-	checkAnswer(t, askSCGI(t, dial(t, l1.Addr()), "/scgi"), "/scgi")
+	checkAnswer(t, askSCGI(t, testkit.Dial(t, l1.Addr()), "/scgi"), "/scgi")
 	resp, err := http.Get("http://" + l2.Addr().String() + "/http")
 	if err != nil {
 		t.Fatal(err)
@@ -237,18 +214,9 @@ func TestServeActivatedConnection(t *testing.T) {
 // connection returns the two ends of a connection, the server's as a file.
 func connection(t *testing.T, network string) (net.Conn, *os.File) {
 	t.Helper()
-	l, _ := listen(t, network)
-	c := dial(t, l.Addr())
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := testkit.Pair(t, network)
 	defer s.Close()
-	f, err := s.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, f
+	return c, testkit.File(t, s)
 }
 
 // TestServeConnectedStdin is inetd: one connection, one request, and the end.

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // serving is a Server on a free port of HTTP.
@@ -132,13 +133,9 @@ func TestServeDrainEnds(t *testing.T) {
 }
 
 func TestServePortInUse(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t, "tcp")
 	s := &gatehouse.Server{App: newHeld(), HTTP: l.Addr().String()}
-	err = s.Serve(context.Background())
+	err := s.Serve(context.Background())
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(l.Addr())) {
 		t.Errorf("got %v; want an error that names %v", err, l.Addr())
 	}
@@ -169,10 +166,7 @@ func TestServeClose(t *testing.T) {
 // TestServeClosed: a Server that is closed already serves nothing, and closes its
 // listeners.
 func TestServeClosed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	s := &gatehouse.Server{App: newHeld(), Log: slog.New(slog.DiscardHandler),
 		Endpoints: []gatehouse.Endpoint{{Protocol: gatehouse.SCGI, Listener: l}}}
 	s.Close()

@@ -2,39 +2,18 @@ package gatehouse
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
-
-// A logBuffer keeps what is logged.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // held is an application that begins an answer and waits.
 type held struct {
@@ -62,20 +41,11 @@ func (h *held) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return err
 }
 
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 // start starts a group and ends it with the test.
-func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*group, *logBuffer) {
+func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) (*group, *testkit.Log) {
 	t.Helper()
-	logs := new(logBuffer)
-	s := &Server{App: app, Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil))}
+	logs := new(testkit.Log)
+	s := &Server{App: app, Limits: limits, Log: logs.Logger()}
 	g := s.start(endpoints)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -88,11 +58,7 @@ func start(t *testing.T, app cgi.App, limits cgi.Limits, endpoints ...Endpoint) 
 // send writes a request for HTTP.
 func send(t *testing.T, a net.Addr) net.Conn {
 	t.Helper()
-	c, err := net.Dial(a.Network(), a.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	c := testkit.Dial(t, a)
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +79,7 @@ func answer(c net.Conn) (string, error) {
 // TestHTTPConnections has room for one connection: the second is answered after
 // the first has ended, and not before.
 func TestHTTPConnections(t *testing.T) {
-	l, app := listen(t), newHeld()
+	l, app := testkit.Listen(t, "tcp"), newHeld()
 	start(t, app, cgi.Limits{Connections: 1}, Endpoint{Protocol: HTTP, Listener: l})
 	first := send(t, l.Addr())
 	<-app.entered
@@ -136,7 +102,7 @@ func TestHTTPConnections(t *testing.T) {
 
 func TestAllow(t *testing.T) {
 	for _, p := range []Protocol{HTTP, FastCGI, SCGI} {
-		l := listen(t)
+		l := testkit.Listen(t, "tcp")
 		_, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: l,
 			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 		c := send(t, l.Addr())
@@ -151,7 +117,7 @@ func TestAllow(t *testing.T) {
 
 // TestShutdownCutsOff ends a request over HTTP that does not end by itself.
 func TestShutdownCutsOff(t *testing.T) {
-	l, app := listen(t), newHeld()
+	l, app := testkit.Listen(t, "tcp"), newHeld()
 	g, _ := start(t, app, cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
 	c := send(t, l.Addr())
 	<-app.entered
@@ -172,14 +138,10 @@ func TestShutdownCutsOff(t *testing.T) {
 
 // TestShutdownUnused has connections that no request was sent on.
 func TestShutdownUnused(t *testing.T) {
-	l := listen(t)
+	l := testkit.Listen(t, "tcp")
 	g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
 	for range 3 {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		testkit.Dial(t, l.Addr())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -190,19 +152,7 @@ func TestShutdownUnused(t *testing.T) {
 func TestOnce(t *testing.T) {
 	for _, p := range []Protocol{HTTP, SCGI, FastCGI} {
 		t.Run(string(p), func(t *testing.T) {
-			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			c, err := net.Dial("unix", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c, s := testkit.Pair(t, "unix")
 			g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: newOneConn(s), Once: true})
 			select {
 			case <-g.served:
@@ -229,7 +179,7 @@ func (brokenListener) Accept() (net.Conn, error) { return nil, errBroken }
 
 func TestFailed(t *testing.T) {
 	for _, p := range []Protocol{HTTP, SCGI, FastCGI} {
-		l := listen(t)
+		l := testkit.Listen(t, "tcp")
 		g, _ := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: p, Listener: brokenListener{l}})
 		err := <-g.failed
 		if !errors.Is(err, errBroken) || !strings.HasPrefix(err.Error(), string(p)+" on "+l.Addr().String()) {
@@ -252,7 +202,7 @@ func TestOneConnUnused(t *testing.T) {
 }
 
 func TestLoopback(t *testing.T) {
-	local := listen(t)
+	local := testkit.Listen(t, "tcp")
 	defer local.Close()
 	public, err := net.Listen("tcp", ":0")
 	if err != nil {

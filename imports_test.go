@@ -26,6 +26,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/iis/...", daemon},
 		{"gatehouse/systemd/...", daemon},
 		{"gatehouse/internal/frontend", daemon},
+		{"gatehouse/...", []string{"gatehouse/internal/testkit"}},
 	}
 	for _, tt := range tests {
 		cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`, tt.pattern)

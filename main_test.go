@@ -16,8 +16,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
-
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
 // TestMain runs the tests or, when the test binary has been started anew by one
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GATEHOUSE_TEST_PROGRAM") != "" {
 		os.Exit(program())
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // program serves a page that tells the path, and the method in a field. It prints

@@ -2,7 +2,6 @@ package gatehouse_test
 
 import (
 	"bytes"
-	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -13,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"gatehouse/internal/testkit"
 )
 
 // wsgirefDoc is the page that this test is about.
@@ -138,17 +138,8 @@ func wsgirefRows(t *testing.T, page string) []wsgirefRow {
 // pythonNames asks the machine's Python, 3.11 or newer, for the names of its wsgiref.
 func pythonNames(t *testing.T) (minor int, public, other map[string]bool) {
 	t.Helper()
-	// The answer takes no time; the limit is for a Python that hangs.
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
-	defer cancel()
-	// -I: no variable of the environment and no file of the user changes Python.
-	cmd := exec.CommandContext(ctx, "python3", "-I", "-B", filepath.Join("testdata", "wsgiref_names.py"))
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("python3, which this test needs: %v\n%s", err, stderr.Bytes())
-	}
-	version, list, _ := strings.Cut(stdout.String(), "\n")
+	out := testkit.Python(t, nil, filepath.Join("testdata", "wsgiref_names.py"))
+	version, list, _ := strings.Cut(string(out), "\n")
 	minor, err := strconv.Atoi(strings.TrimPrefix(version, "3."))
 	if err != nil || minor < 11 {
 		t.Fatalf("python3 is %q, not 3.11 or newer", version)

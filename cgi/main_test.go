@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
 // childVariable makes the test binary be a CGI program instead; its value names
@@ -15,5 +15,5 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(childVariable); name != "" {
 		os.Exit(childPrograms[name]())
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }

@@ -1,58 +1,34 @@
 package cgi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gatehouse/internal/testkit"
 )
 
 const page504 = "Status: 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n\r\n504 Gateway Timeout\n"
-
-// A lockedLog is a log that is read while it is written.
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lockedLog) Reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
 
 // A timedRun is a request whose application runs beside the test.
 type timedRun struct {
 	t      *testing.T
 	sink   *textSink
-	log    *lockedLog
+	log    *testkit.Log
 	result chan Result
 }
 
 func startTimed(t *testing.T, h *Handler, r *Request, app AppFunc) *timedRun {
 	t.Helper()
-	run := &timedRun{t: t, sink: new(textSink), log: new(lockedLog), result: make(chan Result, 1)}
+	run := &timedRun{t: t, sink: new(textSink), log: new(testkit.Log), result: make(chan Result, 1)}
 	if h.Log == nil {
-		h.Log = slog.New(slog.NewTextHandler(run.log, nil))
+		h.Log = run.log.Logger()
 	}
 	if r.Env == nil {
 		r.Env = NewEnviron("REQUEST_METHOD=GET", "REQUEST_URI=/slow")

@@ -14,18 +14,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/testkit"
 )
 
 // start serves an App over real HTTP, on loopback.
-func start(t *testing.T, a App, l Limits) (url string, log *lockedBuffer) {
+func start(t *testing.T, a App, l Limits) (url string, log *testkit.Log) {
 	t.Helper()
-	log = new(lockedBuffer)
-	h := &Handler{Log: slog.New(slog.NewTextHandler(log, nil))}
+	log = new(testkit.Log)
+	h := &Handler{Log: log.Logger()}
 	s := httptest.NewServer(h.HTTP(a, l))
 	t.Cleanup(s.Close)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return s.URL, log
+}
+
+// waitFor waits until the log has the text.
+func waitFor(t *testing.T, log *testkit.Log, text string) {
+	t.Helper()
+	if !testkit.Poll(func() bool { return strings.Contains(log.String(), text) }) {
+		t.Fatalf("the log does not have %q: %s", text, log)
+	}
 }
 
 // raw sends bytes and returns all that is answered until the server closes.

@@ -4,20 +4,18 @@ package cgi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"math/rand/v2"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
 // Where ours differs from wsgiref on purpose. The cases are made so that each
@@ -135,19 +133,9 @@ func TestWsgirefPython(t *testing.T) {
 // askPython runs the script on the questions and returns its answers.
 func askPython(t *testing.T, questions []byte, n int) [][]byte {
 	t.Helper()
-	// No answer takes long; the limit is for a Python that hangs.
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
-	defer cancel()
-	// -I: no variable of the environment and no file of the user changes Python.
-	cmd := exec.CommandContext(ctx, "python3", "-I", "-B", filepath.Join("testdata", "wsgiref.py"))
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(questions), &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("python3, which this test needs: %v\n%s", err, stderr.Bytes())
-	}
-	lines := bytes.Split(bytes.TrimSuffix(stdout.Bytes(), []byte("\n")), []byte("\n"))
-	if len(lines) != n+1 || stderr.Len() > 0 {
-		t.Fatalf("%d answers to %d questions\n%s", len(lines)-1, n, stderr.Bytes())
+	lines := bytes.Split(bytes.TrimSuffix(testkit.Python(t, questions, filepath.Join("testdata", "wsgiref.py")), []byte("\n")), []byte("\n"))
+	if len(lines) != n+1 {
+		t.Fatalf("%d answers to %d questions", len(lines)-1, n)
 	}
 	t.Logf("%d answers of Python %s", n, lines[0])
 	return lines[1:]
@@ -170,19 +158,10 @@ func decoded(t *testing.T, b []byte) (v any) {
 	return v
 }
 
-// latin1 returns the string of which each character is a byte of s.
-func latin1(s string) string {
-	r := make([]rune, len(s))
-	for i := range len(s) {
-		r[i] = rune(s[i])
-	}
-	return string(r)
-}
-
 func latin1All(s []string) []string {
 	all := make([]string, len(s))
 	for i := range s {
-		all[i] = latin1(s[i])
+		all[i] = testkit.Latin1(s[i])
 	}
 	return all
 }
@@ -190,7 +169,7 @@ func latin1All(s []string) []string {
 func latin1Variables(env *cgi.Environ) map[string]string {
 	m := env.Map()
 	for name, value := range m {
-		m[name] = latin1(value)
+		m[name] = testkit.Latin1(value)
 	}
 	return m
 }
@@ -234,7 +213,7 @@ func makeShift(m *maker) (pythonQuestion, any) {
 	}
 	var answer any
 	if name, ok := cgi.ShiftPathInfo(&env); ok {
-		answer = latin1(name)
+		answer = testkit.Latin1(name)
 	} else if name != "" {
 		m.t.Errorf("the name %q beside false", name)
 	}
@@ -265,7 +244,7 @@ func makeURIs(m *maker) (pythonQuestion, any) {
 		if err != nil {
 			m.t.Error(err)
 		}
-		return latin1(uri)
+		return testkit.Latin1(uri)
 	}
 	return pythonQuestion{"env": asked, "scheme": scheme}, map[string]any{
 		"guess_scheme":    cgi.GuessScheme(&env),
@@ -307,5 +286,5 @@ func makeHopByHop(m *maker) (pythonQuestion, any) {
 	case 2:
 		name += m.text(1, "s", " ", "\xe4")
 	}
-	return pythonQuestion{"name": latin1(name)}, cgi.IsHopByHop(name)
+	return pythonQuestion{"name": testkit.Latin1(name)}, cgi.IsHopByHop(name)
 }

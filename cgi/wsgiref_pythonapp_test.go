@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // A told is an application that does what it is told, in steps; testdata/wsgiref.py
@@ -175,7 +176,7 @@ func (f closingFile) Close() error { return f.performance.Close() }
 // does, and counts the differences for which that is something else.
 func (m *maker) forPython(a *told) map[string]any {
 	body := map[string]any{"kind": a.body.kind, "count": a.body.count, "steps": m.stepsForPython(a.body.steps),
-		"data": latin1(a.body.data), "block": a.body.block, "close_fails": a.body.closeFails}
+		"data": testkit.Latin1(a.body.data), "block": a.body.block, "close_fails": a.body.closeFails}
 	return map[string]any{"call": m.stepsForPython(a.call), "body": body}
 }
 
@@ -185,12 +186,12 @@ func (m *maker) stepsForPython(steps []step) [][]any {
 		switch s.what {
 		case "start":
 			fields, refused := m.headForPython(s)
-			list = append(list, []any{"start", latin1(s.status), fields, s.cause, s.caught, refused})
+			list = append(list, []any{"start", testkit.Latin1(s.status), fields, s.cause, s.caught, refused})
 		case "write", "yield":
 			if s.data == "" {
 				m.differs[differsEmpty]++
 			} else {
-				list = append(list, []any{s.what, latin1(s.data)})
+				list = append(list, []any{s.what, testkit.Latin1(s.data)})
 			}
 		case "change":
 			m.differs[differsAlias]++
@@ -215,7 +216,7 @@ func (m *maker) headForPython(s step) (fields [][2]string, refused bool) {
 			why(differsStatusText)
 		case s.status[0] == '0' || s.status[0] == '1':
 			why(differsFinal)
-		case strings.ContainsAny(latin1(s.status[:3]), superscripts):
+		case strings.ContainsAny(testkit.Latin1(s.status[:3]), superscripts):
 			why(differsDigits)
 		}
 	}
@@ -242,7 +243,7 @@ func (m *maker) headForPython(s step) (fields [][2]string, refused bool) {
 			}
 			length = strconv.FormatUint(n, 10)
 		}
-		fields = append(fields, [2]string{latin1(f.Name), latin1(value)})
+		fields = append(fields, [2]string{testkit.Latin1(f.Name), testkit.Latin1(value)})
 	}
 	return fields, refused
 }
@@ -252,7 +253,7 @@ func pythonTakes(status string) bool {
 	if len(status) < 4 || status[3] != ' ' {
 		return false
 	}
-	return strings.Trim(latin1(status[:3]), "0123456789"+superscripts) == ""
+	return strings.Trim(testkit.Latin1(status[:3]), "0123456789"+superscripts) == ""
 }
 
 // superscripts are the characters of ISO 8859-1 that are digits to Python, but not to

@@ -3,7 +3,6 @@
 package cgi_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"log/slog"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
 // handlerAnswer is what is compared of a run of a handler.
@@ -75,23 +76,16 @@ func makeHandlerRun(m *maker) (pythonQuestion, any) {
 	return ask, judged{q.run(m), func(answer []byte) any { return q.expect(m, answer) }}
 }
 
-// An endSink writes CGI text, and looks at the bodies when the answer ends.
+// An endSink looks at the bodies when the answer ends.
 type endSink struct {
-	bytes.Buffer
+	cgitest.Recorder
 	performance *performance
 	closedOnce  bool
 }
 
-func (s *endSink) WriteHead(h *cgi.Head) error {
-	s.Buffer.Write(h.AppendCGI(nil))
-	return nil
-}
-
-func (s *endSink) Flush() error { return nil }
-
-func (s *endSink) Finish(cgi.Outcome) error {
+func (s *endSink) Finish(o cgi.Outcome) error {
 	s.closedOnce = s.performance.closed == s.performance.made
-	return nil
+	return s.Recorder.Finish(o)
 }
 
 // run is our answer.
@@ -108,7 +102,7 @@ func (q *handlerRun) run(m *maker) handlerAnswer {
 	if p.closed != p.made {
 		m.t.Errorf("%d bodies were closed %d times", p.made, p.closed)
 	}
-	return handlerAnswer{latin1(sink.String()), res.End.String(), res.Err != nil, sink.closedOnce}
+	return handlerAnswer{testkit.Latin1(sink.String()), res.End.String(), res.Err != nil, sink.closedOnce}
 }
 
 // expect is the answer that ours gives where wsgiref gives that one.

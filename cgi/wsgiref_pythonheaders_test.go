@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // fieldName returns one of a few names, so that some are met again.
@@ -47,7 +48,7 @@ func isToken(s string) bool {
 }
 
 func hasControl(s string, allowed string) bool {
-	return strings.ContainsFunc(latin1(s), func(r rune) bool { return (r < ' ' || r == 0x7f) && !strings.ContainsRune(allowed, r) })
+	return strings.ContainsFunc(testkit.Latin1(s), func(r rune) bool { return (r < ' ' || r == 0x7f) && !strings.ContainsRune(allowed, r) })
 }
 
 // refusals returns the differences for which ours refuses a field.
@@ -83,7 +84,7 @@ func (m *maker) trimmed(value string, params []cgi.Param) string {
 	if kept != value {
 		m.differs[differsTrim]++
 	}
-	return latin1(kept)
+	return testkit.Latin1(kept)
 }
 
 // makeHeaderList makes a sequence of method calls. A call that ours refuses, for a
@@ -99,7 +100,7 @@ func makeHeaderList(m *maker) (pythonQuestion, any) {
 		for range m.IntN(4) {
 			f := cgi.Field{Name: m.fieldName(), Value: m.fieldValue()}
 			given = append(given, f)
-			fields = append(fields, [2]string{latin1(f.Name), m.trimmed(f.Value, nil)})
+			fields = append(fields, [2]string{testkit.Latin1(f.Name), m.trimmed(f.Value, nil)})
 			why = append(why, refusals(f.Name, f.Value, nil)...)
 		}
 		var err error
@@ -120,7 +121,7 @@ func makeHeaderList(m *maker) (pythonQuestion, any) {
 		case 2:
 			items := [][2]string{}
 			for n, v := range h.All() {
-				items = append(items, [2]string{latin1(n), latin1(v)})
+				items = append(items, [2]string{testkit.Latin1(n), testkit.Latin1(v)})
 			}
 			took(items, "items")
 		case 3, 4:
@@ -135,19 +136,19 @@ func makeHeaderList(m *maker) (pythonQuestion, any) {
 			}
 			var got any
 			if v, ok := h.Lookup(name); ok {
-				got = latin1(v)
+				got = testkit.Latin1(v)
 			}
-			took(got, "get", latin1(name))
-			took(h.Has(name), "in", latin1(name))
-			took(latin1All(h.Values(name)), "get_all", latin1(name))
+			took(got, "get", testkit.Latin1(name))
+			took(h.Has(name), "in", testkit.Latin1(name))
+			took(latin1All(h.Values(name)), "get_all", testkit.Latin1(name))
 		case 5:
 			if !hasControl(name, "") {
 				h.Del(name)
-				took(nil, "del", latin1(name))
+				took(nil, "del", testkit.Latin1(name))
 			}
 		case 6:
 			if err := h.Set(name, value); !m.checkRefusal(err, refusals(name, value, nil), "Set(%q, %q)", name, value) {
-				took(nil, "set", latin1(name), m.trimmed(value, nil))
+				took(nil, "set", testkit.Latin1(name), m.trimmed(value, nil))
 			}
 		case 7:
 			why := refusals(name, value, nil)
@@ -157,19 +158,19 @@ func makeHeaderList(m *maker) (pythonQuestion, any) {
 			}
 			v, err := h.SetDefault(name, value)
 			if !m.checkRefusal(err, why, "SetDefault(%q, %q)", name, value) {
-				took(latin1(v), "setdefault", latin1(name), m.trimmed(value, nil))
+				took(testkit.Latin1(v), "setdefault", testkit.Latin1(name), m.trimmed(value, nil))
 			}
 		case 8, 9:
 			if err := h.Add(name, value, params...); !m.checkRefusal(err, refusals(name, value, params), "Add(%q, %q, %q)", name, value, params) {
-				took(nil, "add_header", latin1(name), m.trimmed(value, params), m.keywords(params))
+				took(nil, "add_header", testkit.Latin1(name), m.trimmed(value, params), m.keywords(params))
 			}
 		case 10:
 			if err := h.AddParams(name, params...); !m.checkRefusal(err, refusals(name, "", params), "AddParams(%q, %q)", name, params) {
-				took(nil, "add_header", latin1(name), nil, m.keywords(params))
+				took(nil, "add_header", testkit.Latin1(name), nil, m.keywords(params))
 			}
 		}
 	}
-	return pythonQuestion{"fields": fields, "steps": steps}, map[string]any{"answers": answers, "str": latin1(h.String())}
+	return pythonQuestion{"fields": fields, "steps": steps}, map[string]any{"answers": answers, "str": testkit.Latin1(h.String())}
 }
 
 // checkRefusal checks that there is an error exactly where a difference gives the
@@ -188,7 +189,7 @@ func (m *maker) checkRefusal(err error, why []string, call string, args ...any) 
 func (m *maker) keywords(params []cgi.Param) [][2]any {
 	pairs := [][2]any{}
 	for _, p := range params {
-		pair := [2]any{latin1(p.Name), latin1(p.Value)}
+		pair := [2]any{testkit.Latin1(p.Name), testkit.Latin1(p.Value)}
 		if p.Value == "" && m.IntN(2) == 0 {
 			pair[1] = nil
 		}

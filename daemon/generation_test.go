@@ -5,12 +5,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"testing"
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // A countedKind counts how often it is prepared and ended.
@@ -77,10 +77,7 @@ func TestGenerations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := testkit.Listen(t, "tcp")
 		if err := g.add(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
 			t.Fatal(err)
 		}

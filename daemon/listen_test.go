@@ -3,16 +3,14 @@ package daemon
 import (
 	"net"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 func TestListenTCPInUse(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t, "tcp")
 	port := uint16(l.Addr().(*net.TCPAddr).Port)
-	_, err = listenTCP(Address{Host: "127.0.0.1", Port: port})
+	_, err := listenTCP(Address{Host: "127.0.0.1", Port: port})
 	checkError(t, err, l.Addr().String()+" is in use by another process: stop it, or choose another port")
 }
 

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"gatehouse/cgi/script"
+	"gatehouse/internal/testkit"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // checkError compares an error's text; "" is no error.
 func checkError(t *testing.T, err error, want string) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 )
 
 // TestRoles: programs are mounted by their role, one of each at a prefix.
@@ -38,7 +39,7 @@ func TestRoles(t *testing.T) {
 		want int
 	}{{m.app, cgi.Responder, 202}, {m.authorizer, cgi.Authorizer, 403}} {
 		r := &cgi.Request{Env: cgi.NewEnviron("REQUEST_METHOD=GET", "REQUEST_URI=/any/where"), Role: x.role}
-		if res := h.Run(r, discard{}, x.app); res.Code != x.want {
+		if res := h.Run(r, new(cgitest.Recorder), x.app); res.Code != x.want {
 			t.Errorf("%v: %d, %v, want %d", x.role, res.Code, res.Err, x.want)
 		}
 	}
@@ -48,10 +49,3 @@ func TestRoles(t *testing.T) {
 	}
 	end()
 }
-
-type discard struct{}
-
-func (discard) WriteHead(*cgi.Head) error   { return nil }
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Flush() error                { return nil }
-func (discard) Finish(cgi.Outcome) error    { return nil }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestUploads: a large body reaches a program over FastCGI as a whole, and one that
@@ -38,24 +38,12 @@ func TestUploads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer end()
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { end() })
+	l := testkit.Listen(t, "unix")
 	s := &fastcgi.Server{App: m.app, Log: log}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	defer func() {
-		s.Close()
-		<-served
-	}()
-	peer, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
-	peer.SetDeadline(time.Now().Add(30 * time.Second))
+	testkit.Serve(t, s, l, fastcgi.ErrServerClosed)
+	peer := testkit.Dial(t, l.Addr())
+	peer.SetDeadline(time.Now().Add(testkit.Patience))
 	const size = 8 << 20
 	answers := record.NewReader(peer)
 	for name, want := range map[string]string{"all": strconv.Itoa(size), "some": "300000", "none": "0"} {

@@ -21,10 +21,10 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"gatehouse/deploy"
+	"gatehouse/internal/testkit"
 )
 
 // insideVariable tells the test binary that it runs inside the namespaces. It
@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "deploy tests:", err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // enter builds what is to be tested, runs this test binary again inside new

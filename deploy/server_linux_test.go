@@ -10,11 +10,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/internal/testkit"
 )
 
 // patience is how long anything may take that is expected to happen. It is
 // there to end a test that hangs, so it is long.
-const patience = 60 * time.Second
+const patience = testkit.Patience
 
 // server is a process in the foreground that the test started, and ends.
 type server struct {

@@ -15,6 +15,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestBodyReadBesideSiblings: the limit on the wait for a body holds while another
@@ -44,7 +45,7 @@ func TestBodyReadBesideSiblings(t *testing.T) {
 		}
 	})
 	var se *cgi.StatusError
-	if err := wait(t, "the end of the stalled request", ended); !errors.As(err, &se) || se.Code != 408 {
+	if err := testkit.Receive(t, "the end of the stalled request", ended); !errors.As(err, &se) || se.Code != 408 {
 		t.Errorf("Read = %v; want a 408", err)
 	}
 	close(stop)
@@ -54,10 +55,7 @@ func TestBodyReadBesideSiblings(t *testing.T) {
 // TestCloseBodyWhileRead: bytes that arrive while the body is closed belong to nobody,
 // and the connection goes on.
 func TestCloseBodyWhileRead(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	hooked := &hookListener{Listener: l, conns: make(chan *hookConn, 1)}
 	hold, sent := make(chan struct{}), make(chan struct{})
 	s := &Server{Log: slog.New(slog.DiscardHandler), App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
@@ -82,21 +80,10 @@ func TestCloseBodyWhileRead(t *testing.T) {
 		<-read
 		return hello(w, r)
 	})}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(hooked) }()
-	defer func() {
-		s.Close()
-		<-served
-	}()
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t: t, Conn: nc, r: record.NewReader(nc)}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
+	testkit.Serve(t, s, hooked, ErrServerClosed)
+	c := (&testServer{t: t, addr: l.Addr()}).dial()
 	c.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100000"), record.AppendHeader(nil, record.Stdin, 1, 60000, 0), make([]byte, 10))
-	wait(t, "the first bytes", sent)
+	testkit.Receive(t, "the first bytes", sent)
 	c.send(make([]byte, 59990))
 	for range 5 {
 		c.send(stdin(1, strings.Repeat("x", 1000)))
@@ -166,7 +153,7 @@ func TestClosedBodyKeepsNothing(t *testing.T) {
 		c.send(stdin(2, strings.Repeat("x", 60000)))
 	}
 	c.send(get(3, 1))
-	wait(t, "the closing", closed)
+	testkit.Receive(t, "the closing", closed)
 	if n := total.Used(); n != 0 {
 		t.Errorf("%d bytes are kept of a closed body", n)
 	}
@@ -190,7 +177,7 @@ func TestClosedBodyIsNotCut(t *testing.T) {
 	})})
 	c := ts.dial()
 	c.send(begin(2, 1), params(2, "CONTENT_LENGTH=1000"))
-	wait(t, "the closing", closed)
+	testkit.Receive(t, "the closing", closed)
 	c.send(stdin(2, strings.Repeat("x", 1000)), endStdin(2), get(3, 1))
 	c.answer(3)
 	close(done)
@@ -205,10 +192,7 @@ func TestClosedBodyIsNotCut(t *testing.T) {
 
 // TestServeLetsRequestsEnd: closing the listener does not abort what is in flight.
 func TestServeLetsRequestsEnd(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	running, goOn := make(chan struct{}), make(chan struct{})
 	served := make(chan error, 1)
 	go func() {
@@ -218,20 +202,15 @@ func TestServeLetsRequestsEnd(t *testing.T) {
 			io.WriteString(w, "whole")
 		}))
 	}()
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t: t, Conn: nc, r: record.NewReader(nc)}
-	defer c.Close()
+	c := (&testServer{t: t, addr: l.Addr()}).dial()
 	c.send(get(1, 1))
-	wait(t, "the request", running)
+	testkit.Receive(t, "the request", running)
 	l.Close()
 	close(goOn)
 	if a := c.answer(1); !strings.HasSuffix(a.stdout, "whole") {
 		t.Errorf("got %q", a.stdout)
 	}
-	if err := wait(t, "the end of Serve", served); err == nil {
+	if err := testkit.Receive(t, "the end of Serve", served); err == nil {
 		t.Error("Serve returned no error")
 	}
 }
@@ -239,10 +218,7 @@ func TestServeLetsRequestsEnd(t *testing.T) {
 // TestHalfCloseWithoutDescriptor: where a hang-up cannot be seen, the end of what a
 // peer sends is its end.
 func TestHalfCloseWithoutDescriptor(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	cause := make(chan error, 1)
 	s := &Server{HalfClose: true, Log: slog.New(slog.DiscardHandler), App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		cause <- untilCancelled(r)
@@ -250,14 +226,10 @@ func TestHalfCloseWithoutDescriptor(t *testing.T) {
 	})}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(&hookListener{Listener: l, conns: make(chan *hookConn, 1)}) }()
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := testkit.Dial(t, l.Addr())
 	nc.Write(get(1, 1))
 	nc.(*net.TCPConn).CloseWrite()
-	if err := wait(t, "the cancellation", cause); !errors.Is(err, cgi.ErrAborted) {
+	if err := testkit.Receive(t, "the cancellation", cause); !errors.Is(err, cgi.ErrAborted) {
 		t.Errorf("the cause is %v", err)
 	}
 	s.Close()
@@ -349,7 +321,7 @@ func TestAbortBehindUnreadBody(t *testing.T) {
 			})
 			c := serve(t, network, &Server{App: app}).dial()
 			c.send(begin(1, record.KeepConn), params(1, "CONTENT_LENGTH=1000000"), stdin(1, strings.Repeat("b", 120<<10)), abort(1))
-			if err := wait(t, "the abort", cause); !errors.Is(err, cgi.ErrAborted) {
+			if err := testkit.Receive(t, "the abort", cause); !errors.Is(err, cgi.ErrAborted) {
 				t.Errorf("cause %v", err)
 			}
 			c.answer(1)

@@ -5,75 +5,37 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
-
-// patience is how long a test waits for what must happen. It bounds a failing
-// test; no test that passes depends on it.
-const patience = 20 * time.Second
-
-// A logBuffer keeps what a server logs.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // A testServer is a Server on a socket of its own.
 type testServer struct {
 	*Server
 	t    testing.TB
 	addr net.Addr
-	logs *logBuffer
+	logs *testkit.Log
 }
 
 // serve starts s on a unix socket, or on TCP, until the test ends.
 func serve(t testing.TB, network string, s *Server) *testServer {
 	t.Helper()
-	ts := &testServer{Server: s, t: t, logs: new(logBuffer)}
-	s.Log = slog.New(slog.NewTextHandler(ts.logs, nil))
+	ts := &testServer{Server: s, t: t, logs: new(testkit.Log)}
+	s.Log = ts.logs.Logger()
 	if s.Handler == nil {
 		s.Handler = new(cgi.Handler)
 	}
 	s.Handler.Log = s.Log
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, network)
 	ts.addr = l.Addr()
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-done; !errors.Is(err, ErrServerClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
+	testkit.Serve(t, s, l, ErrServerClosed)
 	return ts
 }
 
@@ -86,12 +48,8 @@ type client struct {
 
 func (ts *testServer) dial() *client {
 	ts.t.Helper()
-	c, err := net.Dial(ts.addr.Network(), ts.addr.String())
-	if err != nil {
-		ts.t.Fatal(err)
-	}
-	c.SetDeadline(time.Now().Add(patience))
-	ts.t.Cleanup(func() { c.Close() })
+	c := testkit.Dial(ts.t, ts.addr)
+	c.SetDeadline(time.Now().Add(testkit.Patience))
 	return &client{ts.t, c, record.NewReader(c)}
 }
 
@@ -209,17 +167,6 @@ func (c *client) closed() {
 	if errors.As(err, &ne) && ne.Timeout() {
 		c.t.Fatal("the connection was not closed")
 	}
-}
-
-// wait waits for ch.
-func wait[T any](t testing.TB, what string, ch <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-ch:
-	case <-time.After(patience):
-		t.Fatalf("%s did not happen", what)
-	}
-	return v
 }
 
 var hello = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 func TestHello(t *testing.T) {
@@ -120,24 +120,11 @@ func (l *countListener) Accept() (net.Conn, error) {
 
 // TestOneReadOneWrite: that is what a small request costs.
 func TestOneReadOneWrite(t *testing.T) {
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	counted := &countListener{Listener: l}
 	s := &Server{App: echo, Log: slog.New(slog.DiscardHandler)}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(counted) }()
-	defer func() {
-		s.Close()
-		<-served
-	}()
-	nc, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	c := &client{t: t, Conn: nc, r: record.NewReader(nc)}
+	testkit.Serve(t, s, counted, ErrServerClosed)
+	c := (&testServer{t: t, addr: l.Addr()}).dial()
 	for n := int64(1); n <= 20; n++ {
 		request := get(1, 1)
 		if n%2 == 0 {
@@ -152,10 +139,7 @@ func TestOneReadOneWrite(t *testing.T) {
 }
 
 func TestServerNeedsAnApplication(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	if err := new(Server).Serve(l); err == nil || !strings.Contains(err.Error(), "set App") {
 		t.Errorf("Serve returned %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // Deadlines hold for what is moved between pipe and socket.
@@ -45,9 +46,9 @@ func TestPipeDeadlines(t *testing.T) {
 	})})
 	c := ts.dial()
 	c.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=10"), stdin(1, "01234"))
-	isLate(t, "ReadPipe", wait(t, "the read deadline", read))
-	isLate(t, "SendPipe", wait(t, "the write deadline", sent)) // the peer takes nothing
-	c.SetReadDeadline(time.Now().Add(patience))
+	isLate(t, "ReadPipe", testkit.Receive(t, "the read deadline", read))
+	isLate(t, "SendPipe", testkit.Receive(t, "the write deadline", sent)) // the peer takes nothing
+	c.SetReadDeadline(time.Now().Add(testkit.Patience))
 	if _, err := io.Copy(io.Discard, c.Conn); err != nil {
 		t.Errorf("the connection was not closed: %v", err)
 	}

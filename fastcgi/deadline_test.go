@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // httpHandler is a http.Handler as an application.
@@ -80,7 +81,7 @@ func TestReadDeadline(t *testing.T) {
 						t.Errorf("sibling: got %q", a.stdout)
 					}
 				}
-				wait(t, "the deadline", again)
+				testkit.Receive(t, "the deadline", again)
 				cl.send(stdin(1, "56789"), endStdin(1))
 				if a := cl.answer(1); bodyOf(t, a) != "0123456789 <nil>" {
 					t.Errorf("got %q", a.stdout)
@@ -114,7 +115,7 @@ func TestReadDeadlineInPlaceOfTheLimit(t *testing.T) {
 	set := make(chan struct{})
 	ts := serve(t, "unix", &Server{Limits: cgi.Limits{BodyRead: soon}, App: httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
 		if r.URL.Path == "/own" {
-			c.SetReadDeadline(time.Now().Add(patience))
+			c.SetReadDeadline(time.Now().Add(testkit.Patience))
 			close(set)
 		}
 		b, err := io.ReadAll(r.Body)
@@ -126,7 +127,7 @@ func TestReadDeadlineInPlaceOfTheLimit(t *testing.T) {
 	})})
 	own, other := ts.dial(), ts.dial()
 	own.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "SCRIPT_NAME=/own", "CONTENT_LENGTH=10"), stdin(1, "01234"))
-	wait(t, "the request", set)
+	testkit.Receive(t, "the request", set)
 	other.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "SCRIPT_NAME=/other", "CONTENT_LENGTH=10"), stdin(1, "01234"))
 	if a := other.answer(1); !strings.HasPrefix(a.stdout, "Status: 408 ") {
 		t.Errorf("got %q", a.stdout)
@@ -140,7 +141,7 @@ func TestReadDeadlineInPlaceOfTheLimit(t *testing.T) {
 // The zero time takes a deadline away, whether it has passed or not.
 func TestDeadlinesCleared(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: httpHandler(func(w http.ResponseWriter, r *http.Request, c *http.ResponseController) {
-		for _, at := range []time.Time{moment(), time.Unix(1, 0), time.Now().Add(patience)} {
+		for _, at := range []time.Time{moment(), time.Unix(1, 0), time.Now().Add(testkit.Patience)} {
 			c.SetReadDeadline(at)
 			c.SetWriteDeadline(at)
 		}

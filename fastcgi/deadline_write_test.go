@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // A write deadline that has passed before anything went out harms its own request
@@ -54,7 +55,7 @@ func TestWriteDeadlinePassed(t *testing.T) {
 				c := ts.dial()
 				if siblings {
 					c.send(get(2, 1, "SCRIPT_NAME=/sibling"))
-					wait(t, "the sibling", started)
+					testkit.Receive(t, "the sibling", started)
 				}
 				c.send(get(1, 1))
 				answers := make(map[uint16]*answer)
@@ -95,7 +96,7 @@ func TestWriteDeadlineCuts(t *testing.T) {
 					return
 				}
 				if set {
-					rc.SetWriteDeadline(time.Now().Add(patience))
+					rc.SetWriteDeadline(time.Now().Add(testkit.Patience))
 				}
 				go func() {
 					<-cut
@@ -105,12 +106,12 @@ func TestWriteDeadlineCuts(t *testing.T) {
 				failed <- err
 			}))
 			c.send(get(1, 1, "SCRIPT_NAME=/sibling"))
-			wait(t, "the sibling", started)
+			testkit.Receive(t, "the sibling", started)
 			c.send(get(2, 1))
 			io.ReadFull(c.Conn, make([]byte, 10))
 			close(cut)
-			isLate(t, "Write", wait(t, "the failure", failed))
-			if err := wait(t, "the sibling's end", cause); !errors.Is(err, ErrConnClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			isLate(t, "Write", testkit.Receive(t, "the failure", failed))
+			if err := testkit.Receive(t, "the sibling's end", cause); !errors.Is(err, ErrConnClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the sibling ended for %v", err)
 			}
 			s.Shutdown(t.Context())
@@ -127,10 +128,10 @@ func TestWriteDeadlineAlone(t *testing.T) {
 		failed <- c.Flush()
 	}))
 	c.send(get(1, 1))
-	isLate(t, "Flush", wait(t, "the failure", failed))
+	isLate(t, "Flush", testkit.Receive(t, "the failure", failed))
 	down := make(chan error, 1)
 	go func() { down <- s.Shutdown(context.Background()) }()
-	if err := wait(t, "the end of the connection", down); err != nil {
+	if err := testkit.Receive(t, "the end of the connection", down); err != nil {
 		t.Error(err)
 	}
 }
@@ -150,7 +151,7 @@ func TestWriteDeadlineOfSockets(t *testing.T) {
 		})})
 		c := ts.dial()
 		c.send(get(1, 1)) // and takes nothing
-		isLate(t, "Write", wait(t, "the failure", failed))
+		isLate(t, "Write", testkit.Receive(t, "the failure", failed))
 		if _, err := io.Copy(io.Discard, c.Conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the connection was not closed", network)
 		}
@@ -164,14 +165,9 @@ func servePipe(t *testing.T, app cgi.App) (*client, *Server) {
 	l := &oneListener{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
 	l.conn <- ours
 	s := &Server{Log: slog.New(slog.DiscardHandler), App: app}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	theirs.SetDeadline(time.Now().Add(patience))
-	t.Cleanup(func() {
-		theirs.Close()
-		s.Close()
-		<-served
-	})
+	testkit.Serve(t, s, l, ErrServerClosed)
+	theirs.SetDeadline(time.Now().Add(testkit.Patience))
+	t.Cleanup(func() { theirs.Close() })
 	return &client{t, theirs, record.NewReader(theirs)}, s
 }
 
@@ -200,7 +196,7 @@ func TestWriteDeadlineBehindASibling(t *testing.T) {
 		answers[1].stdout += string(content)
 	}
 	c.send(get(2, 1, "SCRIPT_NAME=/late"))
-	isLate(t, "Flush", wait(t, "the failure", failed))
+	isLate(t, "Flush", testkit.Receive(t, "the failure", failed))
 	if err := c.collect(answers, 2); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +229,7 @@ func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
 	c.send(get(1, 1, "SCRIPT_NAME=/sibling"))
 	for _, path := range []string{"/small", "/large"} {
 		c.send(get(2, 1, "SCRIPT_NAME="+path))
-		isLate(t, "Flush", wait(t, "the failure", failed))
+		isLate(t, "Flush", testkit.Receive(t, "the failure", failed))
 		if a := c.answer(2); a.stdout != "" || a.end.AppStatus == 0 {
 			t.Errorf("%s: got %+v", path, a)
 		}

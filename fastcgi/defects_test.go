@@ -8,13 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/fcgi"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // handler is a http.Handler that answers with what f says of the request.
@@ -174,7 +174,7 @@ var defects = []struct {
 	{name: "deadlines",
 		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := http.NewResponseController(w)
-			fmt.Fprint(w, c.SetReadDeadline(moment()), " ", c.SetReadDeadline(moment().Add(patience)), " ", c.SetWriteDeadline(moment().Add(patience)), " ", c.EnableFullDuplex())
+			fmt.Fprint(w, c.SetReadDeadline(moment()), " ", c.SetReadDeadline(moment().Add(testkit.Patience)), " ", c.SetWriteDeadline(moment().Add(testkit.Patience)), " ", c.EnableFullDuplex())
 		}),
 		request: get(1, 0),
 		ours:    "<nil> <nil> <nil> <nil>", theirs: "feature not supported feature not supported"},
@@ -232,10 +232,7 @@ func (c *client) theirAnswer() string {
 // TestDefectFlush: Flush sends the head, also before the first Write.
 func TestDefectFlush(t *testing.T) {
 	flushed := func(serve func(l net.Listener, h http.Handler) error) (writes int64) {
-		inner, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		inner := testkit.Listen(t, "unix")
 		l := &countListener{Listener: inner}
 		served := make(chan error, 1)
 		go func() {
@@ -248,7 +245,7 @@ func TestDefectFlush(t *testing.T) {
 		c.send(get(1, 0, "SERVER_PROTOCOL=HTTP/1.1"))
 		c.answer(1)
 		l.Close()
-		wait(t, "the end of Serve", served)
+		testkit.Receive(t, "the end of Serve", served)
 		return writes
 	}
 	if n := flushed(Serve); n != 1 {
@@ -286,7 +283,7 @@ func TestDefectAbort(t *testing.T) {
 
 	our := serveHandler(t, waits).dial()
 	our.send(request)
-	wait(t, "the request", started)
+	testkit.Receive(t, "the request", started)
 	our.send(abort(1), ask)
 	if got := next(our); got[0] != record.GetValuesResult {
 		t.Errorf("the abort was answered while the handler ran: %v", got)
@@ -298,7 +295,7 @@ func TestDefectAbort(t *testing.T) {
 
 	their := serveTheirs(t, waits).dial()
 	their.send(request)
-	wait(t, "the request", started)
+	testkit.Receive(t, "the request", started)
 	their.send(abort(1))
 	first := next(their)
 	gate <- struct{}{}
@@ -346,10 +343,7 @@ func (s *stumbler) Accept() (net.Conn, error) {
 // TestDefectAccept: Serve goes on where accepting may succeed later.
 func TestDefectAccept(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ECONNABORTED} {
-		l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := testkit.Listen(t, "unix")
 		h := handler(func(*http.Request) string { return "hello" })
 		if err := fcgi.Serve(&stumbler{l, errno}, h); !errors.Is(err, errno) {
 			t.Errorf("net/http/fcgi: Serve returned %v", err)
@@ -362,7 +356,7 @@ func TestDefectAccept(t *testing.T) {
 			t.Errorf("got %+v", a)
 		}
 		l.Close()
-		if err := wait(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
+		if err := testkit.Receive(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/fcgi"
 	"net/http/httptest"
@@ -21,20 +20,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/testkit"
 )
 
 // serveTheirs has net/http/fcgi run h on a unix socket, until the test ends.
 func serveTheirs(t testing.TB, h http.Handler) *testServer {
 	t.Helper()
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	served := make(chan error, 1)
 	go func() { served <- fcgi.Serve(l, h) }()
 	t.Cleanup(func() {
 		l.Close()
-		wait(t, "the end of net/http/fcgi's Serve", served)
+		testkit.Receive(t, "the end of net/http/fcgi's Serve", served)
 	})
 	return &testServer{t: t, addr: l.Addr()}
 }
@@ -198,7 +196,7 @@ func impatient() http.Handler {
 	mux.Handle("/fast", http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Fast", "1")
 		io.WriteString(w, "fast")
-	}), patience, "too slow"))
+	}), testkit.Patience, "too slow"))
 	return mux
 }
 
@@ -274,7 +272,7 @@ func TestPrograms(t *testing.T) {
 						c.Write(slices.Concat(begin(1, 1), params(1, vars...), stdin(1, r.body), endStdin(1)))
 					}()
 					a := c.answer(1)
-					wait(t, "the end of sending", sent)
+					testkit.Receive(t, "the end of sending", sent)
 					return parse(t, a.stdout)
 				}
 				theirHead, theirBody := ask(their)

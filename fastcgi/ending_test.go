@@ -3,20 +3,17 @@ package fastcgi
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"testing"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestCloseWhileRequestArrives: a request that was read, but not begun, when the server
 // closed the connection never runs. Nobody would cancel it.
 func TestCloseWhileRequestArrives(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	hooked := &hookListener{Listener: l, conns: make(chan *hookConn, 1)}
 	s := &Server{Log: slog.New(slog.DiscardHandler), App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		t.Error("the request ran")
@@ -24,21 +21,16 @@ func TestCloseWhileRequestArrives(t *testing.T) {
 	})}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(hooked) }()
-	nc, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t: t, Conn: nc, r: record.NewReader(nc)}
-	defer c.Close()
+	c := (&testServer{t: t, addr: l.Addr()}).dial()
 	got, hold := make(chan struct{}), make(chan struct{})
 	(<-hooked.conns).afterRead.Store(&afterRead{got: got, hold: hold})
 	c.send(get(1, 1))
-	wait(t, "the request", got)
+	testkit.Receive(t, "the request", got)
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	c.closed()
 	close(hold)
-	if err := wait(t, "Close", closed); err != nil {
+	if err := testkit.Receive(t, "Close", closed); err != nil {
 		t.Error(err)
 	}
 	if err := <-served; !errors.Is(err, ErrServerClosed) {

@@ -19,6 +19,7 @@ import (
 	"gatehouse/cgi/cgitest"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // hostileLimits bound what the server of FuzzConnection keeps.
@@ -151,7 +152,7 @@ func inUse() usage {
 
 // settle returns what is in use once goroutines that have been told to end have done so.
 func (u usage) settle() (now usage) {
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+	for deadline := time.Now().Add(testkit.Patience); ; runtime.Gosched() {
 		now = inUse()
 		if now.goroutines <= u.goroutines && now.descriptors <= u.descriptors || time.Now().After(deadline) {
 			return now
@@ -197,7 +198,7 @@ func tryConnection(t *testing.T, app cgi.App, leave, socket bool, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(testkit.Patience))
 	wg.Go(func() {
 		c.Write(data)
 		if leave {

@@ -2,14 +2,12 @@ package fastcgi_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +18,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
+	"gatehouse/internal/testkit"
 )
 
 // countingListener counts the connections that it accepts.
@@ -43,24 +42,10 @@ func (l *countingListener) Accept() (net.Conn, error) {
 // after another, and it panics when it is closed in the middle of one.
 func forGofast(t *testing.T, network string, s *fastcgi.Server) (*countingListener, func() gofast.Client) {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, network)
 	listener := &countingListener{Listener: l}
 	s.Log = slog.New(slog.DiscardHandler)
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-served; !errors.Is(err, fastcgi.ErrServerClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
+	testkit.Serve(t, s, listener, fastcgi.ErrServerClosed)
 	factory := gofast.SimpleClientFactory(gofast.SimpleConnFactory(network, l.Addr().String()))
 	return listener, func() gofast.Client {
 		c, err := factory()

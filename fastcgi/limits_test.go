@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // soon is a limit that passes at the next tick.
@@ -83,7 +84,7 @@ func TestFloods(t *testing.T) {
 			t.Errorf("got %q", a.stdout)
 		}
 		c.Close()
-		wait(t, "the end of the flood", sent)
+		testkit.Receive(t, "the end of the flood", sent)
 	})
 }
 
@@ -154,7 +155,7 @@ func TestWriteLimit(t *testing.T) {
 	}), Limits: cgi.Limits{Write: soon}})
 	c := ts.dial()
 	c.send(get(1, 1)) // and takes nothing
-	if err := wait(t, "the failure", failed); !errors.Is(err, cgi.ErrAborted) {
+	if err := testkit.Receive(t, "the failure", failed); !errors.Is(err, cgi.ErrAborted) {
 		t.Errorf("Write returned %v", err)
 	}
 	ts.Close()
@@ -236,7 +237,7 @@ func TestShutdown(t *testing.T) {
 		ts := serve(t, "unix", &Server{App: app})
 		idle, busy := ts.dial(), ts.dial()
 		busy.send(get(1, 1))
-		wait(t, "the request", started)
+		testkit.Receive(t, "the request", started)
 		done := make(chan error, 1)
 		go func() { done <- ts.Shutdown(t.Context()) }()
 		idle.closed()
@@ -245,7 +246,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("got %q", a.stdout)
 		}
 		busy.closed()
-		if err := wait(t, "Shutdown", done); err != nil {
+		if err := testkit.Receive(t, "Shutdown", done); err != nil {
 			t.Error(err)
 		}
 	})
@@ -253,8 +254,8 @@ func TestShutdown(t *testing.T) {
 		ts := serve(t, "unix", &Server{App: app})
 		c := ts.dial()
 		c.send(get(1, 1), get(2, 1))
-		wait(t, "a request", started)
-		wait(t, "a request", started)
+		testkit.Receive(t, "a request", started)
+		testkit.Receive(t, "a request", started)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := ts.Shutdown(ctx); !errors.Is(err, context.Canceled) {
@@ -309,7 +310,7 @@ func TestLeftReader(t *testing.T) {
 	if a := c.answer(1); a.stdout != helloAnswer {
 		t.Errorf("got %q", a.stdout)
 	}
-	if err := wait(t, "the read", result); !errors.Is(err, cgi.ErrBodyClosed) {
+	if err := testkit.Receive(t, "the read", result); !errors.Is(err, cgi.ErrBodyClosed) {
 		t.Errorf("Read returned %v", err)
 	}
 	c.send(get(1, 1))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestEarlyAnswerIsNotLost: a web server that sends all of a long body before it reads
@@ -30,7 +31,7 @@ func TestEarlyAnswerIsNotLost(t *testing.T) {
 	} {
 		for _, network := range []string{"unix", "tcp"} {
 			t.Run(tt.name+" "+network, func(t *testing.T) {
-				tt.limits.Linger = patience
+				tt.limits.Linger = testkit.Patience
 				ts := serve(t, network, &Server{App: tt.app, Limits: tt.limits})
 				c := ts.dial()
 				c.send(post(1, 0, body))

@@ -17,6 +17,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestMachine drives a server with what rapid draws, and checks all that comes back
@@ -202,7 +203,7 @@ func (m *machine) settled() {
 // await waits on a socket.
 func (m *machine) await() {
 	expired := false
-	timer := time.AfterFunc(patience, func() { m.tell(func() { expired = true }) })
+	timer := time.AfterFunc(testkit.Patience, func() { m.tell(func() { expired = true }) })
 	defer timer.Stop()
 	for {
 		late := m.late()
@@ -322,17 +323,9 @@ func (m *machine) ended(cause error) {
 		}
 		return ""
 	}
-	deadline := time.Now().Add(patience)
-	for {
-		var late string
-		m.tell(func() { late = check() })
-		if late == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			m.Fatalf("missing: %s", late)
-		}
-		time.Sleep(time.Millisecond)
+	var late string
+	if !testkit.Poll(func() bool { m.tell(func() { late = check() }); return late == "" }) {
+		m.Fatalf("missing: %s", late)
 	}
 }
 

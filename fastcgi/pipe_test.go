@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // A testPipe is a pipe whose ends do not block.
@@ -267,7 +268,7 @@ func TestSendPipeRules(t *testing.T) {
 			s := serve(t, "unix", &Server{App: app}).dial()
 			s.send(get(1, 0, "REQUEST_METHOD="+c.method))
 			a := s.answer(1)
-			if n := wait(t, "SendPipe", taken); n != c.taken || !strings.HasPrefix(a.stdout, c.want) {
+			if n := testkit.Receive(t, "SendPipe", taken); n != c.taken || !strings.HasPrefix(a.stdout, c.want) {
 				t.Errorf("%d bytes taken, answer %q", n, a.stdout)
 			}
 		})

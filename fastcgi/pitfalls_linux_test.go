@@ -1,23 +1,20 @@
 package fastcgi
 
 import (
-	"context"
 	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestNoDelay: a small record that is flushed leaves at once, and does not wait for
 // the acknowledgement of the one before it (Nagle's algorithm).
 func TestNoDelay(t *testing.T) {
 	delay := make(chan int, 1)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	accepted := &rememberingListener{Listener: l, conns: make(chan net.Conn, 1)}
 	s := &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		raw, err := (<-accepted.conns).(*net.TCPConn).SyscallConn()
@@ -33,16 +30,11 @@ func TestNoDelay(t *testing.T) {
 		}
 		return hello(w, r)
 	})}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(accepted) }()
-	t.Cleanup(func() {
-		s.Shutdown(context.Background())
-		<-served
-	})
+	testkit.Serve(t, s, accepted, ErrServerClosed)
 	c := (&testServer{Server: s, t: t, addr: l.Addr()}).dial()
 	c.send(get(1, 0))
 	c.answer(1)
-	if n := wait(t, "the request", delay); n == 0 {
+	if n := testkit.Receive(t, "the request", delay); n == 0 {
 		t.Error("TCP_NODELAY is off")
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 func beginAs(role record.Role, id uint16, flags byte) []byte {
@@ -93,11 +92,8 @@ func TestRoleNotPlayed(t *testing.T) {
 }
 
 func TestNoApplication(t *testing.T) {
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err = new(Server).Serve(l); err == nil || !strings.Contains(err.Error(), "no application") {
+	l := testkit.Listen(t, "unix")
+	if err := new(Server).Serve(l); err == nil || !strings.Contains(err.Error(), "no application") {
 		t.Errorf("Serve returned %v", err)
 	}
 }

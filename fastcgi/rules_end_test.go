@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 func TestF17SingleRequest(t *testing.T) {
@@ -66,13 +67,13 @@ func TestF19Abort(t *testing.T) {
 		bytes.Join([][]byte{begin(1, 1), params(1, "WAIT=1", "CONTENT_LENGTH=1000"), stdin(1, "unfinished")}, nil),
 	} {
 		c.send(request)
-		wait(t, "the request", started)
+		testkit.Receive(t, "the request", started)
 		c.send(abort(1), abort(5))
 		a := c.answer(1)
 		if !strings.HasSuffix(a.stdout, "part") || a.end.ProtocolStatus != record.RequestComplete || a.end.AppStatus != 1 {
 			t.Errorf("got %+v", a)
 		}
-		if err := wait(t, "the cancellation", cause); !errors.Is(err, cgi.ErrAborted) {
+		if err := testkit.Receive(t, "the cancellation", cause); !errors.Is(err, cgi.ErrAborted) {
 			t.Errorf("cause is %v", err)
 		}
 		c.send(get(1, 1)) // the id is free again
@@ -184,7 +185,7 @@ func TestF24Multiplexing(t *testing.T) {
 		})})
 		c := ts.dial()
 		c.send(get(1, 1, "N=1"))
-		wait(t, "the first request", started)
+		testkit.Receive(t, "the first request", started)
 		c.send(get(2, 1, "N=2"))
 		if a := c.answer(2); a.stdout != helloAnswer {
 			t.Errorf("got %q", a.stdout)
@@ -245,11 +246,11 @@ func TestF25ConnectionLost(t *testing.T) {
 			})})
 			c := ts.dial()
 			c.send(get(1, 1), get(2, 1))
-			wait(t, "a request", started)
-			wait(t, "a request", started)
+			testkit.Receive(t, "a request", started)
+			testkit.Receive(t, "a request", started)
 			c.Close()
 			for range 2 {
-				if err := wait(t, "the cancellation", causes); !errors.Is(err, cgi.ErrAborted) {
+				if err := testkit.Receive(t, "the cancellation", causes); !errors.Is(err, cgi.ErrAborted) {
 					t.Errorf("cause is %v", err)
 				}
 			}
@@ -271,9 +272,9 @@ func TestF25BehindBody(t *testing.T) {
 			})})
 			c := ts.dial()
 			c.send(begin(1, 1), params(1, "CONTENT_LENGTH=10000000"), stdin(1, strings.Repeat("x", 150_000)))
-			wait(t, "the request", started)
+			testkit.Receive(t, "the request", started)
 			c.Close()
-			if err := wait(t, "the cancellation", causes); !errors.Is(err, cgi.ErrAborted) {
+			if err := testkit.Receive(t, "the cancellation", causes); !errors.Is(err, cgi.ErrAborted) {
 				t.Errorf("cause is %v", err)
 			}
 		})

@@ -2,27 +2,21 @@ package fastcgi
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/testkit"
 )
 
 // Without a listener Serve accepts on standard input, as a program that mod_fcgid or
 // spawn-fcgi starts has to.
 func TestServeStdin(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
+	f := testkit.File(t, l)
 	setStdin(t, f)
 	served := make(chan error, 1)
 	go func() {
@@ -41,7 +35,7 @@ func TestServeStdin(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RD) })
-	if err := wait(t, "the end of Serve", served); err == nil {
+	if err := testkit.Receive(t, "the end of Serve", served); err == nil {
 		t.Error("Serve returned no error")
 	}
 }
@@ -64,15 +58,8 @@ func TestServeStdinThatIsConnected(t *testing.T) {
 func TestServeStdinForTheWebServer(t *testing.T) {
 	for value, want := range map[string]string{"192.0.2.1": "", "127.0.0.1": "hello", "here": "is not an IP address"} {
 		t.Run(value, func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			f, err := l.(*net.TCPListener).File()
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := testkit.Listen(t, "tcp")
+			f := testkit.File(t, l)
 			setStdin(t, f)
 			t.Setenv(WebServerAddrsVariable, value)
 			served := make(chan error, 1)
@@ -89,7 +76,7 @@ func TestServeStdinForTheWebServer(t *testing.T) {
 			case "":
 				c.closed()
 			default:
-				if err := wait(t, "the refusal", served); err == nil || !strings.Contains(err.Error(), want) {
+				if err := testkit.Receive(t, "the refusal", served); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("Serve returned %v", err)
 				}
 				return
@@ -99,7 +86,7 @@ func TestServeStdinForTheWebServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RD) })
-			wait(t, "the end of Serve", served)
+			testkit.Receive(t, "the end of Serve", served)
 		})
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // exported returns the exported names of the package in a folder, each with its kind,
@@ -106,15 +107,12 @@ func TestNamesOfNetHTTPFcgi(t *testing.T) {
 // serveHandler has Serve run h on a unix socket, until the test ends.
 func serveHandler(t testing.TB, h http.Handler) *testServer {
 	t.Helper()
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	served := make(chan error, 1)
 	go func() { served <- Serve(l, h) }()
 	t.Cleanup(func() {
 		l.Close()
-		if err := wait(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
+		if err := testkit.Receive(t, "the end of Serve", served); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
@@ -187,7 +185,7 @@ func TestProcessEnvAfterTheHandler(t *testing.T) {
 	for range 50 {
 		c.send(get(1, 1, "REMOTE_USER=joe"))
 		c.answer(1)
-		if m := wait(t, "the end of the variables", asked); m != nil {
+		if m := testkit.Receive(t, "the end of the variables", asked); m != nil {
 			t.Errorf("got %v", m)
 		}
 	}
@@ -218,9 +216,9 @@ func TestBodyOfARequestThatIsGivenUp(t *testing.T) {
 				}))})
 				cl := ts.dial()
 				cl.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100"), stdin(1, "part"))
-				wait(t, "the request", started)
+				testkit.Receive(t, "the request", started)
 				c.tell(cl)
-				e := wait(t, "the end of the body", ended)
+				e := testkit.Receive(t, "the end of the body", ended)
 				for _, err := range []error{e.err, e.cause} {
 					if !errors.Is(err, cgi.ErrAborted) || errors.Is(err, ErrConnClosed) != c.closed || errors.Is(err, ErrRequestAborted) == c.closed {
 						t.Errorf("got %v", err)

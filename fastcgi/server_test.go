@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestServerContexts: a request's context has what BaseContext and ConnContext put
@@ -50,10 +51,7 @@ func TestServerContexts(t *testing.T) {
 }
 
 func TestServerWithoutContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	s := &Server{App: hello, BaseContext: func(net.Listener) context.Context { return nil }}
 	if err := s.Serve(l); err == nil || !strings.Contains(err.Error(), "BaseContext returned no context") {
 		t.Errorf("Serve returned %v", err)
@@ -74,11 +72,8 @@ func TestServerWithoutContext(t *testing.T) {
 // TestErrorLog: the lines of the connections and of the requests go there where there
 // is no Log.
 func TestErrorLog(t *testing.T) {
-	logs := new(logBuffer)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	logs := new(testkit.Log)
+	l := testkit.Listen(t, "tcp")
 	s := &Server{ErrorLog: log.New(logs, "app: ", log.Lmsgprefix), App: cgi.AppFunc(func(cgi.ResponseWriter, *cgi.Request) error {
 		return errors.New("gone wrong")
 	})}

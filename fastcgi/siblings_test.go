@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/testkit"
 )
 
 const largeBody = 10 << 20
@@ -75,7 +76,7 @@ func TestSiblingsOfUnreadBody(t *testing.T) {
 	for id := uint16(10); id < 10+siblings; id++ {
 		if id == 10+siblings/2 {
 			c.send(abort(2))
-			if err := wait(t, "the cancellation", app.cancelled); !errors.Is(err, cgi.ErrAborted) {
+			if err := testkit.Receive(t, "the cancellation", app.cancelled); !errors.Is(err, cgi.ErrAborted) {
 				t.Errorf("cancelled for %v", err)
 			}
 			if a := c.answer(2); a.stdout != "" || a.end.AppStatus != 1 {
@@ -102,7 +103,7 @@ func TestUnreadBodyOfLostPeer(t *testing.T) {
 	total := spool.NewBudget(0)
 	c, app, ts := lodge(t, total)
 	c.Close()
-	if err := wait(t, "the cancellation", app.cancelled); !errors.Is(err, cgi.ErrAborted) {
+	if err := testkit.Receive(t, "the cancellation", app.cancelled); !errors.Is(err, cgi.ErrAborted) {
 		t.Errorf("cancelled for %v", err)
 	}
 	ts.Close()
@@ -158,7 +159,7 @@ func TestSlowReader(t *testing.T) {
 	})})
 	slow, quick := ts.dial(), ts.dial()
 	slow.send(get(1, 1, "DO=WRITE"), get(2, 1, "DO=WAIT"))
-	wait(t, "the answer", started)
+	testkit.Receive(t, "the answer", started)
 	for range 20 {
 		quick.send(post(1, 1, "hello"))
 		if a := quick.answer(1); bodyOf(t, a) != "hello" {
@@ -166,7 +167,7 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 	slow.send(abort(2))
-	if err := wait(t, "the cancellation", cancelled); !errors.Is(err, cgi.ErrAborted) {
+	if err := testkit.Receive(t, "the cancellation", cancelled); !errors.Is(err, cgi.ErrAborted) {
 		t.Errorf("cancelled for %v", err)
 	}
 	answers := make(map[uint16]*answer)

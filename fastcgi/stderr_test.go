@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // F21: what an application says on STDERR comes at once, in records of its own, and
@@ -86,7 +87,7 @@ func TestStderrOfAbortedRequest(t *testing.T) {
 	})})
 	c := ts.dial()
 	c.send(get(1, 1), abort(1))
-	if err := wait(t, "the answer", failed); err == nil {
+	if err := testkit.Receive(t, "the answer", failed); err == nil {
 		t.Error("no error")
 	}
 	c.answer(1)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // The limits of the tests in bubbles. What is measured may differ by the ticks that
@@ -27,7 +27,7 @@ const (
 // A bubbleTest is a client of a server whose time is a bubble's.
 type bubbleTest struct {
 	*client
-	logs  *logBuffer
+	logs  *testkit.Log
 	cause chan error // of what the application failed for
 	start time.Time
 }
@@ -36,7 +36,7 @@ type bubbleTest struct {
 // may be left of a connection that a limit has ended.
 func inTime(t *testing.T, room int, test func(*bubbleTest)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubbleTest{logs: new(logBuffer), cause: make(chan error, 10)}
+		b := &bubbleTest{logs: new(testkit.Log), cause: make(chan error, 10)}
 		app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 			err := answerLarge(w, r)
 			if err != nil {
@@ -44,7 +44,7 @@ func inTime(t *testing.T, room int, test func(*bubbleTest)) {
 			}
 			return err
 		})
-		log := slog.New(slog.NewTextHandler(b.logs, nil))
+		log := b.logs.Logger()
 		s := &Server{App: app, Filter: app, Log: log, Handler: &cgi.Handler{Log: log},
 			Limits: cgi.Limits{Idle: bubbleIdle, BodyRead: bubbleBody, Write: bubbleWrite, Linger: bubbleLinger}}
 		l := newPipeListener()

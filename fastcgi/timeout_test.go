@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 const page504 = "Status: 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n\r\n504 Gateway Timeout\n"
@@ -48,7 +49,7 @@ func (d *deafServer) release(t *testing.T, n int) {
 	t.Helper()
 	close(d.deaf)
 	for range n {
-		if err := wait(t, "the return of the application", d.back); err == nil || !strings.Contains(err.Error(), "(RunTime)") {
+		if err := testkit.Receive(t, "the return of the application", d.back); err == nil || !strings.Contains(err.Error(), "(RunTime)") {
 			t.Errorf("a late Write returned %v", err)
 		}
 	}
@@ -75,7 +76,7 @@ func TestRunTime(t *testing.T) {
 					closed := make(chan error, 1)
 					go func() { closed <- d.Close() }()
 					d.release(t, 1)
-					wait(t, "the end of Close", closed)
+					testkit.Receive(t, "the end of Close", closed)
 					if n := strings.Count(d.logs.String(), "\n"); n != 1 || !strings.Contains(d.logs.String(), "(RunTime)") {
 						t.Errorf("want one log line:\n%s", d.logs)
 					}
@@ -159,16 +160,16 @@ func TestRunTimeBesideOthers(t *testing.T) {
 	down := make(chan error, 1)
 	go func() { down <- ts.Shutdown(ctx) }()
 	close(deaf)
-	wait(t, "the return of the first", back)
-	wait(t, "the return of the second", back)
-	wait(t, "the end of Shutdown", down)
+	testkit.Receive(t, "the return of the first", back)
+	testkit.Receive(t, "the return of the second", back)
+	testkit.Receive(t, "the end of Shutdown", down)
 }
 
 // TestRunTimeOfAll: what has been sent behind a request that is over its limit is
 // answered, then a connection without room for more is closed, and what the web server
 // still sends is read meanwhile.
 func TestRunTimeOfAll(t *testing.T) {
-	d := serveDeaf(t, "unix", &Server{Limits: cgi.Limits{Linger: patience, Requests: 2}})
+	d := serveDeaf(t, "unix", &Server{Limits: cgi.Limits{Linger: testkit.Patience, Requests: 2}})
 	c := d.dial()
 	c.send(begin(1, 1), params(1, "CONTENT_LENGTH=10"), stdin(1, "half"), begin(2, 1), params(2, "CONTENT_LENGTH=10"), stdin(2, "half"))
 	answers := make(map[uint16]*answer)

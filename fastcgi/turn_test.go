@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestAnswersThatWait: requests whose answers wait for the peer count as requests of
@@ -76,12 +77,12 @@ func TestLargeWriteLetsOthersIn(t *testing.T) {
 		return nil
 	})}).dial()
 	c.send(get(2, 1, "LARGE=1"))
-	wait(t, "the large answer", started)
+	testkit.Receive(t, "the large answer", started)
 	if _, _, _, err := c.next(); err != nil {
 		t.Fatal(err)
 	}
 	c.send(get(3, 1))
-	wait(t, "the small answer", started)
+	testkit.Receive(t, "the small answer", started)
 	for got, ended := 0, 0; ended < 2; {
 		typ, id, content, err := c.next()
 		if err != nil {
@@ -150,7 +151,7 @@ func TestGoexit(t *testing.T) {
 				c.send(x.requests...)
 				c.closed()
 				if len(x.requests) > 1 {
-					wait(t, "the cancellation", cancelled)
+					testkit.Receive(t, "the cancellation", cancelled)
 				}
 				if log := ts.logs.String(); !strings.Contains(log, "ended its goroutine") {
 					t.Errorf("log %q", log)

@@ -9,25 +9,14 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 )
-
-// An answerSink keeps an answer as CGI text.
-type answerSink struct{ strings.Builder }
-
-func (s *answerSink) WriteHead(h *cgi.Head) error {
-	s.Builder.Write(h.AppendCGI(nil))
-	return nil
-}
-
-func (s *answerSink) Flush() error { return nil }
-
-func (s *answerSink) Finish(cgi.Outcome) error { return nil }
 
 // run runs a for one request, and returns the result and the answer.
 func run(a cgi.App, policy cgi.PathPolicy, vars ...string) (cgi.Result, string) {
 	r := &cgi.Request{Env: cgi.NewEnviron(vars...), Body: http.NoBody, Paths: policy}
 	r.SetContext(context.Background())
-	s := new(answerSink)
+	s := new(cgitest.Recorder)
 	h := cgi.Handler{Log: slog.New(slog.DiscardHandler)}
 	return h.Run(r, s, a), s.String()
 }

@@ -3,15 +3,14 @@
 package iis
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // python runs a program with cases as JSON on its standard input, and reads what it
@@ -22,25 +21,9 @@ func python(t *testing.T, program string, cases, answers any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("python3", "-I", "-c", program)
-	var complaints bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("python3 is needed to compare with wsgiref: %v\n%s", err, complaints.Bytes())
-	}
-	if err := json.Unmarshal(out, answers); err != nil {
+	if err := json.Unmarshal(testkit.Python(t, in, "-c", program), answers); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// latin1 makes each byte of s a character.
-func latin1(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		b.WriteRune(rune(s[i]))
-	}
-	return b.String()
 }
 
 // pathParts make paths that resemble each other.
@@ -88,7 +71,7 @@ func TestDedupPathInfoIsPythons(t *testing.T) {
 		}
 		sent := make(map[string]string)
 		for name, value := range env.All() {
-			sent[name] = latin1(value)
+			sent[name] = testkit.Latin1(value)
 		}
 		cases, envs = append(cases, sent), append(envs, env)
 	}
@@ -109,7 +92,7 @@ func TestDedupPathInfoIsPythons(t *testing.T) {
 		}
 		got := make(map[string]string)
 		for name, value := range env.All() {
-			got[name] = latin1(value)
+			got[name] = testkit.Latin1(value)
 		}
 		if fmt.Sprint(got) != fmt.Sprint(answers[i]) {
 			t.Errorf("%q: got %q, wsgiref has %q", before, got, answers[i])
@@ -178,7 +161,7 @@ func TestTranscodeIsPythons(t *testing.T) {
 	}
 }
 
-// narrow undoes latin1.
+// narrow undoes Latin1.
 func narrow(s string) (string, bool) {
 	var b []byte
 	for _, r := range s {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestVanishedPeerCancels: the context of a request ends when its peer leaves,
@@ -67,13 +68,13 @@ func TestVanishedPeerCancels(t *testing.T) {
 					return err
 				})})
 				c := s.dial(t).send(tt.in)
-				receive(t, "starting the application", running)
+				testkit.Receive(t, "starting the application", running)
 				c.Close()
-				if err := receive(t, "cancelling", done); !errors.Is(err, cgi.ErrAborted) {
+				if err := testkit.Receive(t, "cancelling", done); !errors.Is(err, cgi.ErrAborted) {
 					t.Errorf("the cause is %v, want ErrAborted", err)
 				}
 				s.Shutdown(t.Context())
-				s.log.oneLine(t, "client gone")
+				oneLine(t, &s.log, "client gone")
 			})
 		}
 	})
@@ -106,7 +107,7 @@ func waitTicks(t *testing.T, s *testServer, n int) {
 	t.Helper()
 	for range n {
 		began := s.acceptor.Now()
-		receive(t, "a tick", poll(func() bool { return s.acceptor.Now() != began }))
+		testkit.Until(t, "a tick", func() bool { return s.acceptor.Now() != began })
 	}
 }
 
@@ -136,7 +137,7 @@ func TestReadBesideTheWatcher(t *testing.T) {
 		c := s.dial(t).send(head("CONTENT_LENGTH=4", "SCGI=1"))
 		for _, b := range []string{"a", "b", "c", "d"} {
 			c.send([]byte(b))
-			if g := receive(t, "a byte of the body", got); g != b {
+			if g := testkit.Receive(t, "a byte of the body", got); g != b {
 				t.Errorf("got %q, want %q", g, b)
 			}
 			waitTicks(t, s, 3)
@@ -239,7 +240,7 @@ func TestReadLeftBehind(t *testing.T) {
 		}), Limits: cgi.Limits{Linger: short}})
 		c := s.dial(t).send(head("CONTENT_LENGTH=5", "SCGI=1"))
 		wantBody(t, c.answer(), "hello")
-		if err := receive(t, "the Read", read); err == nil {
+		if err := testkit.Receive(t, "the Read", read); err == nil {
 			t.Error("Read returned no error")
 		}
 	})
@@ -289,7 +290,7 @@ func TestIdleEndsADribblingHead(t *testing.T) {
 				}
 				break
 			}
-			receive(t, "the end of the connection", ended)
+			testkit.Receive(t, "the end of the connection", ended)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
 // TestCaptures feeds to a server what real web servers sent, and compares what the
@@ -114,7 +115,7 @@ func checkCapture(t *testing.T, network string, b []byte, sent *cgi.Environ, wan
 		c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 	}()
 	answer := c.answer()
-	receive(t, "sending", written)
+	testkit.Receive(t, "sending", written)
 	if want.Status != 0 {
 		if !strings.HasPrefix(answer, "Status: ") || len(runs) > 0 {
 			t.Errorf("%q, want a refusal with %d", answer, want.Status)
@@ -125,5 +126,5 @@ func checkCapture(t *testing.T, network string, b []byte, sent *cgi.Environ, wan
 	if !strings.Contains(string(b), "REQUEST_METHOD\x00HEAD\x00") {
 		wantBody(t, answer, "ok")
 	}
-	receive(t, "the application", runs)
+	testkit.Receive(t, "the application", runs)
 }

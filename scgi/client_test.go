@@ -1,20 +1,16 @@
 package scgi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // request returns the bytes of a request with the given variables ("NAME=value")
@@ -39,7 +35,7 @@ type testServer struct {
 	*Server
 	network string
 	addr    net.Addr
-	log     logBuffer
+	log     testkit.Log
 	done    chan error
 }
 
@@ -47,17 +43,10 @@ type testServer struct {
 // it at the end of the test.
 func serve(t testing.TB, network string, s *Server) *testServer {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, network)
 	ts := &testServer{Server: s, network: network, addr: l.Addr(), done: make(chan error, 1)}
 	if s.Log == nil {
-		s.Log = slog.New(slog.NewTextHandler(&ts.log, nil))
+		s.Log = ts.log.Logger()
 	}
 	go func() { ts.done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -77,12 +66,7 @@ type client struct {
 
 func (ts *testServer) dial(t testing.TB) *client {
 	t.Helper()
-	c, err := net.Dial(ts.network, ts.addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &client{t, c}
+	return &client{t, testkit.Dial(t, ts.addr)}
 }
 
 // send writes the parts, each in a write of its own.
@@ -150,28 +134,10 @@ func each(t *testing.T, f func(t *testing.T, network string)) {
 	}
 }
 
-// A logBuffer keeps what a server logs.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // oneLine checks that the log is one line, with all the given parts.
-func (l *logBuffer) oneLine(t testing.TB, parts ...string) {
+func oneLine(t testing.TB, log *testkit.Log, parts ...string) {
 	t.Helper()
-	s := l.String()
+	s := log.String()
 	if strings.Count(s, "\n") != 1 {
 		t.Errorf("log is not one line: %s", s)
 	}
@@ -180,20 +146,6 @@ func (l *logBuffer) oneLine(t testing.TB, parts ...string) {
 			t.Errorf("log has no %q: %s", p, s)
 		}
 	}
-}
-
-// patience bounds what a test waits for. It is no measure of anything.
-const patience = 30 * time.Second
-
-// receive waits for a value.
-func receive[T any](t testing.TB, what string, ch <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-ch:
-	case <-time.After(patience):
-		t.Fatalf("%s: nothing happened", what)
-	}
-	return v
 }
 
 // text answers with a text.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // short is a limit that passes at the next tick.
@@ -49,7 +50,7 @@ func TestPeerLeavesInItsHead(t *testing.T) {
 			}
 			s.Shutdown(t.Context())
 			if n > 0 {
-				s.log.oneLine(t, "broke off in its head", "unexpected EOF")
+				oneLine(t, &s.log, "broke off in its head", "unexpected EOF")
 			} else if log := s.log.String(); log != "" {
 				t.Errorf("a connection without a byte was logged: %s", log)
 			}
@@ -73,7 +74,7 @@ func TestBodyReadIs408(t *testing.T) {
 			}), Limits: cgi.Limits{BodyRead: short, Linger: short}})
 			wantStatus(t, s.dial(t).send(append(head("CONTENT_LENGTH=5", "SCGI=1"), part...)).answer(), "408 Request Timeout")
 			s.Shutdown(t.Context())
-			s.log.oneLine(t, "body_read", "status=408")
+			oneLine(t, &s.log, "body_read", "status=408")
 		}
 	})
 }
@@ -94,9 +95,9 @@ func TestBodyReadCountsOnlyWaiting(t *testing.T) {
 			return text(w, string(b))
 		}), Limits: cgi.Limits{BodyRead: limit}})
 		c := s.dial(t).send(head("CONTENT_LENGTH=5", "SCGI=1"))
-		receive(t, "starting the application", running)
+		testkit.Receive(t, "starting the application", running)
 		began := s.acceptor.Now()
-		receive(t, "the limit", poll(func() bool { return s.acceptor.Now() > began+limit }))
+		testkit.Until(t, "the limit", func() bool { return s.acceptor.Now() > began+limit })
 		c.send([]byte("hello"))
 		close(goOn)
 		wantBody(t, c.answer(), "hello")
@@ -114,7 +115,7 @@ func TestWriteEndsForAPeerThatTakesNothing(t *testing.T) {
 			return err
 		}), Limits: cgi.Limits{Write: short}})
 		c := s.dial(t).send(request(""))
-		if err := receive(t, "writing", done); !errors.Is(err, cgi.ErrAborted) || !strings.Contains(err.Error(), "(write)") {
+		if err := testkit.Receive(t, "writing", done); !errors.Is(err, cgi.ErrAborted) || !strings.Contains(err.Error(), "(write)") {
 			t.Errorf("writing ended with %v", err)
 		}
 		if b, err := io.ReadAll(c); err == nil {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 func TestG1MalformedNetstringIsRefused(t *testing.T) {
@@ -34,7 +34,7 @@ func TestG1MalformedNetstringIsRefused(t *testing.T) {
 			wantStatus(t, c.send([]byte(tt.in)).answer(), "400 Bad Request")
 			c.Close()
 			s.Shutdown(t.Context())
-			s.log.oneLine(t, tt.reason, peer, "status=400")
+			oneLine(t, &s.log, tt.reason, peer, "status=400")
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestG3BrokenBlockIsRefused(t *testing.T) {
 			s := serve(t, network, &Server{App: refuseToRun(t)})
 			wantStatus(t, s.do(t, AppendNetstring(nil, []byte(block))), "400 Bad Request")
 			s.Shutdown(t.Context())
-			s.log.oneLine(t, reason, "status=400")
+			oneLine(t, &s.log, reason, "status=400")
 		}
 		s := serve(t, network, &Server{App: echo})
 		wantBody(t, s.do(t, request("", "EMPTY=")), echoed("", "", 0, "CONTENT_LENGTH=0", "SCGI=1", "EMPTY="))
@@ -109,7 +109,7 @@ func TestG5SCGIVariable(t *testing.T) {
 			s := serve(t, network, &Server{App: refuseToRun(t)})
 			wantStatus(t, s.do(t, b), "400 Bad Request")
 			s.Shutdown(t.Context())
-			s.log.oneLine(t, "SCGI", "status=400")
+			oneLine(t, &s.log, "SCGI", "status=400")
 		}
 	})
 }
@@ -256,7 +256,7 @@ func TestG10AnswerBeginsWithStatus(t *testing.T) {
 		})})
 		wantStatus(t, s.do(t, request("")), "500 Internal Server Error")
 		s.Shutdown(t.Context())
-		s.log.oneLine(t, "broken")
+		oneLine(t, &s.log, "broken")
 	})
 }
 
@@ -300,10 +300,7 @@ func TestG14SpecificationExample(t *testing.T) {
 }
 
 func TestServeHTTP(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	done := make(chan error, 1)
 	go func() {
 		done <- Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

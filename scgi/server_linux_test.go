@@ -6,11 +6,11 @@ import (
 	"log"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestServerOptions: what concerns connections is as in package fastcgi: the context of
@@ -19,11 +19,8 @@ func TestServerOptions(t *testing.T) {
 	type key struct{}
 	me := uint32(os.Getuid())
 	for _, users := range [][]uint32{{me}, {me + 1}} {
-		l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		logs := new(logBuffer)
+		l := testkit.Listen(t, "unix")
+		logs := new(testkit.Log)
 		s := &Server{
 			AllowUsers:  users,
 			ErrorLog:    log.New(logs, "app: ", log.Lmsgprefix),
@@ -34,10 +31,7 @@ func TestServerOptions(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(l) }()
-		c, err := net.Dial("unix", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := testkit.Dial(t, l.Addr())
 		c.Write(request(""))
 		b, _ := io.ReadAll(c)
 		c.Close()
@@ -50,15 +44,12 @@ func TestServerOptions(t *testing.T) {
 		if len(b) > 0 {
 			t.Errorf("got %q", b)
 		}
-		logs.oneLine(t, `app: level=WARN msg="peer refused"`, "(allow_users)")
+		oneLine(t, logs, `app: level=WARN msg="peer refused"`, "(allow_users)")
 	}
 }
 
 func TestNoBaseContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	s := &Server{App: hello, BaseContext: func(net.Listener) context.Context { return nil }}
 	if err := s.Serve(l); err == nil || !strings.Contains(err.Error(), "BaseContext returned no context") {
 		t.Errorf("Serve returned %v", err)

@@ -8,22 +8,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
-
-// poll returns a channel that is closed once f is true.
-func poll(f func() bool) <-chan struct{} {
-	ch := make(chan struct{})
-	go func() {
-		defer close(ch)
-		for end := time.Now().Add(patience); !f() && time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	return ch
-}
 
 func TestShutdownWaits(t *testing.T) {
 	each(t, func(t *testing.T, network string) {
@@ -37,10 +25,10 @@ func TestShutdownWaits(t *testing.T) {
 			return text(w, "hello")
 		})})
 		c := s.dial(t).send(request(""))
-		receive(t, "starting the application", running)
+		testkit.Receive(t, "starting the application", running)
 		down := make(chan error, 1)
 		go func() { down <- s.Shutdown(context.Background()) }()
-		if err := receive(t, "Serve", s.done); err != ErrServerClosed {
+		if err := testkit.Receive(t, "Serve", s.done); err != ErrServerClosed {
 			t.Errorf("Serve returned %v", err)
 		}
 		s.done <- ErrServerClosed
@@ -51,7 +39,7 @@ func TestShutdownWaits(t *testing.T) {
 		}
 		close(goOn)
 		wantBody(t, c.answer(), "hello")
-		if err := receive(t, "Shutdown", down); err != nil {
+		if err := testkit.Receive(t, "Shutdown", down); err != nil {
 			t.Errorf("Shutdown returned %v", err)
 		}
 		if err := s.Serve(nopListener{}); err != ErrServerClosed {
@@ -115,15 +103,15 @@ func TestShutdownAborts(t *testing.T) {
 					return err
 				}), Limits: cgi.Limits{Linger: short}})
 				c := s.dial(t).send(head("CONTENT_LENGTH=9", "SCGI=1"), []byte("1234"))
-				receive(t, "starting the application", running)
+				testkit.Receive(t, "starting the application", running)
 				ctx, cancel := context.WithCancel(context.Background())
 				down := make(chan error, 1)
 				go func() { down <- s.Shutdown(ctx) }()
 				cancel()
-				if err := receive(t, "the application", causes); !errors.Is(err, cgi.ErrShutdown) {
+				if err := testkit.Receive(t, "the application", causes); !errors.Is(err, cgi.ErrShutdown) {
 					t.Errorf("the cause is %v, want ErrShutdown", err)
 				}
-				if err := receive(t, "Shutdown", down); err != context.Canceled {
+				if err := testkit.Receive(t, "Shutdown", down); err != context.Canceled {
 					t.Errorf("Shutdown returned %v", err)
 				}
 				b, err := io.ReadAll(c)
@@ -147,7 +135,7 @@ func TestCloseAbortsAndReleasesAll(t *testing.T) {
 		})})
 		half := s.dial(t).send(request("", "A=1")[:20])
 		c := s.dial(t).send(request(""))
-		receive(t, "starting the application", running)
+		testkit.Receive(t, "starting the application", running)
 		if err := s.Close(); err != nil {
 			t.Errorf("Close returned %v", err)
 		}

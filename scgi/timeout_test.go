@@ -2,12 +2,12 @@ package scgi
 
 import (
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestRunTime: an application that is over its time limit holds up neither the answer
@@ -26,8 +26,8 @@ func TestRunTime(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				release, back := make(chan struct{}), make(chan error, 1)
 				s := &Server{Handler: &cgi.Handler{RunTime: 20 * time.Millisecond}, Limits: cgi.Limits{Linger: 50 * time.Millisecond}}
-				var log logBuffer
-				s.Handler.Log = slog.New(slog.NewTextHandler(&log, nil))
+				var log testkit.Log
+				s.Handler.Log = log.Logger()
 				s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 					switch r.Env.Get("QUERY_STRING") {
 					case "read":
@@ -44,7 +44,7 @@ func TestRunTime(t *testing.T) {
 				})
 				srv := serve(t, network, s)
 				c := srv.dial(t)
-				c.SetDeadline(time.Now().Add(patience))
+				c.SetDeadline(time.Now().Add(testkit.Patience))
 				c.send(tt.request)
 				if name == "half a body" && network == "unix" {
 					c.closeWrite()
@@ -61,11 +61,11 @@ func TestRunTime(t *testing.T) {
 				closed := make(chan error, 1)
 				go func() { closed <- srv.Close() }()
 				close(release)
-				if err := receive(t, "the return of the application", back); err == nil || !strings.Contains(err.Error(), "(RunTime)") {
+				if err := testkit.Receive(t, "the return of the application", back); err == nil || !strings.Contains(err.Error(), "(RunTime)") {
 					t.Errorf("a late Write returned %v", err)
 				}
-				receive(t, "the end of Close", closed)
-				log.oneLine(t, "(RunTime)")
+				testkit.Receive(t, "the end of Close", closed)
+				oneLine(t, &log, "(RunTime)")
 			})
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestG11TruncationIsVisible breaks answers off in every state that the request
@@ -111,9 +112,9 @@ func TestTruncationWaitsForAByte(t *testing.T) {
 		}
 		w.Flush()
 		return errors.New("broken")
-	}), Limits: cgi.Limits{Linger: patience}})
+	}), Limits: cgi.Limits{Linger: testkit.Patience}})
 	c := s.dial(t).send(head("CONTENT_LENGTH=8", "SCGI=1"))
-	receive(t, "starting the application", running)
+	testkit.Receive(t, "starting the application", running)
 	c.send([]byte("1234"))
 	b := make([]byte, 4096)
 	n, err := c.Read(b)
@@ -139,7 +140,7 @@ func TestEarlyAnswerIsNotLost(t *testing.T) {
 				return text(w, answer)
 			},
 		} {
-			s := serve(t, network, &Server{App: app, Limits: cgi.Limits{Linger: patience}})
+			s := serve(t, network, &Server{App: app, Limits: cgi.Limits{Linger: testkit.Patience}})
 			c := s.dial(t)
 			sent := make(chan error, 1)
 			go func() {
@@ -147,11 +148,11 @@ func TestEarlyAnswerIsNotLost(t *testing.T) {
 				sent <- err
 			}()
 			wantBody(t, c.answer(), answer)
-			if err := receive(t, "sending the body", sent); err != nil {
+			if err := testkit.Receive(t, "sending the body", sent); err != nil {
 				t.Errorf("sending the body: %v", err)
 			}
 		}
-		s := serve(t, network, &Server{App: refuseToRun(t), Limits: cgi.Limits{BodyBytes: 100, Linger: patience}})
+		s := serve(t, network, &Server{App: refuseToRun(t), Limits: cgi.Limits{BodyBytes: 100, Linger: testkit.Patience}})
 		c := s.dial(t)
 		sent := make(chan error, 1)
 		go func() {
@@ -160,7 +161,7 @@ func TestEarlyAnswerIsNotLost(t *testing.T) {
 			sent <- err
 		}()
 		wantStatus(t, c.answer(), "413 Request Entity Too Large")
-		if err := receive(t, "sending the body", sent); err != nil {
+		if err := testkit.Receive(t, "sending the body", sent); err != nil {
 			t.Errorf("sending the body: %v", err)
 		}
 	})

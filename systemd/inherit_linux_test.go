@@ -5,9 +5,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 // inherit starts the test binary anew with the given descriptors, and returns
@@ -40,29 +41,16 @@ func inherit(t *testing.T, stdin, stdout *os.File, extra []*os.File, env ...stri
 	}
 }
 
-func listen(t *testing.T, network, address string) (net.Listener, *os.File) {
+func listen(t *testing.T, network string) (net.Listener, *os.File) {
 	t.Helper()
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	f, err := l.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return l, f
+	l := testkit.Listen(t, network)
+	return l, testkit.File(t, l)
 }
 
 // greeting connects and reads to the end.
 func greeting(t *testing.T, l net.Listener) string {
 	t.Helper()
-	c, err := net.Dial(l.Addr().Network(), l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := testkit.Dial(t, l.Addr())
 	b, err := io.ReadAll(c)
 	if err != nil {
 		t.Error(err)
@@ -73,11 +61,7 @@ func greeting(t *testing.T, l net.Listener) string {
 func TestListeningStdin(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
-			address := "127.0.0.1:0"
-			if network == "unix" {
-				address = filepath.Join(t.TempDir(), "s")
-			}
-			l, f := listen(t, network, address)
+			l, f := listen(t, network)
 			report := inherit(t, f, nil, nil)
 			if got := greeting(t, l); got != "hello" {
 				t.Errorf("got %q; want hello", got)
@@ -88,7 +72,7 @@ func TestListeningStdin(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 			if network == "unix" {
-				if _, err := os.Stat(address); err != nil {
+				if _, err := os.Stat(l.Addr().String()); err != nil {
 					t.Errorf("the socket went with a process that did not make it: %v", err)
 				}
 			}
@@ -97,8 +81,8 @@ func TestListeningStdin(t *testing.T) {
 }
 
 func TestActivated(t *testing.T) {
-	l1, f1 := listen(t, "unix", filepath.Join(t.TempDir(), "s"))
-	l2, f2 := listen(t, "tcp", "127.0.0.1:0")
+	l1, f1 := listen(t, "unix")
+	l2, f2 := listen(t, "tcp")
 	report := inherit(t, nil, nil, []*os.File{f1, f2}, "LISTEN_PID=self", "LISTEN_FDS=2", "LISTEN_FDNAMES=fastcgi.site:http")
 	for _, l := range []net.Listener{l1, l2} {
 		if got := greeting(t, l); got != "hello" {
@@ -116,20 +100,8 @@ func TestActivated(t *testing.T) {
 // TestConnectedStdin is inetd: one socket on 0 and 1. What is printed must not
 // reach the peer.
 func TestConnectedStdin(t *testing.T) {
-	l, _ := listen(t, "tcp", "127.0.0.1:0")
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := s.(*net.TCPConn).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := testkit.Pair(t, "tcp")
+	f := testkit.File(t, s)
 	s.Close()
 	report := inherit(t, f, f, nil)
 	f.Close()
@@ -145,7 +117,7 @@ func TestConnectedStdin(t *testing.T) {
 }
 
 func TestInspect(t *testing.T) {
-	_, unixListener := listen(t, "unix", filepath.Join(t.TempDir(), "s"))
+	_, unixListener := listen(t, "unix")
 	a, b := socketpair(t)
 	defer a.Close()
 	defer b.Close()
@@ -154,11 +126,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer u.Close()
-	datagram, err := u.(*net.UDPConn).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer datagram.Close()
+	datagram := testkit.File(t, u)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)

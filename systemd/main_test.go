@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
 // TestMain runs the tests or, when the test binary has been started anew by one
@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GATEHOUSE_TEST_CHILD") != "" {
 		os.Exit(child())
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // child prints a line for each descriptor that it was passed, or for descriptor 0,

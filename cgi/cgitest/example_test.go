@@ -43,7 +43,7 @@ func ExampleDefaults() {
 	// SERVER_PORT=443
 }
 
-// A test of an application without a server: a request, and a sink for the answer.
+// A test of an application without a server: a request, and a recorder of the answer.
 func ExampleNewRequest() {
 	greet := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		name, err := io.ReadAll(r.Body)
@@ -61,22 +61,13 @@ func ExampleNewRequest() {
 	r.Body, r.ContentLength = strings.NewReader("Joe"), 3
 	stderr := r.Stderr.(*bytes.Buffer)
 
-	var answer text
+	var answer cgitest.Recorder
 	res := new(cgi.Handler).Run(r, &answer, greet)
 	fmt.Println(res.Code, res.Err)
-	fmt.Print(answer.String())
+	fmt.Print(answer.Body.String())
 	fmt.Print(stderr)
 	// Output:
 	// 200 <nil>
 	// Hello, Joe!
 	// Joe was here
 }
-
-// text is a Sink that keeps the body.
-type text struct{ bytes.Buffer }
-
-func (*text) WriteHead(*cgi.Head) error { return nil }
-
-func (*text) Flush() error { return nil }
-
-func (*text) Finish(cgi.Outcome) error { return nil }

@@ -154,8 +154,8 @@ func TestRedirect(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			a := get(c.app, c.path, "QUERY_STRING="+c.query, "REQUEST_METHOD="+method)
 			a.want(t, c.path, 301, "")
-			if got := a.field("Location"); got != c.want || a.body() != "" || a.Err != nil {
-				t.Errorf("%s %s?%q: Location %q, body %q, %v, want %q", method, c.path, c.query, got, a.body(), a.Err, c.want)
+			if got := a.Field("Location"); got != c.want || a.Body.String() != "" || a.Err != nil {
+				t.Errorf("%s %s?%q: Location %q, body %q, %v, want %q", method, c.path, c.query, got, a.Body.String(), a.Err, c.want)
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func TestRedirect(t *testing.T) {
 func TestRedirectKeepsEscapes(t *testing.T) {
 	app := newTree(t, "a/dir/index.html", "x")
 	a := ask(app, "REQUEST_METHOD=GET", "SERVER_PROTOCOL=HTTP/1.1", "SCRIPT_NAME=", "PATH_INFO=/a/dir", "REQUEST_URI=/a%2fdir?q", "QUERY_STRING=q")
-	if got := a.field("Location"); got != "./a%2fdir/?q" {
+	if got := a.Field("Location"); got != "./a%2fdir/?q" {
 		t.Errorf("Location %q", got)
 	}
 }
@@ -176,8 +176,8 @@ func TestMethods(t *testing.T) {
 		for _, path := range []string{"/a.html", "/none", "/.."} {
 			a := get(app, path, "REQUEST_METHOD="+method)
 			a.want(t, method, 405, "405 Method Not Allowed\n")
-			if a.field("Allow") != "GET, HEAD" {
-				t.Errorf("%s: Allow is %q", method, a.field("Allow"))
+			if a.Field("Allow") != "GET, HEAD" {
+				t.Errorf("%s: Allow is %q", method, a.Field("Allow"))
 			}
 		}
 	}
@@ -224,10 +224,10 @@ func FuzzPath(f *testing.F) {
 		write(t, filepath.Join(filepath.Dir(app.Dir), "out.html"), false, "out")
 		a := ask(app, "SCRIPT_NAME="+script, "PATH_INFO="+path, "QUERY_STRING="+script)
 		switch {
-		case a.Code == 200 && a.body() != "in":
-			t.Errorf("%q, %q: got %q", script, path, a.body())
-		case a.Code == 301 && (!strings.HasPrefix(a.field("Location"), "./") || strings.HasPrefix(a.field("Location"), ".//")):
-			t.Errorf("%q, %q: redirected to %q", script, path, a.field("Location"))
+		case a.Code == 200 && a.Body.String() != "in":
+			t.Errorf("%q, %q: got %q", script, path, a.Body.String())
+		case a.Code == 301 && (!strings.HasPrefix(a.Field("Location"), "./") || strings.HasPrefix(a.Field("Location"), ".//")):
+			t.Errorf("%q, %q: redirected to %q", script, path, a.Field("Location"))
 		case a.Code != 200 && a.Code != 301 && a.Code != 400 && a.Code != 403 && a.Code != 404:
 			t.Errorf("%q, %q: %d, %v", script, path, a.Code, a.Err)
 		}

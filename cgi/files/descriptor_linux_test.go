@@ -1,22 +1,16 @@
 package files
 
 import (
-	"os"
 	"runtime/debug"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 // No request leaves a descriptor behind, however it ends.
 func TestDescriptors(t *testing.T) {
 	app := newTree(t, "a.html", "hello", "sub/index.html", "sub", "empty/", "", "page/index.html/", "")
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would close what is lost
-	open := func() int {
-		list, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(list)
-	}
 	requests := func() {
 		for _, path := range []string{"/a.html", "/a.html/", "/sub/", "/sub", "/empty/", "/page/", "/none", "/.."} {
 			get(app, path)
@@ -30,9 +24,9 @@ func TestDescriptors(t *testing.T) {
 		}
 	}
 	requests() // the runtime opens some of its own
-	before := open()
+	before := testkit.Descriptors(t)
 	requests()
-	if after := open(); after != before {
+	if after := testkit.Descriptors(t); after != before {
 		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }

@@ -85,7 +85,7 @@ func TestSymlinks(t *testing.T) {
 			t.Errorf("%s: the log has %q", c.path, a.log.String())
 		}
 	}
-	if got := get(app, "/page.txt").field("Content-Type"); got != "text/plain; charset=utf-8" {
+	if got := get(app, "/page.txt").Field("Content-Type"); got != "text/plain; charset=utf-8" {
 		t.Errorf("the type of a link: %q", got)
 	}
 

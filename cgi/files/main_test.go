@@ -4,53 +4,24 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-// An answer is what came of a request, as CGI text.
+// An answer is what came of a request.
 type answer struct {
 	cgi.Result
-	text, log bytes.Buffer
-	heads     int
-}
-
-func (a *answer) WriteHead(h *cgi.Head) error {
-	a.heads++
-	a.text.Write(h.AppendCGI(nil))
-	return nil
-}
-
-func (a *answer) Write(p []byte) (int, error) { return a.text.Write(p) }
-
-func (a *answer) Flush() error { return nil }
-
-func (a *answer) Finish(cgi.Outcome) error { return nil }
-
-func (a *answer) body() string {
-	_, body, _ := strings.Cut(a.text.String(), "\r\n\r\n")
-	return body
-}
-
-// field returns a header field, or "-" if there is none.
-func (a *answer) field(name string) string {
-	head, _, _ := strings.Cut(a.text.String(), "\r\n\r\n")
-	for line := range strings.SplitSeq(head, "\r\n") {
-		if n, value, _ := strings.Cut(line, ": "); textproto.CanonicalMIMEHeaderKey(n) == textproto.CanonicalMIMEHeaderKey(name) {
-			return value
-		}
-	}
-	return "-"
+	cgitest.Recorder
+	log bytes.Buffer
 }
 
 // ask makes a request of an App. The variables replace those of a GET.
@@ -69,14 +40,11 @@ func get(app cgi.App, path string, vars ...string) *answer {
 
 func (a *answer) want(t *testing.T, what string, code int, body string) {
 	t.Helper()
-	if a.Code != code || a.End != cgi.Complete {
+	if a.Code != code || a.Head.Code != code || a.End != cgi.Complete {
 		t.Errorf("%s: status %d, %v, want %d (%v)", what, a.Code, a.End, code, a.Err)
 	}
-	if a.heads != 1 {
-		t.Errorf("%s: %d heads", what, a.heads)
-	}
-	if body != "" && a.body() != body {
-		t.Errorf("%s: got %q, want %q", what, a.body(), body)
+	if body != "" && a.Body.String() != body {
+		t.Errorf("%s: got %q, want %q", what, a.Body.String(), body)
 	}
 }
 

@@ -3,7 +3,7 @@ package process
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }

@@ -2,26 +2,20 @@ package process
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/testkit"
 )
 
 // TestReaper is run in a process of its own, since a Reaper takes all children.
 func TestReaper(t *testing.T) {
-	const inside = "PROCESS_TEST_REAPER"
-	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestReaper$", "-test.count=1", "-test.timeout=60s", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestReaper") {
-			t.Fatalf("in a process of its own: %v\n%s", err, out)
-		}
+	if !testkit.Alone(t, nil) {
 		return
 	}
 	reaper, err := NewReaper()
@@ -103,14 +97,7 @@ func TestReaper(t *testing.T) {
 	if err := os.WriteFile(fifo, []byte("go\n"), 0); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := readStat(pid); err != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the orphan is not reaped")
-		}
-	}
+	testkit.Until(t, "the reaping of the orphan", func() bool { _, err := readStat(pid); return err != nil })
 	close(stop)
 	<-looked
 	l.Close()

@@ -3,8 +3,6 @@
 package script
 
 import (
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -24,10 +22,7 @@ func TestProgramsAreBounded(t *testing.T) {
 	} {
 		f := newFixture(t)
 		f.Limits = c.limits
-		fifo := filepath.Join(f.dir, "fifo")
-		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fifo := f.fifo(t, "fifo")
 		f.sh(t, "waits", head+"echo up\nread x <fifo")
 		f.sh(t, "runs", head+"echo runs")
 		s := new(recorder)
@@ -41,7 +36,7 @@ func TestProgramsAreBounded(t *testing.T) {
 			checkOK(t, second, res, "runs\n")
 		} else {
 			checkRefused(t, res, 503, f.dir+c.path, c.key)
-			if second.field("Retry-After") == "" {
+			if second.Field("Retry-After") == "" {
 				t.Error("503 without Retry-After")
 			}
 			if want := (admission.Load{Running: 1, Refused: 1}); f.Load() != want {

@@ -42,8 +42,8 @@ func TestBadHeadsAreRefused(t *testing.T) {
 		f.sh(t, name, "printf '"+c.head+"body'")
 		s, res := f.serve(request("/" + name))
 		checkRefused(t, res, 502, f.dir+"/"+name+": bad head: line", c.why)
-		if strings.Contains(s.body.String(), "body") {
-			t.Errorf("%s: %q", name, s.body.String())
+		if strings.Contains(s.Body.String(), "body") {
+			t.Errorf("%s: %q", name, s.Body.String())
 		}
 	}
 }
@@ -57,12 +57,12 @@ func TestHeadsInPieces(t *testing.T) {
 	f.sh(t, "endless", `printf 'X-Long: '; exec yes`)
 	s, res := f.serve(request("/mixed"))
 	checkOK(t, s, res, "body")
-	if s.field("X-A") != "1" || s.field("X-B") != "2" {
-		t.Errorf("%+v", s.head)
+	if s.Field("X-A") != "1" || s.Field("X-B") != "2" {
+		t.Errorf("%+v", s.Head)
 	}
 	s, res = f.serve(request("/long"))
 	checkOK(t, s, res, "body")
-	if n := len(s.field("X-Long")); n != 60000 {
+	if n := len(s.Field("X-Long")); n != 60000 {
 		t.Errorf("X-Long has %d bytes", n)
 	}
 	_, res = f.serve(request("/endless"))
@@ -81,7 +81,7 @@ func TestFieldsOfAnAnswer(t *testing.T) {
 	s, res := f.serve(request("/x"))
 	checkOK(t, s, res, "")
 	var got []string
-	for _, field := range s.head.Fields {
+	for _, field := range s.Head.Fields {
 		got = append(got, field.Name+": "+field.Value)
 	}
 	const want = "Content-Type: a/b|X-Sendfile: /srv/file|X-Accel-Redirect: /file|X-LIGHTTPD-send-file: /srv/file|Set-Cookie: a=1|Set-Cookie: b=2|Content-Length: 0"
@@ -122,8 +122,8 @@ func TestTracebackReachesTheClient(t *testing.T) {
 		before := f.log.String()
 		s, res := f.serve(request("/" + name))
 		checkOK(t, s, res, body+"ZeroDivisionError")
-		if s.field("Content-Type") != "text/html" {
-			t.Errorf("%s: %+v", name, s.head)
+		if s.Field("Content-Type") != "text/html" {
+			t.Errorf("%s: %+v", name, s.Head)
 		}
 		line := strings.TrimPrefix(f.log.String(), before)
 		if !strings.Contains(line, `msg="program failed, and shows its traceback (cgitb) in the answer"`) || !strings.Contains(line, "script="+filepath.Join(f.dir, name)) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -67,14 +66,14 @@ func TestBodies(t *testing.T) {
 		{"unknown, empty", -1, "", "POST unset\n"},
 	} {
 		s, res := f.serve(withBody(request("/cat"), c.length, strings.NewReader(c.body)))
-		if res.Err != nil || s.body.String() != c.want {
-			t.Errorf("%s: %.100q, %v; want %.100q", c.name, s.body.String(), res.Err, c.want)
+		if res.Err != nil || s.Body.String() != c.want {
+			t.Errorf("%s: %.100q, %v; want %.100q", c.name, s.Body.String(), res.Err, c.want)
 		}
 	}
 	// An announced length that is not the true one does not reach the program.
 	r := withBody(request("/cat", "CONTENT_LENGTH=-1"), -1, strings.NewReader("hello"))
-	if s, _ := f.serve(r); s.body.String() != "POST 5\nhello" {
-		t.Errorf("%q; want the true length", s.body.String())
+	if s, _ := f.serve(r); s.Body.String() != "POST 5\nhello" {
+		t.Errorf("%q; want the true length", s.Body.String())
 	}
 	_, res := f.serve(withBody(request("/cat"), -1, strings.NewReader(long+"!")))
 	checkRefused(t, res, 413, "spool is full")
@@ -90,10 +89,7 @@ func TestBodies(t *testing.T) {
 
 func TestF12TruncatedBodyIsNeverPassedOffAsWhole(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "commit", "echo $$ >pgid\necho up >fifo\ncat >/dev/null && echo committed >committed\n"+head+"echo ok")
 	late := &cgi.StatusError{Code: http.StatusRequestTimeout, Err: errors.New("body_read")}
 	for _, c := range []struct {

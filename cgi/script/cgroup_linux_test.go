@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"time"
@@ -69,15 +68,15 @@ func TestCgroup(t *testing.T) {
 	for range 3 {
 		s, res := f.serve(request("/group"))
 		want := fmt.Sprintf("/%s/gatehouse.%d.1\n", filepath.Base(dir), os.Getpid())
-		if res.Err != nil || !strings.HasSuffix(s.body.String(), want) {
-			t.Errorf("%v, %q; want %q", res.Err, s.body.String(), want)
+		if res.Err != nil || !strings.HasSuffix(s.Body.String(), want) {
+			t.Errorf("%v, %q; want %q", res.Err, s.Body.String(), want)
 		}
 	}
 	second := newFixture(t)
 	second.Cgroup.Dir = dir
 	second.sh(t, "group", group)
-	if s, res := second.serve(request("/group")); res.Err != nil || !strings.HasSuffix(s.body.String(), ".2\n") {
-		t.Errorf("a second App: %v, %q", res.Err, s.body.String())
+	if s, res := second.serve(request("/group")); res.Err != nil || !strings.HasSuffix(s.Body.String(), ".2\n") {
+		t.Errorf("a second App: %v, %q", res.Err, s.Body.String())
 	}
 	second.Close()
 	f.Close()
@@ -99,9 +98,7 @@ func TestCgroupOfEachProgram(t *testing.T) {
 	f := newFixture(t)
 	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.Grace = time.Millisecond
-	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.fifo(t, "fifo")
 	f.sh(t, "good", escape+group)
 	f.sh(t, "clean", group)
 	f.sh(t, "endless", escape+head+"echo ready\nsleep 1000 & wait")
@@ -111,36 +108,29 @@ func TestCgroupOfEachProgram(t *testing.T) {
 		for range 3 {
 			s, res := f.serve(request("/clean"))
 			if first == "" {
-				first = s.body.String()
+				first = s.Body.String()
 			}
-			if res.Err != nil || !strings.Contains(first, ".1/") || s.body.String() != first {
-				t.Fatalf("%v, %q; want %q again", res.Err, s.body.String(), first)
+			if res.Err != nil || !strings.Contains(first, ".1/") || s.Body.String() != first {
+				t.Fatalf("%v, %q; want %q again", res.Err, s.Body.String(), first)
 			}
-			waitIdle(f)
+			waitIdle(t, f)
 		}
 		s, res := f.serve(request("/good"))
 		checkOK(t, s, res, first)
-		waitIdle(f)
-		if s, res := f.serve(request("/clean")); res.Err != nil || s.body.String() == first {
-			t.Fatalf("%v, %q; want another group than that which was killed", res.Err, s.body.String())
+		waitIdle(t, f)
+		if s, res := f.serve(request("/clean")); res.Err != nil || s.Body.String() == first {
+			t.Fatalf("%v, %q; want another group than that which was killed", res.Err, s.Body.String())
 		}
-		waitIdle(f)
+		waitIdle(t, f)
 		checkGone(t, filepath.Join(f.dir, "escaped"))
 		f.abort(t, "/endless")
 		checkGone(t, filepath.Join(f.dir, "escaped"))
-		waitIdle(f)
+		waitIdle(t, f)
 		if left, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*", "*", "cgroup.procs")); len(left) > 2 {
 			t.Errorf("left: %q", left)
 		}
 	}
 	f.Close()
-}
-
-// waitIdle waits until the programs have given back all that they had.
-func waitIdle(f *fixture) {
-	for f.Load().Running > 0 {
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // TestCPULimitOfACgroup counts what has escaped, too, and each program anew.
@@ -200,8 +190,8 @@ func TestCgroupLimits(t *testing.T) {
 			continue
 		}
 		f.sh(t, "x", head+c.script)
-		if s, res := f.serve(request("/x")); s.body.String() != c.want {
-			t.Errorf("%s: %v, %q; want %q", c.controller, res.Err, s.body.String(), c.want)
+		if s, res := f.serve(request("/x")); s.Body.String() != c.want {
+			t.Errorf("%s: %v, %q; want %q", c.controller, res.Err, s.Body.String(), c.want)
 		}
 		f.Close()
 	}

@@ -41,7 +41,7 @@ nice
 
 // field returns the line of a report that begins with name, without it.
 func field(s *recorder, name string) string {
-	for line := range strings.SplitSeq(s.body.String(), "\n") {
+	for line := range strings.SplitSeq(s.Body.String(), "\n") {
 		if rest, ok := strings.CutPrefix(line, name+": "); ok {
 			return strings.TrimSpace(rest)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // groupLives reports whether a process of the group is there and no zombie.
@@ -44,14 +45,9 @@ func checkNoGroup(t *testing.T, file string) {
 		t.Fatalf("the script wrote %q for its group: %v", text, err)
 	}
 	// What was killed may be a zombie until init, or what stands for it, reaps it.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if syscall.Kill(-pgid, 0) == syscall.ESRCH || !groupLives(pgid) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("processes of group %d are left", pgid)
-		}
-	}
+	testkit.Until(t, "the end of process group "+strconv.Itoa(pgid), func() bool {
+		return syscall.Kill(-pgid, 0) == syscall.ESRCH || !groupLives(pgid)
+	})
 }
 
 func TestTimeLimits(t *testing.T) {
@@ -75,10 +71,7 @@ func TestTimeLimits(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.Limits = c.limits
-			fifo := filepath.Join(f.dir, "fifo")
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			fifo := f.fifo(t, "fifo")
 			f.sh(t, "slow", "echo $$ >pgid\necho up >fifo\n"+c.script)
 			body := io.MultiReader(&afterStart{fifo: fifo, err: io.EOF}, strings.NewReader("x"))
 			_, res := f.serve(withBody(request("/slow"), 1, body))
@@ -190,7 +183,7 @@ func TestNothingIsLeft(t *testing.T) {
 	f.sh(t, "bad", "echo bad")
 	f.write(t, "broken", "#!/nonexistent\n", 0o755)
 	slow.sh(t, "slow", "sleep 1000")
-	before := descriptors(t)
+	before := testkit.Descriptors(t)
 	for i := range 20 {
 		for path, code := range map[string]int{"/ok": 200, "/bad": 502, "/slow": 504, "/broken": 502, "/missing": 404} {
 			app := f
@@ -209,7 +202,7 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Errorf("%d programs run, %d places are taken", len(app.state.running), app.Load().Running)
 		}
 	}
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -219,7 +212,7 @@ func TestAbortsAtAnyTime(t *testing.T) {
 	f := newFixture(t)
 	f.Limits = Limits{Programs: 3, Grace: time.Second}
 	f.sh(t, "echo", head+"echo up\ncat\necho oops >&2")
-	before := descriptors(t)
+	before := testkit.Descriptors(t)
 	var wg sync.WaitGroup
 	for i := range 60 {
 		wg.Go(func() {
@@ -251,7 +244,7 @@ func TestAbortsAtAnyTime(t *testing.T) {
 	if l := f.Load(); len(f.state.running) != 0 || l.Running != 0 || l.Waiting != 0 {
 		t.Errorf("%d run, %+v", len(f.state.running), l)
 	}
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -314,19 +307,12 @@ func TestExitComesLate(t *testing.T) {
 // TestOutlived: what becomes of a program that had closed its stdout is logged.
 func TestOutlived(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "outlives", head+"echo done; exec >&- 2>&-; read x <fifo; exit 9")
 	s, res := f.serve(request("/outlives"))
 	checkOK(t, s, res, "done\n")
 	writeFifo(t, fifo)
-	for deadline := time.Now().Add(time.Minute); f.Load().Running > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the program does not end")
-		}
-	}
+	waitIdle(t, f)
 	if want := `msg="program ended after its answer" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
 		t.Errorf("log %q; want %s", f.log, want)
 	}

@@ -22,7 +22,7 @@ func report(t *testing.T, f *fixture, r *cgi.Request) []string {
 	if res.Err != nil || res.Code != 200 {
 		t.Fatalf("%d, %v", res.Code, res.Err)
 	}
-	return strings.Split(strings.TrimSuffix(s.body.String(), "\n"), "\n")
+	return strings.Split(strings.TrimSuffix(s.Body.String(), "\n"), "\n")
 }
 
 // vars returns the environment that a report has.

@@ -76,8 +76,8 @@ func TestWalk(t *testing.T) {
 			root = second
 		}
 		file := filepath.Join(root, c.file)
-		if want := file + " " + file + "|" + c.name + "|" + c.rest + "|unset\n"; res.Err != nil || s.body.String() != want {
-			t.Errorf("%q: %q, %v; want %q", c.info, s.body.String(), res.Err, want)
+		if want := file + " " + file + "|" + c.name + "|" + c.rest + "|unset\n"; res.Err != nil || s.Body.String() != want {
+			t.Errorf("%q: %q, %v; want %q", c.info, s.Body.String(), res.Err, want)
 		}
 	}
 	// Alone, the file without the x bit is what is told.
@@ -225,8 +225,8 @@ func TestSymlinks(t *testing.T) {
 			t.Errorf("%s: %d, %v; want %d", path, res.Code, res.Err, code)
 		}
 		// A link is told by its own name.
-		if want := f.dir + path; code == 200 && !strings.HasPrefix(s.body.String(), want+" "+want+"|"+path+"|") {
-			t.Errorf("%s: %q; want the path of the link", path, s.body.String())
+		if want := f.dir + path; code == 200 && !strings.HasPrefix(s.Body.String(), want+" "+want+"|"+path+"|") {
+			t.Errorf("%s: %q; want the path of the link", path, s.Body.String())
 		}
 		r := request("", "SCRIPT_NAME=/x", "SCRIPT_FILENAME="+f.dir+path)
 		if code == 404 {

@@ -7,26 +7,24 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("SCRIPT_TEST_ROLE"); role != "" {
 		os.Exit(play(role))
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // play is what this test binary does when it is run as a CGI program.
@@ -69,77 +67,33 @@ func play(role string) int {
 	return 0
 }
 
-// A recorder is a cgi.Sink in memory.
+// A recorder calls hooks from what it records.
 type recorder struct {
-	mu      sync.Mutex
-	head    cgi.Head
-	body    bytes.Buffer
-	flushes int
-	out     cgi.Outcome
+	cgitest.Recorder
 	onFlush func(body string)
 	onWrite func()
 }
 
-func (s *recorder) WriteHead(h *cgi.Head) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.head = *h
-	s.head.Fields = append([]cgi.Field(nil), h.Fields...)
-	return nil
-}
-
 func (s *recorder) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.onWrite != nil {
 		s.onWrite()
 	}
-	return s.body.Write(p)
+	return s.Recorder.Write(p)
 }
 
 func (s *recorder) Flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushes++
+	err := s.Recorder.Flush()
 	if s.onFlush != nil {
-		s.onFlush(s.body.String())
+		s.onFlush(s.Body.String())
 	}
-	return nil
-}
-
-func (s *recorder) Finish(o cgi.Outcome) error { s.out = o; return nil }
-
-func (s *recorder) field(name string) string {
-	for _, f := range s.head.Fields {
-		if strings.EqualFold(f.Name, name) {
-			return f.Value
-		}
-	}
-	return ""
+	return err
 }
 
 // A fixture is an App over a directory of scripts, with its log.
 type fixture struct {
 	*App
 	dir string
-	log *syncBuffer
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log *testkit.Log
 }
 
 // newFixture returns an App whose scripts are written with write. At the end of
@@ -150,8 +104,8 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{dir: dir, log: new(syncBuffer)}
-	f.App = &App{Roots: []string{dir}, Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	f := &fixture{dir: dir, log: new(testkit.Log)}
+	f.App = &App{Roots: []string{dir}, Log: f.log.Logger()}
 	t.Cleanup(func() { f.App.Close() })
 	return f
 }
@@ -222,15 +176,21 @@ func (f *fixture) serveTo(r *cgi.Request, s *recorder) cgi.Result {
 	return f.handler().Run(r, s, f.App)
 }
 
+// waitIdle waits until the programs have given back all that they had.
+func waitIdle(t *testing.T, f *fixture) {
+	t.Helper()
+	testkit.Until(t, "the end of the programs", func() bool { return f.Load().Running == 0 })
+}
+
 func (f *fixture) handler() *cgi.Handler {
-	return &cgi.Handler{Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	return &cgi.Handler{Log: f.log.Logger()}
 }
 
 // checkOK asserts a complete answer of 200 with the given body.
 func checkOK(t *testing.T, s *recorder, res cgi.Result, body string) {
 	t.Helper()
-	if res.Err != nil || res.Code != 200 || res.End != cgi.Complete || s.body.String() != body {
-		t.Fatalf("code %d, %v, body %.200q, error %v; want 200, complete, %.200q", res.Code, res.End, s.body.String(), res.Err, body)
+	if res.Err != nil || res.Code != 200 || res.End != cgi.Complete || s.Body.String() != body {
+		t.Fatalf("code %d, %v, body %.200q, error %v; want 200, complete, %.200q", res.Code, res.End, s.Body.String(), res.Err, body)
 	}
 }
 
@@ -251,17 +211,17 @@ func checkRefused(t *testing.T, res cgi.Result, code int, texts ...string) {
 	}
 }
 
-// descriptors returns how many descriptors this process has.
-func descriptors(t *testing.T) int {
+var background = context.Background()
+
+// fifo makes a named pipe in the directory and returns its path.
+func (f *fixture) fifo(t *testing.T, name string) string {
 	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
+	path := filepath.Join(f.dir, name)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return len(fds)
+	return path
 }
-
-var background = context.Background()
 
 // writeFifo lets the reader of a named pipe go on.
 func writeFifo(t *testing.T, path string) {

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // TestFcgiwrapLookup: what fcgiwrap 1.1 makes of the same variables, by its source
@@ -95,7 +94,7 @@ func TestFcgiwrapLookup(t *testing.T) {
 				}
 				continue
 			}
-			got := strings.TrimSuffix(s.body.String(), "\n")
+			got := strings.TrimSuffix(s.Body.String(), "\n")
 			if mounted { // a Mux does not tell whether SCRIPT_NAME was sent
 				got, want = strings.Replace(got, "||", "|unset|", 1), strings.Replace(want, "||", "|unset|", 1)
 			}
@@ -297,10 +296,7 @@ func TestStderrAfterTheEnd(t *testing.T) {
 		}
 		return len(p), nil
 	}), nil))
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "a.cgi", head+"exec >&-; read line <fifo; echo too late >&2")
 	w := new(stderrWriter)
 	if err := f.App.ServeCGI(w, request("/a.cgi")); err != nil {
@@ -308,11 +304,7 @@ func TestStderrAfterTheEnd(t *testing.T) {
 	}
 	w.ended.Store(true)
 	writeFifo(t, fifo)
-	select {
-	case <-late:
-	case <-time.After(30 * time.Second):
-		t.Error("the log does not get it")
-	}
+	testkit.Receive(t, "the line of the log", late)
 	if w.late.Load() {
 		t.Error("the web server gets it after the end")
 	}
@@ -337,7 +329,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestStderrRaw(t *testing.T) {
 	f := newFixture(t)
-	out := new(syncBuffer)
+	out := new(testkit.Log)
 	f.Stderr = out
 	f.sh(t, "a.cgi", "printf 'one\\r\\ntwo' >&2; "+head)
 	f.serve(request("/a.cgi"))

@@ -4,10 +4,8 @@ package script
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -66,11 +64,11 @@ func TestR37BehindAWebServer(t *testing.T) {
 	f.sh(t, "nph-cgi", `printf 'Status: 410\nContent-Type: text/plain\n\nbody'`)
 	f.sh(t, "nph-continue", `printf 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody'`)
 	s, res := f.serve(request("/nph-x"))
-	if s.head.Status != "404 Gone Fishing" || s.field("Connection") != "" || s.body.String() != "body" || res.Err != nil {
-		t.Errorf("%+v, %q, %v", s.head, s.body.String(), res.Err)
+	if s.Head.Status != "404 Gone Fishing" || s.Field("Connection") != "" || s.Body.String() != "body" || res.Err != nil {
+		t.Errorf("%+v, %q, %v", s.Head, s.Body.String(), res.Err)
 	}
-	if s, res = f.serve(request("/nph-cgi")); s.head.Status != "410 Gone" || s.body.String() != "body" {
-		t.Errorf("%+v, %q, %v", s.head, s.body.String(), res.Err)
+	if s, res = f.serve(request("/nph-cgi")); s.Head.Status != "410 Gone" || s.Body.String() != "body" {
+		t.Errorf("%+v, %q, %v", s.Head, s.Body.String(), res.Err)
 	}
 	_, res = f.serve(request("/nph-continue"))
 	checkRefused(t, res, 502, "200 or more")
@@ -97,26 +95,26 @@ func TestNPHChunked(t *testing.T) {
 	checkOK(t, s, res, "5\r\nhello\r\n0\r\n\r\n")
 	for _, path := range []string{"/nph-cut", "/nph-closed"} {
 		s, res = f.serve(request(path))
-		if res.End != cgi.Truncated || s.body.String() != "hel" || !strings.Contains(res.Err.Error(), "its chunked body has no end") {
-			t.Errorf("%s: %v, %q, %v; want truncated", path, res.End, s.body.String(), res.Err)
+		if res.End != cgi.Truncated || s.Body.String() != "hel" || !strings.Contains(res.Err.Error(), "its chunked body has no end") {
+			t.Errorf("%s: %v, %q, %v; want truncated", path, res.End, s.Body.String(), res.Err)
 		}
 	}
 	s, res = f.serve(request("/nph-bad"))
-	if res.End == cgi.Complete && res.Code == 200 || s.body.String() == "hello\n" || !strings.Contains(res.Err.Error(), "is not chunked") {
-		t.Errorf("%v, %d, %q, %v; want 502 or truncated", res.End, res.Code, s.body.String(), res.Err)
+	if res.End == cgi.Complete && res.Code == 200 || s.Body.String() == "hello\n" || !strings.Contains(res.Err.Error(), "is not chunked") {
+		t.Errorf("%v, %d, %q, %v; want 502 or truncated", res.End, res.Code, s.Body.String(), res.Err)
 	}
 	_, res = f.serve(request("/nph-gzip"))
 	checkRefused(t, res, 502, f.dir+"/nph-gzip", "gzip")
 	_, res = f.serve(request("/nph-both"))
 	checkRefused(t, res, 502, "without a Content-Length")
-	if s, res = f.serve(request("/nph-none")); res.Err != nil || s.head.Code != 304 {
-		t.Errorf("%+v, %v", s.head, res.Err)
+	if s, res = f.serve(request("/nph-none")); res.Err != nil || s.Head.Code != 304 {
+		t.Errorf("%+v, %v", s.Head, res.Err)
 	}
 	if _, res = f.serve(request("/nph-gzip", "REQUEST_METHOD=HEAD")); res.Code != 502 {
 		t.Errorf("%d, %v", res.Code, res.Err)
 	}
-	if s, res = f.serve(request("/nph-cut", "REQUEST_METHOD=HEAD")); res.Err != nil || res.Code != 200 || s.body.Len() != 0 {
-		t.Errorf("%d, %v, %q", res.Code, res.Err, s.body.String())
+	if s, res = f.serve(request("/nph-cut", "REQUEST_METHOD=HEAD")); res.Err != nil || res.Code != 200 || s.Body.Len() != 0 {
+		t.Errorf("%d, %v, %q", res.Code, res.Err, s.Body.String())
 	}
 }
 
@@ -125,10 +123,7 @@ func TestNPHIsUnbuffered(t *testing.T) {
 	f := newFixture(t)
 	fifos := map[string]string{} // by what was flushed before
 	for i, body := range []string{"", "one"} {
-		fifos[body] = filepath.Join(f.dir, fmt.Sprint("fifo", i))
-		if err := syscall.Mkfifo(fifos[body], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fifos[body] = f.fifo(t, fmt.Sprint("fifo", i))
 	}
 	f.sh(t, "nph-x", "printf 'HTTP/1.1 200 OK\\r\\n\\r\\n'\nread x <fifo0\nprintf one\nread x <fifo1\nprintf two")
 	s := new(recorder)
@@ -147,10 +142,7 @@ func TestNPHIsUnbuffered(t *testing.T) {
 		t.Errorf("flushed %q; want the head and each piece, once", got)
 	}
 	// So is the head of a chunked answer.
-	fifo := filepath.Join(f.dir, "fifo2")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo2")
 	f.sh(t, "nph-chunked", "printf 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'\nread x <fifo2\nprintf '5\\r\\nhello\\r\\n0\\r\\n\\r\\n'")
 	s = new(recorder)
 	s.onFlush = func(body string) {
@@ -166,7 +158,7 @@ func TestNPHIsUnbuffered(t *testing.T) {
 	s = new(recorder)
 	res = f.serveTo(request("/nph-now"), s)
 	checkOK(t, s, res, "hello")
-	if s.flushes == 0 || s.field("Content-Length") != "" {
-		t.Errorf("%d flushes, %+v; want it to be sent as it came", s.flushes, s.head)
+	if s.Flushes == 0 || s.Field("Content-Length") != "" {
+		t.Errorf("%d flushes, %+v; want it to be sent as it came", s.Flushes, s.Head)
 	}
 }

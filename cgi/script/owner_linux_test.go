@@ -158,8 +158,8 @@ func TestOwner(t *testing.T) {
 				checkRefused(t, res, c.code, path, c.text)
 				return
 			}
-			if want := strconv.Itoa(c.as); res.Err != nil || !strings.HasPrefix(field(s, "Uid"), want+" ") || !strings.Contains(s.body.String(), dir+"\n") {
-				t.Errorf("%v, %q; want user %s in %s", res.Err, s.body.String(), want, dir)
+			if want := strconv.Itoa(c.as); res.Err != nil || !strings.HasPrefix(field(s, "Uid"), want+" ") || !strings.Contains(s.Body.String(), dir+"\n") {
+				t.Errorf("%v, %q; want user %s in %s", res.Err, s.Body.String(), want, dir)
 			}
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/validate"
+	"gatehouse/internal/testkit"
 )
 
 // overHTTP returns all that a client gets for a request that ends the connection, from
@@ -22,15 +22,11 @@ func (f *fixture) overHTTP(t *testing.T, app cgi.App, request string) string {
 	t.Helper()
 	m := new(cgi.Mux)
 	m.Mount("/", app)
-	h := cgi.Handler{Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	h := cgi.Handler{Log: f.log.Logger()}
 	s := httptest.NewServer(h.HTTP(&cgi.Redirector{App: m}, cgi.Limits{}))
 	defer s.Close()
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
-	c, err := net.Dial("tcp", s.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := testkit.Dial(t, s.Listener.Addr())
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +107,8 @@ func TestRedirects(t *testing.T) {
 		if c.client == "" {
 			c.client = c.status
 		}
-		if s, _ := f.serve(request(c.path)); s.head.Status != c.client {
-			t.Errorf("%s behind a web server: %s; want %s", c.path, s.head.Status, c.client)
+		if s, _ := f.serve(request(c.path)); s.Head.Status != c.client {
+			t.Errorf("%s behind a web server: %s; want %s", c.path, s.Head.Status, c.client)
 		}
 	}
 	if !strings.Contains(f.log.String(), "more than 10 local redirects: "+f.dir+`/loop: local redirect to`) {
@@ -138,8 +134,8 @@ func TestRedirectPolicies(t *testing.T) {
 		if got := [2]int{res.StatusCode, behind.Code}; got != want {
 			t.Errorf("%v: %d over HTTP, %d behind a web server; want %d", policy, got[0], got[1], want)
 		}
-		if behind.Code == 302 && s.field("Location") != "/target" {
-			t.Errorf("%v: %+v", policy, s.head)
+		if behind.Code == 302 && s.Field("Location") != "/target" {
+			t.Errorf("%v: %+v", policy, s.Head)
 		}
 	}
 }

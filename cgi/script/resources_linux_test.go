@@ -3,7 +3,6 @@ package script
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/process"
+	"gatehouse/internal/testkit"
 )
 
 func TestResources(t *testing.T) {
@@ -29,14 +29,14 @@ func TestResources(t *testing.T) {
 	if res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	lines := strings.Split(strings.TrimSpace(s.body.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(s.Body.String()), "\n")
 	if last := lines[len(lines)-1]; last != "7" {
 		t.Errorf("nice %s; want 7", last)
 	}
 	for _, want := range []string{"Max address space 314572800 314572800", "Max open files 40 40", "Max file size 4096 4096",
 		"Max processes 1000 1000", "Max core file size 0 0"} {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(strings.Join(strings.Fields(l), " "), want) }) {
-			t.Errorf("no %q in\n%s", want, s.body.String())
+			t.Errorf("no %q in\n%s", want, s.Body.String())
 		}
 	}
 	// What they are for.
@@ -58,15 +58,8 @@ func TestResources(t *testing.T) {
 // run, also if it cannot outside.
 func TestResourcesOfAnotherUser(t *testing.T) {
 	needRoot(t)
-	const inside = "SCRIPT_TEST_USERNS"
-	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestResourcesOfAnotherUser$", "-test.count=1", "-test.timeout=60s", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
-		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true}
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestResourcesOfAnotherUser") {
-			t.Fatalf("in a user namespace: %v\n%s", err, out)
-		}
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
+	if !testkit.Alone(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true}) {
 		return
 	}
 	for _, owner := range []bool{false, true} {
@@ -86,7 +79,7 @@ func TestResourcesOfAnotherUser(t *testing.T) {
 			}
 		}
 		s, res := f.serve(request("/home/limits"))
-		text := strings.Join(strings.Fields(s.body.String()), " ")
+		text := strings.Join(strings.Fields(s.Body.String()), " ")
 		for _, want := range []string{"Max open files 50 50", "Max processes 500 500", strconv.Itoa(account.uid) + " 3"} {
 			if res.Err != nil || !strings.Contains(text, want) {
 				t.Errorf("owner %v: %v, no %q in\n%s", owner, res.Err, want, text)
@@ -106,7 +99,7 @@ func TestStartsThatFail(t *testing.T) {
 	f.write(t, "noshebang", "echo hello\n", 0o755)
 	f.sh(t, "ok", head+"echo ok")
 	f.serve(request("/ok")) // makes the threads
-	before := descriptors(t)
+	before := testkit.Descriptors(t)
 	for range 20 {
 		_, res := f.serve(request("/nointerpreter"))
 		checkRefused(t, res, 502, `interpreter "/nonexistent/perl -w" does not exist`)
@@ -118,7 +111,7 @@ func TestStartsThatFail(t *testing.T) {
 		checkOK(t, s, res, "ok\n")
 	}
 	f.Close()
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 const head = "printf 'Content-Type: text/plain\\n\\n'\n"
@@ -22,8 +22,8 @@ func TestHello(t *testing.T) {
 	f.sh(t, "hello.cgi", `printf 'Content-Type: text/plain\n\nhello world\n'`)
 	s, res := f.serve(request("/hello.cgi"))
 	checkOK(t, s, res, "hello world\n")
-	if s.head.Status != "200 OK" || s.field("Content-Type") != "text/plain" {
-		t.Errorf("head %+v", s.head)
+	if s.Head.Status != "200 OK" || s.Field("Content-Type") != "text/plain" {
+		t.Errorf("head %+v", s.Head)
 	}
 }
 
@@ -31,20 +31,17 @@ func TestStatusAndRedirect(t *testing.T) {
 	f := newFixture(t)
 	f.sh(t, "a", `printf 'Status: 404\r\nX-A: 1\r\n\r\n'`)
 	f.sh(t, "b", `printf 'Location: http://example.com/\n\n'`)
-	if s, res := f.serve(request("/a")); res.Err != nil || s.head.Status != "404 Not Found" || s.field("X-A") != "1" {
-		t.Errorf("%+v, %v; want 404", s.head, res.Err)
+	if s, res := f.serve(request("/a")); res.Err != nil || s.Head.Status != "404 Not Found" || s.Field("X-A") != "1" {
+		t.Errorf("%+v, %v; want 404", s.Head, res.Err)
 	}
-	if s, res := f.serve(request("/b")); res.Err != nil || s.head.Status != "302 Found" || s.field("Location") != "http://example.com/" {
-		t.Errorf("%+v, %v; want 302", s.head, res.Err)
+	if s, res := f.serve(request("/b")); res.Err != nil || s.Head.Status != "302 Found" || s.Field("Location") != "http://example.com/" {
+		t.Errorf("%+v, %v; want 302", s.Head, res.Err)
 	}
 }
 
 func TestOutputStreams(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	// The second line comes only after the first has been sent on.
 	f.sh(t, "stream", head+"echo first\nread x <fifo\necho second")
 	s, seen := new(recorder), false
@@ -60,10 +57,7 @@ func TestOutputStreams(t *testing.T) {
 
 func TestChildLeftBehindDoesNotHoldTheAnswer(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	f.sh(t, "daemon", head+"(read x <fifo) &\necho $$ >pgid\necho done")
 	s, res := f.serve(request("/daemon"))
 	checkOK(t, s, res, "done\n")
@@ -79,10 +73,7 @@ func TestChildLeftBehindDoesNotHoldTheAnswer(t *testing.T) {
 
 func TestLargeOutputOfAnEndedProgramIsWhole(t *testing.T) {
 	f := newFixture(t)
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	// 60,000 bytes lie in the pipe when the program ends, and a child holds it open.
 	f.sh(t, "big", head+"(read x <fifo) &\nhead -c 60000 /dev/zero")
 	s, res := f.serve(request("/big"))
@@ -126,21 +117,18 @@ func TestR62ItsEnd(t *testing.T) {
 	checkRefused(t, res, 502, "signal: killed")
 
 	// The head has left, so that nothing but a truncation is possible.
-	fifo := filepath.Join(f.dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo := f.fifo(t, "fifo")
 	s := new(recorder)
 	s.onFlush = func(string) { go writeFifo(t, fifo) }
 	res = f.serveTo(request("/killed-late"), s)
-	if res.End != cgi.Truncated || res.Code != 200 || s.body.String() != "part\n" {
-		t.Errorf("%v, %d, %q; want a truncated answer of 200", res.End, res.Code, s.body.String())
+	if res.End != cgi.Truncated || res.Code != 200 || s.Body.String() != "part\n" {
+		t.Errorf("%v, %d, %q; want a truncated answer of 200", res.End, res.Code, s.Body.String())
 	}
 
 	s, res = f.serve(request("/failed"))
 	checkOK(t, s, res, "whole\n")
-	if s.out.ExitStatus != 7 {
-		t.Errorf("exit status %d; want 7", s.out.ExitStatus)
+	if s.Outcome.ExitStatus != 7 {
+		t.Errorf("exit status %d; want 7", s.Outcome.ExitStatus)
 	}
 	if log := f.log.String(); !strings.Contains(log, "script="+f.dir+"/failed status=7") {
 		t.Errorf("the log does not have the exit status:\n%s", log)
@@ -151,16 +139,16 @@ func TestContentLengthOverrun(t *testing.T) {
 	f := newFixture(t)
 	f.sh(t, "long", `printf 'Content-Length: 5\n\nhello, world'; echo end >end`)
 	s, res := f.serve(request("/long"))
-	if res.End != cgi.Complete || s.body.String() != "hello" || !errors.Is(res.Err, cgi.ErrContentLength) {
-		t.Errorf("%v, %q, %v; want hello, complete, with the error logged", res.End, s.body.String(), res.Err)
+	if res.End != cgi.Complete || s.Body.String() != "hello" || !errors.Is(res.Err, cgi.ErrContentLength) {
+		t.Errorf("%v, %q, %v; want hello, complete, with the error logged", res.End, s.Body.String(), res.Err)
 	}
 	if _, err := os.Stat(filepath.Join(f.dir, "end")); err != nil {
 		t.Errorf("the program did not come to its end: %v", err)
 	}
 	f.sh(t, "endless", "echo $$ >pgid\nprintf 'Content-Length: 5\\n\\n'\nexec yes")
 	s, res = f.serve(request("/endless"))
-	if res.End != cgi.Complete || s.body.String() != "y\ny\ny" {
-		t.Errorf("%v, %q, %v; want five bytes, complete", res.End, s.body.String(), res.Err)
+	if res.End != cgi.Complete || s.Body.String() != "y\ny\ny" {
+		t.Errorf("%v, %q, %v; want five bytes, complete", res.End, s.Body.String(), res.Err)
 	}
 	f.Close()
 	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
@@ -196,8 +184,8 @@ func TestManyAtOnce(t *testing.T) {
 		go func() {
 			r := withBody(request("/echo", fmt.Sprintf("QUERY_STRING=%d", i)), 5, strings.NewReader("hello"))
 			s, res := f.serve(r)
-			if want := fmt.Sprintf("%d\nhello", i); s.body.String() != want || res.Err != nil {
-				errs <- fmt.Errorf("%q, %v; want %q", s.body.String(), res.Err, want)
+			if want := fmt.Sprintf("%d\nhello", i); s.Body.String() != want || res.Err != nil {
+				errs <- fmt.Errorf("%q, %v; want %q", s.Body.String(), res.Err, want)
 				return
 			}
 			errs <- nil
@@ -229,7 +217,7 @@ func TestClone(t *testing.T) {
 		case reflect.Pointer:
 			f.Set(reflect.New(f.Type().Elem()))
 		case reflect.Interface:
-			f.Set(reflect.ValueOf(new(syncBuffer)))
+			f.Set(reflect.ValueOf(new(testkit.Log)))
 		case reflect.Struct:
 			f.Field(0).Set(reflect.ValueOf(map[reflect.Kind]any{reflect.String: "x", reflect.Bool: true, reflect.Int: 1}[f.Field(0).Kind()]))
 		default:

@@ -3,7 +3,6 @@
 package script
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +17,7 @@ import (
 func TestHandlerRunTime(t *testing.T) {
 	f := newFixture(t)
 	f.sh(t, "slow", "echo $$ >pgid\nsleep 1000 & wait")
-	h := cgi.Handler{RunTime: time.Second, Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	h := cgi.Handler{RunTime: time.Second, Log: f.log.Logger()}
 	s := new(recorder)
 	res := h.Run(request("/slow"), s, f.App)
 	if res.Code != 504 || !res.Overdue || res.End != cgi.Complete || !strings.Contains(res.Err.Error(), "(RunTime)") {

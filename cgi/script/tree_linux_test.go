@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // stateOf returns the state of a process as /proc/PID/stat has it, or 0 if there is none.
@@ -35,14 +36,10 @@ func checkGone(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if state := stateOf(pid); state == 0 || state == 'Z' || state == 'X' {
-			return
-		}
-		if time.Now().After(deadline) {
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatalf("process %d of %s is left", pid, filepath.Base(file))
-		}
+	ended := func() bool { state := stateOf(pid); return state == 0 || state == 'Z' || state == 'X' }
+	if !testkit.Poll(ended) {
+		syscall.Kill(pid, syscall.SIGKILL)
+		t.Fatalf("process %d of %s is left", pid, filepath.Base(file))
 	}
 }
 
@@ -76,9 +73,7 @@ func TestDescendantsThatLeaveTheGroup(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.Limits.Grace = 300 * time.Millisecond
-			if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			f.fifo(t, "fifo")
 			f.sh(t, "x", script+"\nread line <fifo\n"+head+"echo ready\nwait")
 			f.abort(t, "/x")
 			f.Close()
@@ -91,18 +86,16 @@ func TestDescendantsThatLeaveTheGroup(t *testing.T) {
 // TestStraysAreForgotten: what was held to signal them is let go.
 func TestStraysAreForgotten(t *testing.T) {
 	f := newFixture(t)
-	if err := syscall.Mkfifo(filepath.Join(f.dir, "fifo"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.fifo(t, "fifo")
 	f.sh(t, "x", "setsid sh -c 'echo >fifo; exec sleep 1000' &\nread line <fifo\n"+head+"echo ready\nwait")
 	f.abort(t, "/x")
-	waitIdle(f)
-	before := descriptors(t)
+	waitIdle(t, f)
+	before := testkit.Descriptors(t)
 	for range 3 {
 		f.abort(t, "/x")
-		waitIdle(f)
+		waitIdle(t, f)
 	}
-	if after := descriptors(t); after > before {
+	if after := testkit.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }

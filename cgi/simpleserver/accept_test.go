@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 )
 
 func TestPrefersHTML(t *testing.T) {
@@ -42,9 +43,9 @@ func TestPrefersHTML(t *testing.T) {
 }
 
 // demo runs DemoApp with the given variables.
-func demo(t *testing.T, vars ...string) *page {
+func demo(t *testing.T, vars ...string) *cgitest.Recorder {
 	t.Helper()
-	p := new(page)
+	p := new(cgitest.Recorder)
 	if res := new(cgi.Handler).Run(&cgi.Request{Env: cgi.NewEnviron(vars...)}, p, cgi.AppFunc(DemoApp)); res.Err != nil {
 		t.Fatal(res.Err)
 	}
@@ -54,10 +55,10 @@ func demo(t *testing.T, vars ...string) *page {
 func TestDemoPage(t *testing.T) {
 	p := demo(t, "REQUEST_METHOD=GET", "PATH_INFO=/<script>", "QUERY_STRING=a&b=\"'", "SERVER_PROTOCOL=HTTP/1.0", "HTTP_ACCEPT=text/html",
 		"HTTP_X=caf\xe9\x01\x7f\n", "SERVER_NAME=s", "REMOTE_ADDR=1.2.3.4", "REMOTE_HOST=", "</td>=x")
-	if v := p.fields[0].Value; v != "text/html; charset=utf-8" {
+	if v := p.Head.Fields[0].Value; v != "text/html; charset=utf-8" {
 		t.Errorf("type %q", v)
 	}
-	body := string(p.body)
+	body := p.Body.String()
 	last := -1
 	for _, part := range []string{
 		"<!DOCTYPE html>", "GET /&lt;script&gt;?a&amp;b=&#34;&#39; HTTP/1.0",
@@ -74,7 +75,7 @@ func TestDemoPage(t *testing.T) {
 	if strings.Contains(body, "<script") || strings.Contains(body, "http:") || strings.Contains(body, "https:") {
 		t.Errorf("the page has what it must not:\n%s", body)
 	}
-	if text := string(demo(t, "HTTP_ACCEPT=*/*", "A=1").body); text != "Hello world!\n\nA = '1'\nHTTP_ACCEPT = '*/*'\n" {
+	if text := demo(t, "HTTP_ACCEPT=*/*", "A=1").Body.String(); text != "Hello world!\n\nA = '1'\nHTTP_ACCEPT = '*/*'\n" {
 		t.Errorf("got %q", text)
 	}
 }

@@ -5,36 +5,11 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
-
-	"go.uber.org/goleak"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// A page is a Sink that keeps what it gets.
-type page struct {
-	status string
-	fields []cgi.Field
-	body   []byte
-	end    cgi.Outcome
-}
-
-func (p *page) WriteHead(h *cgi.Head) error {
-	p.status, p.fields = h.Status, append([]cgi.Field(nil), h.Fields...)
-	return nil
-}
-
-func (p *page) Write(b []byte) (int, error) {
-	p.body = append(p.body, b...)
-	return len(b), nil
-}
-
-func (p *page) Flush() error { return nil }
-
-func (p *page) Finish(o cgi.Outcome) error {
-	p.end = o
-	return nil
-}
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // TestDemoApp compares with what Python's wsgiref.simple_server.demo_app printed
 // for the same variables: testdata/demo_app.txt is its output, byte for byte.
@@ -54,18 +29,18 @@ func TestDemoApp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got page
+	var got cgitest.Recorder
 	res := new(cgi.Handler).Run(&cgi.Request{Env: env}, &got, cgi.AppFunc(DemoApp))
-	if res.Err != nil || got.end.End != cgi.Complete {
-		t.Fatalf("ended %v: %v", got.end.End, res.Err)
+	if res.Err != nil || got.Outcome.End != cgi.Complete {
+		t.Fatalf("ended %v: %v", got.Outcome.End, res.Err)
 	}
-	if got.status != "200 OK" {
-		t.Errorf("status %q; want 200 OK", got.status)
+	if got.Head.Status != "200 OK" {
+		t.Errorf("status %q; want 200 OK", got.Head.Status)
 	}
-	if f := got.fields[0]; f.Name != "Content-Type" || f.Value != "text/plain; charset=utf-8" {
+	if f := got.Head.Fields[0]; f.Name != "Content-Type" || f.Value != "text/plain; charset=utf-8" {
 		t.Errorf("first field %+v", f)
 	}
-	if string(got.body) != string(want) {
-		t.Errorf("got\n%s\nwant\n%s", got.body, want)
+	if got.Body.String() != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got.Body.String(), want)
 	}
 }

@@ -1,36 +1,17 @@
 package simpleserver
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
-
-// A buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // noon is the time of all tests.
 var noon = time.Date(2006, 6, 5, 12, 0, 0, 0, time.UTC)
@@ -40,14 +21,13 @@ type testServer struct {
 	*Server
 	t           testing.TB
 	addr        string
-	access, log buffer
-	done        chan error
+	access, log testkit.Log
 }
 
 // start starts a server, which is closed at the end of the test.
 func start(t testing.TB, s *Server) *testServer {
 	t.Helper()
-	ts := &testServer{Server: s, t: t, done: make(chan error, 1)}
+	ts := &testServer{Server: s, t: t}
 	if s.AccessLog == nil {
 		s.AccessLog = &ts.access
 	}
@@ -61,18 +41,9 @@ func start(t testing.TB, s *Server) *testServer {
 		s.now = func() time.Time { return noon }
 	}
 	s.HalfClose = true
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	ts.addr = l.Addr().String()
-	go func() { ts.done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-ts.done; err != ErrServerClosed {
-			t.Errorf("Serve returned %v", err)
-		}
-	})
+	testkit.Serve(t, s, l, ErrServerClosed)
 	return ts
 }
 

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/validate"
+	"gatehouse/internal/testkit"
 )
 
 const wsgiServer = "WSGIServer/0.2 CPython/3.11.7"
@@ -141,11 +141,7 @@ func TestWsgirefSimpleServer(t *testing.T) {
 			return err
 		}), AccessLog: io.Discard}
 		defer s.Close()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+		l := testkit.Listen(t, "tcp")
 		received := make(chan int, 1)
 		go func() {
 			out, _ := askAt(l.Addr().String(), "GET / HTTP/1.1\r\n\r\n")

@@ -7,11 +7,12 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // pattern returns n bytes that differ from place to place.
 func pattern(n int) []byte {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 	"gatehouse/cgi/validate"
 )
 
@@ -135,7 +136,7 @@ func TestSentBeforeTheFailure(t *testing.T) {
 // rule by writing less than it declared.
 func TestClientGone(t *testing.T) {
 	gone := errors.New("broken pipe")
-	r := serveTo(t, &textSink{failing: gone}, request(), deaf("200 OK", "123", plain, length("5")))
+	r := serveTo(t, &textSink{Recorder: cgitest.Recorder{WriteError: gone}}, request(), deaf("200 OK", "123", plain, length("5")))
 	if r.result.End != cgi.Aborted || !errors.Is(r.result.Err, gone) {
 		t.Errorf("%v: %v", r.result.End, r.result.Err)
 	}

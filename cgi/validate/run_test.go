@@ -12,33 +12,17 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 	"gatehouse/cgi/validate"
 )
 
-// A textSink keeps what a front-end would send, as CGI text. It takes deadlines and
-// informational responses, as HTTP does.
+// A textSink keeps an answer. It takes deadlines and informational responses, as HTTP
+// does.
 type textSink struct {
-	bytes.Buffer
+	cgitest.Recorder
 	deadlines []time.Time
 	informed  []int
-	failing   error // returned by Write
 }
-
-func (s *textSink) WriteHead(h *cgi.Head) error {
-	s.Buffer.Write(h.AppendCGI(nil))
-	return nil
-}
-
-func (s *textSink) Write(p []byte) (int, error) {
-	if s.failing != nil {
-		return 0, s.failing
-	}
-	return s.Buffer.Write(p)
-}
-
-func (s *textSink) Flush() error { return nil }
-
-func (s *textSink) Finish(cgi.Outcome) error { return nil }
 
 func (s *textSink) SetReadDeadline(t time.Time) error {
 	s.deadlines = append(s.deadlines, t)

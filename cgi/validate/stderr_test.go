@@ -1,30 +1,24 @@
 package validate
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
 )
 
-// A stderrSink takes an answer, and what is said beside it.
+// A stderrSink takes what is said beside an answer.
 type stderrSink struct {
-	mu   sync.Mutex
-	said bytes.Buffer
-	out  bytes.Buffer
+	cgitest.Recorder
+	said testkit.Log
 }
 
-func (s *stderrSink) WriteHead(*cgi.Head) error   { return nil }
-func (s *stderrSink) Write(p []byte) (int, error) { return s.out.Write(p) }
-func (s *stderrSink) Flush() error                { return nil }
-func (s *stderrSink) Finish(cgi.Outcome) error    { return nil }
 func (s *stderrSink) WriteStderr(p []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.said.Write(p)
-	return nil
+	_, err := s.said.Write(p)
+	return err
 }
 
 // TestWriteStderr: it passes the validator while the answer is being written, which
@@ -50,7 +44,7 @@ func TestWriteStderr(t *testing.T) {
 	r := &cgi.Request{Env: cgi.NewEnviron("REQUEST_METHOD=GET", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_NAME=a", "SERVER_PORT=80",
 		"GATEWAY_INTERFACE=CGI/1.1", "QUERY_STRING=", "SCRIPT_NAME=/a", "REMOTE_ADDR=127.0.0.1", "SERVER_SOFTWARE=x"), Body: strings.NewReader("")}
 	res := new(cgi.Handler).Run(r, s, &App{App: app})
-	if res.Err != nil || s.said.Len() != 100 || s.out.String() != strings.Repeat("y", 100) {
-		t.Errorf("%v, %d bytes said, %q", res.Err, s.said.Len(), s.out.String())
+	if said := len(s.said.String()); res.Err != nil || said != 100 || s.Body.String() != strings.Repeat("y", 100) {
+		t.Errorf("%v, %d bytes said, %q", res.Err, said, s.Body.String())
 	}
 }

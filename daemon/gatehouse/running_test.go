@@ -17,11 +17,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-)
 
-// patience is how long a script waits for what must happen. It bounds a failing
-// test; no test that passes depends on it.
-const patience = 30 * time.Second
+	"gatehouse/internal/testkit"
+)
 
 type daemonKey struct{}
 
@@ -57,7 +55,7 @@ func (r *running) Write(p []byte) (int, error) {
 // await calls look for the lines of standard error, as they come, until it
 // returns true.
 func (r *running) await(ts *testscript.TestScript, what string, look func(line string) bool) {
-	late := time.After(patience)
+	late := time.After(testkit.Patience)
 	for next := 0; ; {
 		r.mu.Lock()
 		lines, grown := r.lines[next:], r.grown
@@ -83,7 +81,7 @@ func (r *running) await(ts *testscript.TestScript, what string, look func(line s
 				ts.Fatalf("gatehouse ended before %s:\n%s", what, strings.Join(r.lines, "\n"))
 			}
 		case <-late:
-			ts.Fatalf("%s: nothing for %v:\n%s", what, patience, strings.Join(r.lines, "\n"))
+			ts.Fatalf("%s: nothing for %v:\n%s", what, testkit.Patience, strings.Join(r.lines, "\n"))
 		}
 	}
 }
@@ -190,7 +188,7 @@ func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
 	r := started(ts)
 	select {
 	case <-r.ended:
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		ts.Fatalf("gatehouse does not end:\n%s", strings.Join(r.lines, "\n"))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("daemon.stdout"), r.stdout.Bytes(), 0o644))
@@ -205,10 +203,7 @@ func cmdAwait(ts *testscript.TestScript, gone bool, args []string) {
 	if !filepath.IsAbs(path) {
 		path = ts.MkAbs(path)
 	}
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(path); (err != nil) == gone {
-			return
-		}
+	if !testkit.Poll(func() bool { _, err := os.Stat(path); return (err != nil) == gone }) {
+		ts.Fatalf("%s: nothing happens", path)
 	}
-	ts.Fatalf("%s: nothing happens", path)
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"testing"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // TestSequence: several requests on one connection, one after the other.
@@ -121,11 +121,7 @@ func TestConnClose(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l := testkit.Listen(t, "tcp")
 	c, err := Dial(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

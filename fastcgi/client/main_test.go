@@ -9,15 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds a test that fails; none that passes depends on it.
-const patience = 20 * time.Second
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // A script is a connection to an application that sends what it sends, whatever it is
 // sent.

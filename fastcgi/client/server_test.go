@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,28 +15,15 @@ import (
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/client"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // serve serves s until the test ends, and returns a connection to it.
 func serve(t testing.TB, network string, s *fastcgi.Server) *client.Conn {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, network)
 	s.Log = slog.New(slog.DiscardHandler)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		if err := <-done; !errors.Is(err, fastcgi.ErrServerClosed) {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	testkit.Serve(t, s, l, fastcgi.ErrServerClosed)
 	c, err := client.Dial(t.Context(), network, l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // A broken is a small endpoint that keeps every rule, but for those that its
@@ -36,11 +36,7 @@ func (b *broken) is(mutations ...string) bool {
 // serveBroken serves until the test ends.
 func serveBroken(t *testing.T, mutation string) Target {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	b := &broken{mutation: mutation, l: l}
 	b.conns.Go(func() {
 		for {
@@ -63,7 +59,7 @@ func serveBroken(t *testing.T, mutation string) Target {
 		l.Close()
 		b.conns.Wait()
 	})
-	return Target{Network: "unix", Address: path, Timeout: patience, Quiet: 20 * time.Millisecond}
+	return Target{Network: "unix", Address: l.Addr().String(), Timeout: testkit.Patience, Quiet: 20 * time.Millisecond}
 }
 
 // A call is a request under way.

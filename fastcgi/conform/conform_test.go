@@ -8,18 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-const (
-	// patience is what a check has that must hold; none takes it up.
-	patience = 30 * time.Second
-
-	// limit is what a check has that must fail.
-	limit = 2 * time.Second
-)
+// limit is what a check has that must fail; one that must hold has testkit.Patience.
+const limit = 2 * time.Second
 
 // failed returns the ids of the clauses that failed.
 func (r *Report) failed() (ids []string) {

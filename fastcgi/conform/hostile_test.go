@@ -13,16 +13,13 @@ import (
 	"time"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 )
 
 // serveFunc serves each connection with a function, until the test ends.
 func serveFunc(t *testing.T, serve func(net.Conn)) Target {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	var conns sync.WaitGroup
 	conns.Go(func() {
 		for {
@@ -40,7 +37,7 @@ func serveFunc(t *testing.T, serve func(net.Conn)) Target {
 		l.Close()
 		conns.Wait()
 	})
-	return Target{Network: "unix", Address: path, Timeout: patience, Quiet: time.Millisecond}
+	return Target{Network: "unix", Address: l.Addr().String(), Timeout: testkit.Patience, Quiet: time.Millisecond}
 }
 
 // repeat writes b until the other side has gone.

@@ -1,18 +1,15 @@
 package conform_test
 
 import (
-	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/conform"
+	"gatehouse/internal/testkit"
 )
 
 // unseen are what cannot be observed from outside.
@@ -32,26 +29,12 @@ func TestOwnServer(t *testing.T) {
 			"unread": func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
 		} {
 			t.Run(network+" "+name, func(t *testing.T) {
-				address := "127.0.0.1:0"
-				if network == "unix" {
-					address = filepath.Join(t.TempDir(), "s")
-				}
-				l, err := net.Listen(network, address)
-				if err != nil {
-					t.Fatal(err)
-				}
+				l := testkit.Listen(t, network)
 				log := slog.New(slog.DiscardHandler)
 				app := cgi.FromHTTP(http.HandlerFunc(handle))
 				s := &fastcgi.Server{App: app, Authorizer: app, Filter: app, Handler: &cgi.Handler{Log: log}, Log: log}
-				done := make(chan error, 1)
-				go func() { done <- s.Serve(l) }()
-				defer func() {
-					s.Close()
-					if err := <-done; !errors.Is(err, fastcgi.ErrServerClosed) {
-						t.Error(err)
-					}
-				}()
-				target := conform.Target{Network: network, Address: l.Addr().String(), Timeout: 30 * time.Second}
+				testkit.Serve(t, s, l, fastcgi.ErrServerClosed)
+				target := conform.Target{Network: network, Address: l.Addr().String(), Timeout: testkit.Patience}
 				r, err := target.Run(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -3,10 +3,10 @@ package record
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // mustPanic fails t unless f panics.
 func mustPanic(t *testing.T, what string, f func()) {

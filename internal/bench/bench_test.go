@@ -7,19 +7,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
 	"gatehouse/scgi"
 )
 
@@ -30,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 func small() scale {
@@ -83,25 +81,13 @@ func TestRows(t *testing.T) {
 // that runs.
 func serve(t *testing.T, a cgi.AppFunc, overSCGI bool) *running {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s interface {
-		Serve(net.Listener) error
-		Close() error
-	} = &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
+	l := testkit.Listen(t, "unix")
+	var s testkit.Server = &fastcgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
 	if overSCGI {
 		s = &scgi.Server{Log: slog.New(slog.DiscardHandler), App: a}
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		<-served
-	})
-	return &running{socket: socket}
+	testkit.Serve(t, s, l, http.ErrServerClosed)
+	return &running{socket: l.Addr().String()}
 }
 
 // TestWrongAnswersAreNoSpeed: a side that answers something else, the first time or
@@ -188,11 +174,7 @@ func TestBrokenAnswers(t *testing.T) {
 		{"no head", string(record.AppendEndRequest(record.AppendStream(nil, record.Stdout, 1, []byte(helloText)), 1, 0, record.RequestComplete)), "the answer is not"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			socket := filepath.Join(t.TempDir(), "s")
-			l, err := net.Listen("unix", socket)
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := testkit.Listen(t, "unix")
 			served := make(chan struct{})
 			go func() {
 				defer close(served)
@@ -209,7 +191,7 @@ func TestBrokenAnswers(t *testing.T) {
 				l.Close()
 				<-served
 			}()
-			_, err = load{connections: 1, request: request{keep: true}}.measure(&running{socket: socket}, time.Second)
+			_, err := load{connections: 1, request: request{keep: true}}.measure(&running{socket: l.Addr().String()}, time.Second)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("measure returned %v, not %q", err, c.want)
 			}
@@ -219,11 +201,7 @@ func TestBrokenAnswers(t *testing.T) {
 
 // TestIdleConnectionsStay: a side that closes its connections has no figure.
 func TestIdleConnectionsStay(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "unix")
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -246,7 +224,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{socket: socket, commands: []*exec.Cmd{{Process: self}}}
+	r := &running{socket: l.Addr().String(), commands: []*exec.Cmd{{Process: self}}}
 	_, err = resident{connections: 2, settle: 5 * time.Millisecond}.measure(r, 0)
 	if err == nil || !strings.Contains(err.Error(), "did not stay") {
 		t.Errorf("measure returned %v", err)

@@ -15,10 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
+	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // An echo is a Conn that is busy until its peer closes, or it is ended.
 type echo struct {
@@ -66,10 +66,7 @@ type gate struct {
 
 func open(t *testing.T, a *Acceptor, wrap func(net.Listener) net.Listener) *gate {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	g := &gate{Acceptor: a, addr: l.Addr().String(), conns: make(chan *echo, 10), contexts: make(chan context.Context, 10), listening: make(chan string, 1), served: make(chan error, 1)}
 	a.Log = slog.New(slog.NewTextHandler(&g.log, nil))
 	a.NewConn = func(ctx context.Context, _ net.Listener, c net.Conn) Conn {
@@ -269,10 +266,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("Shutdown returned %v", err)
 	}
 	c.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testkit.Listen(t, "tcp")
 	if err := g.Serve(l); err != ErrServerClosed {
 		t.Errorf("Serve after Shutdown returned %v", err)
 	}

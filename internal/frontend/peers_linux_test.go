@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 // TestUsers: the user of a unix socket's peer must be listed, root's processes as
@@ -16,11 +17,7 @@ func TestUsers(t *testing.T) {
 	for _, users := range [][]uint32{{me}, {me + 2, me}, {me + 1}} {
 		g := open(t, &Acceptor{Peers: Peers{Users: users}}, func(tcp net.Listener) net.Listener {
 			tcp.Close()
-			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return l
+			return testkit.Listen(t, "unix")
 		})
 		c, err := net.Dial("unix", <-g.listening)
 		if err != nil {

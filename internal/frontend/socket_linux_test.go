@@ -5,31 +5,15 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 // pair returns the two ends of a connection, ours as a Socket.
 func pair(t *testing.T, network string) (ours *Socket, peer net.Conn) {
 	t.Helper()
-	addr := "127.0.0.1:0"
-	if network == "unix" {
-		addr = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	peer, err = net.Dial(network, l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { peer.Close(); c.Close() })
+	peer, c := testkit.Pair(t, network)
 	return NewSocket(c), peer
 }
 
