@@ -26,10 +26,13 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// patience bounds what a test waits for. No test that passes depends on it.
+const patience = time.Minute
+
 // waitFor waits until the log has the text.
 func waitFor(t *testing.T, log *lockedBuffer, text string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), text); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !strings.Contains(log.String(), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the log does not have %q: %s", text, log)
 		}
