@@ -183,7 +183,22 @@ func (l *logBuffer) oneLine(t testing.TB, parts ...string) {
 }
 
 // patience bounds what a test waits for. It is no measure of anything.
-const patience = 30 * time.Second
+const patience = time.Minute
+
+// longer runs a test with a limit, and with longer ones while it reports that the limit
+// has come too early: the machine may be slow, but not that slow.
+func longer(t *testing.T, limit time.Duration, test func(t *testing.T, limit time.Duration) (early bool)) {
+	for again := true; again; limit *= 4 {
+		again = false
+		t.Run(limit.String(), func(t *testing.T) {
+			again = test(t, limit)
+			if again && limit > patience/4 {
+				t.Error("the limit has come too early")
+				again = false
+			}
+		})
+	}
+}
 
 // receive waits for a value.
 func receive[T any](t testing.TB, what string, ch <-chan T) (v T) {

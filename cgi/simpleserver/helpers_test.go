@@ -110,6 +110,24 @@ func askAt(addr, request string) (string, error) {
 	return string(b), err
 }
 
+// patience bounds what a test waits for. No test that passes depends on it.
+const patience = time.Minute
+
+// longer runs a test with a limit, and with longer ones while it reports that the limit
+// has come too early: the machine may be slow, but not that slow.
+func longer(t *testing.T, limit time.Duration, test func(t *testing.T, limit time.Duration) (early bool)) {
+	for again := true; again; limit *= 4 {
+		again = false
+		t.Run(limit.String(), func(t *testing.T) {
+			again = test(t, limit)
+			if again && limit > patience/4 {
+				t.Error("the limit has come too early")
+				again = false
+			}
+		})
+	}
+}
+
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
