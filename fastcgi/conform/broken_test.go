@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"gatehouse/fastcgi/record"
 )
@@ -63,7 +62,7 @@ func serveBroken(t *testing.T, mutation string) Target {
 		l.Close()
 		b.conns.Wait()
 	})
-	return Target{Network: "unix", Address: path, Timeout: patience, Quiet: 20 * time.Millisecond}
+	return Target{Network: "unix", Address: path, Timeout: patience}
 }
 
 // A call is a request under way.

@@ -32,6 +32,7 @@ func TestOwnServer(t *testing.T) {
 			"unread": func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
 		} {
 			t.Run(network+" "+name, func(t *testing.T) {
+				t.Parallel()
 				address := "127.0.0.1:0"
 				if network == "unix" {
 					address = filepath.Join(t.TempDir(), "s")
