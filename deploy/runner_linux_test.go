@@ -65,7 +65,8 @@ type runner struct {
 }
 
 // runAll builds what is to be tested and runs the tests that the flags ask for,
-// as many at once as -parallel says. It returns the exit code.
+// as many at once as -parallel says, and at most two for each processor. It returns
+// the exit code.
 func runAll() (int, error) {
 	if err := installed(); err != nil {
 		return 1, err
@@ -93,7 +94,8 @@ func runAll() (int, error) {
 
 	var running sync.WaitGroup
 	next := make(chan string)
-	errs := make([]error, flag.Lookup("test.parallel").Value.(flag.Getter).Get().(int))
+	parallel := flag.Lookup("test.parallel").Value.(flag.Getter).Get().(int)
+	errs := make([]error, min(parallel, 2*runtime.GOMAXPROCS(0)))
 	for i := range errs {
 		running.Go(func() {
 			for test := range next {
