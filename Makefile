@@ -1,4 +1,6 @@
 # make build    the gatehouse command, as bin/gatehouse
+# make quick    the tests without the real servers and the race detector, for the daily
+#               loop: they need no Debian packages but gcc and python3
 # make test     install what the tests need, check the code, run all tests
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
@@ -9,15 +11,20 @@ GO       ?= go
 FUZZTIME ?= 1m
 CHECKS   ?= 10000
 REQUESTS ?= 100000
+# Tests that run side by side mostly wait.
+PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test check packages bench soak machine kills fuzz
+.PHONY: build quick test check packages bench soak machine kills fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
 
+quick:
+	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -v '/deploy$$')
+
 test: packages check
-	$(GO) test -race -timeout 12m ./...
+	$(GO) test -race $(PARALLEL) -timeout 12m ./...
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi

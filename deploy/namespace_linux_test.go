@@ -1,20 +1,12 @@
-// Package deploy_test starts the web servers that Debian ships with the embedded files,
-// copied unmodified to the places that their comments name, and a gateway behind them.
-//
-// The tests run in a network, mount and process namespace of their own, so
-// that those places and port 80 are theirs: nothing of the host changes, and
-// when the tests end, for whatever reason, everything they started ends too.
 package deploy_test
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,79 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/deploy"
-	"gatehouse/internal/testkit"
 )
-
-// insideVariable tells the test binary that it runs inside the namespaces. It
-// names the directory that the process outside made, with the built programs
-// in it, and will remove.
-const insideVariable = "GATEHOUSE_DEPLOY_TEST"
-
-// workspace is the directory that insideVariable names.
-var workspace = os.Getenv(insideVariable)
-
-func TestMain(m *testing.M) {
-	runProgram()
-	if workspace == "" {
-		code, err := enter()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "deploy tests:", err)
-		}
-		os.Exit(code)
-	}
-	if err := furnish(); err != nil {
-		fmt.Fprintln(os.Stderr, "deploy tests:", err)
-		os.Exit(1)
-	}
-	testkit.Main(m)
-}
-
-// enter builds what is to be tested, runs this test binary again inside new
-// namespaces, and returns its exit code.
-func enter() (int, error) {
-	dir, err := os.MkdirTemp("", "gatehouse-deploy-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	// The servers run as www-data and start programs in it.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return 1, err
-	}
-	if err := build(dir); err != nil {
-		return 1, err
-	}
-	executable, err := os.Executable()
-	if err != nil {
-		return 1, err
-	}
-
-	// What go test would make of the log decides whether it may reuse this
-	// result. It may not: the gateway is no part of the test binary.
-	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool {
-		return strings.HasPrefix(arg, "-test.testlogfile=")
-	})
-	inner := exec.Command(executable, args...)
-	inner.Env = append(os.Environ(), insideVariable+"="+dir)
-	inner.Stdin, inner.Stdout, inner.Stderr = os.Stdin, os.Stdout, os.Stderr
-	inner.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	// The signal comes when the thread that started the process ends.
-	runtime.LockOSThread()
-	err = inner.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if exit.ExitCode() < 0 {
-			return 1, err
-		}
-		return exit.ExitCode(), nil
-	}
-	if err != nil {
-		return 1, fmt.Errorf("no namespaces for network, mounts and processes: %w; run as root, and a container with --privileged", err)
-	}
-	return 0, nil
-}
 
 // furnish makes the inside of the namespaces: a loopback interface that is up,
 // and private copies of, or empty directories in place of, all that the
@@ -110,9 +30,6 @@ func furnish() error {
 	}
 	if err := raiseLoopback(); err != nil {
 		return fmt.Errorf("bring the loopback interface up: %w", err)
-	}
-	if err := installed(); err != nil {
-		return err
 	}
 	for _, dir := range []string{"/etc", "/usr/lib/cgi-bin", "/var/lib/nginx", "/var/lib/apache2", "/var/lib/haproxy", "/var/cache/lighttpd"} {
 		if err := cover(dir, true); err != nil {

@@ -19,12 +19,14 @@ import (
 // A testServer is a Server on a socket of its own.
 type testServer struct {
 	*Server
-	t    testing.TB
-	addr net.Addr
-	logs *testkit.Log
+	t     testing.TB
+	addr  net.Addr
+	pipes *pipeListener // in place of a socket
+	logs  *testkit.Log
 }
 
-// serve starts s on a unix socket, or on TCP, until the test ends.
+// serve starts s on a unix socket, on TCP, or in memory, which is for bubbles, until the
+// test ends.
 func serve(t testing.TB, network string, s *Server) *testServer {
 	t.Helper()
 	ts := &testServer{Server: s, t: t, logs: new(testkit.Log)}
@@ -33,7 +35,13 @@ func serve(t testing.TB, network string, s *Server) *testServer {
 		s.Handler = new(cgi.Handler)
 	}
 	s.Handler.Log = s.Log
-	l := testkit.Listen(t, network)
+	var l net.Listener
+	if network == "memory" {
+		ts.pipes = newPipeListener()
+		l = ts.pipes
+	} else {
+		l = testkit.Listen(t, network)
+	}
 	ts.addr = l.Addr()
 	testkit.Serve(t, s, l, ErrServerClosed)
 	return ts
@@ -48,7 +56,13 @@ type client struct {
 
 func (ts *testServer) dial() *client {
 	ts.t.Helper()
-	c := testkit.Dial(ts.t, ts.addr)
+	var c net.Conn
+	if ts.pipes != nil {
+		c = ts.pipes.dial(0, true)
+		ts.t.Cleanup(func() { c.Close() })
+	} else {
+		c = testkit.Dial(ts.t, ts.addr)
+	}
 	c.SetDeadline(time.Now().Add(testkit.Patience))
 	return &client{ts.t, c, record.NewReader(c)}
 }

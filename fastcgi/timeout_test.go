@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/cgi"
@@ -88,81 +89,85 @@ func TestRunTime(t *testing.T) {
 
 // TestRunTimeTruncates: an answer that has begun is broken off at once.
 func TestRunTimeTruncates(t *testing.T) {
-	d := serveDeaf(t, "unix", new(Server))
-	c := d.dial()
-	c.send(get(1, record.KeepConn, "QUERY_STRING=sent"))
-	answers := make(map[uint16]*answer)
-	if err := c.collect(answers, 1); err == nil {
-		t.Error("the answer looks complete")
-	}
-	if a := answers[1]; a == nil || !strings.HasSuffix(a.stdout, "part") || a.ended {
-		t.Errorf("got %+v", a)
-	}
-	c.closed()
-	d.release(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		d := serveDeaf(t, "memory", new(Server))
+		c := d.dial()
+		c.send(get(1, record.KeepConn, "QUERY_STRING=sent"))
+		answers := make(map[uint16]*answer)
+		if err := c.collect(answers, 1); err == nil {
+			t.Error("the answer looks complete")
+		}
+		if a := answers[1]; a == nil || !strings.HasSuffix(a.stdout, "part") || a.ended {
+			t.Errorf("got %+v", a)
+		}
+		c.closed()
+		d.release(t, 1)
+	})
 }
 
 // TestRunTimeBesideOthers: siblings on the connection go on, those that do not come back
 // count as its requests, and it is kept for as many as there is room for.
 func TestRunTimeBesideOthers(t *testing.T) {
-	good, deaf, back := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
-	s := &Server{Limits: cgi.Limits{Requests: 3}, Handler: &cgi.Handler{FirstByte: time.Second}}
-	s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-		if r.Env.Get("QUERY_STRING") == "good" {
-			w.StartResponse("200 OK", nil)
-			w.Flush() // in time, and then it may take as long as it likes
-			<-good
-			_, err := io.WriteString(w, "good")
-			return err
+	synctest.Test(t, func(t *testing.T) {
+		good, deaf, back := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2)
+		s := &Server{Limits: cgi.Limits{Requests: 3}, Handler: &cgi.Handler{FirstByte: time.Second}}
+		s.App = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+			if r.Env.Get("QUERY_STRING") == "good" {
+				w.StartResponse("200 OK", nil)
+				w.Flush() // in time, and then it may take as long as it likes
+				<-good
+				_, err := io.WriteString(w, "good")
+				return err
+			}
+			<-deaf
+			back <- struct{}{}
+			return nil
+		})
+		ts := serve(t, "memory", s)
+		c := ts.dial()
+		c.send(get(2, 1, "QUERY_STRING=good"), get(1, 1), get(3, 1))
+		answers := make(map[uint16]*answer)
+		if err := c.collect(answers, 2); err != nil {
+			t.Fatal(err)
 		}
-		<-deaf
-		back <- struct{}{}
-		return nil
-	})
-	ts := serve(t, "unix", s)
-	c := ts.dial()
-	c.send(get(2, 1, "QUERY_STRING=good"), get(1, 1), get(3, 1))
-	answers := make(map[uint16]*answer)
-	if err := c.collect(answers, 2); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []uint16{1, 3} {
-		if a := answers[id]; a == nil || a.stdout != page504 {
-			t.Errorf("request %d: got %+v", id, a)
+		for _, id := range []uint16{1, 3} {
+			if a := answers[id]; a == nil || a.stdout != page504 {
+				t.Errorf("request %d: got %+v", id, a)
+			}
 		}
-	}
-	c.send(get(4, 1))
-	if err := c.collect(answers, 1); err != nil {
-		t.Fatal(err)
-	}
-	if a := answers[4]; a == nil || a.end.ProtocolStatus != record.CantMpxConn {
-		t.Errorf("beyond max_requests: got %+v", a)
-	}
-	close(good)
-	if err := c.collect(answers, 1); err != nil {
-		t.Fatal(err)
-	}
-	if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") || a.end.AppStatus != 0 {
-		t.Errorf("the sibling: got %+v", a)
-	}
-	c.send(get(2, 1, "QUERY_STRING=good")) // there is room for one more
-	delete(answers, 2)
-	if err := c.collect(answers, 1); err != nil {
-		t.Fatal(err)
-	}
-	if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") {
-		t.Errorf("the next: got %+v", a)
-	}
+		c.send(get(4, 1))
+		if err := c.collect(answers, 1); err != nil {
+			t.Fatal(err)
+		}
+		if a := answers[4]; a == nil || a.end.ProtocolStatus != record.CantMpxConn {
+			t.Errorf("beyond max_requests: got %+v", a)
+		}
+		close(good)
+		if err := c.collect(answers, 1); err != nil {
+			t.Fatal(err)
+		}
+		if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") || a.end.AppStatus != 0 {
+			t.Errorf("the sibling: got %+v", a)
+		}
+		c.send(get(2, 1, "QUERY_STRING=good")) // there is room for one more
+		delete(answers, 2)
+		if err := c.collect(answers, 1); err != nil {
+			t.Fatal(err)
+		}
+		if a := answers[2]; !strings.HasSuffix(a.stdout, "\r\n\r\ngood") {
+			t.Errorf("the next: got %+v", a)
+		}
 
-	// A drain lets them come back; one that is cut short waits for them all the same.
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	down := make(chan error, 1)
-	go func() { down <- ts.Shutdown(ctx) }()
-	close(deaf)
-	testkit.Receive(t, "the return of the first", back)
-	testkit.Receive(t, "the return of the second", back)
-	testkit.Receive(t, "the end of Shutdown", down)
+		// A drain lets them come back; one that is cut short waits for them all the same.
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		down := make(chan error, 1)
+		go func() { down <- ts.Shutdown(ctx) }()
+		close(deaf)
+		testkit.Receive(t, "the return of the first", back)
+		testkit.Receive(t, "the return of the second", back)
+		testkit.Receive(t, "the end of Shutdown", down)
+	})
 }
 
 // TestRunTimeOfAll: what has been sent behind a request that is over its limit is

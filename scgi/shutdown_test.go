@@ -66,7 +66,7 @@ func TestShutdownEndsIdleConnections(t *testing.T) {
 	})
 }
 
-// TestShutdownAborts: when the patience is over, contexts are cancelled and
+// TestShutdownAborts: when the testkit.Patience is over, contexts are cancelled and
 // answers visibly truncated.
 func TestShutdownAborts(t *testing.T) {
 	each(t, func(t *testing.T, network string) {

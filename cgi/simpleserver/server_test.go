@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/testkit"
 )
 
 // TestLimits: whatever a client does or leaves undone ends by a limit.
@@ -40,9 +41,6 @@ func TestLimits(t *testing.T) {
 		want    string // the first line of the answer
 		log     string // of the access log, from the request on
 	}{
-		{"nothing", &Server{Limits: cgi.Limits{Idle: short}}, "", "", ""},
-		{"half a line", &Server{Limits: cgi.Limits{Idle: short}}, "GET /", "HTTP/1.0 408 Request Timeout", "\"GET /\" 408 -\n"},
-		{"half a head", &Server{Limits: cgi.Limits{Idle: short}}, "GET / HTTP/1.0\r\nX: y\r\n", "HTTP/1.0 408 Request Timeout", "\"GET / HTTP/1.0\" 408 -\n"},
 		{"half a body", &Server{App: reading, Limits: cgi.Limits{BodyRead: short}}, "POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\na",
 			"HTTP/1.0 408 Request Timeout", "\"POST / HTTP/1.0\" 408 20\n"},
 		{"half a chunk", &Server{Limits: cgi.Limits{BodyRead: short}}, chunked + "5\r\na", "HTTP/1.0 408 Request Timeout", "408 -\n"},
@@ -85,6 +83,33 @@ func TestLimits(t *testing.T) {
 			if got := ts.access.String(); !strings.Contains(got, c.log) || c.log == "" && got != "" || strings.Count(got, "\n") > 1 {
 				t.Errorf("access log %q; want %q", got, c.log)
 			}
+		})
+	}
+}
+
+// TestIdle: so does a head that does not come whole.
+func TestIdle(t *testing.T) {
+	for _, c := range []struct{ request, want, log string }{
+		{"", "", ""},
+		{"GET /", "HTTP/1.0 408 Request Timeout", "\"GET /\" 408 -\n"},
+		{"GET / HTTP/1.0\r\nX: y\r\n", "HTTP/1.0 408 Request Timeout", "\"GET / HTTP/1.0\" 408 -\n"},
+	} {
+		testkit.Longer(t, 30*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
+			ts := start(t, &Server{App: hello, Limits: cgi.Limits{Idle: limit, Linger: time.Millisecond}})
+			client := ts.dial()
+			io.WriteString(client, c.request)
+			b, err := io.ReadAll(client)
+			ts.Shutdown(context.Background())
+			if len(b) == 0 && c.want != "" {
+				return true // nothing had been read
+			}
+			if statusOf(string(b)) != c.want || err != nil && !isReset(err) {
+				t.Errorf("got %q, %v", b, err)
+			}
+			if got := ts.access.String(); !strings.HasSuffix(got, c.log) || c.log == "" && got != "" || strings.Count(got, "\n") > 1 {
+				t.Errorf("access log %q; want %q", got, c.log)
+			}
+			return false
 		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/testkit"
@@ -59,7 +58,7 @@ func serveBroken(t *testing.T, mutation string) Target {
 		l.Close()
 		b.conns.Wait()
 	})
-	return Target{Network: "unix", Address: l.Addr().String(), Timeout: testkit.Patience, Quiet: 20 * time.Millisecond}
+	return Target{Network: "unix", Address: l.Addr().String(), Timeout: testkit.Patience}
 }
 
 // A call is a request under way.

@@ -29,6 +29,7 @@ func TestOwnServer(t *testing.T) {
 			"unread": func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
 		} {
 			t.Run(network+" "+name, func(t *testing.T) {
+				t.Parallel()
 				l := testkit.Listen(t, network)
 				log := slog.New(slog.DiscardHandler)
 				app := cgi.FromHTTP(http.HandlerFunc(handle))
