@@ -86,7 +86,7 @@ var childMisbehaviours = []misbehaviour{
 	{does: "leaves a daemon behind (double fork) that keeps the pipes open", program: "double-fork", status: 200, bytes: 5, left: "the daemon"},
 	{does: "does not wait for its children", program: "zombies", status: 200, bytes: 5},
 	{does: "closes its stdout after the response and keeps running", program: "closes-stdout", limit: limit{"silence", 2 * time.Second}, status: 200, bytes: 5},
-	{does: "closes its stdout before the response and keeps running", program: "closes-stdout-first", status: 502, bytes: ownPage, log: "it has closed its stdout and runs on"},
+	{does: "closes its stdout before the response and keeps running", program: "closes-stdout-first", status: 502, bytes: ownPage, log: "it has closed its stdout and keeps running"},
 }
 
 // These answer wrongly, or cannot be run.

@@ -221,7 +221,7 @@ func (g *Gate) place(script, address string) Place {
 	p := Place{&g.anyScript, &g.anyAddress}
 	if n := g.limits.ProgramsPerScript; n != unlimited {
 		if p.script = g.scripts[script]; p.script == nil {
-			// The path may be a part of a request's variables, which are let go.
+			// The path may be part of a request's variables, which must not be kept.
 			name := strings.Clone(script)
 			p.script = &scriptQueue{name: name, limit: n, index: -1}
 			g.scripts[name] = p.script
@@ -297,7 +297,7 @@ func (g *Gate) reportDue() int {
 	return n
 }
 
-// refusal is the answer to a client that may come again.
+// refusal is the error for a client that may try again.
 func (g *Gate) refusal(err error) error {
 	retry := time.Second
 	if g.limits.QueueWait < time.Hour {

@@ -29,7 +29,7 @@ type spawn struct {
 	done chan struct{}
 }
 
-// close lets go of the pinned directory, and of the control group if no process has it.
+// close closes the pinned directory, and releases the control group if no process has it.
 func (s *spawn) close() {
 	if s.dir >= 0 {
 		unix.Close(s.dir)

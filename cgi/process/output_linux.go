@@ -15,7 +15,7 @@ import (
 // some hundred of them (fs.pipe-user-pages-soft); beyond it pipes stay as they are.
 const largePipe = 256 << 10
 
-// enlargeFrom is how much stands in a pipe of the usual size when it is full.
+// enlargeFrom is how much a full pipe of the usual size holds.
 const enlargeFrom = 64 << 10
 
 // An Output is our end of a pipe that a program writes to. One goroutine reads and
@@ -80,7 +80,7 @@ func (o *Output) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadOr is Read, unless least bytes or more stand in the pipe while the program lives:
+// ReadOr is Read, unless least bytes or more are in the pipe while the program lives:
 // it leaves them there and reports how many are ready. If least is zero, it reads in any
 // case.
 func (o *Output) ReadOr(p []byte, least int) (n, ready int, err error) {

@@ -37,7 +37,7 @@ type RunAs struct {
 	Owner bool
 
 	// MinUID and MinGID are the lowest numbers of such an owner and of its group; 0
-	// stands for 1000 and 100. Root, number 0, never is one.
+	// means 1000 and 100. Root, number 0, is never accepted.
 	MinUID, MinGID int
 }
 
@@ -55,7 +55,7 @@ type Confinement struct {
 	CheckOwner, CheckMode bool
 
 	// Chroot is a directory that becomes the root directory of the programs. The roots
-	// lie in it; what programs are told of paths (SCRIPT_FILENAME) is told as they see
+	// lie in it; paths in the environment (SCRIPT_FILENAME) are given as the programs see
 	// it. It needs root, and RunAs, since root can leave it.
 	Chroot string
 

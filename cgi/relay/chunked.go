@@ -13,7 +13,7 @@ const chunkLine = 4 << 10
 var errChunk = errors.New("its body is not chunked as RFC 9112 § 7.1 has it")
 
 // A chunkedBody takes a chunked body apart (RFC 9112 § 7.1), in pieces of any size.
-// Chunk extensions and trailers are let go.
+// Chunk extensions and trailers are dropped.
 type chunkedBody struct {
 	state chunkState
 	left  int64  // of the data of this chunk
@@ -32,7 +32,7 @@ const (
 
 // next returns the next piece of data in b, which may be empty, and what is left of b
 // after it. There is nothing more to return once rest is empty, or at the end of the body,
-// after which b is let go.
+// after which b is dropped.
 func (c *chunkedBody) next(b []byte) (data, rest []byte, err error) {
 	switch c.state {
 	case chunkDone:

@@ -50,7 +50,7 @@ type Output interface {
 type Pipe interface {
 	Output
 
-	// ReadOr is Read, unless least bytes or more stand in the pipe: it leaves them there
+	// ReadOr is Read, unless least bytes or more are in the pipe: it leaves them there
 	// and reports how many are ready. If least is zero, it reads in any case.
 	ReadOr(p []byte, least int) (n, ready int, err error)
 

@@ -13,7 +13,7 @@ func (r *Relay) splices() bool {
 	return r.headDone && r.redirect == "" && r.chunks == nil && !r.overrun
 }
 
-// splice moves n bytes that stand in the pipe on.
+// splice passes on n bytes that are in the pipe.
 func (r *Relay) splice(n int) error {
 	r.Activity.setSending(true)
 	_, err := cgi.SendPipe(r.Response, r.pipe.Fd(), n)

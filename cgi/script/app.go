@@ -1,47 +1,47 @@
-// Package script runs CGI programs (RFC 3875): for each request a process, which
-// gets the variables as its environment and the body on stdin, and answers on
-// stdout.
+// Package script runs CGI programs (RFC 3875): one process for each request, with the
+// variables as its environment, the body on its stdin and the response on its stdout.
 //
-// A program runs in its own process group and in its own directory, with no
-// descriptors but its three, no ignored and no blocked signals but those that this
-// process was started with blocked. What it writes is passed on as it comes; it may
-// write before it reads, and need not read at all. Its stderr goes to the log, with
-// the request's id.
+// A program runs in its own process group and its own directory. It has no descriptors
+// but its three, and no signals ignored or blocked except those that were blocked when
+// this process started. Its output is passed on as it comes; it may write before it
+// reads, and need not read at all. Its stderr goes to the log, with the request's id.
 //
-// # Its end
+// # The end of a program
 //
-// The answer is complete when the program has ended, or has closed its stdout: a
-// child that it leaves behind with the pipes open does not hold it. An exit status
-// other than 0 after a complete head is logged and reported, no more, since shell
-// programs often end so. A program that is ended by a signal has not completed its
-// answer. One without a head is answered by 502.
+// The response is complete when the program has ended or has closed its stdout; a child
+// that keeps the pipes open does not delay it. A non-zero exit status after a complete head
+// is logged and reported, but is no error, because shell programs often end that way. A
+// program that is ended by a signal has not completed its response. A program without a
+// head is a 502.
 //
-// When the client has gone or a limit is passed, the whole group gets TERM and,
-// after a grace, KILL; on Linux so do the descendants of the program that have left its
-// group, as long as their parents are there to find them by. One that has been
-// orphaned on purpose (by a double fork, in a session of its own) is its own master,
-// unless [process.Cgroup].EachProgram is on.
+// When the client leaves or a limit passes, the whole process group gets TERM and, after a
+// grace, KILL. On Linux the same happens to descendants that have left the group, as long
+// as their parents are there to find them by. A descendant that was orphaned on purpose (by
+// a double fork, in a session of its own) is not tracked, unless
+// [process.Cgroup].EachProgram is on.
 //
-// A local redirect (RFC 3875 § 6.2.2), which is a head with nothing but a Location that
-// begins with a slash, and no body, is left to a cgi.Redirector, if one stands above the
-// App and [App].LocalRedirect lets it follow; otherwise it is sent on as 302.
+// # Responses
 //
-// A program whose name begins with "nph-", or that [App].NPH names, answers with a
-// whole HTTP response. The connection to the client is the front-end's, which keeps it
-// valid, and not the program's: status and fields are passed on as other programs'
-// are, with the client's version of HTTP and without the fields that concern the
-// connection; a chunked body is taken apart. What such a program writes is sent at once
-// and not held for a moment. Over FastCGI and SCGI, which know no such programs, its
-// status line becomes the Status. Other programs may begin with a status line, too.
+// A local redirect (RFC 3875 § 6.2.2) is a head with a Location that begins with a slash,
+// nothing else, and no body. A cgi.Redirector above the App follows it if
+// [App].LocalRedirect allows; otherwise it is sent as 302.
 //
-// # Which program
+// A program whose name begins with "nph-", or that [App].NPH names, sends a whole HTTP
+// response. The connection to the client still belongs to the front-end, which keeps it
+// valid: status and fields are passed on as for other programs, with the client's HTTP
+// version and without the fields that concern the connection; a chunked body is decoded.
+// Output of such a program is sent at once. Over FastCGI and SCGI, which know no such
+// programs, its status line becomes the Status. Other programs may begin with a status line,
+// too.
 //
-// What keeps a program from running is a [Finding]: which check failed, on which file, and
-// how to mend it. It is the error of the request, and [App.Explain] finds it beforehand.
+// # Finding the program
 //
-// See [App.ServeCGI]. Whoever can write inside a root is trusted: a file is checked
-// first and executed by its path then. With [process.RunAs] and [process.Confinement]
-// less trust is needed.
+// [App.ServeCGI] says which program runs. What keeps one from running is a [Finding]: which
+// check failed, on which file, and how to mend it. It is the error of the request, and
+// [App.Explain] finds it beforehand.
+//
+// Whoever can write inside a root is trusted: a file is checked first and then executed by
+// its path. [process.RunAs] and [process.Confinement] require less trust.
 package script
 
 import (
@@ -68,11 +68,11 @@ import (
 // copied then.
 type App struct {
 	// Roots are the absolute directories that programs lie in. A root may also be a
-	// program itself, which then answers for every path.
+	// program, which then serves every path.
 	Roots []string
 
-	// Follow are further directories that symlinks in the roots may lead to. Nothing
-	// else outside the roots runs.
+	// Follow are directories that symlinks in the roots may lead to. Nothing else outside
+	// the roots runs.
 	Follow []string
 
 	// Only, if not empty, names the programs in the roots that may run, by patterns of
@@ -80,8 +80,8 @@ type App struct {
 	// the root. A root that is a program runs in any case.
 	Only []string
 
-	// Env is the application's own environment, as "NAME=VALUE". It wins over what the
-	// web server sent.
+	// Env is the application's own environment, as "NAME=VALUE". It overrides what the
+	// web server sends.
 	Env []string
 
 	// PassAuthorization lets HTTP_AUTHORIZATION and AUTH_PASSWORD reach the programs.
@@ -91,23 +91,23 @@ type App struct {
 	// web server or Env sets it. If nil: PATH, LANG and TZ.
 	Inherit []string
 
-	// InheritAll gives programs, in place of what Inherit names, the whole environment
-	// that this process has at its first request, as fcgiwrap does: without what are the
-	// names of a request's own variables (AUTH_TYPE, HTTP_… and so on), and without those
-	// by which systemd talks to this process (LISTEN_…, NOTIFY_SOCKET, WATCHDOG_…).
+	// InheritAll gives programs the whole environment of this process, as of its first
+	// request, and not only what Inherit names. That is what fcgiwrap does. Left out are the
+	// names of a request's own variables (AUTH_TYPE, HTTP_… and so on) and those that systemd
+	// sets for this process (LISTEN_…, NOTIFY_SOCKET, WATCHDOG_…).
 	InheritAll bool
 
-	// Manner is whose way of finding programs, and of making their environment, this
-	// App has. Anything but Gatehouse needs no Roots.
+	// Manner says how programs are found, and how their environment is made. Only Gatehouse
+	// needs Roots.
 	Manner Manner
 
-	// Stderr takes what programs write to stderr, as it is, and not the log. It must take
-	// writes of several programs at once.
+	// Stderr, if not nil, gets what programs write to stderr, unchanged, in place of the
+	// log. It must be safe for concurrent writes.
 	Stderr io.Writer
 
-	// StderrToClient sends what programs write to stderr to the web server (FCGI_STDERR)
-	// where the front-end can, and not to the log or to Stderr. So does it with the
-	// Finding of a request that is refused, which the log has, too.
+	// StderrToClient sends what programs write to stderr to the web server (FCGI_STDERR),
+	// where the front-end can, in place of the log and Stderr. The Finding of a refused
+	// request goes there as well as to the log.
 	StderrToClient bool
 
 	// RunAs says which user programs run as, Confinement what they may not do, and
@@ -116,16 +116,16 @@ type App struct {
 	Confinement process.Confinement
 	Cgroup      process.Cgroup
 
-	// Reaper, if not nil, reaps what programs leave behind. It outlives the App.
+	// Reaper, if not nil, reaps what programs leave behind. It must outlive the App.
 	Reaper *process.Reaper
 
-	// LocalRedirect says who follows a local redirect. As it is, that is a cgi.Redirector
-	// above the App over HTTP, and the client behind a web server.
+	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
+	// App does over HTTP, and the client does behind a web server.
 	LocalRedirect cgi.RedirectPolicy
 
-	// NPH names further programs that answer with a whole HTTP response, beside those
-	// whose names begin with "nph-" (RFC 3875 § 5), by patterns of path.Match for the last
-	// part of the path. See the package's documentation for what that means.
+	// NPH names programs that send a whole HTTP response, as those do whose names begin with
+	// "nph-" (RFC 3875 § 5), by patterns of path.Match for the last part of the path. See
+	// the package documentation.
 	NPH []string
 
 	// SearchArgs gives programs the words of a query like "?one+two" as arguments (RFC
@@ -176,8 +176,8 @@ func (a *App) log() *slog.Logger {
 }
 
 // Prepare does what the first request would do: it opens and notes what the App needs
-// of this process and its environment. A process that is about to change its user or
-// its root directory calls it before.
+// from this process and its environment. A process that will change its user or its root
+// directory calls it first.
 func (a *App) Prepare() error {
 	a.once.Do(a.init)
 	return a.state.err
@@ -262,13 +262,13 @@ func filterFinding() *Finding {
 //
 // If SCRIPT_FILENAME names a file in a root, that is the program, with SCRIPT_NAME
 // and PATH_INFO as the web server sent them. If it names a file elsewhere, the
-// answer is 403. Otherwise the path, below the prefix at which a cgi.Mux has mounted
+// response is 403. Otherwise the path, below the prefix at which a cgi.Mux has mounted
 // the App, is followed down from each root to the first regular file, and what is
 // left of it is PATH_INFO.
 //
 // A program that is asked as an Authorizer (FastCGI 1.0 § 6.3) has FCGI_ROLE set to
-// AUTHORIZER, and nothing on stdin; it lets a request in by answering 200, which
-// is the status without a Status field. A Filter it cannot be.
+// AUTHORIZER, and nothing on stdin; it lets a request in with status 200, which is also
+// the status without a Status field. A CGI program cannot be a Filter.
 //
 // Errors are a *cgi.StatusError, that of a program that does not run with a *[Finding],
 // which names the path and the check: 404 for a
@@ -366,7 +366,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		Response:         w,
 		Name:             t.path,
 		HeadBytes:        s.limits.HeadBytes,
-		Whole:            a.answersHTTP(t.path),
+		Whole:            a.sendsHTTP(t.path),
 		NoBody:           r.Env.Get("REQUEST_METHOD") == http.MethodHead,
 		FollowsRedirects: r.FollowsRedirects(a.LocalRedirect),
 		HeadParsed:       u.noteTraceback,

@@ -14,7 +14,7 @@ const (
 	searchWordBytes = 256
 )
 
-// args returns what stands on the command line of a program beside its path.
+// args returns the command line of a program without its path.
 func (a *App) args(r *cgi.Request) []string {
 	if !a.SearchArgs {
 		return nil
@@ -51,7 +51,7 @@ func searchArgs(env *cgi.Environ) []string {
 	return words
 }
 
-// searchWord decodes a word, and reports whether it may stand on a command line.
+// searchWord decodes a word, and reports whether a command line may have it.
 func searchWord(s string) (string, bool) {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {

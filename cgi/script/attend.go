@@ -11,7 +11,7 @@ import (
 const (
 	// attendAfter is how long a program runs before it gets goroutines that wait for its
 	// end and read its stderr. Most programs end sooner and cost neither. What is held up
-	// that long is a program that fills the pipe of its stderr, and the answer of one that
+	// that long is a program that fills the pipe of its stderr, and the response of one that
 	// leaves its stdout to a child.
 	attendAfter = 50 * time.Millisecond
 
@@ -48,7 +48,7 @@ func (u *run) startAttending() {
 }
 
 // reap reaps a program whose output has ended, and does all that is left to do. It
-// reports false, and leaves that to goroutines, if the program runs on.
+// reports false, and leaves that to goroutines, if the program keeps running.
 func (u *run) reap() bool {
 	if u.pump != nil || u.body.spool != nil {
 		u.attend()
@@ -104,7 +104,7 @@ func (u *run) reportLate() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if s := u.proc.Status(); u.outlived && u.cause == nil && s != (process.Status{}) {
-		u.logAttrs("program ended after its answer", slog.String("error", s.String()))
+		u.logAttrs("program ended after its response", slog.String("error", s.String()))
 	}
 }
 

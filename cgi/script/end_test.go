@@ -313,7 +313,7 @@ func TestOutlived(t *testing.T) {
 	checkOK(t, s, res, "done\n")
 	writeFifo(t, fifo)
 	waitIdle(t, f)
-	if want := `msg="program ended after its answer" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
+	if want := `msg="program ended after its response" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
 		t.Errorf("log %q; want %s", f.log, want)
 	}
 }

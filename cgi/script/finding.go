@@ -56,7 +56,7 @@ type Finding struct {
 	Named  string // the variable that named it, such as "SCRIPT_FILENAME", if one did
 	Detail string // what is wrong with it
 	Remedy string // what to do about it, or empty if that depends
-	Code   int    // the status of the answer
+	Code   int    // of the response
 	Err    error  // the system's error, or nil
 }
 

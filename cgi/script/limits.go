@@ -10,18 +10,18 @@ import (
 )
 
 // Limits bound what programs take. A zero field means its default, a negative one
-// no limit. cgi.Handler's RunTime and FirstByte hold beside them: they answer the client
+// no limit. cgi.Handler's RunTime and FirstByte also hold: they respond to the client
 // and cancel the request's context, which ends the program, too.
 type Limits struct {
 	Programs  int           // running at once: 4 for each processor; more of them wait
 	Queue     int           // requests that wait, for any of these three: 1,024; 503 beyond it (negative: none waits)
 	QueueWait time.Duration // for a program's turn: 10 s; 503 beyond it
-	FirstByte time.Duration // to the first byte of an answer, from the last byte of the body: 60 s; 504
-	Silence   time.Duration // without a byte either way: 120 s; 504, or a truncated answer
+	FirstByte time.Duration // to the first byte of a response, from the last byte of the body: 60 s; 504
+	Silence   time.Duration // without a byte either way: 120 s; 504, or a truncated response
 	Run       time.Duration // of a whole program: off
 	Grace     time.Duration // between TERM and KILL: 3 s (negative: KILL at once)
-	CPU       time.Duration // CPU time of a program and its descendants: off; 504, or a truncated answer
-	HeadBytes int           // of an answer's head: 64 KiB; 502 beyond it
+	CPU       time.Duration // CPU time of a program and its descendants: off; 504, or a truncated response
+	HeadBytes int           // of a response's head: 64 KiB; 502 beyond it
 
 	// AddressSpace, OpenFiles, FileBytes and Processes are resource limits of each
 	// process (setrlimit(2): RLIMIT_AS, in bytes, RLIMIT_NOFILE, RLIMIT_FSIZE, in bytes,

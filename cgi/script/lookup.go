@@ -15,7 +15,7 @@ import (
 	"gatehouse/cgi"
 )
 
-// A target is the program for a request, and the path as it is told.
+// A target is the program for a request, and the path that it sees.
 type target struct {
 	path        string // absolute; names the file, whose symlinks are not resolved
 	scriptName  string

@@ -2,26 +2,25 @@ package script
 
 import "gatehouse/cgi"
 
-// A Manner is whose way of finding programs, and of making their environment, an App
-// has. Those of other programs are for configurations of web servers that were
-// written for them.
+// A Manner says how an App finds programs and makes their environment. The manners of
+// other gateways are for web servers that were configured for them.
 type Manner uint8
 
 const (
-	// Gatehouse is the way that ServeCGI documents.
+	// Gatehouse is what ServeCGI documents.
 	Gatehouse Manner = iota
 
-	// Fcgiwrap is the way of fcgiwrap 1.1. The program is the file that SCRIPT_FILENAME
+	// Fcgiwrap does as fcgiwrap 1.1. The program is the file that SCRIPT_FILENAME
 	// names, wherever it lies, or without that variable the first file on the way down
 	// DOCUMENT_ROOT followed by SCRIPT_NAME, of which the rest becomes PATH_INFO. If
 	// there are Roots, they are programs, and no other runs. Programs get the variables
 	// as they were sent, and start in their own directory, or in that of FCGI_CHDIR;
-	// with "-" there, in that of this process. Of a variable that was sent twice the first
-	// counts. What is found to be wrong before a program
-	// is started is 403, afterwards 502. SCRIPT_NAME with a ".." segment is refused.
+	// with "-" there, in that of this process. If a variable was sent twice, the first
+	// counts. A fault that is found before a program is started is 403, afterwards 502.
+	// SCRIPT_NAME with a ".." segment is refused.
 	Fcgiwrap
 
-	// Slowcgi is the way of OpenBSD's slowcgi. The program is what SCRIPT_FILENAME
+	// Slowcgi does as OpenBSD's slowcgi. The program is what SCRIPT_FILENAME
 	// names, or else SCRIPT_NAME, and gets the variables as they were sent.
 	Slowcgi
 )
@@ -57,7 +56,7 @@ type finder interface {
 	startFailure(f *Finding) *Finding
 }
 
-// finder returns what m stands for.
+// finder returns the implementation of m.
 func (m Manner) finder() finder {
 	switch m {
 	case Fcgiwrap:

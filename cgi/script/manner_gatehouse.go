@@ -11,10 +11,10 @@ import (
 // gatehouse is the manner that ServeCGI documents.
 type gatehouse struct{}
 
-// find: a SCRIPT_FILENAME that names a file in a root decides, and the path is told as
-// the web server sent it; one that names a file elsewhere is refused. One that
-// names nothing, or is no file name (Apache's "proxy:" forms), leaves it to the
-// walk: down the path from each root to the first regular file.
+// find uses SCRIPT_FILENAME if it names a file in a root; the program then sees the path as
+// the web server sent it. A name of a file elsewhere is refused. If it names nothing, or is
+// no file name (Apache's "proxy:" forms), find walks down the path from each root to the
+// first regular file.
 func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 	if name := r.Env.Get("SCRIPT_FILENAME"); filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
 		t, err := a.findNamed(r, filepath.Clean(name), tr)
@@ -114,7 +114,7 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 // descend returns how much of path names the first regular file below root.
 func (a *App) descend(root, path string, tr *trace) (used int, failed *failure) {
 	if isProgram(root) {
-		tr.add(root, root, nil, "the root is a program, which answers for every path")
+		tr.add(root, root, nil, "the root is a program, which serves every path")
 		return 0, nil
 	}
 	fail := func(file string, err error) (int, *failure) {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// nphPrefix begins the names of programs that answer with a whole HTTP response.
+// nphPrefix begins the names of programs that send a whole HTTP response.
 const nphPrefix = "nph-"
 
-// answersHTTP reports whether the program at name is a non-parsed-header script (RFC
+// sendsHTTP reports whether the program at name is a non-parsed-header script (RFC
 // 3875 § 5): by its name, or by one of the patterns of App.NPH.
-func (a *App) answersHTTP(name string) bool {
+func (a *App) sendsHTTP(name string) bool {
 	base := filepath.Base(name)
 	if strings.HasPrefix(base, nphPrefix) {
 		return true

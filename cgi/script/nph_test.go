@@ -17,7 +17,7 @@ func TestAnswersHTTP(t *testing.T) {
 		"/srv/nph-x": true, "/srv/nph-": true, "/srv/x.nph": true, "/srv/status": true,
 		"/srv/nphx": false, "/nph-dir/x": false, "/srv/x.nph.sh": false, "/srv/NPH-x": false, "/srv/xnph-": false, "/srv/status2": false,
 	} {
-		if got := a.answersHTTP(name); got != want {
+		if got := a.sendsHTTP(name); got != want {
 			t.Errorf("%s: %v; want %v", name, got, want)
 		}
 	}

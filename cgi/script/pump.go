@@ -83,7 +83,7 @@ func spoolRefusal(err error) error {
 		Err: fmt.Errorf("body of unknown length: %w (spool_total, spool_dir)", err)}
 }
 
-// bodyRefusal is the answer to a body that failed: the error's own status if it
+// bodyRefusal is the error for a body that failed: the error's own status if it
 // has one, else 400, as what came is not what was announced.
 func bodyRefusal(err error) error {
 	var se *cgi.StatusError
@@ -94,10 +94,10 @@ func bodyRefusal(err error) error {
 }
 
 // A pump passes the body to the program's stdin, on a goroutine of its own, so
-// that the program may answer before it reads, or never read.
+// that the program may respond before it reads, or never read.
 type pump struct {
 	run     *run
-	stopped atomic.Bool   // the answer needs no more of the body
+	stopped atomic.Bool   // the response needs no more of the body
 	large   bool          // enlarging has been tried
 	done    chan struct{} // closed when the goroutine has ended
 }

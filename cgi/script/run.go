@@ -63,7 +63,7 @@ func (u *run) abort(cause error) {
 		u.proc.Stdout.Interrupt()
 		if u.request == nil {
 			// The response has ended before, and nobody else tells this.
-			u.logAttrs("program ended after its answer", slog.String("error", cause.Error()))
+			u.logAttrs("program ended after its response", slog.String("error", cause.Error()))
 		}
 	}
 	u.mu.Unlock()
@@ -106,7 +106,7 @@ func (u *run) cancelCause(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", u.target.path, cause)
 }
 
-// serve passes the answer on, and leaves nothing that uses the request.
+// serve passes the response on. When it returns, nothing uses the request any more.
 func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, func() { u.abort(u.cancelCause(ctx)) })
@@ -164,7 +164,7 @@ func (u *run) conclude() error {
 			u.mu.Unlock()
 			return u.relay.Complete()
 		}
-		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and runs on", u.relay.HeadError())
+		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and keeps running", u.relay.HeadError())
 		u.abort(err)
 		return err
 	}
@@ -204,6 +204,6 @@ func (u *run) awaitExit() {
 // noteTraceback logs that the head is that of a traceback.
 func (u *run) noteTraceback(h *cgi.ProgramHead) {
 	if h.Traceback {
-		u.logAttrs("program failed, and shows its traceback (cgitb) in the answer")
+		u.logAttrs("program failed, and shows its traceback (cgitb) in the response")
 	}
 }

@@ -126,7 +126,7 @@ func TestTracebackReachesTheClient(t *testing.T) {
 			t.Errorf("%s: %+v", name, s.Head)
 		}
 		line := strings.TrimPrefix(f.log.String(), before)
-		if !strings.Contains(line, `msg="program failed, and shows its traceback (cgitb) in the answer"`) || !strings.Contains(line, "script="+filepath.Join(f.dir, name)) {
+		if !strings.Contains(line, `msg="program failed, and shows its traceback (cgitb) in the response"`) || !strings.Contains(line, "script="+filepath.Join(f.dir, name)) {
 			t.Errorf("%s: log %q", name, line)
 		}
 	}
