@@ -349,8 +349,8 @@ func (w *response) end(err error) Result {
 		w.sinkErr = ferr
 		out.End = Aborted
 	}
-	if err == nil {
-		err = w.overrun
+	if w.overrun != nil && (err == nil || w.gone(err)) {
+		err = w.overrun // a client that has all that was declared may well be gone
 	}
 	res := Result{Outcome: out, Err: err, Bytes: w.sent}
 	if w.headSent {

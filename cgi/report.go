@@ -26,6 +26,8 @@ func (w *response) report(res Result) {
 	case errors.As(res.Err, &p): // also if the client is gone
 		msg = "application panicked"
 		attrs = append(attrs, "stack", string(p.stack))
+	case w.overrun != nil && errors.Is(res.Err, ErrContentLength): // likewise
+		level, msg = slog.LevelWarn, "response cut"
 	case res.End == Aborted:
 		level, msg = slog.LevelInfo, "client gone"
 	case res.Err == errSilentAbort:

@@ -1,9 +1,13 @@
 package cgi
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -101,6 +105,29 @@ func TestContentLengthLongerIsCut(t *testing.T) {
 	r.want(t, Complete, "Status: 200 OK\r\nContent-Length: 3\r\n\r\n123")
 	if !errors.Is(r.result.Err, ErrContentLength) || !strings.Contains(r.log.String(), "response cut") {
 		t.Errorf("error %v, log %q", r.result.Err, r.log)
+	}
+}
+
+// TestContentLengthLongerOfNobody: a web server that has as much as was declared closes
+// its connection without an end, and the application is to blame all the same.
+func TestContentLengthLongerOfNobody(t *testing.T) {
+	for name, c := range map[string]struct {
+		err      error // of the application; nil: that of its Write
+		vanished error // of the sink
+	}{
+		"found by the application": {err: ErrAborted},
+		"found at the end":         {vanished: syscall.EPIPE},
+	} {
+		var log bytes.Buffer
+		h := &Handler{Log: slog.New(slog.NewTextHandler(&log, nil))}
+		res := h.Run(&Request{Env: NewEnviron("REQUEST_METHOD=GET")}, &textSink{vanished: c.vanished}, AppFunc(func(w ResponseWriter, r *Request) error {
+			w.StartResponse("200 OK", []Field{{"Content-Length", "3"}})
+			_, err := io.WriteString(w, "12345")
+			return cmp.Or(c.err, err)
+		}))
+		if res.End != Aborted || !errors.Is(res.Err, ErrContentLength) || !strings.Contains(log.String(), "level=WARN msg=\"response cut\"") {
+			t.Errorf("%s: %v, error %v, log %q", name, res.End, res.Err, &log)
+		}
 	}
 }
 

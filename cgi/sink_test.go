@@ -17,6 +17,7 @@ type textSink struct {
 	flushes  int
 	finished []Outcome
 	failing  error // returned by Write
+	vanished error // returned by Finish
 }
 
 func (s *textSink) WriteHead(h *Head) error {
@@ -40,7 +41,7 @@ func (s *textSink) Flush() error {
 
 func (s *textSink) Finish(o Outcome) error {
 	s.finished = append(s.finished, o)
-	return nil
+	return s.vanished
 }
 
 // A run is one request through a Handler, and all that came of it.
