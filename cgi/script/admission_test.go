@@ -3,7 +3,9 @@
 package script
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
@@ -51,4 +53,28 @@ func TestProgramsAreBounded(t *testing.T) {
 			t.Errorf("left over: %+v", l)
 		}
 	}
+}
+
+// TestPlaceIsFreeAfterTheResponse: a client's next request finds the place of its last
+// one free.
+func TestPlaceIsFreeAfterTheResponse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.sh(t, "brief", head+"echo done")
+	f.Prepare()
+	returned := make(chan struct{})
+	f.state.testHook = func(stage string) {
+		if stage != "leave" {
+			return
+		}
+		select {
+		case <-returned:
+			t.Error("the response has ended, and the place is taken")
+		case <-time.After(exitDelay / 2):
+		}
+	}
+	s, res := f.serve(withBody(request("/brief"), 5, strings.NewReader("hello")))
+	close(returned)
+	checkOK(t, s, res, "done\n")
+	f.Close()
 }

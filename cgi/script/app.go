@@ -161,7 +161,7 @@ type state struct {
 	closed  bool
 	running map[*run]struct{}
 
-	testHookWait func() // called before a program is waited for
+	testHook func(stage string) // "wait": before a program is waited for; "leave": before its place is free
 
 	owned sync.WaitGroup // processes, and the goroutines that serve them
 }
@@ -190,6 +190,13 @@ func (a *App) Clone() *App {
 		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
 		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH,
 		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Log: a.Log,
+	}
+}
+
+// reached calls the hook of a test.
+func (s *state) reached(stage string) {
+	if s.testHook != nil {
+		s.testHook(stage)
 	}
 }
 
@@ -355,7 +362,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	s.owned.Add(2)
 	s.mu.Unlock()
 	u = &run{app: a, place: p, id: r.ID, request: r, target: t, body: b, limits: &s.limits,
-		stderrDone: make(chan struct{}), aborted: make(chan struct{})}
+		finished: make(chan struct{}), stderrDone: make(chan struct{}), aborted: make(chan struct{})}
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)

@@ -90,9 +90,7 @@ func (u *run) readStderr() {
 
 // watch is the goroutine that waits for the program's end.
 func (u *run) watch() {
-	if hook := u.app.state.testHookWait; hook != nil {
-		hook()
-	}
+	u.app.state.reached("wait")
 	u.proc.Wait()
 	u.leaveBody()
 	u.reportLate()
@@ -125,5 +123,7 @@ func (u *run) finish() {
 	s.mu.Lock()
 	delete(s.running, u)
 	s.mu.Unlock()
+	s.reached("leave")
 	s.gate.Leave(u.place)
+	close(u.finished)
 }

@@ -291,7 +291,10 @@ func TestExitComesLate(t *testing.T) {
 	f.sh(t, "killed", head+"echo all; kill -9 $$")
 	returned := make(chan struct{})
 	f.Prepare()
-	f.state.testHookWait = func() {
+	f.state.testHook = func(stage string) {
+		if stage != "wait" {
+			return
+		}
 		select {
 		case <-returned:
 		case <-time.After(exitDelay * 3 / 2):

@@ -36,6 +36,7 @@ type run struct {
 	attending  sync.Mutex
 	attendance attendance
 
+	finished   chan struct{} // closed when all that the program had has been given back
 	stderrDone chan struct{} // closed when stderr has been read to its end
 	stderrMu   sync.Mutex    // held while stderr is sent to the web server
 	stderrLeft bool          // nothing is sent there any more
@@ -181,8 +182,8 @@ func (u *run) conclude() error {
 	return u.relay.Complete()
 }
 
-// awaitExit returns when a program that is ending has ended. One that has closed its
-// stdout and goes on does not hold its response.
+// awaitExit returns when a program that is ending has ended and its place is free. One
+// that has closed its stdout and goes on does not delay its response.
 func (u *run) awaitExit() {
 	exiting, known := u.proc.Exiting()
 	if known && !exiting {
@@ -195,7 +196,7 @@ func (u *run) awaitExit() {
 		timeout = timer.C
 	}
 	select {
-	case <-u.proc.Exited():
+	case <-u.finished:
 	case <-u.aborted: // a limit has passed, or the client has gone
 	case <-timeout:
 	}
