@@ -27,8 +27,8 @@ const (
 	abortGrace = time.Second
 )
 
-// past is a deadline that has always passed.
-var past = time.Unix(1, 0)
+// longAgo is a deadline that has always passed.
+var longAgo = time.Unix(1, 0)
 
 // A conn is a connection, which carries one request. The application runs on its
 // goroutine.
@@ -49,10 +49,10 @@ type conn struct {
 
 	mu       sync.Mutex // guards what follows, and orders it with the deadlines
 	begun    bool       // a byte of the request has come
-	headed   bool       // the head has been read
+	headRead bool       // the head has been read
 	sent     bool       // a byte of the answer may have left
 	aborted  bool       // the server is being closed
-	over     bool       // the request has ended: the rest of it is only drained
+	finished bool       // the request has ended: the rest of it is only drained
 	own      [2]bool    // the application has set a deadline for reading, for writing
 	stopped  error      // why no more is read of the request, or nil
 	context  frontend.Context
@@ -73,10 +73,10 @@ func (c *conn) Start() { go c.serve() }
 
 func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
-	defer c.l.end()
+	defer c.l.connClosed()
 	defer c.sock.Close()
 	defer c.overtime.Wait()
-	c.await(c.srv.limits.Idle)
+	c.startReadLimit(c.srv.limits.Idle)
 	h, err := readHead(c.in, c.srv.head)
 	c.sink.protocol = h.version
 	if err == nil {
@@ -84,7 +84,7 @@ func (c *conn) serve() {
 	}
 	if err != nil {
 		c.refuse(h, err)
-		c.body.end()
+		c.body.detach()
 		return
 	}
 	c.run(h)
@@ -95,7 +95,7 @@ func (c *conn) serve() {
 func (c *conn) prepare(h *head) error {
 	s := c.srv
 	c.mu.Lock()
-	c.headed = true
+	c.headRead = true
 	c.mu.Unlock()
 	env, err := s.environ(c.l.base, h, c.host)
 	c.req.Env = env
@@ -112,7 +112,7 @@ func (c *conn) prepare(h *head) error {
 	c.body.expect = !s.Compat && h.version != "HTTP/1.0" && h.version != "HTTP/0.9" && strings.EqualFold(expect, "100-continue")
 	c.body.raw, c.body.left = f.raw, f.length
 	if f.chunked {
-		if f.length, err = c.takeChunked(); err != nil {
+		if f.length, err = c.readChunked(); err != nil {
 			return err
 		}
 		env.Set("CONTENT_LENGTH", strconv.FormatInt(f.length, 10))
@@ -126,14 +126,14 @@ func (c *conn) prepare(h *head) error {
 	return nil
 }
 
-// takeChunked reads a chunked body to its end.
-func (c *conn) takeChunked() (int64, error) {
+// readChunked reads a chunked body to its end.
+func (c *conn) readChunked() (int64, error) {
 	if c.body.expect && c.in.Buffered() == 0 {
-		c.sink.proceed()
+		c.sink.writeContinue()
 	}
 	c.body.expect = false
 	c.body.left, c.body.spool = 0, spool.New(c.srv.limits.Spool)
-	c.await(c.srv.limits.BodyRead)
+	c.startReadLimit(c.srv.limits.BodyRead)
 	err := decodeChunked(c.in, c.body.spool, c.srv.limits.BodyBytes, c.srv.head)
 	return c.body.spool.Len(), err
 }
@@ -142,7 +142,7 @@ func (c *conn) takeChunked() (int64, error) {
 // gets its limit for every byte anew.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.body.spool != nil {
-		c.await(c.srv.limits.BodyRead)
+		c.startReadLimit(c.srv.limits.BodyRead)
 	}
 	n, err := c.sock.Read(p)
 	if n > 0 {
@@ -232,9 +232,9 @@ func (c *conn) closeOnce() {
 // close ends the connection the way its answer ended: one that broke off is reset,
 // so that the client cannot take its part for the whole.
 func (c *conn) close() {
-	c.body.end()
+	c.body.detach()
 	c.mu.Lock()
-	c.over = true
+	c.finished = true
 	reset := c.sink.end != cgi.Complete && c.sent
 	c.context.End()
 	c.mu.Unlock()
@@ -255,8 +255,8 @@ func (c *conn) drain() {
 	}
 	c.sock.CloseWrite()
 	c.mu.Lock()
-	c.over = true
+	c.finished = true
 	c.mu.Unlock()
-	c.await(c.srv.limits.Linger)
+	c.startReadLimit(c.srv.limits.Linger)
 	io.Copy(io.Discard, c.sock.Conn)
 }

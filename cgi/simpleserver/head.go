@@ -133,7 +133,7 @@ func (h *head) parseLine() error {
 			return err
 		}
 	}
-	if err := h.take(words); err != nil {
+	if err := h.setRequestLine(words); err != nil {
 		return err
 	}
 	if !isToken(h.method) || h.version == "HTTP/0.9" && h.method != "GET" {
@@ -155,8 +155,8 @@ func (h *head) parseVersion(v string) error {
 	return nil
 }
 
-// take takes the words of a request line whose version has been checked.
-func (h *head) take(words []string) error {
+// setRequestLine takes the words of a request line whose version has been checked.
+func (h *head) setRequestLine(words []string) error {
 	switch {
 	case len(words) < 2 || len(words) > 3:
 		return &requestError{code: 400, message: "Bad request syntax (" + repr(h.line) + ")"}

@@ -57,7 +57,7 @@ func (h *head) parseLineCompat() error {
 		}
 		h.version = v
 	}
-	err := h.take(words)
+	err := h.setRequestLine(words)
 	if e, ok := err.(*requestError); ok {
 		e.headless = h.version == "" || h.version == "HTTP/0.9"
 	}

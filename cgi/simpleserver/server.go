@@ -190,18 +190,18 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.ready(); err != nil {
+	if err := s.prepare(); err != nil {
 		l.Close()
 		return err
 	}
 	return s.acceptor.Serve(&listener{Listener: l, base: s.baseEnviron(l)})
 }
 
-func (s *Server) ready() error {
+func (s *Server) prepare() error {
 	if s.App == nil {
 		return errors.New("simpleserver: the server has no application: set App")
 	}
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return nil
 }
 
@@ -209,14 +209,14 @@ func (s *Server) ready() error {
 // first, what is left is cancelled with cgi.ErrShutdown as the cause, and ctx's
 // error is returned. It returns after every goroutine of the server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	defer s.unbind()
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
 // Close is Shutdown without the patience.
 func (s *Server) Close() error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	defer s.unbind()
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
@@ -229,7 +229,7 @@ func (s *Server) unbind() {
 	}
 }
 
-func (s *Server) begin() {
+func (s *Server) init() {
 	s.limits = s.Limits.WithDefaults()
 	s.head = headLimits{
 		line:   positive(s.RequestLine, DefaultRequestLine),

@@ -102,13 +102,13 @@ func (s *sink) failed(err error) error {
 	default:
 		err = fmt.Errorf("%w: it took no byte of the answer for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
 	}
-	s.c.lost(err)
+	s.c.cancelRequest(err)
 	return err
 }
 
-// proceed tells a client that waits that its body is wanted (RFC 9110 § 10.1.1),
+// writeContinue tells a client that waits that its body is wanted (RFC 9110 § 10.1.1),
 // unless the answer has begun. A failure shows when the answer is written.
-func (s *sink) proceed() {
+func (s *sink) writeContinue() {
 	c := s.c
 	c.writing.Lock()
 	defer c.writing.Unlock()
