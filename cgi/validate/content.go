@@ -25,7 +25,7 @@ func (w *writer) checkStarted(what string) error {
 	}
 	e := broken("V36", "the response is %s before StartResponse was called", what)
 	e.err = cgi.ErrNoStart
-	w.exchange.failLocked(e)
+	w.exchange.noteBrokenLocked(e)
 	return e
 }
 
@@ -39,7 +39,7 @@ func (w *writer) checkBodyless(n int) error {
 	switch {
 	case n == 0:
 	case isBodyless(code):
-		return w.exchange.fail(broken("V45", "the answer with the status %d has a body", code))
+		return w.exchange.noteBroken(broken("V45", "the answer with the status %d has a body", code))
 	case !warned:
 		w.exchange.warn("V45", "the answer to HEAD has a body, which is counted and discarded")
 	}
@@ -64,7 +64,7 @@ func (w *writer) checkLength(n int) error {
 		return nil
 	}
 	e.err = cgi.ErrContentLength
-	w.exchange.failLocked(e)
+	w.exchange.noteBrokenLocked(e)
 	return e
 }
 
@@ -86,7 +86,7 @@ func (w *writer) checkAnswered() bool {
 	if !w.started {
 		e := broken("V31", "ServeCGI returned without an answer: StartResponse was never called")
 		e.err = cgi.ErrNoStart
-		w.exchange.failLocked(e)
+		w.exchange.noteBrokenLocked(e)
 	}
 	return w.started
 }

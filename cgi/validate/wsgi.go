@@ -58,7 +58,7 @@ func (x *exchange) serve(app cgi.WSGI, env *cgi.Environ, out *writer) (_ cgi.Bod
 	over := true
 	defer func() {
 		if over {
-			x.end()
+			x.detach()
 			err = x.verdict(err)
 		}
 	}()
@@ -164,7 +164,7 @@ func (b *countedBody) Close() error {
 	if !first {
 		return err
 	}
-	x.end()
+	x.detach()
 	if b.told {
 		return err
 	}
