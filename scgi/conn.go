@@ -60,7 +60,7 @@ func (c *conn) serve() {
 	defer c.overtime.Wait()
 	defer c.closeOnce()
 	block, err := c.readHead()
-	c.disown()
+	c.release()
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) {
 		if c.buf != nil && !errors.Is(err, cgi.ErrShutdown) {
 			c.srv.log().Warn("SCGI request broke off in its head", "peer", c.peer(), "error", err.Error())
@@ -85,7 +85,7 @@ func (c *conn) serve() {
 		return
 	}
 	if c.left == 0 && c.off == c.end {
-		c.release()
+		c.freeBuffer()
 	}
 	c.srv.handler.Run(&c.req, &c.sink, c.srv.App)
 }
@@ -139,14 +139,14 @@ func (c *conn) closeOnce() { c.closed.Do(c.close) }
 
 // close ends the connection the way its answer ended.
 func (c *conn) close() {
-	c.ownForGood()
+	c.acquireForClose()
 	if c.sink.end == cgi.Complete {
 		c.closeComplete()
 	} else {
 		c.closeVisibly()
 	}
 	c.sock.Close()
-	c.release()
+	c.freeBuffer()
 }
 
 // closeComplete reads the rest of the request, so that the answer is not overtaken
@@ -176,7 +176,7 @@ func (c *conn) closeComplete() {
 		return
 	}
 	c.sock.CloseWrite()
-	c.await(lingering)
+	c.waitFor(lingering)
 	for rest != 0 {
 		n, err := c.sock.Read(c.buf[:])
 		if err != nil {
@@ -206,13 +206,13 @@ func (c *conn) closeVisibly() {
 	if !c.peek || c.unread > 0 || c.left == 0 || c.cancelled() != nil && c.sock.Gone() {
 		return
 	}
-	c.await(lingering)
+	c.waitFor(lingering)
 	var b [1]byte
 	c.sock.Peek(b[:])
 }
 
-// release returns the buffer.
-func (c *conn) release() {
+// freeBuffer returns the buffer.
+func (c *conn) freeBuffer() {
 	if c.buf != nil {
 		frontend.PutBuffer(c.buf)
 		c.buf, c.off, c.end = nil, 0, 0

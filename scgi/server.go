@@ -94,7 +94,7 @@ func (s *Server) Serve(l net.Listener) error {
 		l.Close()
 		return errors.New("scgi: the server has no application: set App")
 	}
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Serve(l)
 }
 
@@ -103,17 +103,17 @@ func (s *Server) Serve(l net.Listener) error {
 // cause, the responses visibly truncated, and ctx's error is returned. It returns
 // after every goroutine of the server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
 // Close is Shutdown without the patience.
 func (s *Server) Close() error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
-func (s *Server) begin() {
+func (s *Server) init() {
 	s.limits = s.Limits.WithDefaults()
 	s.logger = frontend.Log(s.Log, s.ErrorLog)
 	s.handler = s.Handler
