@@ -34,7 +34,7 @@ type Handler struct {
 func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	CleanVariables(r.Env)
 	if prefix, _, ok := r.Mounted(); !ok || prefix == "" {
-		if err := h.settle(r); err != nil {
+		if err := h.fixPath(r); err != nil {
 			return err
 		}
 	}
@@ -44,8 +44,8 @@ func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return h.App.ServeCGI(w, r)
 }
 
-// settle makes SCRIPT_NAME and PATH_INFO those of RFC 3875.
-func (h *Handler) settle(r *cgi.Request) error {
+// fixPath makes SCRIPT_NAME and PATH_INFO those of RFC 3875.
+func (h *Handler) fixPath(r *cgi.Request) error {
 	if h.PathInfo.decide(r.Env) == Strip {
 		DedupPathInfo(r.Env)
 	}
