@@ -82,17 +82,17 @@ type Request struct {
 	// of a request.
 	Paths PathPolicy
 
-	// Program is what answers the request, for the log: the path of a CGI program. An
+	// Script is what answers the request, for the log: the path of a CGI program. An
 	// application may set it.
-	Program string
+	Script string
 
 	// ID tells the requests of a process apart in its log. The Handler sets it if
 	// the front-end did not.
 	ID uint64
 
-	// answered, if not nil, gets the result as soon as a time limit has passed, and the
-	// request been answered.
-	answered chan<- answered
+	// finished, if not nil, gets the result as soon as a time limit has passed, and the
+	// request been finished.
+	finished chan<- finishedRun
 
 	// direct says that the front-end speaks HTTP, so that nobody in front of it follows a
 	// local redirect; redirector, that a Redirector stands above the application.

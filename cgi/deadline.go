@@ -71,5 +71,5 @@ func (w *response) WriteInformational(code int, headers []Field) error {
 			return err
 		}
 	}
-	return w.fail(d.WriteInformational(code, headers))
+	return w.noteSinkError(d.WriteInformational(code, headers))
 }

@@ -95,7 +95,7 @@ func (e *Environ) Add(name, value string) error {
 	}
 	if !e.mark(name) {
 		if i := e.index(name); i >= 0 {
-			e.again(i, name, value)
+			e.resolveRepeated(i, name, value)
 			return nil
 		}
 	}
@@ -114,7 +114,7 @@ func (e *Environ) AddPart(text string, name, value Part) error {
 	}
 	if !e.mark(key) {
 		if i := e.index(key); i >= 0 {
-			e.again(i, key, text[value.Start:value.End])
+			e.resolveRepeated(i, key, text[value.Start:value.End])
 			return nil
 		}
 	}
@@ -136,7 +136,7 @@ func (e *Environ) AddParts(text string, parts []Parts) error {
 		if word, bit := filterBit(name); e.seen[word]&bit == 0 {
 			e.seen[word] |= bit
 		} else if i := e.pairs.index(name); i >= 0 {
-			e.again(i, name, text[p.Value:p.End])
+			e.resolveRepeated(i, name, text[p.Value:p.End])
 			continue
 		}
 		if own {
@@ -148,8 +148,8 @@ func (e *Environ) AddParts(text string, parts []Parts) error {
 	return nil
 }
 
-// again resolves a name that is there already, as the i-th.
-func (e *Environ) again(i int, name, value string) {
+// resolveRepeated resolves a name that is there already, as the i-th.
+func (e *Environ) resolveRepeated(i int, name, value string) {
 	if sep := separator(name); sep != "" {
 		value = e.join(i, name, sep, value)
 	} else if _, known := e.firsts[name]; !known {

@@ -73,7 +73,7 @@ type exchangeContext struct {
 	ctx     context.Context
 }
 
-func (c *exchangeContext) begin(x *exchange, r *Request) {
+func (c *exchangeContext) attach(x *exchange, r *Request) {
 	c.exchange = x
 	if s, ok := r.source.(baseSource); ok && r.ctx == nil {
 		c.request, c.base = r, s.BaseContext()
@@ -82,9 +82,9 @@ func (c *exchangeContext) begin(x *exchange, r *Request) {
 	}
 }
 
-// end lets go of the request. A goroutine that the handler left behind may still ask
+// detach lets go of the request. A goroutine that the handler left behind may still ask
 // for the context, which has been cancelled by then.
-func (c *exchangeContext) end() {
+func (c *exchangeContext) detach() {
 	c.mu.Lock()
 	c.request = nil
 	c.mu.Unlock()

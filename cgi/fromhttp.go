@@ -55,13 +55,13 @@ type httpApp struct{ handler http.Handler }
 // ServeCGI implements App.
 func (a *httpApp) ServeCGI(w ResponseWriter, r *Request) error {
 	x := new(exchange)
-	if err := x.begin(w, r); err != nil {
+	if err := x.makeRequest(w, r); err != nil {
 		return &StatusError{Code: http.StatusBadRequest, Err: err}
 	}
-	defer x.end()
+	defer x.detach()
 	a.handler.ServeHTTP(&x.writer, x.request)
-	x.body.end() // a Write that a goroutine has left behind may wait for the body
-	return x.writer.finish()
+	x.body.detach() // a Write that a goroutine has left behind may wait for the body
+	return x.writer.finishHead()
 }
 
 // An exchange is one request to a http.Handler, and its answer. It is never
@@ -82,17 +82,17 @@ type exchange struct {
 // context.
 var noRequest http.Request
 
-// begin makes the http.Request.
-func (x *exchange) begin(w ResponseWriter, r *Request) error {
+// makeRequest makes the http.Request.
+func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 	env := r.Env
 	method := env.Get("REQUEST_METHOD")
 	if !isToken(method) {
 		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
 	}
-	x.writer.begin(w, r)
+	x.writer.attach(w, r)
 	x.env = env
 	x.scriptName = r.scriptName()
-	x.ctx.begin(x, r)
+	x.ctx.attach(x, r)
 
 	https := IsHTTPS(env)
 	req := noRequest.WithContext(&x.ctx)
@@ -126,11 +126,11 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 	return nil
 }
 
-// end lets go of all that is not the handler's own.
-func (x *exchange) end() {
-	x.body.end()
-	x.writer.end()
-	x.ctx.end()
+// detach lets go of all that is not the handler's own.
+func (x *exchange) detach() {
+	x.body.detach()
+	x.writer.detach()
+	x.ctx.detach()
 	x.envMu.Lock()
 	x.env = nil
 	x.envMu.Unlock()

@@ -185,7 +185,7 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		r.Body = http.NoBody
 	}
 	if r.ContentLength != 0 && r.Body != http.NoBody {
-		w.body = newKeptBody(r.Body, h.spool())
+		w.body = newBufferedBody(r.Body, h.spool())
 		r.Body = w.body
 	}
 	var t *timeout
@@ -197,16 +197,16 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		}
 		err = w.call(a, out, r)
 	}
-	over := t != nil && t.stop()
-	w.stderr.end()
+	over := t != nil && t.stopClock()
+	w.stderr.detach()
 	if w.body != nil {
-		w.body.end()
+		w.body.discard()
 	}
 	var res Result
 	if over {
-		res = t.returned(err)
+		res = t.logLateReturn(err)
 	} else {
-		res = w.end(err)
+		res = w.finish(err)
 	}
 	w.free()
 	if h.AccessLog != nil {
@@ -263,8 +263,8 @@ type refusal struct{ err error }
 
 func (f refusal) ServeCGI(ResponseWriter, *Request) error { return f.err }
 
-// errSilentAbort stands for http.ErrAbortHandler.
-var errSilentAbort = errors.New("the application aborted the response")
+// errAbortHandler stands for http.ErrAbortHandler.
+var errAbortHandler = errors.New("the application aborted the response")
 
 // A panicError is a panic of an application, with its stack.
 type panicError struct {
@@ -284,7 +284,7 @@ func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
 				w.abandon(out)
 			}
 		case http.ErrAbortHandler:
-			err = errSilentAbort
+			err = errAbortHandler
 		default:
 			err = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
@@ -298,16 +298,16 @@ func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
 // (runtime.Goexit). It is for the front-end to end the request.
 func (w *response) abandon(out ResponseWriter) {
 	if timed, ok := out.(*timedWriter); ok {
-		timed.t.stop()
+		timed.t.stopClock()
 	}
-	w.stderr.end()
+	w.stderr.detach()
 	if w.body != nil {
-		w.body.end()
+		w.body.discard()
 	}
 }
 
-// end settles the response after the application returned err.
-func (w *response) end(err error) Result {
+// finish settles the response after the application returned err.
+func (w *response) finish(err error) Result {
 	if err == nil && !w.headSent {
 		err = w.bodyErr
 	}
@@ -324,19 +324,19 @@ func (w *response) end(err error) Result {
 	}
 	end := Complete
 	switch {
-	case w.sinkErr != nil || w.gone(err):
+	case w.sinkErr != nil || w.abortedBy(err):
 		end = Aborted
 	case err == nil:
 		if err = w.complete(); errors.Is(err, ErrContentLength) {
 			end = Truncated
 		}
-	case err == errSilentAbort || w.headSent:
+	case err == errAbortHandler || w.headSent:
 		end = Truncated
 	default:
-		end = w.errorPage(err)
+		end = w.sendErrorPage(err)
 	}
 	if end == Truncated && w.headSent && w.sinkErr == nil {
-		w.flushHeld()
+		w.flushBuffered()
 	}
 	if w.sinkErr != nil {
 		end = Aborted // also if the sink failed in what was done here
@@ -360,15 +360,15 @@ func (w *response) end(err error) Result {
 		res.Err = w.sinkErr
 	}
 	if res.Err != nil {
-		w.report(res)
+		w.logFailure(res)
 	}
 	return res
 }
 
-// gone reports whether err, or the state of the request, says that nobody waits
+// abortedBy reports whether err, or the state of the request, says that nobody waits
 // for the answer any more. A connection of the application's own that broke does
 // not.
-func (w *response) gone(err error) bool {
+func (w *response) abortedBy(err error) bool {
 	if err == nil {
 		return false
 	}

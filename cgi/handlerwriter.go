@@ -35,7 +35,7 @@ type handlerWriter struct {
 	err      error // why the head was refused
 }
 
-func (w *handlerWriter) begin(rw ResponseWriter, r *Request) {
+func (w *handlerWriter) attach(rw ResponseWriter, r *Request) {
 	w.w, w.request = rw, r
 	w.header = make(http.Header)
 }
@@ -114,9 +114,9 @@ func isTrailer(trailers []string, name string) bool {
 	return false
 }
 
-// start hands the head over, once. The first bytes of the body tell the type of
+// startResponse hands the head over, once. The first bytes of the body tell the type of
 // one that has none.
-func (w *handlerWriter) start(p []byte) error {
+func (w *handlerWriter) startResponse(p []byte) error {
 	if w.w == nil {
 		return errReturned
 	}
@@ -158,7 +158,7 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 	if w.bodyless {
 		return 0, http.ErrBodyNotAllowed
 	}
-	if err := w.start(p); err != nil {
+	if err := w.startResponse(p); err != nil {
 		return 0, err
 	}
 	n, err := w.w.Write(p)
@@ -179,7 +179,7 @@ func (w *handlerWriter) Flush() { _ = w.FlushError() }
 func (w *handlerWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.start(nil); err != nil {
+	if err := w.startResponse(nil); err != nil {
 		return err
 	}
 	return w.w.Flush()
@@ -215,16 +215,16 @@ func (w *handlerWriter) EnableFullDuplex() error {
 	return EnableFullDuplex(w.w)
 }
 
-// finish starts a response that the handler left empty, and returns why the head
+// finishHead starts a response that the handler left empty, and returns why the head
 // was refused, if it was.
-func (w *handlerWriter) finish() error {
+func (w *handlerWriter) finishHead() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.start(nil)
+	return w.startResponse(nil)
 }
 
-// end takes the front-end's writer away.
-func (w *handlerWriter) end() {
+// detach takes the front-end's writer away.
+func (w *handlerWriter) detach() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life.Lock()

@@ -8,46 +8,46 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// A keptBody stands in front of a request's body, so that the rest of it can be
+// A bufferedBody stands in front of a request's body, so that the rest of it can be
 // taken from the web server before the head of the answer is sent.
 //
 // nginx stops sending a body for good when it sees the head of the answer. An
 // application that sends its head first and then reads (git-http-backend does)
 // would wait for the rest for ever.
-type keptBody struct {
-	src    io.Reader
-	limits spool.Limits
-	clock  *timeout // nil without a time limit
+type bufferedBody struct {
+	src     io.Reader
+	limits  spool.Limits
+	timeout *timeout // nil without a time limit
 
-	mu      sync.Mutex
-	changed sync.Cond    // signalled when reading, taking, what is kept, or err changes
-	reading bool         // somebody is in src.Read
-	taking  bool         // take is at work: nobody else reads src
-	kept    *spool.Spool // what take has read; nil for nothing
-	rest    []byte       // what the spool did not take, and follows it
-	closed  bool
-	failed  error // the time limit that has passed, and closed the body
-	err     error // what Read returns once nothing is kept; errors of src but its end are left to src
+	mu        sync.Mutex
+	changed   sync.Cond    // signalled when reading, taking, what is kept, or err changes
+	reading   bool         // somebody is in src.Read
+	buffering bool         // take is at work: nobody else reads src
+	spool     *spool.Spool // what take has read; nil for nothing
+	rest      []byte       // what the spool did not take, and follows it
+	closed    bool
+	expired   error // the time limit that has passed, and closed the body
+	err       error // what Read returns once nothing is kept; errors of src but its end are left to src
 }
 
-func newKeptBody(src io.Reader, limits spool.Limits) *keptBody {
-	b := &keptBody{src: src, limits: limits}
+func newBufferedBody(src io.Reader, limits spool.Limits) *bufferedBody {
+	b := &bufferedBody{src: src, limits: limits}
 	b.changed.L = &b.mu
 	return b
 }
 
 // Read implements io.Reader.
-func (b *keptBody) Read(p []byte) (int, error) {
+func (b *bufferedBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(p) > 0 {
-		if n := b.readKept(p); n > 0 {
+		if n := b.readBuffered(p); n > 0 {
 			return n, nil
 		}
 		if b.err != nil {
 			return 0, b.err
 		}
-		if !b.taking && !b.reading {
+		if !b.buffering && !b.reading {
 			return b.read(p)
 		}
 		b.changed.Wait()
@@ -55,10 +55,10 @@ func (b *keptBody) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// readKept reads from what take has kept. mu is held.
-func (b *keptBody) readKept(p []byte) int {
-	if b.kept != nil && b.kept.Len() > 0 {
-		n, err := b.kept.Read(p)
+// readBuffered reads from what take has kept. mu is held.
+func (b *bufferedBody) readBuffered(p []byte) int {
+	if b.spool != nil && b.spool.Len() > 0 {
+		n, err := b.spool.Read(p)
 		if err != nil {
 			b.err, b.rest = SpoolError(err), nil
 		}
@@ -70,29 +70,29 @@ func (b *keptBody) readKept(p []byte) int {
 }
 
 // read reads from src. mu is held, and let go meanwhile.
-func (b *keptBody) read(p []byte) (n int, err error) {
+func (b *bufferedBody) read(p []byte) (n int, err error) {
 	b.beginReading()
 	defer func() { err = b.endReading(n > 0, err) }()
 	return b.src.Read(p)
 }
 
 // beginReading comes before src is read. mu is held, and let go.
-func (b *keptBody) beginReading() {
+func (b *bufferedBody) beginReading() {
 	b.reading = true
 	b.mu.Unlock()
-	if b.clock != nil {
-		b.clock.beginRead()
+	if b.timeout != nil {
+		b.timeout.beginRead()
 	}
 }
 
 // endReading settles what src has said, takes mu again, and returns the error to pass on.
-func (b *keptBody) endReading(some bool, err error) error {
-	if b.clock != nil {
-		b.clock.endRead()
+func (b *bufferedBody) endReading(some bool, err error) error {
+	if b.timeout != nil {
+		b.timeout.endRead()
 	}
 	b.mu.Lock()
-	if b.failed != nil && !some {
-		err = b.failed
+	if b.expired != nil && !some {
+		err = b.expired
 	}
 	b.reading = false
 	if err == io.EOF && b.err == nil {
@@ -102,31 +102,31 @@ func (b *keptBody) endReading(some bool, err error) error {
 	return err
 }
 
-// takePool holds the buffers of take. They are small, since a peer that sends slowly
+// bodyPool holds the buffers of take. They are small, since a peer that sends slowly
 // keeps one each.
-var takePool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+var bodyPool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-// take reads the rest of the body and keeps it. It returns at the end of the body,
+// buffer reads the rest of the body and keeps it. It returns at the end of the body,
 // when reading it fails, or when as much is kept as may be (or as the disk takes):
 // the next Read meets the same error, or goes on behind what is kept. A StatusError
 // that the body fails with is returned, since it can still be the answer.
-func (b *keptBody) take() error {
+func (b *bufferedBody) buffer() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.taking = true
-	defer func() { b.taking = false; b.changed.Broadcast() }()
+	b.buffering = true
+	defer func() { b.buffering = false; b.changed.Broadcast() }()
 	for b.reading {
 		b.changed.Wait()
 	}
-	buf := takePool.Get().(*[16 << 10]byte)
-	defer takePool.Put(buf)
+	buf := bodyPool.Get().(*[16 << 10]byte)
+	defer bodyPool.Put(buf)
 	for b.err == nil {
 		n, err := b.read(buf[:])
 		var refused *StatusError
 		switch {
 		case b.closed:
 			return nil
-		case n > 0 && !b.keep(buf[:n]):
+		case n > 0 && !b.store(buf[:n]):
 			return nil
 		case errors.As(err, &refused):
 			return err
@@ -137,24 +137,24 @@ func (b *keptBody) take() error {
 	return nil
 }
 
-// stop gives the body up as Close does, but leaves src open unless take reads it, now
+// stopBuffering gives the body up as Close does, but leaves src open unless take reads it, now
 // or never again.
-func (b *keptBody) stop() {
+func (b *bufferedBody) stopBuffering() {
 	b.mu.Lock()
-	b.drop()
-	taking := b.taking
+	b.discardLocked()
+	taking := b.buffering
 	b.mu.Unlock()
 	if c, ok := b.src.(io.Closer); ok && taking {
 		c.Close()
 	}
 }
 
-// keep keeps p and reports whether there is room for more. mu is held.
-func (b *keptBody) keep(p []byte) bool {
-	if b.kept == nil {
-		b.kept = spool.New(b.limits)
+// store keeps p and reports whether there is room for more. mu is held.
+func (b *bufferedBody) store(p []byte) bool {
+	if b.spool == nil {
+		b.spool = spool.New(b.limits)
 	}
-	_, err := b.kept.Write(p)
+	_, err := b.spool.Write(p)
 	if err != nil {
 		b.rest = append([]byte(nil), p...)
 	}
@@ -163,40 +163,40 @@ func (b *keptBody) keep(p []byte) bool {
 }
 
 // Close implements io.Closer: it ends the reading, also one that is under way.
-func (b *keptBody) Close() error {
-	b.end()
+func (b *bufferedBody) Close() error {
+	b.discard()
 	if c, ok := b.src.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
 }
 
-// fail closes the body because a time limit has passed. Read returns err from now on.
-func (b *keptBody) fail(err error) {
+// abort closes the body because a time limit has passed. Read returns err from now on.
+func (b *bufferedBody) abort(err error) {
 	b.mu.Lock()
-	b.failed = err
-	b.drop()
+	b.expired = err
+	b.discardLocked()
 	b.mu.Unlock()
 	if c, ok := b.src.(io.Closer); ok {
 		c.Close()
 	}
 }
 
-// end gives up what is kept.
-func (b *keptBody) end() {
+// discard gives up what is kept.
+func (b *bufferedBody) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drop()
+	b.discardLocked()
 }
 
-func (b *keptBody) drop() {
+func (b *bufferedBody) discardLocked() {
 	b.closed, b.err, b.rest = true, ErrBodyClosed, nil
-	if b.failed != nil {
-		b.err = b.failed
+	if b.expired != nil {
+		b.err = b.expired
 	}
-	if b.kept != nil {
-		b.kept.Close()
-		b.kept = nil
+	if b.spool != nil {
+		b.spool.Close()
+		b.spool = nil
 	}
 	b.changed.Broadcast()
 }

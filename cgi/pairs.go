@@ -49,7 +49,7 @@ func (p *pairs) index(name string) int {
 // append adds a pair.
 func (p *pairs) append(name, value string) {
 	p.compact()
-	p.list = append(p.list, pair{p.keep(name), p.keep(value)})
+	p.list = append(p.list, pair{p.addString(name), p.addString(value)})
 }
 
 // appendPart adds a pair of two parts of text. It reports false if it cannot.
@@ -77,7 +77,7 @@ func (p *pairs) setValue(i int, value string) {
 		return
 	}
 	p.compact()
-	p.list[i].value = p.keep(value)
+	p.list[i].value = p.addString(value)
 }
 
 // remove removes the i-th pair.
@@ -85,7 +85,7 @@ func (p *pairs) remove(i int) {
 	p.list = append(p.list[:i], p.list[i+1:]...)
 }
 
-func (p *pairs) keep(s string) span {
+func (p *pairs) addString(s string) span {
 	p.added = append(p.added, s)
 	return span{^int32(len(p.added) - 1), int32(min(len(s), math.MaxInt32))}
 }
@@ -99,7 +99,7 @@ func (p *pairs) compact() {
 	p.added = make([]string, 0, 2*len(p.list)+2)
 	move := func(s *span) {
 		if s.at < 0 {
-			*s = p.keep(old[^s.at])
+			*s = p.addString(old[^s.at])
 		}
 	}
 	for i := range p.list {

@@ -52,10 +52,10 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if n <= 0 {
 		return 0, http.ErrNotSupported // Write says what is wrong with it
 	}
-	if err := w.takeBody(); err != nil {
+	if err := w.bufferBody(); err != nil {
 		return 0, err
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return 0, err
 	}
 	m, err := s.SendPipe(pipe, n)
@@ -64,7 +64,7 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if errors.Is(err, http.ErrNotSupported) {
 		return m, err
 	}
-	return m, w.fail(err)
+	return m, w.noteSinkError(err)
 }
 
 // A PipeBody is a [Request.Body] that can be passed on to a pipe: the bytes do not
@@ -79,13 +79,13 @@ type PipeBody interface {
 }
 
 // ReadPipe passes the body on while nothing of it is kept here.
-func (b *keptBody) ReadPipe(pipe int, max int64) (n int64, err error) {
+func (b *bufferedBody) ReadPipe(pipe int, max int64) (n int64, err error) {
 	src, ok := b.src.(PipeBody)
 	if !ok {
 		return 0, http.ErrNotSupported
 	}
 	b.mu.Lock()
-	if b.kept != nil && b.kept.Len() > 0 || len(b.rest) > 0 || b.err != nil || b.taking || b.reading {
+	if b.spool != nil && b.spool.Len() > 0 || len(b.rest) > 0 || b.err != nil || b.buffering || b.reading {
 		b.mu.Unlock()
 		return 0, http.ErrNotSupported
 	}

@@ -4,5 +4,5 @@ package cgi
 
 import "os"
 
-// drain does nothing: standard input is a pipe here.
-func drain(*os.File, int64) {}
+// drainSocket does nothing: standard input is a pipe here.
+func drainSocket(*os.File, int64) {}

@@ -12,9 +12,9 @@ import (
 // body.
 const lingerTime = 2 * time.Second
 
-// drain reads and discards n bytes from a socket, or all up to its end if n is
+// drainSocket reads and discards n bytes from a socket, or all up to its end if n is
 // negative, for at most lingerTime.
-func drain(f *os.File, n int64) {
+func drainSocket(f *os.File, n int64) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return

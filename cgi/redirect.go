@@ -94,7 +94,7 @@ func (d *Redirector) ServeCGI(w ResponseWriter, r *Request) error {
 			return &StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%w: %w", err, rerr)}
 		}
 		err = d.App.ServeCGI(w, next)
-		r.Program, current = next.Program, next
+		r.Script, current = next.Script, next
 	}
 	return err
 }
@@ -116,7 +116,7 @@ func (r *Request) redirected(location string) (*Request, error) {
 	next.SetContext(r.Context()) // of which there is one for both
 	next.Env = r.Env.redirected(r.FullPath(), path, query)
 	next.Body, next.ContentLength = http.NoBody, 0
-	next.sent, next.mount, next.Program = sentPath{}, mountPoint{}, ""
+	next.sent, next.mount, next.Script = sentPath{}, mountPoint{}, ""
 	return &next, nil
 }
 
@@ -129,7 +129,7 @@ func (e *Environ) redirected(from, path, query string) *Environ {
 		env.pairs.append(name, value)
 	}
 	for name, value := range e.All() {
-		if !strings.HasPrefix(name, "REDIRECT_") && !endsAtRedirect(name) {
+		if !strings.HasPrefix(name, "REDIRECT_") && !droppedAtRedirect(name) {
 			add(name, value)
 		}
 	}
@@ -154,9 +154,9 @@ func (e *Environ) redirected(from, path, query string) *Environ {
 	return env
 }
 
-// endsAtRedirect reports whether a variable tells of the body, or of what is at the
+// droppedAtRedirect reports whether a variable tells of the body, or of what is at the
 // path, of the request that was redirected alone.
-func endsAtRedirect(name string) bool {
+func droppedAtRedirect(name string) bool {
 	switch name {
 	case "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_ENCODING",
 		"HTTP_TRANSFER_ENCODING", "HTTP_TRAILER", "HTTP_EXPECT",

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// report writes the one log line of a failed request.
-func (w *response) report(res Result) {
+// logFailure writes the one log line of a failed request.
+func (w *response) logFailure(res Result) {
 	level, msg := slog.LevelError, "request failed"
 	attrs := []any{"request", w.req.ID}
 	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
 		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
 	}
-	if p := w.req.Program; p != "" && !strings.Contains(res.Err.Error(), p) {
+	if p := w.req.Script; p != "" && !strings.Contains(res.Err.Error(), p) {
 		attrs = append(attrs, "script", p)
 	}
 	if res.Code != 0 {
@@ -28,7 +28,7 @@ func (w *response) report(res Result) {
 		attrs = append(attrs, "stack", string(p.stack))
 	case res.End == Aborted:
 		level, msg = slog.LevelInfo, "client gone"
-	case res.Err == errSilentAbort:
+	case res.Err == errAbortHandler:
 		level = slog.LevelDebug
 	case res.End == Truncated:
 		msg = "response truncated"

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// heldBytes is how much of a body is held back until Flush or the end, so that a
+// bufferedBytes is how much of a body is held back until Flush or the end, so that a
 // small answer is one write and gets a Content-Length.
-const heldBytes = 16 << 10
+const bufferedBytes = 16 << 10
 
 // A response is the ResponseWriter of one request. It is pooled.
 type response struct {
@@ -30,14 +30,14 @@ type response struct {
 	declared int64 // Content-Length as the application gave it, or -1
 	written  int64 // bytes of body from the application, what was cut left out
 	sent     int64 // bytes of body the sink took
-	held     []byte
+	buffered []byte
 
-	timeout    *timeout    // nil without a time limit, and once one has passed
-	overdue    bool        // one has
-	body       *keptBody   // the request's, nil if it has none
-	duplex     bool        // the head need not wait for the body
-	bodyErr    error       // why the body was refused while the head waited for it
-	stderr     errorStream // Request.Stderr where the front-end gave none
+	timeout    *timeout      // nil without a time limit, and once one has passed
+	overdue    bool          // one has
+	body       *bufferedBody // the request's, nil if it has none
+	duplex     bool          // the head need not wait for the body
+	bodyErr    error         // why the body was refused while the head waited for it
+	stderr     errorStream   // Request.Stderr where the front-end gave none
 	exitStatus int
 	sinkErr    error // the first error of the sink: nobody reads the answer
 	overrun    error // the application wrote more than it declared
@@ -45,7 +45,7 @@ type response struct {
 }
 
 var responsePool = sync.Pool{New: func() any {
-	return &response{held: make([]byte, 0, heldBytes), head: Head{Fields: make([]Field, 0, 16)}}
+	return &response{buffered: make([]byte, 0, bufferedBytes), head: Head{Fields: make([]Field, 0, 16)}}
 }}
 
 func newResponse(h *Handler, r *Request, s Sink) *response {
@@ -59,13 +59,13 @@ func newResponse(h *Handler, r *Request, s Sink) *response {
 
 // free returns w to the pool without a trace of its request.
 func (w *response) free() {
-	held, fields, line := w.held[:0], w.head.Fields, w.stderr.line[:0]
+	held, fields, line := w.buffered[:0], w.head.Fields, w.stderr.line[:0]
 	clear(fields) // what is beyond its length was cleared when it was last used
 	if cap(fields) > 64 {
 		fields = make([]Field, 0, 16)
 	}
 	*w = response{} // in place, unlike a literal with fields
-	w.held, w.head.Fields, w.stderr.line = held, fields[:0], line
+	w.buffered, w.head.Fields, w.stderr.line = held, fields[:0], line
 	responsePool.Put(w)
 }
 
@@ -86,7 +86,7 @@ func (w *response) ReplaceResponse(cause error, status string, headers []Field) 
 		return fmt.Errorf("%w: %w", ErrHeadersSent, cause)
 	}
 	w.started = true
-	w.held, w.written, w.overrun = w.held[:0], 0, nil
+	w.buffered, w.written, w.overrun = w.buffered[:0], 0, nil
 	w.refused = w.setHead(status, headers)
 	return w.refused
 }
@@ -205,8 +205,8 @@ func (w *response) Write(p []byte) (int, error) {
 		w.written += int64(len(p))
 		return len(p), err
 	}
-	if len(w.held)+len(p) <= heldBytes && !w.headSent {
-		w.held = append(w.held, p...)
+	if len(w.buffered)+len(p) <= bufferedBytes && !w.headSent {
+		w.buffered = append(w.buffered, p...)
 	} else if serr := w.forward(p); serr != nil {
 		return 0, serr
 	}
@@ -233,15 +233,15 @@ func (w *response) admit(p []byte) ([]byte, error) {
 
 // forward gives the sink the head, what is held, and p.
 func (w *response) forward(p []byte) error {
-	if err := w.takeBody(); err != nil {
+	if err := w.bufferBody(); err != nil {
 		return err
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
 	n, err := w.sink.Write(p)
 	w.sent += int64(n)
-	return w.fail(err)
+	return w.noteSinkError(err)
 }
 
 // EnableFullDuplex lets the head be sent while the body still arrives; see the
@@ -251,28 +251,28 @@ func (w *response) EnableFullDuplex() error {
 	return nil
 }
 
-// takeBody takes the rest of the request's body before the head is sent while the
+// bufferBody takes the rest of the request's body before the head is sent while the
 // application still runs. A body that is refused refuses the response.
-func (w *response) takeBody() error {
+func (w *response) bufferBody() error {
 	if w.headSent || w.duplex || w.body == nil || w.bodyErr != nil {
 		return w.bodyErr
 	}
 	if w.timeout != nil {
-		w.bodyErr = w.timeout.take()
+		w.bodyErr = w.timeout.bufferBody()
 	} else {
-		w.bodyErr = w.body.take()
+		w.bodyErr = w.body.buffer()
 	}
 	return w.bodyErr
 }
 
-// flushHeld gives the sink the head and what is held.
-func (w *response) flushHeld() error {
+// flushBuffered gives the sink the head and what is held.
+func (w *response) flushBuffered() error {
 	if w.sinkErr != nil {
 		return w.sinkErr
 	}
 	if !w.headSent {
 		if w.timeout != nil {
-			if err := w.timeout.sendHead(); err != nil {
+			if err := w.timeout.markHeadSent(); err != nil {
 				return err
 			}
 		}
@@ -281,20 +281,20 @@ func (w *response) flushHeld() error {
 			w.addPreamble()
 		}
 		if err := w.sink.WriteHead(&w.head); err != nil {
-			return w.fail(err)
+			return w.noteSinkError(err)
 		}
 	}
-	if len(w.held) == 0 {
+	if len(w.buffered) == 0 {
 		return nil
 	}
-	n, err := w.sink.Write(w.held)
+	n, err := w.sink.Write(w.buffered)
 	w.sent += int64(n)
-	w.held = w.held[:0]
-	return w.fail(err)
+	w.buffered = w.buffered[:0]
+	return w.noteSinkError(err)
 }
 
-// fail notes an error of the sink.
-func (w *response) fail(err error) error {
+// noteSinkError notes an error of the sink.
+func (w *response) noteSinkError(err error) error {
 	if err != nil && w.sinkErr == nil {
 		w.sinkErr = err
 	}
@@ -309,13 +309,13 @@ func (w *response) Flush() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	if err := w.takeBody(); err != nil {
+	if err := w.bufferBody(); err != nil {
 		return err
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
-	return w.fail(w.sink.Flush())
+	return w.noteSinkError(w.sink.Flush())
 }
 
 // copyPool holds the buffers of copyAll.
@@ -352,18 +352,18 @@ func (w *response) complete() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	short := w.short()
+	short := w.lengthError()
 	if !w.headSent && w.declared < 0 && w.lengthAllowed() {
 		w.appendLength(w.written)
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
 	return short
 }
 
-// short returns what is wrong with a body that ends before its declared length.
-func (w *response) short() error {
+// lengthError returns what is wrong with a body that ends before its declared length.
+func (w *response) lengthError() error {
 	if w.declared >= 0 && !w.bodyless && w.written < w.declared {
 		return fmt.Errorf("%w: %d bytes declared, %d written", ErrContentLength, w.declared, w.written)
 	}

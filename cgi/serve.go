@@ -115,7 +115,7 @@ func (p *Program) Serve(a App) error {
 	if n == 0 {
 		r.Body = http.NoBody
 	}
-	res, back := h.answer(r, &programSink{w: stdout}, a)
+	res, back := h.runUntilFinished(r, &programSink{w: stdout}, a)
 	switch {
 	case res.Overdue:
 		select {
@@ -123,7 +123,7 @@ func (p *Program) Serve(a App) error {
 		case <-time.After(overdueGrace):
 		}
 	case res.End == Complete:
-		body.linger()
+		body.drain()
 	}
 	switch {
 	case res.ExitStatus != 0:
@@ -163,8 +163,8 @@ func programBodyLength(env *Environ) int64 {
 // in order before its process does.
 const overdueGrace = time.Second
 
-// heldOutput is how much a programSink holds, so that a small answer is one write.
-const heldOutput = 64 << 10
+// programBuffer is how much a programSink holds, so that a small answer is one write.
+const programBuffer = 64 << 10
 
 // A programSink writes a response as CGI text (RFC 3875 § 6).
 type programSink struct {
@@ -180,7 +180,7 @@ func (s *programSink) WriteHead(h *Head) error {
 
 // Write implements Sink.
 func (s *programSink) Write(p []byte) (int, error) {
-	if len(s.buf)+len(p) <= heldOutput && len(s.buf) > 0 {
+	if len(s.buf)+len(p) <= programBuffer && len(s.buf) > 0 {
 		s.buf = append(s.buf, p...)
 		return len(p), nil
 	}

@@ -27,7 +27,7 @@ type timeout struct {
 	began      time.Time
 	timer      *time.Timer
 	done       chan struct{} // closed when the timer has run and will not again
-	body       *keptBody     // nil if there is none
+	body       *bufferedBody // nil if there is none
 	data       io.Reader     // the request's Data as the front-end has it, or nil
 
 	// mu guards the response and its sink: the application's calls hold it, and so does
@@ -39,16 +39,16 @@ type timeout struct {
 
 	// state guards what follows. It may be taken while mu is held, but not the other
 	// way round.
-	state   sync.Mutex
-	over    error         // the limit that has passed
-	passed  time.Duration // when it did, since the beginning
-	ended   bool          // the application has come back
-	headed  bool          // the head has left
-	reading int           // reads of the body that are under way
-	since   time.Duration // when the last of them returned
-	base    context.Context
-	source  ContextSource
-	cancel  context.CancelCauseFunc // nil until the context is asked for
+	state        sync.Mutex
+	expired      error         // the limit that has passed
+	expiredAfter time.Duration // when it did, since the beginning
+	returned     bool          // the application has come back
+	headSent     bool          // the head has left
+	reading      int           // reads of the body that are under way
+	since        time.Duration // when the last of them returned
+	base         context.Context
+	source       ContextSource
+	cancel       context.CancelCauseFunc // nil until the context is asked for
 }
 
 // newTimeout starts the clock of w's request.
@@ -67,7 +67,7 @@ func newTimeout(w *response) *timeout {
 	}
 	r.SetContextSource(t)
 	if t.body != nil {
-		t.body.clock = t
+		t.body.timeout = t
 	}
 	if t.data != nil {
 		r.Data = timedData{t}
@@ -90,24 +90,24 @@ func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
-			return 0, late("took longer than %v (RunTime)", t.run)
+			return 0, timeLimitError("took longer than %v (RunTime)", t.run)
 		}
 		next = t.run - now
 	}
-	if t.first > 0 && !t.headed {
+	if t.first > 0 && !t.headSent {
 		left := t.first
 		if t.reading == 0 {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return 0, late("did not begin to answer within %v (FirstByte)", t.first)
+			return 0, timeLimitError("did not begin to answer within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
 	return next, nil
 }
 
-func late(format string, limit time.Duration) error {
+func timeLimitError(format string, limit time.Duration) error {
 	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit)}
 }
 
@@ -117,7 +117,7 @@ func (t *timeout) tick() {
 	now := time.Since(t.began)
 	next, over := t.check(now)
 	switch {
-	case t.ended || over == nil && next == math.MaxInt64:
+	case t.returned || over == nil && next == math.MaxInt64:
 		t.state.Unlock()
 		close(t.done)
 		return
@@ -126,55 +126,55 @@ func (t *timeout) tick() {
 		t.state.Unlock()
 		return
 	}
-	t.over, t.passed = over, now
+	t.expired, t.expiredAfter = over, now
 	cancel := t.cancel
 	t.state.Unlock()
 	if cancel != nil {
 		cancel(over)
 	}
 	if t.body != nil {
-		t.body.fail(over)
+		t.body.abort(over)
 	}
 	if c, ok := t.data.(io.Closer); ok {
 		c.Close()
 	}
-	t.settle(over)
+	t.finishExpired(over)
 	close(t.done)
 }
 
-// settle answers in the application's place, after a call of its that is under way.
-func (t *timeout) settle(over error) {
+// finishExpired answers in the application's place, after a call of its that is under way.
+func (t *timeout) finishExpired(over error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
-	t.result = w.end(over)
-	w.stderr.reopen(w) // an error page of the Handler's has ended it
-	if w.req.answered != nil {
-		w.req.answered <- answered{result: t.result}
+	t.result = w.finish(over)
+	w.stderr.attach(w) // an error page of the Handler's has ended it
+	if w.req.finished != nil {
+		w.req.finished <- finishedRun{result: t.result}
 	}
 }
 
-// answered is the end of a request, or of the goroutine that ran it.
-type answered struct {
+// finishedRun is the end of a request, or of the goroutine that ran it.
+type finishedRun struct {
 	result Result
 	panic  any
 }
 
-// answer is Run, but returns as soon as the request has been answered: an application
+// runUntilFinished is Run, but returns as soon as the request has been answered: an application
 // that is over its time limit goes on, on a goroutine of its own. back is closed when
 // it has come back.
-func (h *Handler) answer(r *Request, s Sink, a App) (res Result, back <-chan struct{}) {
+func (h *Handler) runUntilFinished(r *Request, s Sink, a App) (res Result, back <-chan struct{}) {
 	ended := make(chan struct{})
 	if !h.limited() {
 		defer close(ended)
 		return h.Run(r, s, a), ended
 	}
-	answers := make(chan answered, 2)
-	r.answered = answers
+	answers := make(chan finishedRun, 2)
+	r.finished = answers
 	go func() {
 		defer close(ended)
-		out := answered{result: Result{Outcome: Outcome{End: Aborted}}} // of runtime.Goexit
+		out := finishedRun{result: Result{Outcome: Outcome{End: Aborted}}} // of runtime.Goexit
 		defer func() {
 			out.panic = recover()
 			answers <- out
@@ -188,12 +188,12 @@ func (h *Handler) answer(r *Request, s Sink, a App) (res Result, back <-chan str
 	return first.result, ended
 }
 
-// stop ends the clock when the application has come back, and reports whether a limit
+// stopClock ends the clock when the application has come back, and reports whether a limit
 // had passed: then the request has been answered.
-func (t *timeout) stop() (over bool) {
+func (t *timeout) stopClock() (over bool) {
 	t.state.Lock()
-	t.ended = true
-	over = t.over != nil
+	t.returned = true
+	over = t.expired != nil
 	running := !t.timer.Stop()
 	cancel := t.cancel
 	t.state.Unlock()
@@ -206,10 +206,10 @@ func (t *timeout) stop() (over bool) {
 	return over
 }
 
-// returned logs that the application has come back long after its limit, or has
+// logLateReturn logs that the application has come back long after its limit, or has
 // panicked since, and returns how the request had ended. err is what came of it.
-func (t *timeout) returned(err error) Result {
-	stay := time.Since(t.began) - t.passed
+func (t *timeout) logLateReturn(err error) Result {
+	stay := time.Since(t.began) - t.expiredAfter
 	w := t.response
 	attrs := []slog.Attr{slog.Uint64("request", w.req.ID), slog.Duration("after", stay)}
 	var p *panicError
@@ -223,32 +223,32 @@ func (t *timeout) returned(err error) Result {
 	return t.result
 }
 
-// limitOver returns why the application can do no more, or nil.
-func (t *timeout) limitOver() error {
+// expiredErr returns why the application can do no more, or nil.
+func (t *timeout) expiredErr() error {
 	t.state.Lock()
 	defer t.state.Unlock()
-	if t.ended && t.over == nil {
+	if t.returned && t.expired == nil {
 		return errReturned
 	}
-	return t.over
+	return t.expired
 }
 
-// sendHead notes that the head is about to leave, which it may not after a limit has
+// markHeadSent notes that the head is about to leave, which it may not after a limit has
 // passed. mu is held.
-func (t *timeout) sendHead() error {
+func (t *timeout) markHeadSent() error {
 	t.state.Lock()
 	defer t.state.Unlock()
-	t.headed = t.over == nil
-	return t.over
+	t.headSent = t.expired == nil
+	return t.expired
 }
 
-// take takes the rest of the body, and lets mu go meanwhile: nobody knows how long
+// bufferBody takes the rest of the body, and lets mu go meanwhile: nobody knows how long
 // that takes.
-func (t *timeout) take() error {
+func (t *timeout) bufferBody() error {
 	t.mu.Unlock()
-	err := t.body.take()
+	err := t.body.buffer()
 	t.mu.Lock()
-	if over := t.limitOver(); over != nil {
+	if over := t.expiredErr(); over != nil {
 		return over
 	}
 	return err
@@ -276,13 +276,13 @@ func (t *timeout) RequestContext() context.Context {
 	parent := t.base
 	if parent == nil {
 		parent = context.Background()
-		if t.source != nil && t.over == nil {
+		if t.source != nil && t.expired == nil {
 			parent = t.source.RequestContext()
 		}
 	}
 	ctx, cancel := context.WithCancelCause(parent)
-	if t.over != nil {
-		cancel(t.over)
+	if t.expired != nil {
+		cancel(t.expired)
 	} else {
 		t.cancel = cancel
 	}
@@ -294,13 +294,13 @@ type timedData struct{ *timeout }
 
 // Read implements io.Reader.
 func (d timedData) Read(p []byte) (int, error) {
-	if err := d.limitOver(); err != nil {
+	if err := d.expiredErr(); err != nil {
 		return 0, err
 	}
 	d.beginRead()
 	n, err := d.data.Read(p)
 	d.endRead()
-	if over := d.limitOver(); n == 0 && over != nil {
+	if over := d.expiredErr(); n == 0 && over != nil {
 		err = over
 	}
 	return n, err

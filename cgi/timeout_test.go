@@ -378,7 +378,7 @@ func TestTimeoutCallsHooks(t *testing.T) {
 					panic("overboard")
 				default:
 					r.Env.Set("REQUEST_URI", fmt.Sprint(i))
-					r.Program = "changed"
+					r.Script = "changed"
 					time.Sleep(time.Millisecond)
 				}
 			}

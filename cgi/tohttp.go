@@ -66,7 +66,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		direct:        true,
 	}
 	source := &httpContext{parent: req.Context()}
-	defer source.end()
+	defer source.finish()
 	r.SetContextSource(source)
 	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write, shared: req.ProtoMajor != 1}
 	env, err := a.environ(req)
@@ -85,10 +85,10 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		sink.body = newHTTPBody(req.Body, sink.control, a.limits)
 		sink.body.shared = req.ProtoMajor != 1
 		source.body = sink.body
-		defer sink.body.end()
+		defer sink.body.detach()
 		r.Body = sink.body
 	}
-	if res, _ := a.handler.answer(r, sink, app); res.End != Complete {
+	if res, _ := a.handler.runUntilFinished(r, sink, app); res.End != Complete {
 		panic(http.ErrAbortHandler)
 	}
 	if sink.body != nil {
@@ -288,7 +288,7 @@ func (c *httpContext) RequestContext() context.Context {
 
 // parentDone passes on that net/http has cancelled its context.
 func (c *httpContext) parentDone() {
-	if c.body != nil && c.body.brokenOff() {
+	if c.body != nil && c.body.timedOut() {
 		// It does so for any error of reading. A client that leaves after that is noticed
 		// by writing.
 		return
@@ -300,8 +300,8 @@ func (c *httpContext) parentDone() {
 	c.cancel(cause)
 }
 
-// end cancels the context when the request is over.
-func (c *httpContext) end() {
+// finish cancels the context when the request is over.
+func (c *httpContext) finish() {
 	if c.cancel != nil {
 		c.stop()
 		c.cancel(context.Canceled)

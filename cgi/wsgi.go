@@ -72,7 +72,7 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 	defer func() {
 		defer func() {
 			r.Env.request = before
-			c.over.Store(true)
+			c.finished.Store(true)
 		}()
 		if body == nil {
 			return
@@ -81,24 +81,24 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 			err = errors.Join(err, fmt.Errorf("closing the body: %w", cerr))
 		}
 	}()
-	body, err = f(r.Env, c.start)
+	body, err = f(r.Env, c.startResponse)
 	if err != nil {
 		return err
 	}
 	if body == nil {
 		return ErrNoBody
 	}
-	return c.send(body)
+	return c.writeBody(body)
 }
 
 // A wsgiCall is one call of a WSGI application.
 type wsgiCall struct {
-	w    ResponseWriter
-	over atomic.Bool // w may serve another request
+	w        ResponseWriter
+	finished atomic.Bool // w may serve another request
 }
 
-func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc, error) {
-	if c.over.Load() {
+func (c *wsgiCall) startResponse(status string, headers []Field, cause error) (WriteFunc, error) {
+	if c.finished.Load() {
 		return c.write, errReturned
 	}
 	if cause != nil {
@@ -109,33 +109,33 @@ func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc
 
 // write is the write callable.
 func (c *wsgiCall) write(block []byte) error {
-	if c.over.Load() {
+	if c.finished.Load() {
 		return errReturned
 	}
 	if len(block) == 0 {
 		return nil
 	}
-	return c.block(block)
+	return c.writeBlock(block)
 }
 
-// block sends a block at once.
-func (c *wsgiCall) block(block []byte) error {
+// writeBlock sends a writeBlock at once.
+func (c *wsgiCall) writeBlock(block []byte) error {
 	if _, err := c.w.Write(block); err != nil {
 		return err
 	}
 	return c.w.Flush()
 }
 
-// send sends the body: finish_response.
-func (c *wsgiCall) send(body Body) error {
+// writeBody sends the body: finish_response.
+func (c *wsgiCall) writeBody(body Body) error {
 	if f, ok := body.(*File); ok {
 		if sent, err := c.sendFile(f); sent || err != nil {
 			return err
 		}
 	}
-	send := c.block
+	send := c.writeBlock
 	if body.Len() == 1 {
-		send = c.single
+		send = c.writeSingle
 	}
 	for {
 		block, err := body.Next()
@@ -153,8 +153,8 @@ func (c *wsgiCall) send(body Body) error {
 	}
 }
 
-// single writes the one block that a body has.
-func (c *wsgiCall) single(block []byte) error {
+// writeSingle writes the one block that a body has.
+func (c *wsgiCall) writeSingle(block []byte) error {
 	// A writer in front of the Handler's may change the body: there the Handler's own
 	// rule counts, which knows the length of what it holds as a whole.
 	if r, ok := c.w.(interface{ setLength(int64) }); ok {
