@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // FromHTTP makes an [http.Handler] an App. If h is nil, it is
@@ -86,7 +88,7 @@ var noRequest http.Request
 func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 	env := r.Env
 	method := env.Get("REQUEST_METHOD")
-	if !isToken(method) {
+	if !syntax.IsToken(method) {
 		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
 	}
 	x.writer.attach(w, r)
@@ -146,7 +148,7 @@ func (x *exchange) setURL(r *Request, target string) {
 	}
 	x.url.Path = path
 	x.url.RawQuery = r.Env.Get("QUERY_STRING")
-	if raw := rawPath(target); raw != path && unescape(raw) == path {
+	if raw := rawPath(target); raw != path && syntax.Unescape(raw) == path {
 		if x.url.EscapedPath() != raw {
 			x.url.RawPath = raw
 		}
@@ -197,7 +199,7 @@ func protocol(s string) (proto string, major, minor int) {
 	if major, minor, ok := http.ParseHTTPVersion(s); ok {
 		return s, major, minor
 	}
-	if rest, ok := strings.CutPrefix(s, "HTTP/"); ok && len(rest) == 1 && isDigit(rest[0]) {
+	if rest, ok := strings.CutPrefix(s, "HTTP/"); ok && len(rest) == 1 && syntax.IsDigit(rest[0]) {
 		return s + ".0", int(rest[0] - '0'), 0
 	}
 	return "HTTP/1.0", 1, 0

@@ -5,6 +5,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // Headers is a list of header fields: ordered, with names compared in any case,
@@ -165,7 +167,7 @@ func joinParams(field string, params []Param) (string, error) {
 			return "", &FieldError{field, "a parameter has no name"}
 		}
 		for j := 0; j < len(p.Name); j++ {
-			if !isTokenByte[p.Name[j]] {
+			if !syntax.IsTokenByte(p.Name[j]) {
 				return "", &FieldError{field, fmt.Sprintf("byte %#02x at offset %d of the parameter name %.80q is not allowed", p.Name[j], j, p.Name)}
 			}
 		}

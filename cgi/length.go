@@ -3,6 +3,8 @@ package cgi
 import (
 	"strings"
 	"time"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // BodyLength returns the length of the body that the variables of a request
@@ -14,11 +16,11 @@ import (
 // larger of the two numbers counts, if there is one: web servers that do not
 // buffer the body are known to send what had arrived so far, nothing, or -1.
 func BodyLength(env *Environ, endMarked bool) int64 {
-	n, ok := parseLength(env.Get("CONTENT_LENGTH"))
+	n, ok := syntax.ParseLength(env.Get("CONTENT_LENGTH"))
 	if ok && endMarked && !isChunked(env) {
 		return n
 	}
-	if h, hok := parseLength(env.Get("HTTP_CONTENT_LENGTH")); hok && (!ok || h > n) {
+	if h, hok := syntax.ParseLength(env.Get("HTTP_CONTENT_LENGTH")); hok && (!ok || h > n) {
 		return h
 	}
 	if ok {
@@ -35,7 +37,7 @@ func isChunked(env *Environ) bool {
 // DataLength returns the length of a Filter's Data, which FCGI_DATA_LENGTH states
 // (FastCGI 1.0 § 6.4), or -1 if it states none.
 func DataLength(env *Environ) int64 {
-	if n, ok := parseLength(env.Get("FCGI_DATA_LENGTH")); ok {
+	if n, ok := syntax.ParseLength(env.Get("FCGI_DATA_LENGTH")); ok {
 		return n
 	}
 	return -1
@@ -44,23 +46,8 @@ func DataLength(env *Environ) int64 {
 // DataModTime returns when the file was changed that is a Filter's Data, which
 // FCGI_DATA_LAST_MOD states in seconds since 1970, or the zero time if it does not.
 func DataModTime(env *Environ) time.Time {
-	if n, ok := parseLength(env.Get("FCGI_DATA_LAST_MOD")); ok {
+	if n, ok := syntax.ParseLength(env.Get("FCGI_DATA_LAST_MOD")); ok {
 		return time.Unix(n, 0)
 	}
 	return time.Time{}
-}
-
-// parseLength reads a Content-Length or CONTENT_LENGTH: digits only.
-func parseLength(s string) (int64, bool) {
-	if s == "" || len(s) > 19 {
-		return 0, false
-	}
-	var n int64
-	for i := 0; i < len(s); i++ {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, n >= 0
 }

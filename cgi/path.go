@@ -1,6 +1,10 @@
 package cgi
 
-import "strings"
+import (
+	"strings"
+
+	"gatehouse/cgi/internal/syntax"
+)
 
 // A PathPolicy says how the web server in front reports the path of a request.
 type PathPolicy uint8
@@ -146,7 +150,7 @@ func RequestPath(env *Environ) string { return decodedPath(env.Get("REQUEST_URI"
 
 // decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
 // invalid escape is left as it is.
-func decodedPath(target string) string { return unescape(rawPath(target)) }
+func decodedPath(target string) string { return syntax.Unescape(rawPath(target)) }
 
 // rawPath returns the path of a request-target as it was sent.
 func rawPath(target string) string {
@@ -165,35 +169,4 @@ func rawPath(target string) string {
 		}
 	}
 	return target
-}
-
-// unescape decodes %XX, and leaves what is no valid escape.
-func unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if hi, lo := unhex(s[i+1]), unhex(s[i+2]); hi >= 0 && lo >= 0 {
-				b = append(b, byte(hi<<4|lo))
-				i += 2
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }

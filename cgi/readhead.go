@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // DefaultHeadBytes is how long the head of a program's answer may be.
@@ -223,7 +225,7 @@ func (p *HeadParser) checkName(name []byte) error {
 		return p.errorf("the field has no name")
 	}
 	for i, c := range name {
-		if isTokenByte[c] {
+		if syntax.IsTokenByte(c) {
 			continue
 		}
 		if c == ' ' || c == '\t' {
@@ -282,7 +284,7 @@ func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, er
 		if len(value) == 0 {
 			return false, nil
 		}
-		n, ok := parseLength(string(value))
+		n, ok := syntax.ParseLength(string(value))
 		if !ok {
 			return false, p.errorf("Content-Length is not a number of bytes")
 		}
@@ -302,13 +304,13 @@ func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, er
 
 // checkStatus checks "404 Not Found", "404 " or "404".
 func (p *HeadParser) checkStatus(v []byte) error {
-	if len(v) < 3 || !isDigit(v[0]) || !isDigit(v[1]) || !isDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
+	if len(v) < 3 || !syntax.IsDigit(v[0]) || !syntax.IsDigit(v[1]) || !syntax.IsDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
 		return p.errorf("a status is three digits, a space and a reason")
 	}
 	if v[0] < '2' {
 		return p.errorf("the final status of an answer is 200 or more")
 	}
-	if i := controlAt(string(v)); i >= 0 {
+	if i := syntax.ControlAt(string(v)); i >= 0 {
 		return p.errorf("control character %#02x in the status", v[i])
 	}
 	return nil
@@ -359,7 +361,7 @@ func hasScheme(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case i > 0 && (isDigit(c) || c == '+' || c == '-' || c == '.'):
+		case i > 0 && (syntax.IsDigit(c) || c == '+' || c == '-' || c == '.'):
 		case c == ':':
 			return i > 0
 		default:

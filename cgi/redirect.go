@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // maxRedirects is how many local redirects a Redirector follows for one request.
@@ -104,7 +106,7 @@ func (d *Redirector) ServeCGI(w ResponseWriter, r *Request) error {
 func (r *Request) redirected(location string) (*Request, error) {
 	target, _, _ := strings.Cut(location, "#")
 	path, query, _ := strings.Cut(target, "?")
-	path = unescape(path)
+	path = syntax.Unescape(path)
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return nil, errors.New("it does not begin with a slash")

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // bufferedBytes is how much of a body is held back until Flush or the end, so that a
@@ -151,7 +153,7 @@ func (w *response) setHead(status string, headers []Field) error {
 
 // declare takes the application's Content-Length.
 func (w *response) declare(value string) error {
-	n, ok := parseLength(value)
+	n, ok := syntax.ParseLength(value)
 	if !ok {
 		return &FieldError{"Content-Length", fmt.Sprintf("%.40q is not a number of bytes", value)}
 	}
@@ -181,7 +183,7 @@ func parseStatus(s string) (code int, err error) {
 	switch {
 	case len(s) < 4:
 		return 0, fmt.Errorf("%w %q: it must be at least 4 characters long", ErrStatus, s)
-	case !isDigit(s[0]) || !isDigit(s[1]) || !isDigit(s[2]):
+	case !syntax.IsDigit(s[0]) || !syntax.IsDigit(s[1]) || !syntax.IsDigit(s[2]):
 		return 0, fmt.Errorf("%w %.80q: it must begin with a 3-digit code", ErrStatus, s)
 	case s[3] != ' ':
 		return 0, fmt.Errorf("%w %.80q: it must have a space after the code", ErrStatus, s)
@@ -195,8 +197,6 @@ func parseStatus(s string) (code int, err error) {
 	}
 	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0'), nil
 }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Write implements ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {

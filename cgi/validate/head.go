@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
 // checkHead checks the head of an answer and returns its status code.
@@ -28,7 +29,7 @@ func checkStatus(status string) (code int, err *Error) {
 	switch {
 	case len(word) != 3:
 		return 0, broken("V18", "status %.80q: its code must be three characters", status)
-	case !isDigit(word[0]) || !isDigit(word[1]) || !isDigit(word[2]):
+	case !syntax.IsDigit(word[0]) || !syntax.IsDigit(word[1]) || !syntax.IsDigit(word[2]):
 		return 0, broken("V18", "status %.80q: its code must be three digits", status)
 	case word[0] == '0':
 		return 0, broken("V18", "status %.80q: its code must be 100 or more", status)
@@ -81,7 +82,7 @@ func checkNoColon(f cgi.Field) *Error {
 // V25: the name is made of letters, digits, "-" and "_", and begins with a letter.
 func checkName(f cgi.Field) *Error {
 	for i := 0; i < len(f.Name); i++ {
-		if c := f.Name[i]; !isLetter(c) && (i == 0 || !isDigit(c) && c != '-' && c != '_') {
+		if c := f.Name[i]; !isLetter(c) && (i == 0 || !syntax.IsDigit(c) && c != '-' && c != '_') {
 			return broken("V25", "field %.80q: byte %#02x at offset %d of its name is not allowed there", f.Name, c, i)
 		}
 	}
