@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/frontend"
 )
 
-// SendPipe implements cgi.PipeSink: each record's header is written, and its content
+// SendPipe implements frontend.PipeSink: each record's header is written, and its content
 // moved from the pipe behind it.
 func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	c := s.r.c
@@ -49,7 +49,7 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 // read, so that the rest can be moved.
 const spliceMin = 8 << 10
 
-// ReadPipe implements cgi.PipeBody.
+// ReadPipe implements frontend.PipeBody.
 func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 	c := b.c
 	c.mu.Lock()
@@ -102,7 +102,7 @@ func (c *conn) spliceBody(s *stream, pipe int, max int64) (n int64, err error) {
 			var m int
 			m, rerr = c.sock.SpliceTo(pipe, int(max))
 			n, in.left = int64(m), in.left-m
-			if rerr == cgi.ErrPipeFull || errors.Is(rerr, syscall.EPIPE) {
+			if rerr == frontend.ErrPipeFull || errors.Is(rerr, syscall.EPIPE) {
 				rerr, err = nil, rerr
 			}
 			rerr = inRecord(rerr)

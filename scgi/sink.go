@@ -135,7 +135,7 @@ func (s *sink) send(p []byte) (n int, err error) {
 	return max(n-held, 0), err
 }
 
-// SendPipe implements cgi.PipeSink: the bytes are moved from the pipe, in pieces, so that
+// SendPipe implements frontend.PipeSink: the bytes are moved from the pipe, in pieces, so that
 // a tick sees that they go.
 func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	if !s.c.sock.CanSplice() {
