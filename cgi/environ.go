@@ -103,33 +103,16 @@ func (e *Environ) Add(name, value string) error {
 	return nil
 }
 
-// AddPart is Add for a variable whose name and value are parts of text, such as the
-// block in which a web server sent them all. The text is kept as a whole, in place of
-// two strings for each variable. Parts must hold no NUL byte: who decodes the text
-// can tell at less cost.
-func (e *Environ) AddPart(text string, name, value Part) error {
-	key := text[name.Start:name.End]
-	if key == "" {
-		return ErrEmptyName
-	}
-	if !e.mark(key) {
-		if i := e.index(key); i >= 0 {
-			e.resolveRepeated(i, key, text[value.Start:value.End])
-			return nil
-		}
-	}
-	if !e.pairs.appendPart(text, name, value) {
-		e.pairs.append(key, text[value.Start:value.End])
-	}
-	return nil
-}
-
-// AddParts is AddPart for all of pairs, in order.
-func (e *Environ) AddParts(text string, parts []Parts) error {
-	e.pairs.list = slices.Grow(e.pairs.list, len(parts))
+// AddPairs adds variables as Add does, in order, whose names and values are parts of text,
+// such as the block in which a web server sent them all. The Environ keeps the text as a
+// whole, in place of two strings for each variable. It does not look for NUL bytes: whoever
+// decodes the text can do that at less cost. The only error is ErrEmptyName.
+func (e *Environ) AddPairs(text string, list ...Pair) error {
+	e.pairs.list = slices.Grow(e.pairs.list, len(list))
 	own := e.pairs.adopt(text)
-	for _, p := range parts {
-		name := text[p.Name:p.Value]
+	for i := range list {
+		p := &list[i]
+		name := text[p.Name:p.NameEnd]
 		if name == "" {
 			return ErrEmptyName
 		}
@@ -281,21 +264,6 @@ func (e *Environ) Map() map[string]string {
 		m[name] = value
 	}
 	return m
-}
-
-// Bytes returns the variables as name NUL value NUL …, the form of an SCGI
-// header block.
-func (e *Environ) Bytes() []byte {
-	n := 0
-	for name, value := range e.All() {
-		n += len(name) + len(value) + 2
-	}
-	b := make([]byte, 0, n)
-	for name, value := range e.All() {
-		b = append(append(b, name...), 0)
-		b = append(append(b, value...), 0)
-	}
-	return b
 }
 
 // SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end

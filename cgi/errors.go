@@ -22,6 +22,9 @@ var (
 	ErrStatus = errors.New("cgi: invalid status")
 	// ErrField is wrapped by every error about a header field.
 	ErrField = errors.New("cgi: invalid header field")
+	// ErrNoBody is reported for a WSGI application that returned neither a Body nor an
+	// error.
+	ErrNoBody = errors.New("cgi: the application returned no body")
 )
 
 // Causes for which a request's context is cancelled, and errors of its Body.

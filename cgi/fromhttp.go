@@ -96,7 +96,7 @@ func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 	x.scriptName = r.scriptName()
 	x.ctx.attach(x, r)
 
-	https := IsHTTPS(env)
+	https := env.IsHTTPS()
 	req := noRequest.WithContext(&x.ctx)
 	x.request = req
 	req.Method = method
@@ -163,7 +163,7 @@ func (r *Request) scriptName() string {
 	}
 	info, ok := r.Env.Lookup("PATH_INFO")
 	if r.Paths == PathIIS {
-		info = TrimScriptName(script, info)
+		info = trimScriptName(script, info)
 	}
 	if ok && script+info == r.FullPath() {
 		return script

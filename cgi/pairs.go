@@ -52,15 +52,6 @@ func (p *pairs) append(name, value string) {
 	p.list = append(p.list, pair{p.addString(name), p.addString(value)})
 }
 
-// appendPart adds a pair of two parts of text. It reports false if it cannot.
-func (p *pairs) appendPart(text string, name, value Part) bool {
-	if !p.adopt(text) {
-		return false
-	}
-	p.list = append(p.list, pair{name.span(), value.span()})
-	return true
-}
-
 // adopt makes text the one that spans are parts of.
 func (p *pairs) adopt(text string) bool {
 	if p.text == "" && len(text) <= math.MaxInt32 {
@@ -118,15 +109,10 @@ func (p *pairs) reset() {
 	p.list, p.text, p.added = p.list[:0], "", p.added[:0]
 }
 
-// Parts are a name and a value that stand one behind the other in a text:
-// text[Name:Value] and text[Value:End].
-type Parts struct{ Name, Value, End int }
+// A Pair says where a variable is in a text: its name is text[Name:NameEnd], and its value
+// text[Value:End].
+type Pair struct{ Name, NameEnd, Value, End int }
 
-func (p Parts) pair() pair {
-	return pair{span{int32(p.Name), int32(p.Value - p.Name)}, span{int32(p.Value), int32(p.End - p.Value)}}
+func (p *Pair) pair() pair {
+	return pair{span{int32(p.Name), int32(p.NameEnd - p.Name)}, span{int32(p.Value), int32(p.End - p.Value)}}
 }
-
-// A Part is a part of a text: text[Start:End].
-type Part struct{ Start, End int }
-
-func (p Part) span() span { return span{int32(p.Start), int32(p.End - p.Start)} }

@@ -84,17 +84,8 @@ func (r *Request) saveSentPath() {
 	r.sent = s
 }
 
-// FullPath returns the decoded path of the request as a whole. It is what the
-// function of that name settles, also after a Mux has split the path anew.
-func (r *Request) FullPath() string {
-	if r.sent.split {
-		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
-	}
-	return FullPath(r.Env, r.Paths)
-}
-
-// FullPath settles the decoded path of a request, which web servers report in
-// different ways.
+// FullPath returns the whole path of the request, decoded. Web servers report it in
+// different ways; a Mux that has split it changes nothing.
 //
 // If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is
 // the whole path, and a PATH_INFO beside it overlaps it (nginx's recipe for git
@@ -102,11 +93,19 @@ func (r *Request) FullPath() string {
 // path of REQUEST_URI goes on where SCRIPT_NAME ends: Caddy's DOCUMENT_URI leaves
 // PATH_INFO out. Otherwise the path is SCRIPT_NAME and PATH_INFO if PATH_INFO was
 // sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded path of REQUEST_URI.
-func FullPath(env *Environ, policy PathPolicy) string {
+func (r *Request) FullPath() string {
+	if r.sent.split {
+		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
+	}
+	return fullPath(r.Env, r.Paths)
+}
+
+// fullPath is FullPath for a request whose path no Mux has split.
+func fullPath(env *Environ, policy PathPolicy) string {
 	script := env.Get("SCRIPT_NAME")
 	info, hasInfo := env.Lookup("PATH_INFO")
 	if policy == PathIIS {
-		info = TrimScriptName(script, info)
+		info = trimScriptName(script, info)
 	}
 	if script != "" && hasInfo && scriptIsWhole(env, policy, script) {
 		return script
@@ -117,27 +116,31 @@ func FullPath(env *Environ, policy PathPolicy) string {
 	if d := env.Get("DOCUMENT_URI"); d != "" {
 		return d
 	}
-	return RequestPath(env)
+	return env.RequestPath()
 }
 
 func scriptIsWhole(env *Environ, policy PathPolicy, script string) bool {
 	if policy > PathApache {
 		return false
 	}
-	requested := RequestPath(env)
+	requested := env.RequestPath()
 	byDocument := env.Get("DOCUMENT_URI") == script && !strings.HasPrefix(requested, script+"/")
 	byRequest := requested == script
 	return byDocument && policy != PathApache || byRequest && policy != PathNginx
 }
 
-// TrimScriptName returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
-// beginning: the rule of wsgiref's IISCGIHandler. The two are compared byte for
-// byte, and SCRIPT_NAME must end at a slash or at the end of PATH_INFO; otherwise,
-// or if SCRIPT_NAME is empty, PATH_INFO is returned as it is.
+// TrimPathInfo returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
+// beginning: the rule of wsgiref's IISCGIHandler. The two are compared byte for byte, and
+// SCRIPT_NAME must end at a slash or at the end of PATH_INFO; otherwise, or if SCRIPT_NAME
+// is empty, PATH_INFO is returned as it is.
 //
-// [PathIIS] applies it to every request. An application that has to find out
-// whether its IIS repeats SCRIPT_NAME goes behind the handler of package iis.
-func TrimScriptName(scriptName, pathInfo string) string {
+// [PathIIS] applies it to every request. An application that has to find out whether its
+// IIS repeats SCRIPT_NAME belongs behind the handler of package iis.
+func (e *Environ) TrimPathInfo() string {
+	return trimScriptName(e.Get("SCRIPT_NAME"), e.Get("PATH_INFO"))
+}
+
+func trimScriptName(scriptName, pathInfo string) string {
 	if scriptName != "" && strings.HasPrefix(pathInfo+"/", scriptName+"/") {
 		return pathInfo[len(scriptName):]
 	}
@@ -146,7 +149,7 @@ func TrimScriptName(scriptName, pathInfo string) string {
 
 // RequestPath returns the decoded path of REQUEST_URI, or "" if that is not set. An
 // invalid escape is left as it is.
-func RequestPath(env *Environ) string { return decodedPath(env.Get("REQUEST_URI")) }
+func (e *Environ) RequestPath() string { return decodedPath(e.Get("REQUEST_URI")) }
 
 // decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
 // invalid escape is left as it is.
@@ -169,4 +172,17 @@ func rawPath(target string) string {
 		}
 	}
 	return target
+}
+
+// RequestTarget returns the path and the query of a request for a log line, as the client
+// sent them if the web server tells (REQUEST_URI).
+func (e *Environ) RequestTarget() string {
+	if u := e.Get("REQUEST_URI"); u != "" {
+		return u
+	}
+	u := fullPath(e, PathAuto)
+	if q := e.Get("QUERY_STRING"); q != "" {
+		u += "?" + q
+	}
+	return u
 }

@@ -152,7 +152,7 @@ func (p *Program) streams() (io.Reader, io.Writer, io.Writer) {
 
 // programBodyLength is BodyLength, but a body that nothing tells of is none.
 func programBodyLength(env *Environ) int64 {
-	n := BodyLength(env, false)
+	n := env.BodyLength(false)
 	if n < 0 && !isChunked(env) {
 		return 0
 	}

@@ -26,7 +26,7 @@ func readEnviron(vars []string, windows bool) *Environ {
 	software := w.Get("SERVER_SOFTWARE")
 	for i := range w.pairs.len() {
 		name, value := w.pairs.at(i)
-		w.pairs.setValue(i, Transcode(name, value, software, windows))
+		w.pairs.setValue(i, transcode(name, value, software, windows))
 	}
 	return w
 }
@@ -39,12 +39,12 @@ func readEnviron(vars []string, windows bool) *Environ {
 // decoded text there, so nothing is to do; Apache puts each byte in a character of
 // its own, so those of a variable that [NeedsTranscode] are turned back, unless
 // one of them is no byte.
-func Transcode(name, value, serverSoftware string, windows bool) string {
+func transcode(name, value, serverSoftware string, windows bool) string {
 	const apache = "apache/"
 	if !windows || len(serverSoftware) < len(apache) || !strings.EqualFold(serverSoftware[:len(apache)], apache) {
 		return value
 	}
-	if isASCII(value) || !NeedsTranscode(name) {
+	if isASCII(value) || !needsTranscode(name) {
 		return value
 	}
 	b := make([]byte, 0, len(value))
@@ -68,7 +68,7 @@ func isASCII(s string) bool {
 
 // NeedsTranscode reports whether the value of a variable comes from the request,
 // and so may hold any bytes. It is wsgiref's _needs_transcode.
-func NeedsTranscode(name string) bool {
+func needsTranscode(name string) bool {
 	for {
 		rest, ok := strings.CutPrefix(name, "REDIRECT_")
 		if !ok {

@@ -13,7 +13,7 @@ func (w *response) logFailure(res Result) {
 	level, msg := slog.LevelError, "request failed"
 	attrs := []any{"request", w.req.ID}
 	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
-		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
+		attrs = append(attrs, "method", method, "uri", w.req.Env.RequestTarget())
 	}
 	if p := w.req.Script; p != "" && !strings.Contains(res.Err.Error(), p) {
 		attrs = append(attrs, "script", p)
@@ -48,19 +48,6 @@ func (w *response) logFailure(res Result) {
 	}
 	attrs = append(attrs, "error", res.Err.Error())
 	w.handler.log().Log(context.Background(), level, msg, attrs...)
-}
-
-// RequestTarget returns the path and query of a request for a log line, as the
-// client sent them if the web server tells (REQUEST_URI).
-func RequestTarget(env *Environ) string {
-	if u := env.Get("REQUEST_URI"); u != "" {
-		return u
-	}
-	u := FullPath(env, PathAuto)
-	if q := env.Get("QUERY_STRING"); q != "" {
-		u += "?" + q
-	}
-	return u
 }
 
 // limitStack returns the stack of a panic from the call that panicked upwards, with at

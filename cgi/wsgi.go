@@ -55,10 +55,6 @@ type Body interface {
 	Close() error
 }
 
-// ErrNoBody is reported for a WSGI application that returned neither a Body nor an
-// error.
-var ErrNoBody = errors.New("cgi: the application returned no body")
-
 // Request returns the request that the variables belong to while a [WSGI]
 // application runs, otherwise nil.
 func (e *Environ) Request() *Request { return e.request }

@@ -19,7 +19,7 @@
 // SCRIPT_NAME and PATH_INFO are both the whole path; Handler.ScriptName says what is
 // the application's own part of it.
 //
-// The rule that removes the repetition is [cgi.TrimScriptName]. It lives in package
+// The rule that removes the repetition is [cgi.Environ.TrimPathInfo]. It lives in package
 // cgi, because [cgi.PathIIS], the policy of a whole front-end, applies it too: that is
 // the one for a gateway, whose administrator knows the settings of IIS. The Handler
 // is for a program that is to work under both.

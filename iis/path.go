@@ -18,7 +18,7 @@ func DedupPathInfo(env *cgi.Environ) bool {
 	if !set && script != "" {
 		return false
 	}
-	cut := cgi.TrimScriptName(script, info)
+	cut := env.TrimPathInfo()
 	if set && cut == info {
 		return false
 	}
@@ -79,7 +79,7 @@ func (m Mode) decide(env *cgi.Environ) Mode {
 		return m
 	}
 	script, info := env.Get("SCRIPT_NAME"), env.Get("PATH_INFO")
-	requested := cgi.RequestPath(env)
+	requested := env.RequestPath()
 	if requested == "" {
 		return Strip
 	}

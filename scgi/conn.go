@@ -100,7 +100,7 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 	if err != nil {
 		return c.refusal(err)
 	}
-	n := cgi.BodyLength(env, false)
+	n := env.BodyLength(false)
 	switch {
 	case n < 0:
 		return &cgi.StatusError{Code: http.StatusLengthRequired,
