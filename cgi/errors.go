@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"gatehouse/cgi/spool"
 )
 
 // Errors of an application's use of its ResponseWriter.
@@ -55,11 +57,12 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
-// statusLine returns "404 Not Found" for 404.
-func statusLine(code int) string {
-	text := http.StatusText(code)
-	if text == "" {
-		text = "Unknown"
+// SpoolError makes the StatusError of an error of a spool: 413 for one that is
+// full, 503 when all spools together are, or the disk is.
+func SpoolError(err error) *StatusError {
+	code := http.StatusServiceUnavailable
+	if errors.Is(err, spool.ErrFull) {
+		code = http.StatusRequestEntityTooLarge
 	}
-	return fmt.Sprintf("%03d %s", code, text)
+	return &StatusError{Code: code, Err: err}
 }

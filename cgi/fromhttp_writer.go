@@ -134,14 +134,6 @@ func (w *handlerWriter) startResponse(p []byte) error {
 	return w.err
 }
 
-// knownStatus is statusLine, without an allocation for the one that is common.
-func knownStatus(code int) string {
-	if code == http.StatusOK {
-		return "200 OK"
-	}
-	return statusLine(code)
-}
-
 // Write implements http.ResponseWriter.
 func (w *handlerWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
