@@ -8,26 +8,26 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// A bufferedBody stands in front of a request's body, so that the rest of it can be
-// taken from the web server before the head of the answer is sent.
+// A bufferedBody wraps a request's body, so that the rest of it can be read from the web
+// server before the head of the response is sent.
 //
-// nginx stops sending a body for good when it sees the head of the answer. An
-// application that sends its head first and then reads (git-http-backend does)
-// would wait for the rest for ever.
+// nginx stops sending a body for good when it sees the head of the response. An application
+// that sends its head first and then reads (git-http-backend does) would wait for the rest
+// forever.
 type bufferedBody struct {
 	src     io.Reader
 	limits  spool.Limits
 	timeout *timeout // nil without a time limit
 
 	mu        sync.Mutex
-	changed   sync.Cond    // signalled when reading, taking, what is kept, or err changes
+	changed   sync.Cond    // signalled when reading, buffering, what is buffered, or err changes
 	reading   bool         // somebody is in src.Read
-	buffering bool         // take is at work: nobody else reads src
-	spool     *spool.Spool // what take has read; nil for nothing
-	rest      []byte       // what the spool did not take, and follows it
+	buffering bool         // buffer is at work: nobody else reads src
+	spool     *spool.Spool // what buffer has read; nil for nothing
+	rest      []byte       // what follows the spool, which had no room for it
 	closed    bool
 	expired   error // the time limit that has passed, and closed the body
-	err       error // what Read returns once nothing is kept; errors of src but its end are left to src
+	err       error // what Read returns once nothing is buffered; errors of src but its end are left to src
 }
 
 func newBufferedBody(src io.Reader, limits spool.Limits) *bufferedBody {
@@ -55,7 +55,7 @@ func (b *bufferedBody) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// readBuffered reads from what take has kept. mu is held.
+// readBuffered reads what buffer has read. mu is held.
 func (b *bufferedBody) readBuffered(p []byte) int {
 	if b.spool != nil && b.spool.Len() > 0 {
 		n, err := b.spool.Read(p)
@@ -69,14 +69,14 @@ func (b *bufferedBody) readBuffered(p []byte) int {
 	return n
 }
 
-// read reads from src. mu is held, and let go meanwhile.
+// read reads from src. mu is held, but not while it waits.
 func (b *bufferedBody) read(p []byte) (n int, err error) {
 	b.beginReading()
 	defer func() { err = b.endReading(n > 0, err) }()
 	return b.src.Read(p)
 }
 
-// beginReading comes before src is read. mu is held, and let go.
+// beginReading comes before a read of src. mu is held, and released.
 func (b *bufferedBody) beginReading() {
 	b.reading = true
 	b.mu.Unlock()
@@ -85,7 +85,7 @@ func (b *bufferedBody) beginReading() {
 	}
 }
 
-// endReading settles what src has said, takes mu again, and returns the error to pass on.
+// endReading comes after it. It acquires mu, and returns the error to pass on.
 func (b *bufferedBody) endReading(some bool, err error) error {
 	if b.timeout != nil {
 		b.timeout.endRead()
@@ -102,14 +102,14 @@ func (b *bufferedBody) endReading(some bool, err error) error {
 	return err
 }
 
-// bodyPool holds the buffers of take. They are small, since a peer that sends slowly
-// keeps one each.
+// bodyPool holds the buffers of bufferedBody.buffer. They are small, since each peer that
+// sends slowly holds one.
 var bodyPool = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-// buffer reads the rest of the body and keeps it. It returns at the end of the body,
-// when reading it fails, or when as much is kept as may be (or as the disk takes):
-// the next Read meets the same error, or goes on behind what is kept. A StatusError
-// that the body fails with is returned, since it can still be the answer.
+// buffer reads the rest of the body into the spool. It returns at the end of the body, when
+// reading fails, or when the spool (or the disk) is full: the next Read meets the same
+// error, or reads on after what is buffered. A StatusError that the body fails with is
+// returned, since it can still be the response.
 func (b *bufferedBody) buffer() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,8 +137,8 @@ func (b *bufferedBody) buffer() error {
 	return nil
 }
 
-// stopBuffering gives the body up as Close does, but leaves src open unless take reads it, now
-// or never again.
+// stopBuffering discards the body as Close does, but closes src only if buffer is reading
+// it.
 func (b *bufferedBody) stopBuffering() {
 	b.mu.Lock()
 	b.discardLocked()
@@ -149,7 +149,7 @@ func (b *bufferedBody) stopBuffering() {
 	}
 }
 
-// store keeps p and reports whether there is room for more. mu is held.
+// store buffers p and reports whether there is room for more. mu is held.
 func (b *bufferedBody) store(p []byte) bool {
 	if b.spool == nil {
 		b.spool = spool.New(b.limits)
@@ -162,7 +162,7 @@ func (b *bufferedBody) store(p []byte) bool {
 	return err == nil
 }
 
-// Close implements io.Closer: it ends the reading, also one that is under way.
+// Close implements io.Closer. A Read that is under way returns.
 func (b *bufferedBody) Close() error {
 	b.discard()
 	if c, ok := b.src.(io.Closer); ok {
@@ -182,7 +182,7 @@ func (b *bufferedBody) abort(err error) {
 	}
 }
 
-// discard gives up what is kept.
+// discard closes the body and drops what is buffered.
 func (b *bufferedBody) discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// serverError is the body of the default page for an application that failed.
+// serverError is the body of the default error page.
 const serverError = "A server error occurred.  Please contact the administrator."
 
-// sendErrorPage answers with the page for err, and returns how the response ended.
-// Nothing of the answer was sent yet.
+// sendErrorPage responds with the page for err, and returns how the response ended. Nothing
+// has been sent yet.
 func (w *response) sendErrorPage(err error) End {
 	w.duplex, w.bodyErr = true, nil // the page waits for nothing
 	if w.handler.ErrorOutput != nil {
@@ -55,14 +55,14 @@ func (w *response) logPageFailure(msg string, err error) {
 	w.handler.log().Error(msg, append(attrs, "error", err.Error())...)
 }
 
-// reset forgets all that the application has answered.
+// reset discards what the application has written.
 func (w *response) reset() {
 	w.started, w.valid, w.declared = false, false, -1
 	w.buffered, w.written, w.overrun, w.refused = w.buffered[:0], 0, nil, nil
 }
 
 // callErrorOutput calls Handler.ErrorOutput and makes an error of a panic. The request's
-// Stderr goes on to work meanwhile.
+// Stderr works meanwhile.
 func (w *response) callErrorOutput(err error) (failed error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -74,8 +74,8 @@ func (w *response) callErrorOutput(err error) (failed error) {
 	return w.handler.ErrorOutput(w, w.req, err)
 }
 
-// sendDefaultPage answers with the page that err or the Handler names. Handler.CleanupHeaders,
-// which it calls, may panic.
+// sendDefaultPage responds with the page that err or the Handler names.
+// Handler.CleanupHeaders, which it calls, may panic.
 func (w *response) sendDefaultPage(err error) (failed error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -56,7 +56,7 @@ func (w *handlerWriter) WriteHeader(code int) {
 		w.superfluous(code)
 	case code < 200 && code != http.StatusSwitchingProtocols:
 		w.setFields()
-		// Where the protocol has no informational responses the answer is the same
+		// Where the protocol has no informational responses, the final one is the same
 		// without them.
 		_ = WriteInformational(w.w, code, w.fields)
 	default:
@@ -64,7 +64,7 @@ func (w *handlerWriter) WriteHeader(code int) {
 	}
 }
 
-// superfluous complains of a second WriteHeader, with the place of the call.
+// superfluous reports a second WriteHeader, with the place of the call.
 func (w *handlerWriter) superfluous(code int) {
 	place := "unknown place"
 	if _, file, line, ok := runtime.Caller(2); ok {
@@ -114,8 +114,8 @@ func isTrailer(trailers []string, name string) bool {
 	return false
 }
 
-// startResponse hands the head over, once. The first bytes of the body tell the type of
-// one that has none.
+// startResponse passes the head on, once. The first bytes of the body tell the Content-Type
+// if the handler set none.
 func (w *handlerWriter) startResponse(p []byte) error {
 	if w.w == nil {
 		return errReturned

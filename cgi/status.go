@@ -38,7 +38,7 @@ func statusLine(code int) string {
 	return fmt.Sprintf("%03d %s", code, text)
 }
 
-// knownStatus is statusLine, without an allocation for the one that is common.
+// knownStatus is statusLine, without an allocation for the most common status.
 func knownStatus(code int) string {
 	if code == http.StatusOK {
 		return "200 OK"
