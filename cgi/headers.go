@@ -12,10 +12,10 @@ import (
 // Headers is a list of header fields: ordered, with names compared in any case,
 // and with as many fields of one name as there are. It is wsgiref.headers.Headers.
 //
-// What goes in is checked by the rules of a response: names are tokens (RFC 9110
-// § 5.6.2) and not Status, values hold no control character but HTAB; spaces and
-// tabs around a value are cut. A method that returns an error (a [FieldError]) has
-// changed nothing. The zero value is empty and ready to use.
+// All fields are checked by the rules of a response: names are tokens (RFC 9110 § 5.6.2) and
+// not Status, values hold no control character but HTAB; spaces and tabs around a value are
+// cut. A method that returns an error (a [FieldError]) has changed nothing. The zero value
+// is empty and ready to use.
 type Headers struct {
 	fields []Field
 }
@@ -90,7 +90,7 @@ func (h *Headers) Values(name string) []string {
 	return values
 }
 
-// Set removes all fields of that name and adds one at the end, spelt as given.
+// Set removes all fields of that name and adds one at the end, spelled as given.
 func (h *Headers) Set(name, value string) error {
 	f, err := checkedField(name, value)
 	if err != nil {

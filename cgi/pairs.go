@@ -2,9 +2,9 @@ package cgi
 
 import "math"
 
-// pairs holds the names and values of an Environ without a pointer for each: most of
-// them are parts of one text, in which they arrived. So a request's variables cost
-// the garbage collector next to nothing.
+// pairs holds the names and values of an Environ without a pointer for each: most of them
+// are parts of the text in which they arrived. So a request's variables cost the garbage
+// collector next to nothing.
 type pairs struct {
 	list []pair
 
@@ -81,7 +81,7 @@ func (p *pairs) addString(s string) span {
 	return span{^int32(len(p.added) - 1), int32(min(len(s), math.MaxInt32))}
 }
 
-// compact lets go of the strings that removed pairs have left, once there are many.
+// compact drops the strings that removed pairs have left, once there are many.
 func (p *pairs) compact() {
 	if len(p.added) <= 4*len(p.list)+64 {
 		return

@@ -42,7 +42,7 @@ func (p PathPolicy) String() string {
 	return "unknown"
 }
 
-// sentPath is what the web server said of the path.
+// sentPath is the path as the web server reported it.
 type sentPath struct {
 	valid              bool
 	split              bool // SCRIPT_NAME and PATH_INFO are a Mux's now, not the web server's
@@ -50,8 +50,8 @@ type sentPath struct {
 	hasScript, hasInfo bool
 }
 
-// SentPath returns SCRIPT_NAME and PATH_INFO as the web server sent them, even if
-// a Mux has split the path anew, and whether PATH_INFO was sent at all.
+// SentPath returns SCRIPT_NAME and PATH_INFO as the web server sent them, even if a Mux has
+// split the path since, and whether PATH_INFO was sent at all.
 func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
 	if r.sent.valid {
 		return r.sent.script, r.sent.info, r.sent.hasInfo
@@ -60,9 +60,9 @@ func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
 	return r.Env.Get("SCRIPT_NAME"), pathInfo, hasPathInfo
 }
 
-// Mounted returns the prefix under which a Mux found the application, without a
-// slash at its end, and the path below it; ok is false if no Mux did. Where Muxes
-// are nested the innermost counts, with the whole prefix.
+// Mounted returns the prefix at which a Mux found the application, without a trailing slash,
+// and the path below it; ok is false if no Mux did. Where Muxes are nested, the innermost
+// counts, with the whole prefix.
 func (r *Request) Mounted() (prefix, path string, ok bool) {
 	return r.mount.prefix, r.mount.path, r.mount.valid
 }

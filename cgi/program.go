@@ -16,11 +16,11 @@ import (
 // request.
 var ErrNotCGI = errors.New("not started as a CGI program: REQUEST_METHOD is not set; have a web server run this program, or serve FastCGI, SCGI or HTTP")
 
-// An ExitError tells how a CGI program ends that has failed. What there is to say
-// of it has been logged.
+// An ExitError says with which status a CGI program that has failed is to exit. The failure
+// has been logged.
 type ExitError struct {
 	Status int   // for os.Exit, never 0
-	Err    error // why; nil if the application only set the status
+	Err    error // the cause; nil if the application only set the status
 }
 
 func (e *ExitError) Error() string {
@@ -32,18 +32,16 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Serve answers the request that this process was started for with h, as
-// net/http/cgi's Serve does. If h is nil, it is [http.DefaultServeMux]. See
-// [Program.Serve] for what it returns.
+// Serve serves the request that this process was started for with h, as net/http/cgi's Serve
+// does. If h is nil, it is [http.DefaultServeMux]. See [Program.Serve] for what it returns.
 func Serve(h http.Handler) error { return ServeApp(FromHTTP(h)) }
 
-// ServeApp answers the request that this process was started for with a.
+// ServeApp serves the request that this process was started for with a.
 func ServeApp(a App) error { return new(Program).Serve(a) }
 
-// A Program is this process as a CGI program (RFC 3875): the variables are its
-// environment, the body is its standard input, the answer its standard output, and
-// complaints go to standard error. It is wsgiref's CGIHandler. The zero value is
-// ready to use.
+// A Program is this process as a CGI program (RFC 3875): the variables are its environment,
+// the body its standard input, the response its standard output, and the log goes to
+// standard error. It is wsgiref's CGIHandler. The zero value is ready to use.
 type Program struct {
 	Handler *Handler  // if nil, one that logs to Stderr
 	Env     *Environ  // if nil, ReadEnviron()
@@ -55,25 +53,24 @@ type Program struct {
 	Limits Limits
 }
 
-// Serve answers one request with a. The program should end after it: with status
-// 0 if Serve returns nil, otherwise with that of an [ExitError], or 1.
+// Serve serves one request with a. The program should exit after it: with status 0 if Serve
+// returns nil, otherwise with that of an [ExitError], or 1.
 //
-// It returns ErrNotCGI, having written nothing, if there is no REQUEST_METHOD;
-// otherwise an *ExitError if the response was truncated, the web server did not
-// take it, it is an error page of 500 or more, or the application set an exit
-// status.
+// It returns ErrNotCGI, having written nothing, if REQUEST_METHOD is not set. It returns an
+// *ExitError if the response was truncated, the web server did not take it, it is an error
+// page of 500 or more, or the application set an exit status.
 //
-// No more is read from standard input than CONTENT_LENGTH says (RFC 3875 § 4.2);
-// without one there is no body, unless HTTP_TRANSFER_ENCODING says that it is
-// chunked: then it ends where standard input does. HTTP_PROXY is removed.
+// Serve reads no more from standard input than CONTENT_LENGTH says (RFC 3875 § 4.2). Without
+// one there is no body, unless HTTP_TRANSFER_ENCODING says that it is chunked: then it ends
+// where standard input does. HTTP_PROXY is removed.
 //
-// If a time limit of the Handler's has passed, Serve returns within a second after the
-// answer, also if the application has not: the end of the process ends it.
+// If a time limit of the Handler has passed, Serve returns within a second after the
+// response, even if the application has not: the exit of the process ends it.
 //
-// A truncated response cannot be made visible to the web server: all of them take
-// the end of the output for the end of the answer. A Content-Length that was not
-// fulfilled shows, but Apache drops it from a program's answer unless
-// "SetEnv ap_trust_cgilike_cl 1" keeps it. The exit status and the log tell.
+// A truncation cannot be made visible to the web server: every one takes the end of the
+// output for the end of the response. A Content-Length that was not reached shows it, but
+// Apache drops that field from a program's response unless "SetEnv ap_trust_cgilike_cl 1"
+// keeps it. The exit status and the log tell.
 func (p *Program) Serve(a App) error {
 	env := p.Env
 	if env == nil {
@@ -150,7 +147,7 @@ func (p *Program) streams() (io.Reader, io.Writer, io.Writer) {
 	return stdin, stdout, stderr
 }
 
-// programBodyLength is BodyLength, but a body that nothing tells of is none.
+// programBodyLength is BodyLength, but 0 if nothing says that there is a body.
 func programBodyLength(env *Environ) int64 {
 	n := env.BodyLength(false)
 	if n < 0 && !isChunked(env) {
@@ -159,6 +156,6 @@ func programBodyLength(env *Environ) int64 {
 	return n
 }
 
-// overdueGrace is how long an application that is over its time limit may take to end
-// in order before its process does.
+// overdueGrace is how long an application that is over its time limit may take to return
+// before its process exits.
 const overdueGrace = time.Second

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// A programBody is standard input as far as it belongs to the request.
+// A programBody is the part of standard input that belongs to the request.
 type programBody struct {
 	r      io.Reader
 	left   int64 // bytes to come; -1: until the end of r
@@ -50,10 +50,10 @@ func (b *programBody) Close() error {
 	return nil
 }
 
-// drain reads what the application has left of the body, if standard input is a
-// socket, as under Apache's mod_cgid. To end with bytes unread would reset it, and
-// the web server might lose the end of the answer. It waits at most two seconds,
-// as nobody may be sending.
+// drain reads what the application has left of the body, if standard input is a socket, as
+// under Apache's mod_cgid. Exiting with bytes unread would reset it, and the web server
+// might lose the end of the response. drain waits at most lingerTime, as nobody may be
+// sending.
 func (b *programBody) drain() {
 	f, ok := b.r.(*os.File)
 	if !ok || b.closed.Load() || b.left == 0 {

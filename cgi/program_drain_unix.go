@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// lingerTime bounds how long a program that has answered waits for the rest of its
-// body.
+// lingerTime bounds how long a program that has responded waits for the rest of its body.
 const lingerTime = 2 * time.Second
 
 // drainSocket reads and discards n bytes from a socket, or all up to its end if n is

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// programBuffer is how much a programSink holds, so that a small answer is one write.
+// programBuffer is how much a programSink holds back, so that a small response is one write.
 const programBuffer = 64 << 10
 
 // A programSink writes a response as CGI text (RFC 3875 § 6).
@@ -45,8 +45,8 @@ func (s *programSink) Flush() error {
 // Finish implements Sink.
 func (s *programSink) Finish(Outcome) error { return s.Flush() }
 
-// writeAll writes on after a short write, as wsgiref does for an output that
-// behaves like a raw file.
+// writeAll continues after a short write, as wsgiref does for an output that behaves like a
+// raw file.
 func writeAll(w io.Writer, p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := w.Write(p[n:])
