@@ -81,11 +81,10 @@ func (e *Environ) index(name string) int {
 	return e.pairs.index(name)
 }
 
-// Add takes a variable as it arrives from a web server. A name that is there
-// already is resolved: the values of a repeated HTTP_* variable are joined
-// (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but of HTTP_HOST,
-// HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE, as of every other name, the last
-// value wins. A variable without a name, or with a NUL byte, is an error.
+// Add adds a variable as it arrives from a web server. The values of a repeated HTTP_*
+// variable are joined (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but the last
+// value of HTTP_HOST, HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE and all other names wins. A
+// variable without a name, or with a NUL byte, is an error.
 func (e *Environ) Add(name, value string) error {
 	if name == "" {
 		return ErrEmptyName
@@ -131,7 +130,7 @@ func (e *Environ) AddPairs(text string, list ...Pair) error {
 	return nil
 }
 
-// resolveRepeated resolves a name that is there already, as the i-th.
+// resolveRepeated sets the value of a name that is there already, as the i-th.
 func (e *Environ) resolveRepeated(i int, name, value string) {
 	if sep := separator(name); sep != "" {
 		value = e.join(i, name, sep, value)
@@ -144,9 +143,9 @@ func (e *Environ) resolveRepeated(i int, name, value string) {
 	e.pairs.setValue(i, value)
 }
 
-// First returns the value of name that arrived first. It differs from Lookup's where a
-// web server sent several and the last won: C programs find the first in their
-// environment. One that was set since is the only one.
+// First returns the value of name that arrived first. It differs from Lookup where a web
+// server sent several and the last one won: C programs find the first in their environment.
+// A value that was set since is the only one.
 func (e *Environ) First(name string) (string, bool) {
 	if v, ok := e.firsts[name]; ok {
 		return v, true
@@ -184,8 +183,8 @@ func (e *Environ) join(i int, name, sep, value string) string {
 	return b.String()
 }
 
-// Get returns the value of name, or "" if it is not set. RFC 3875 § 4.1 makes no
-// difference between the two.
+// Get returns the value of name, or "" if it is not set. RFC 3875 § 4.1 does not distinguish
+// the two.
 func (e *Environ) Get(name string) string {
 	v, _ := e.Lookup(name)
 	return v
@@ -266,13 +265,13 @@ func (e *Environ) Map() map[string]string {
 	return m
 }
 
-// SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end
-// or an application that knows better than the variables. It is no variable, and
-// none changes. "" leaves it to [GuessScheme] again.
+// SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end or an
+// application that knows better than the variables. It changes no variable. "" leaves it to
+// [GuessScheme] again.
 func (e *Environ) SetScheme(scheme string) { e.scheme = scheme }
 
-// Scheme returns the scheme of the request's URI, such as "https": what SetScheme
-// set, else what [GuessScheme] makes of the variables as they are now.
+// Scheme returns the scheme of the request's URI, such as "https": the one that SetScheme
+// set, or else that of [GuessScheme].
 func (e *Environ) Scheme() string {
 	if e.scheme != "" {
 		return e.scheme
@@ -280,8 +279,8 @@ func (e *Environ) Scheme() string {
 	return GuessScheme(e)
 }
 
-// Reset removes all variables and the scheme. The memory for as many is kept, their
-// strings are let go.
+// Reset removes all variables and the scheme. It keeps the memory for as many variables, but
+// not their strings.
 func (e *Environ) Reset() {
 	e.pairs.reset()
 	e.seen = [4]uint64{}

@@ -12,8 +12,8 @@ type Field struct {
 	Name, Value string
 }
 
-// Variable returns the field by which an Authorizer sets a variable for the request
-// that it lets in (FastCGI 1.0 § 6.3). The web server keeps it from the client.
+// Variable returns the field with which an Authorizer sets a variable for the request that
+// it lets in (FastCGI 1.0 § 6.3). The web server does not send it to the client.
 func Variable(name, value string) Field { return Field{"Variable-" + name, value} }
 
 // A FieldError says what is wrong with a header field. It wraps [ErrField].

@@ -18,7 +18,7 @@ type File struct {
 	BlockSize int
 
 	block []byte
-	err   error // came from R together with bytes
+	err   error // that R returned together with bytes
 }
 
 // Next returns the next block, which is what one Read of R returned, so that a slow
@@ -71,8 +71,8 @@ func (f *File) Close() error {
 	return nil
 }
 
-// WriteTo writes what is left of R to w. Unlike Next it leaves the way to the two,
-// as io.Copy does, so that a file may go to a socket without being read at all.
+// WriteTo writes the rest of R to w. Unlike Next it uses io.Copy, so that a file may go to a
+// socket without passing through this process.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	switch err := f.consumeError(); {
 	case err == io.EOF || f.R == nil:

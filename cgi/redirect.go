@@ -14,11 +14,11 @@ import (
 const maxRedirects = 10
 
 // A RedirectPolicy says who follows a local redirect (RFC 3875 § 6.2.2): a program's
-// answer that is nothing but a Location with a path.
+// response that is nothing but a Location with a path.
 type RedirectPolicy uint8
 
 const (
-	// RedirectAuto leaves it to the client, by 302, where a web server stands in front
+	// RedirectAuto leaves it to the client, with a 302, where a web server is in front
 	// (FastCGI, SCGI, CGI): that server knows who may see what is at the path, and the
 	// gateway does not. Over HTTP the gateway follows it.
 	RedirectAuto RedirectPolicy = iota
@@ -44,9 +44,9 @@ func (p RedirectPolicy) String() string {
 	return "unknown"
 }
 
-// A LocalRedirect is the error by which an application asks for the answer that a GET
-// request for Location would get, having written nothing. It may do so only if
-// [Request.FollowsRedirects] says that somebody listens.
+// A LocalRedirect is the error with which an application that has written nothing asks for
+// the response that a GET request for Location would get. It may do so only if
+// [Request.FollowsRedirects] reports true.
 type LocalRedirect struct {
 	Location string // "/path?query", as it stands in a URI
 }
@@ -59,19 +59,19 @@ func (r *Request) FollowsRedirects(p RedirectPolicy) bool {
 	return r.redirector && (p == RedirectInternal || p == RedirectAuto && r.direct)
 }
 
-// A Redirector follows the local redirects of an application (RFC 3875 § 6.2.2),
-// which asks for that by the error [LocalRedirect]. It stands above a [Mux], so that a
-// redirect can lead to any application that is mounted there.
+// A Redirector follows the local redirects of an application (RFC 3875 § 6.2.2), which asks
+// for that with the error [LocalRedirect]. It wraps a [Mux], so that a redirect can lead to
+// any application that is mounted there.
 //
 // The redirected request is a GET without a body, for the path and the query of the
-// Location, with "." and ".." resolved. CONTENT_LENGTH and CONTENT_TYPE are gone, and
-// so are SCRIPT_FILENAME and PATH_TRANSLATED, which named what was at the first path;
-// REQUEST_URI stays that of the client. As Apache has it, each variable of the first
-// request, but not the client's password, is there by the name REDIRECT_ and its own;
-// REDIRECT_URL is the first path, and REDIRECT_STATUS is 200. After a second redirect
-// those of the first are REDIRECT_REDIRECT_ and so on; earlier ones are let go.
+// Location, with "." and ".." resolved. CONTENT_LENGTH and CONTENT_TYPE are gone, and so are
+// SCRIPT_FILENAME and PATH_TRANSLATED, which named what was at the first path; REQUEST_URI
+// stays that of the client. As with Apache, the variables of the first request, except the
+// client's password, are there with the prefix REDIRECT_; REDIRECT_URL is the first path,
+// and REDIRECT_STATUS is 200. After a second redirect those of the first have the prefix
+// REDIRECT_REDIRECT_; earlier ones are dropped.
 //
-// It follows 10 redirects for one request. One more is answered with 500.
+// It follows up to 10 redirects for one request. One more gets a response of 500.
 type Redirector struct {
 	App App
 }
@@ -156,8 +156,8 @@ func (e *Environ) redirected(from, path, query string) *Environ {
 	return env
 }
 
-// droppedAtRedirect reports whether a variable tells of the body, or of what is at the
-// path, of the request that was redirected alone.
+// droppedAtRedirect reports whether a variable describes only the request that was
+// redirected: its body, or what is at its path.
 func droppedAtRedirect(name string) bool {
 	switch name {
 	case "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_ENCODING",

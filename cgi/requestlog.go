@@ -23,7 +23,7 @@ func (w *response) logFailure(res Result) {
 	}
 	var p *panicError
 	switch {
-	case errors.As(res.Err, &p): // also if the client is gone
+	case errors.As(res.Err, &p): // even if the client is gone
 		msg = "application panicked"
 		attrs = append(attrs, "stack", string(p.stack))
 	case res.End == Aborted:

@@ -11,8 +11,8 @@ import (
 	"gatehouse/cgi/internal/syntax"
 )
 
-// bufferedBytes is how much of a body is held back until Flush or the end, so that a
-// small answer is one write and gets a Content-Length.
+// bufferedBytes is how much of a body is held back until Flush or the end, so that a small
+// response is one write and gets a Content-Length.
 const bufferedBytes = 16 << 10
 
 // A response is the ResponseWriter of one request. It is pooled.
@@ -24,24 +24,24 @@ type response struct {
 	started  bool // StartResponse has succeeded or failed: it may not be called again
 	valid    bool // head holds a checked head
 	headSent bool // the sink has the head
-	lastPage bool // the page for an error page that failed is at work
+	lastPage bool // this is the page for an error page that failed
 	bodyless bool // HEAD, 204 or 304: what is written is counted and discarded
 	isHead   bool // the request's method is HEAD
 
 	head     Head
 	declared int64 // Content-Length as the application gave it, or -1
-	written  int64 // bytes of body from the application, what was cut left out
-	sent     int64 // bytes of body the sink took
+	written  int64 // bytes of body from the application, without those that were cut
+	sent     int64 // bytes of body that the sink took
 	buffered []byte
 
 	timeout    *timeout      // nil without a time limit, and once one has passed
-	overdue    bool          // one has
+	overdue    bool          // a time limit has passed
 	body       *bufferedBody // the request's, nil if it has none
-	duplex     bool          // the head need not wait for the body
+	duplex     bool          // the head does not wait for the body
 	bodyErr    error         // why the body was refused while the head waited for it
 	stderr     errorStream   // Request.Stderr where the front-end gave none
 	exitStatus int
-	sinkErr    error // the first error of the sink: nobody reads the answer
+	sinkErr    error // the first error of the sink: nobody reads the response
 	overrun    error // the application wrote more than it declared
 	refused    error // why the last head was refused
 }
@@ -93,7 +93,7 @@ func (w *response) ReplaceResponse(cause error, status string, headers []Field) 
 	return w.refused
 }
 
-// HeadersSent reports whether the head has left.
+// HeadersSent reports whether the head has been sent.
 func (w *response) HeadersSent() bool { return w.headSent }
 
 // WriteStderr hands p to a front-end that has a stream for it.
@@ -151,7 +151,7 @@ func (w *response) setHead(status string, headers []Field) error {
 	return nil
 }
 
-// declare takes the application's Content-Length.
+// declare notes the application's Content-Length.
 func (w *response) declare(value string) error {
 	n, ok := syntax.ParseLength(value)
 	if !ok {
@@ -210,7 +210,7 @@ func (w *response) admit(p []byte) ([]byte, error) {
 	return p, nil
 }
 
-// forward gives the sink the head, what is held, and p.
+// forward gives the sink the head, what is buffered, and p.
 func (w *response) forward(p []byte) error {
 	if err := w.bufferBody(); err != nil {
 		return err
@@ -230,8 +230,8 @@ func (w *response) EnableFullDuplex() error {
 	return nil
 }
 
-// bufferBody takes the rest of the request's body before the head is sent while the
-// application still runs. A body that is refused refuses the response.
+// bufferBody buffers the rest of the request's body, before the head is sent while the
+// application still runs. A body that is refused makes the response fail.
 func (w *response) bufferBody() error {
 	if w.headSent || w.duplex || w.body == nil || w.bodyErr != nil {
 		return w.bodyErr
@@ -244,7 +244,7 @@ func (w *response) bufferBody() error {
 	return w.bodyErr
 }
 
-// flushBuffered gives the sink the head and what is held.
+// flushBuffered gives the sink the head and what is buffered.
 func (w *response) flushBuffered() error {
 	if w.sinkErr != nil {
 		return w.sinkErr
@@ -349,9 +349,9 @@ func (w *response) lengthError() error {
 	return nil
 }
 
-// lengthAllowed reports whether a response that is still held as a whole gets a
-// Content-Length: never 204 and 304, and on HEAD only if the application wrote
-// the body that GET would get.
+// lengthAllowed reports whether a response that is still buffered as a whole gets a
+// Content-Length: never 204 and 304, and one to HEAD only if the application wrote the body
+// that GET would get.
 func (w *response) lengthAllowed() bool {
 	if w.handler.NoContentLength || w.isHead && w.written == 0 {
 		return false

@@ -16,8 +16,8 @@ func (e *Environ) IsHTTPS() bool {
 }
 
 // GuessScheme returns "https" if HTTPS is "yes", "on" or "1", in lower case, and
-// "http" otherwise. It is wsgiref's guess_scheme to the letter; [Environ.IsHTTPS] knows what
-// more web servers say.
+// "http" otherwise. It is wsgiref's guess_scheme to the letter; [Environ.IsHTTPS] knows more
+// web servers.
 func GuessScheme(env *Environ) string {
 	switch env.Get("HTTPS") {
 	case "yes", "on", "1":

@@ -11,8 +11,8 @@ import (
 // one is logged in parts.
 const stderrLine = 4 << 10
 
-// An errorStream writes what an application says on Request.Stderr to the log,
-// line by line, with the request's id.
+// An errorStream writes what an application writes to Request.Stderr to the log, line by
+// line, with the request's id.
 type errorStream struct {
 	mu       sync.Mutex
 	response *response // nil once the request has ended
@@ -55,14 +55,14 @@ func (s *errorStream) logLine() {
 	s.line = s.line[:0]
 }
 
-// attach takes lines again, after end.
+// attach accepts lines again, after detach.
 func (s *errorStream) attach(w *response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.response = w
 }
 
-// detach logs an unfinished line and refuses what comes later.
+// detach logs an unfinished line and refuses later ones.
 func (s *errorStream) detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

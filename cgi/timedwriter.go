@@ -14,7 +14,7 @@ const timedPiece = 512 << 10
 // abilities of the Handler's, each under the lock that keeps the timer out.
 type timedWriter struct{ t *timeout }
 
-// lock takes the lock, unless a limit has passed.
+// lock acquires the lock, unless a limit has passed.
 func (w *timedWriter) lock() (*response, error) {
 	w.t.mu.Lock()
 	if err := w.t.expiredErr(); err != nil {

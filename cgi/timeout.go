@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// lateReturn is how long an application may take to come back after its time limit
-// before its return has a log line, too.
+// lateReturn is how long after its time limit an application may return without a log line
+// that says so.
 const lateReturn = time.Second
 
 // limited reports whether the Handler has a time limit.
 func (h *Handler) limited() bool { return h.RunTime > 0 || h.FirstByte > 0 }
 
-// A timeout holds the application of one request to Handler.RunTime and
-// Handler.FirstByte. Its timer answers in the application's place; the application
-// gets a timedWriter, which passes nothing on from then on.
+// A timeout holds the application of one request to Handler.RunTime and Handler.FirstByte.
+// Its timer responds in the application's place; the application has a timedWriter, which
+// passes nothing on from then on.
 type timeout struct {
 	run, first time.Duration // 0: no limit
 	began      time.Time
@@ -31,10 +31,10 @@ type timeout struct {
 	data       io.Reader     // the request's Data as the front-end has it, or nil
 
 	// mu guards the response and its sink: the application's calls hold it, and so does
-	// the timer while it answers.
+	// the timer while it responds.
 	mu       sync.Mutex
 	response *response
-	request  *Request // a copy of before the application began
+	request  *Request // a copy from before the application began
 	result   Result
 
 	// state guards what follows. It may be taken while mu is held, but not the other
@@ -42,8 +42,8 @@ type timeout struct {
 	state        sync.Mutex
 	expired      error         // the limit that has passed
 	expiredAfter time.Duration // when it did, since the beginning
-	returned     bool          // the application has come back
-	headSent     bool          // the head has left
+	returned     bool          // the application has returned
+	headSent     bool          // the head is sent, or about to be
 	reading      int           // reads of the body that are under way
 	since        time.Duration // when the last of them returned
 	base         context.Context
@@ -72,7 +72,7 @@ func newTimeout(w *response) *timeout {
 	if t.data != nil {
 		r.Data = timedData{t}
 	}
-	// The application may change its own while the timer answers.
+	// The application may change its own while the timer responds.
 	copied := *r
 	copied.Env = r.Env.Clone()
 	t.request = &copied
@@ -84,8 +84,8 @@ func newTimeout(w *response) *timeout {
 	return t
 }
 
-// check returns how long no limit passes yet, or the one that has passed by now. state is
-// held.
+// check returns the time until the next limit passes, or the one that has passed by now.
+// state is held.
 func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
 	next = math.MaxInt64
 	if t.run > 0 {
@@ -100,7 +100,7 @@ func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return 0, timeLimitError("did not begin to answer within %v (FirstByte)", t.first)
+			return 0, timeLimitError("did not begin to respond within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
@@ -111,7 +111,7 @@ func timeLimitError(format string, limit time.Duration) error {
 	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit)}
 }
 
-// tick looks whether a limit has passed, and ends the request then.
+// tick checks whether a limit has passed, and finishes the request if so.
 func (t *timeout) tick() {
 	t.state.Lock()
 	now := time.Since(t.began)
@@ -142,14 +142,14 @@ func (t *timeout) tick() {
 	close(t.done)
 }
 
-// finishExpired answers in the application's place, after a call of its that is under way.
+// finishExpired responds in the application's place, after its call that is under way.
 func (t *timeout) finishExpired(over error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
 	t.result = w.finish(over)
-	w.stderr.attach(w) // an error page of the Handler's has ended it
+	w.stderr.attach(w) // an error page of the Handler has detached it
 	if w.req.finished != nil {
 		w.req.finished <- finishedRun{result: t.result}
 	}
@@ -161,35 +161,35 @@ type finishedRun struct {
 	panic  any
 }
 
-// runUntilFinished is Run, but returns as soon as the request has been answered: an application
-// that is over its time limit goes on, on a goroutine of its own. back is closed when
-// it has come back.
-func (h *Handler) runUntilFinished(r *Request, s Sink, a App) (res Result, back <-chan struct{}) {
+// runUntilFinished is Run, but returns as soon as the response is finished: an application
+// that is over its time limit keeps running, on a goroutine of its own. returned is closed
+// when it has returned.
+func (h *Handler) runUntilFinished(r *Request, s Sink, a App) (res Result, returned <-chan struct{}) {
 	ended := make(chan struct{})
 	if !h.limited() {
 		defer close(ended)
 		return h.Run(r, s, a), ended
 	}
-	answers := make(chan finishedRun, 2)
-	r.finished = answers
+	finished := make(chan finishedRun, 2)
+	r.finished = finished
 	go func() {
 		defer close(ended)
 		out := finishedRun{result: Result{Outcome: Outcome{End: Aborted}}} // of runtime.Goexit
 		defer func() {
 			out.panic = recover()
-			answers <- out
+			finished <- out
 		}()
 		out.result = h.Run(r, s, a)
 	}()
-	first := <-answers
+	first := <-finished
 	if first.panic != nil {
 		panic(first.panic) // of a hook of the Handler's
 	}
 	return first.result, ended
 }
 
-// stopClock ends the clock when the application has come back, and reports whether a limit
-// had passed: then the request has been answered.
+// stopClock stops the clock when the application has returned, and reports whether a limit
+// had passed: then the response is finished already.
 func (t *timeout) stopClock() (over bool) {
 	t.state.Lock()
 	t.returned = true
@@ -206,7 +206,7 @@ func (t *timeout) stopClock() (over bool) {
 	return over
 }
 
-// logLateReturn logs that the application has come back long after its limit, or has
+// logLateReturn logs that the application has returned long after its limit, or has
 // panicked since, and returns how the request had ended. err is what came of it.
 func (t *timeout) logLateReturn(err error) Result {
 	stay := time.Since(t.began) - t.expiredAfter
@@ -219,7 +219,7 @@ func (t *timeout) logLateReturn(err error) Result {
 	case stay <= lateReturn:
 		return t.result
 	}
-	w.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "the application has come back after its time limit", attrs...)
+	w.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "the application has returned after its time limit", attrs...)
 	return t.result
 }
 

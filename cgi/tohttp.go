@@ -21,8 +21,8 @@ func ToHTTP(a App) http.Handler {
 	return &appHandler{handler: new(Handler), app: a, limits: Limits{}.WithDefaults(), bare: true}
 }
 
-// HTTP makes an App an [http.Handler] that runs it by h's rules: the HTTP
-// front-end, to be served by a [http.Server].
+// HTTP makes an App an [http.Handler] that runs it with h: the HTTP front-end, to be served
+// by a [http.Server].
 //
 // The variables are those of RFC 3875 § 4.1, and REQUEST_URI, REQUEST_SCHEME,
 // REMOTE_PORT and SERVER_ADDR. A path from which a [http.StripPrefix] has taken
@@ -36,14 +36,14 @@ func ToHTTP(a App) http.Handler {
 // for the time of the request. They do not hold behind a middleware that wraps the
 // ResponseWriter without an Unwrap method.
 //
-// A response that is truncated makes the handler panic with
-// [http.ErrAbortHandler], so that the server closes the connection without a final
-// chunk. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
-// nothing is chunked, and the end of the connection is the end of the answer.
+// A truncated response makes the handler panic with [http.ErrAbortHandler], so that the
+// server closes the connection without a final chunk. nginx in front sees that only with
+// "proxy_http_version 1.1": to HTTP/1.0 nothing is chunked, and the end of the connection is
+// the end of the response.
 //
-// An application that is over a time limit of h's is left on a goroutine of its own,
-// which no Shutdown of the http.Server waits for. With such a limit every application
-// runs on one.
+// An application that is over a time limit of h is left on a goroutine of its own, which
+// Shutdown of the http.Server does not wait for. With such a limit every application runs on
+// one.
 func (h *Handler) HTTP(a App, l Limits) http.Handler {
 	return &appHandler{handler: h, app: a, limits: l.WithDefaults()}
 }

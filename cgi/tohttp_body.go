@@ -91,8 +91,8 @@ func (b *httpBody) readArmed(p []byte) (n int, closed, own bool, err error) {
 	return n, false, false, err
 }
 
-// disarm ends a Read. While nobody waits for the body its limit does not run; and
-// net/http would take its end for a client that has gone.
+// disarm ends a Read. While nobody waits for the body its limit does not run, and net/http
+// would take an expired deadline for a client that has gone.
 func (b *httpBody) disarm(err error) (closed, own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,15 +112,15 @@ func (b *httpBody) setDeadline(t time.Time) bool {
 	return !b.detached && b.control.SetReadDeadline(t) == nil
 }
 
-// timedOut reports whether reading has ended by a deadline, which net/http takes
-// for a client that has gone.
+// timedOut reports whether a deadline has ended the reading, which net/http takes for a
+// client that has gone.
 func (b *httpBody) timedOut() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.expired || b.reading && !b.until.IsZero() && !time.Now().Before(b.until)
 }
 
-// setOwnDeadline sets a deadline in the place of the limit.
+// setOwnDeadline sets a deadline of the application's, in place of the limit.
 func (b *httpBody) setOwnDeadline(t time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,9 +161,9 @@ func (b *httpBody) hasUnread() bool {
 	return !b.eof && !b.shared
 }
 
-// drain sends the answer and then reads what is left of the body, for at most
-// Limits.Linger, so that a connection that is closed is not reset before the client
-// has read the answer.
+// drain sends the response and then reads what is left of the body, for at most
+// Limits.Linger, so that a connection that is closed is not reset before the client has read
+// the response.
 func (b *httpBody) drain(s *httpSink) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,8 +177,8 @@ func (b *httpBody) drain(s *httpSink) {
 	b.eof = err == nil
 }
 
-// detach closes the body when the request is over. For what drain has left unread
-// net/http is not to wait.
+// detach closes the body when the request is over. net/http is not to wait for what drain
+// has left unread.
 func (b *httpBody) detach() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -42,7 +42,7 @@ func (s *httpSink) WriteHead(h *Head) error {
 func (s *httpSink) setFields(fields []Field) {
 	header := s.w.Header()
 	for _, f := range fields {
-		header.Del(f.Name) // whoever wraps the handler does not add to its answer
+		header.Del(f.Name) // whoever wraps the handler does not add to its response
 	}
 	for _, f := range fields {
 		header.Add(f.Name, f.Value)
@@ -56,7 +56,7 @@ func (s *httpSink) setDeadline() {
 	}
 }
 
-// clearDeadline ends the wait where a deadline ends a stream that sends nothing (HTTP/2).
+// clearDeadline ends the wait where an expired deadline would reset an idle stream (HTTP/2).
 func (s *httpSink) clearDeadline() {
 	if s.shared && !s.ownDeadline {
 		_ = s.control.SetWriteDeadline(time.Time{})
@@ -71,7 +71,7 @@ func (s *httpSink) Write(p []byte) (int, error) {
 	return n, s.limitError(err)
 }
 
-// limitError names the limit where an error is that the wait for the client was over.
+// limitError names the limit in the error of a write whose deadline has passed.
 func (s *httpSink) limitError(err error) error {
 	if err == nil || s.ownDeadline || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -89,8 +89,8 @@ func (s *httpSink) Flush() error {
 	return nil
 }
 
-// Finish implements Sink. What is broken off is sent as far as it goes, and cut
-// off by whoever called Handler.Run.
+// Finish implements Sink. A truncated response is sent as far as it goes; whoever called
+// Handler.Run aborts the connection.
 func (s *httpSink) Finish(o Outcome) error {
 	s.setDeadline()
 	if o.End == Truncated && s.headed {

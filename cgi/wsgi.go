@@ -18,11 +18,11 @@ import (
 // Each block of the body is sent as it comes; empty ones are as if they were not
 // there. If the Body says that it has exactly one, and nothing was sent through the
 // function that start returned, the block's length is the Content-Length (behind a
-// ResponseWriter of a middleware's own only if it is held as a whole), and a block
-// of up to 16 KiB is sent once the Body has been closed. The Body is closed exactly
-// once, however the request ends, and before the web server gets the end of the answer.
-// An error that the application, the Body or its Close returns makes the error page,
-// or a truncation once the head has been sent.
+// ResponseWriter of a middleware's own only if it is buffered as a whole), and a block of
+// up to 16 KiB is sent once the Body has been closed. The Body is closed exactly once,
+// however the request ends, and before the web server gets the end of the response. An error
+// that the application, the Body or its Close returns becomes an error page, or a truncation
+// once the head has been sent.
 type WSGI func(env *Environ, start StartResponse) (Body, error)
 
 // StartResponse is PEP 3333's start_response. It checks and copies the status and the
@@ -90,7 +90,7 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 // A wsgiCall is one call of a WSGI application.
 type wsgiCall struct {
 	w        ResponseWriter
-	finished atomic.Bool // w may serve another request
+	finished atomic.Bool // w may serve another request now
 }
 
 func (c *wsgiCall) startResponse(status string, headers []Field, cause error) (WriteFunc, error) {
