@@ -9,11 +9,11 @@ import (
 )
 
 // A Handler is an application behind IIS: it mends the variables of a request
-// ([CleanVariables]), settles its path, and hands it to App. The zero value serves
+// ([CleanVariables]) and its path, and hands it to App. The zero value serves
 // [http.DefaultServeMux] and finds out how IIS reports the path.
 //
-// It stands in front of a [cgi.Mux]. Behind one that has split the path, it leaves the
-// path alone.
+// It belongs in front of a [cgi.Mux]. Behind one that has split the path, it leaves the path
+// alone.
 type Handler struct {
 	// App is the application. If nil, it is http.DefaultServeMux.
 	App cgi.App
@@ -26,7 +26,7 @@ type Handler struct {
 	// IIS divides the two. It is needed where the handler mapping has path="*", for IIS
 	// takes the whole path for the name of the script there. As everywhere on Windows,
 	// letters may be of either case; SCRIPT_NAME has those of the request. A request for
-	// another path is answered with 404.
+	// another path gets a 404.
 	ScriptName string
 }
 

@@ -133,11 +133,11 @@ func (c *conn) peer() string {
 	return c.sock.RemoteAddr().String()
 }
 
-// closeOnce ends the connection, after the request or as soon as its answer has ended
+// closeOnce ends the connection, after the request or as soon as its response has ended
 // for an application that is over its time limit. It returns when that is done.
 func (c *conn) closeOnce() { c.closed.Do(c.close) }
 
-// close ends the connection the way its answer ended.
+// close ends the connection the way its response ended.
 func (c *conn) close() {
 	c.acquireForClose()
 	if c.sink.end == cgi.Complete {
@@ -149,8 +149,8 @@ func (c *conn) close() {
 	c.freeBuffer()
 }
 
-// closeComplete reads the rest of the request, so that the answer is not overtaken
-// by a reset. It does so after the answer was written, since until then an end must
+// closeComplete reads the rest of the request, so that the response is not overtaken
+// by a reset. It does so after the response was written, since until then an end must
 // be visible. What has not arrived yet is waited for, at most for Limits.Linger.
 func (c *conn) closeComplete() {
 	rest := c.left - int64(c.end-c.off) // bytes that are still to come; below 0: unknown
@@ -194,9 +194,8 @@ func remaining(rest int64, n int) int64 {
 	return rest - int64(n)
 }
 
-// closeVisibly prepares an end that the peer cannot take for the end of the
-// answer, if there was the beginning of one: a reset on TCP, and on unix a byte in
-// the socket that was not read. If all that has come was read, it waits for one, at
+// closeVisibly prepares an end that the peer cannot take for the end of the response, if
+// part of one was sent: a reset on TCP, and on unix a byte in the socket that was not read. If all that has come was read, it waits for one, at
 // most for Limits.Linger.
 func (c *conn) closeVisibly() {
 	if !c.sink.sent {

@@ -18,7 +18,7 @@ const (
 	arriving         // the first byte of a request
 	inHead           // the rest of the head
 	inBody           // a byte of the body
-	lingering        // what the peer still sends after its answer
+	lingering        // what the peer still sends after its response
 	waits     = 8    // states are counted in steps of waits
 )
 
@@ -32,11 +32,11 @@ const abortLinger = 2 * time.Second
 // for the peer to leave.
 type readSide struct {
 	mu       sync.Mutex
-	turn     sync.Cond // the owner or the watcher has left
+	turn     sync.Cond // signalled when the owner or the watcher has released it
 	owned    bool
 	watching bool
 	kicked   bool
-	closing  bool  // the connection owns it for good
+	closing  bool  // the connection owns it until its end
 	stopped  error // why no more is read of the request, or nil
 
 	context frontend.Context
@@ -55,7 +55,7 @@ func (r *readSide) init() {
 	r.waiting.Store(waits + arriving)
 }
 
-// acquire takes the reading side for the body. It waits while another has it.
+// acquire makes the body the owner of the reading side. It waits while another is.
 func (c *conn) acquire() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +89,7 @@ func (c *conn) waitFor(what uint64) {
 	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
 }
 
-// release gives the reading side back.
+// release gives up the reading side.
 func (c *conn) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +156,7 @@ func (c *conn) stopCause() error {
 	return c.stopped
 }
 
-// cancelRequest cancels the request: nobody waits for its answer.
+// cancelRequest cancels the request: nobody waits for its response.
 func (c *conn) cancelRequest(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -95,7 +95,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	return err
 }
 
-// freeBuffer lets go of what is held.
+// freeBuffer drops what is held back, and its buffer.
 func (s *sink) freeBuffer() {
 	if s.buf != nil {
 		frontend.PutBuffer(s.buf)
@@ -164,7 +164,7 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	return sent, nil
 }
 
-// failed cancels the request whose answer cannot be written.
+// failed cancels a request whose response cannot be written.
 func (s *sink) failed(err error) error {
 	switch cause := s.c.cancelled(); {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -172,7 +172,7 @@ func (s *sink) failed(err error) error {
 	case cause != nil:
 		err = cause
 	default:
-		err = fmt.Errorf("%w: it took no byte of the answer for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
+		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
 	}
 	s.c.cancelRequest(err)
 	return err

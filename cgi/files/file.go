@@ -33,7 +33,7 @@ var (
 	errUnreadable   = errors.New("may not be read")
 )
 
-// refusal makes the answer for a file that is not served.
+// refusal makes the error for a file that is not served.
 func (a *App) refusal(name string, check error) error {
 	code := http.StatusForbidden
 	switch check {
@@ -158,7 +158,7 @@ func (a *App) openFile(root *os.Root, name string, info fs.FileInfo) (*file, err
 	return &file{f, info}, nil
 }
 
-// openError makes the answer for a file that cannot be opened.
+// openError returns the StatusError for a file that cannot be opened.
 func (a *App) openError(name string, err error) error {
 	var errno syscall.Errno
 	switch {

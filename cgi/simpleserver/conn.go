@@ -50,7 +50,7 @@ type conn struct {
 	mu       sync.Mutex // guards what follows, and orders it with the deadlines
 	begun    bool       // a byte of the request has come
 	headRead bool       // the head has been read
-	sent     bool       // a byte of the answer may have left
+	sent     bool       // a byte of the response may have left
 	aborted  bool       // the server is being closed
 	finished bool       // the request has ended: the rest of it is only drained
 	own      [2]bool    // the application has set a deadline for reading, for writing
@@ -175,7 +175,7 @@ func (c *conn) run(h *head) {
 	c.srv.logRequest(c.host, h.line, code, strconv.FormatInt(res.Bytes, 10))
 }
 
-// refuse answers a request that no application sees.
+// refuse responds to a request that no application sees.
 func (c *conn) refuse(h *head, err error) {
 	e := c.refusal(h, err)
 	if e == nil {
@@ -194,7 +194,7 @@ func (c *conn) refuse(h *head, err error) {
 	}
 }
 
-// refusal returns the answer to a request that could not be read, or nil if nobody
+// refusal returns the response to a request that could not be read, or nil if nobody
 // waits for one.
 func (c *conn) refusal(h *head, err error) *requestError {
 	var e *requestError
@@ -220,7 +220,7 @@ func isNetError(err error) bool {
 	return errors.As(err, &e) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// closeOnce ends the connection, after the request or as soon as its answer has ended
+// closeOnce ends the connection, after the request or as soon as its response has ended
 // for an application that is over its time limit. It returns when that is done.
 func (c *conn) closeOnce() {
 	c.closed.Do(func() {
@@ -229,7 +229,7 @@ func (c *conn) closeOnce() {
 	})
 }
 
-// close ends the connection the way its answer ended: one that broke off is reset,
+// close ends the connection the way its response ended: one that broke off is reset,
 // so that the client cannot take its part for the whole.
 func (c *conn) close() {
 	c.body.detach()
@@ -246,9 +246,8 @@ func (c *conn) close() {
 	}
 }
 
-// drain reads what the client still sends, for at most Limits.Linger, so that the
-// answer is not overtaken by the reset of a connection that is closed with bytes
-// unread.
+// drain reads what the client still sends, for at most Limits.Linger, so that the response is
+// not overtaken by the reset of a connection that is closed with bytes unread.
 func (c *conn) drain() {
 	if _, ok := c.sock.Conn.(interface{ CloseWrite() error }); !ok {
 		return

@@ -72,7 +72,7 @@ func originForm(method, target string) (origin, authority string, err error) {
 		}
 	}
 	if target[0] != '/' && (target != "*" || method != "OPTIONS") {
-		return "", "", &requestError{code: 400, explain: "the request target is no path: " + repr(target[:min(len(target), 80)])}
+		return "", "", &requestError{code: 400, explain: "the request target is not a path: " + repr(target[:min(len(target), 80)])}
 	}
 	return target, authority, nil
 }

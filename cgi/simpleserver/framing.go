@@ -26,7 +26,7 @@ func (h *head) framing(limit int64) (framing, error) {
 			}
 			n, ok := syntax.ParseLength(field.Value)
 			if !ok {
-				return f, &requestError{code: 400, explain: "Content-Length is no number of bytes: " + repr(field.Value[:min(len(field.Value), 40)])}
+				return f, &requestError{code: 400, explain: "Content-Length is not a number of bytes: " + repr(field.Value[:min(len(field.Value), 40)])}
 			}
 			length, f.length = field.Value, n
 		case strings.EqualFold(field.Name, "Transfer-Encoding"):

@@ -235,7 +235,7 @@ func (h *head) addLine(line string) error {
 	}
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || !syntax.IsToken(name) {
-		return &requestError{code: 400, explain: "a line of the header is no field: " + repr(line[:min(len(line), 80)])}
+		return &requestError{code: 400, explain: "a line of the header is not a field: " + repr(line[:min(len(line), 80)])}
 	}
 	h.fields = append(h.fields, cgi.Field{Name: name, Value: strings.Trim(value, " \t")})
 	return nil

@@ -29,7 +29,7 @@ type oneConn struct {
 // HandleOne accepts one connection on l, serves it, and returns: handle_request of
 // Python's socketserver. If l is nil, it is the listener of Listen or MakeServer. l
 // stays open, unless Shutdown or Close is called meanwhile, when HandleOne returns
-// ErrServerClosed. What is wrong with the request is answered and logged, and is no
+// ErrServerClosed. A bad request gets its response and a line in the log, and is not an
 // error.
 func (s *Server) HandleOne(l net.Listener) error {
 	if err := s.prepare(); err != nil {

@@ -31,14 +31,14 @@ const (
 )
 
 // A Server serves an application over HTTP/1.0: wsgiref's WSGIServer and
-// WSGIRequestHandler. Its fields must not be changed once it serves. Whoever has called Serve, HandleOne, Listen or MakeServer calls Shutdown
-// or Close in the end.
+// WSGIRequestHandler. Its fields must not be changed once it serves. Whoever has called
+// Serve, HandleOne, Listen or MakeServer must call Shutdown or Close in the end.
 type Server struct {
 	// Addr is the TCP address to listen on, as net.Listen takes it; empty means
 	// DefaultAddr. Its host becomes SERVER_NAME.
 	Addr string
 
-	// App answers the requests. It must not be nil.
+	// App serves the requests. It must not be nil.
 	App cgi.App
 
 	// BaseEnv holds variables for every request (base_environ). They take the place of
@@ -47,8 +47,8 @@ type Server struct {
 	// adds the environment of the process too; for that, set it to cgi.ReadEnviron().
 	BaseEnv *cgi.Environ
 
-	// Software is what the field Server says, and its first word what SERVER_SOFTWARE
-	// does. Empty means "gatehouse", with a version if the build has one.
+	// Software is the value of the field Server; its first word is that of SERVER_SOFTWARE.
+	// Empty means "gatehouse", with a version if the build has one.
 	Software string
 
 	// ErrorLog receives what the application writes to Request.Stderr and, if Handler
@@ -74,10 +74,10 @@ type Server struct {
 	Compat bool
 
 	// RequestLine and HeaderLine bound a line of the head, in bytes with the line's end:
-	// 65536 each. Beyond them the answer is 414 or 431.
+	// 65536 each. Beyond them the response is 414 or 431.
 	RequestLine, HeaderLine int
 
-	// HeaderCount bounds the lines of header fields: 100. Beyond it the answer is 431.
+	// HeaderCount bounds the lines of header fields: 100. Beyond it the response is 431.
 	// In Compat the empty line counts too, as it does in Python.
 	HeaderCount int
 
@@ -90,8 +90,8 @@ type Server struct {
 	Drain time.Duration
 
 	// HalfClose says that clients shut down their writing side after a request and
-	// still wait for the answer. Without it the context of a client that does so is
-	// cancelled; an application that does not look at it answers all the same.
+	// still wait for the response. Without it the context of a client that does so is
+	// cancelled; an application that does not look at it responds all the same.
 	HalfClose bool
 
 	once     sync.Once
@@ -214,7 +214,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
-// Close is Shutdown without the patience.
+// Close is Shutdown without waiting.
 func (s *Server) Close() error {
 	s.once.Do(s.init)
 	defer s.unbind()

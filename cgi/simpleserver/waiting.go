@@ -82,7 +82,7 @@ func (c *conn) setOwnWrite(t time.Time) error {
 	return c.sock.SetWriteDeadline(t)
 }
 
-// beginWrite starts the wait for the client to take a piece of the answer.
+// beginWrite starts the wait for the client to take a piece of the response.
 func (c *conn) beginWrite() error {
 	if err := c.setWriteLimit(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (c *conn) setWriteLimit() error {
 	return c.sock.SetWriteDeadline(time.Now().Add(c.srv.limits.Write))
 }
 
-// hasSent reports whether the answer has begun to leave.
+// hasSent reports whether the response has begun to leave.
 func (c *conn) hasSent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +121,7 @@ func (c *conn) isAborted() bool {
 	return c.aborted
 }
 
-// cancelRequest cancels the request: nobody waits for its answer.
+// cancelRequest cancels the request: nobody waits for its response.
 func (c *conn) cancelRequest(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

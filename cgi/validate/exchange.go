@@ -9,7 +9,7 @@ import (
 	"gatehouse/cgi"
 )
 
-// An exchange is one request to the application and its answer. It is never reused,
+// An exchange is one request to the application and its response. It is never reused,
 // so that what the application keeps of it goes on to be told from another's.
 type exchange struct {
 	outer *cgi.Request // as the gateway has it

@@ -8,7 +8,7 @@ import (
 	"gatehouse/cgi/internal/syntax"
 )
 
-// checkHead checks the head of an answer and returns its status code.
+// checkHead checks the head of a response and returns its status code.
 func checkHead(status string, headers []cgi.Field, warn warner) (code int, err *Error) {
 	if code, err = checkStatus(status); err != nil {
 		return 0, err
@@ -133,7 +133,7 @@ func checkContentType(code int, headers []cgi.Field) *Error {
 // V28: what has a body has a Content-Type.
 func checkType(code int, has bool) *Error {
 	if !has {
-		return broken("V28", "the answer with the status %d has no Content-Type", code)
+		return broken("V28", "the response with status %d has no Content-Type", code)
 	}
 	return nil
 }
@@ -141,12 +141,12 @@ func checkType(code int, has bool) *Error {
 // V29: what has no body has none.
 func checkNoType(code int, has bool) *Error {
 	if has {
-		return broken("V29", "the answer with the status %d has a Content-Type, but cannot have a body", code)
+		return broken("V29", "the response with status %d has a Content-Type, but cannot have a body", code)
 	}
 	return nil
 }
 
-// isBodyless reports whether an answer of that status has no body.
+// isBodyless reports whether a response of that status has no body.
 func isBodyless(code int) bool {
 	return code == http.StatusNoContent || code == http.StatusNotModified
 }

@@ -17,7 +17,7 @@ type writer struct {
 
 	// What follows is guarded by the exchange's mu, for an application that breaks V48.
 	started  bool  // StartResponse got a head that keeps the rules
-	refused  bool  // the gateway has returned an error: there will be no whole answer
+	refused  bool  // the gateway has returned an error: there will be no whole response
 	code     int   // status code
 	declared int64 // Content-Length, or -1
 	written  int64 // bytes of body
