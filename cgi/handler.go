@@ -195,13 +195,13 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		}
 		err = w.call(a, out, r)
 	}
-	over := t != nil && t.stopClock()
+	expired := t != nil && t.stopClock()
 	w.stderr.detach()
 	if w.body != nil {
 		w.body.discard()
 	}
 	var res Result
-	if over {
+	if expired {
 		res = t.logLateReturn(err)
 	} else {
 		res = w.finish(err)

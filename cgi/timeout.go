@@ -86,7 +86,7 @@ func newTimeout(w *response) *timeout {
 
 // check returns the time until the next limit passes, or the one that has passed by now.
 // state is held.
-func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
+func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
@@ -115,40 +115,40 @@ func timeLimitError(format string, limit time.Duration) error {
 func (t *timeout) tick() {
 	t.state.Lock()
 	now := time.Since(t.began)
-	next, over := t.check(now)
+	next, expired := t.check(now)
 	switch {
-	case t.returned || over == nil && next == math.MaxInt64:
+	case t.returned || expired == nil && next == math.MaxInt64:
 		t.state.Unlock()
 		close(t.done)
 		return
-	case over == nil:
+	case expired == nil:
 		t.timer.Reset(next)
 		t.state.Unlock()
 		return
 	}
-	t.expired, t.expiredAfter = over, now
+	t.expired, t.expiredAfter = expired, now
 	cancel := t.cancel
 	t.state.Unlock()
 	if cancel != nil {
-		cancel(over)
+		cancel(expired)
 	}
 	if t.body != nil {
-		t.body.abort(over)
+		t.body.abort(expired)
 	}
 	if c, ok := t.data.(io.Closer); ok {
 		c.Close()
 	}
-	t.finishExpired(over)
+	t.finishExpired(expired)
 	close(t.done)
 }
 
 // finishExpired responds in the application's place, after its call that is under way.
-func (t *timeout) finishExpired(over error) {
+func (t *timeout) finishExpired(expired error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
-	t.result = w.finish(over)
+	t.result = w.finish(expired)
 	w.stderr.attach(w) // an error page of the Handler has detached it
 	if w.req.finished != nil {
 		w.req.finished <- finishedRun{result: t.result}
@@ -190,10 +190,10 @@ func (h *Handler) runUntilFinished(r *Request, s Sink, a App) (res Result, retur
 
 // stopClock stops the clock when the application has returned, and reports whether a limit
 // had passed: then the response is finished already.
-func (t *timeout) stopClock() (over bool) {
+func (t *timeout) stopClock() (expired bool) {
 	t.state.Lock()
 	t.returned = true
-	over = t.expired != nil
+	expired = t.expired != nil
 	running := !t.timer.Stop()
 	cancel := t.cancel
 	t.state.Unlock()
@@ -203,7 +203,7 @@ func (t *timeout) stopClock() (over bool) {
 	if cancel != nil {
 		cancel(context.Canceled)
 	}
-	return over
+	return expired
 }
 
 // logLateReturn logs that the application has returned long after its limit, or has
@@ -248,8 +248,8 @@ func (t *timeout) bufferBody() error {
 	t.mu.Unlock()
 	err := t.body.buffer()
 	t.mu.Lock()
-	if over := t.expiredErr(); over != nil {
-		return over
+	if expired := t.expiredErr(); expired != nil {
+		return expired
 	}
 	return err
 }
@@ -300,8 +300,8 @@ func (d timedData) Read(p []byte) (int, error) {
 	d.beginRead()
 	n, err := d.data.Read(p)
 	d.endRead()
-	if over := d.expiredErr(); n == 0 && over != nil {
-		err = over
+	if expired := d.expiredErr(); n == 0 && expired != nil {
+		err = expired
 	}
 	return n, err
 }

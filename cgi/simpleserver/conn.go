@@ -47,16 +47,16 @@ type conn struct {
 	closed   sync.Once
 	overtime sync.WaitGroup // of who closes it while the application still runs
 
-	mu       sync.Mutex // guards what follows, and orders it with the deadlines
-	begun    bool       // a byte of the request has come
-	headRead bool       // the head has been read
-	sent     bool       // a byte of the response may have left
-	aborted  bool       // the server is being closed
-	finished bool       // the request has ended: the rest of it is only drained
-	own      [2]bool    // the application has set a deadline for reading, for writing
-	stopped  error      // why no more is read of the request, or nil
-	context  frontend.Context
-	draining bool
+	mu          sync.Mutex // guards what follows, and orders it with the deadlines
+	begun       bool       // a byte of the request has come
+	headRead    bool       // the head has been read
+	sent        bool       // a byte of the response may have left
+	aborted     bool       // the server is being closed
+	finished    bool       // the request has ended: the rest of it is only drained
+	ownDeadline [2]bool    // the application has set a deadline for reading, for writing
+	stopped     error      // why no more is read of the request, or nil
+	context     frontend.Context
+	draining    bool
 }
 
 func (s *Server) newConn(_ context.Context, l net.Listener, nc net.Conn) frontend.Conn {

@@ -168,9 +168,9 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	if drain == 0 {
 		drain = DefaultDrain
 	}
-	over := make(chan struct{})
+	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer close(over)
+		defer close(done)
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 		defer cancel()
 		s.Shutdown(wait)
@@ -179,7 +179,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	if stop() {
 		return err
 	}
-	<-over
+	<-done
 	if errors.Is(err, ErrServerClosed) {
 		return nil
 	}

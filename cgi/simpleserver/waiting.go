@@ -17,7 +17,7 @@ func (c *conn) startReadLimit(limit time.Duration) {
 		c.sock.SetReadDeadline(longAgo)
 	case c.draining && !c.headRead:
 		c.setDrainDeadline()
-	case !c.own[0] || c.finished:
+	case !c.ownDeadline[0] || c.finished:
 		c.sock.SetReadDeadline(time.Now().Add(limit))
 	}
 }
@@ -61,14 +61,14 @@ func (c *conn) setOwnRead(t time.Time) error {
 	if c.stopped != nil {
 		return c.stopped
 	}
-	c.own[0] = true
+	c.ownDeadline[0] = true
 	return c.sock.SetReadDeadline(t)
 }
 
 func (c *conn) ownRead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.own[0]
+	return c.ownDeadline[0]
 }
 
 // setOwnWrite sets a deadline of the application's.
@@ -78,7 +78,7 @@ func (c *conn) setOwnWrite(t time.Time) error {
 	if c.aborted {
 		return cgi.ErrShutdown
 	}
-	c.own[1] = true
+	c.ownDeadline[1] = true
 	return c.sock.SetWriteDeadline(t)
 }
 
@@ -101,7 +101,7 @@ func (c *conn) setWriteLimit() error {
 		return fmt.Errorf("%w: %w", cgi.ErrAborted, cgi.ErrShutdown)
 	case c.aborted:
 		return c.sock.SetWriteDeadline(time.Now().Add(abortGrace))
-	case c.own[1]:
+	case c.ownDeadline[1]:
 		return nil
 	}
 	return c.sock.SetWriteDeadline(time.Now().Add(c.srv.limits.Write))
