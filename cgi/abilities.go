@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An unwrapper is a ResponseWriter that stands in front of another.
+// An unwrapper is a ResponseWriter that wraps another.
 type unwrapper interface{ Unwrap() ResponseWriter }
 
 // ability finds the first writer in the chain of Unwrap methods that is a T.

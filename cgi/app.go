@@ -93,13 +93,13 @@ type Request struct {
 	finished chan<- finishedRun
 
 	// direct says that the front-end speaks HTTP, so that nobody in front of it follows a
-	// local redirect; redirector, that a Redirector stands above the application.
+	// local redirect; redirector, that a Redirector wraps the application.
 	direct, redirector bool
 
 	// program says that this process is the CGI program that the request started.
 	program bool
 
-	// sent holds the path as the web server sent it, once a Mux has split it anew.
+	// sent holds the path as the web server sent it, once a Mux has split it.
 	sent  sentPath
 	mount mountPoint
 

@@ -30,8 +30,8 @@ type Environ struct {
 	// repeats one name a thousand times costs its bytes and not their square.
 	joins map[string]*strings.Builder
 
-	// firsts holds, by name, the values that a later one replaced, where a web server
-	// sent several: the first of each.
+	// firsts holds, by name, the first value where a web server sent several and the
+	// last one won.
 	firsts map[string]string
 
 	scheme  string   // what SetScheme set

@@ -54,9 +54,8 @@ func (b *handlerBody) interrupt(r *Request) (idle bool) {
 	return false
 }
 
-// detach closes the body for good and waits for a Read that is under way. The process
-// of a CGI program is about to end, and nothing can interrupt its standard input:
-// there detach does not wait.
+// detach closes the body and waits for a Read that is under way, but not in a CGI program:
+// nothing can interrupt its standard input, and its process is about to exit.
 func (b *handlerBody) detach() {
 	b.mu.Lock()
 	r := b.request

@@ -114,8 +114,8 @@ func isTrailer(trailers []string, name string) bool {
 	return false
 }
 
-// startResponse passes the head on, once. The first bytes of the body tell the Content-Type
-// if the handler set none.
+// startResponse passes the head on, once. If the handler set no Content-Type, it is guessed
+// from p, the first bytes of the body.
 func (w *handlerWriter) startResponse(p []byte) error {
 	if w.w == nil {
 		return errReturned
@@ -215,7 +215,7 @@ func (w *handlerWriter) finishHead() error {
 	return w.startResponse(nil)
 }
 
-// detach takes the front-end's writer away.
+// detach takes the handler off the front-end's writer.
 func (w *handlerWriter) detach() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,9 +12,9 @@ type PathPolicy uint8
 const (
 	// PathAuto is right for nginx, Apache, lighttpd, HAProxy and Caddy.
 	PathAuto PathPolicy = iota
-	// PathNginx trusts DOCUMENT_URI alone to tell that SCRIPT_NAME is the whole path.
+	// PathNginx takes SCRIPT_NAME for the whole path only if DOCUMENT_URI says so.
 	PathNginx
-	// PathApache trusts REQUEST_URI alone for that.
+	// PathApache does so only if REQUEST_URI says so.
 	PathApache
 	// PathIIS removes SCRIPT_NAME from the beginning of PATH_INFO.
 	PathIIS
@@ -73,7 +73,7 @@ type mountPoint struct {
 	prefix, path string
 }
 
-// saveSentPath keeps the path as it was sent before it is split anew.
+// saveSentPath saves the path as it was sent, before a Mux splits it.
 func (r *Request) saveSentPath() {
 	if r.sent.valid {
 		return
@@ -87,12 +87,12 @@ func (r *Request) saveSentPath() {
 // FullPath returns the whole path of the request, decoded. Web servers report it in
 // different ways; a Mux that has split it changes nothing.
 //
-// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is
-// the whole path, and a PATH_INFO beside it overlaps it (nginx's recipe for git
-// sends both) and is not appended. It is not the whole path, though, if the decoded
-// path of REQUEST_URI goes on where SCRIPT_NAME ends: Caddy's DOCUMENT_URI leaves
-// PATH_INFO out. Otherwise the path is SCRIPT_NAME and PATH_INFO if PATH_INFO was
-// sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded path of REQUEST_URI.
+// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is the whole
+// path, and PATH_INFO overlaps it (nginx's recipe for git sends both) and is not appended.
+// It is not the whole path, though, if the decoded path of REQUEST_URI continues after
+// SCRIPT_NAME: Caddy's DOCUMENT_URI leaves PATH_INFO out. Otherwise the path is SCRIPT_NAME
+// and PATH_INFO if PATH_INFO was sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded
+// path of REQUEST_URI.
 func (r *Request) FullPath() string {
 	if r.sent.split {
 		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
@@ -175,7 +175,7 @@ func rawPath(target string) string {
 }
 
 // RequestTarget returns the path and the query of a request for a log line, as the client
-// sent them if the web server tells (REQUEST_URI).
+// sent them if the web server reports that (REQUEST_URI).
 func (e *Environ) RequestTarget() string {
 	if u := e.Get("REQUEST_URI"); u != "" {
 		return u

@@ -48,13 +48,13 @@ func (p RedirectPolicy) String() string {
 // the response that a GET request for Location would get. It may do so only if
 // [Request.FollowsRedirects] reports true.
 type LocalRedirect struct {
-	Location string // "/path?query", as it stands in a URI
+	Location string // "/path?query", as written in a URI
 }
 
 func (e *LocalRedirect) Error() string { return fmt.Sprintf("local redirect to %.200q", e.Location) }
 
-// FollowsRedirects reports whether a [Redirector] stands above the application, and
-// the policy lets it follow local redirects of this request.
+// FollowsRedirects reports whether a [Redirector] wraps the application, and the policy lets
+// it follow local redirects of this request.
 func (r *Request) FollowsRedirects(p RedirectPolicy) bool {
 	return r.redirector && (p == RedirectInternal || p == RedirectAuto && r.direct)
 }

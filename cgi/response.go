@@ -81,7 +81,7 @@ func (w *response) StartResponse(status string, headers []Field) error {
 	return w.refused
 }
 
-// ReplaceResponse sets the head anew in place of one that was not sent; see the
+// ReplaceResponse sets a new head in place of one that was not sent; see the
 // function of that name.
 func (w *response) ReplaceResponse(cause error, status string, headers []Field) error {
 	if w.headSent {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// IsHTTPS reports whether the client's connection to the web server is encrypted.
-// HTTPS counts if it is set and not empty: on, 1, yes and true in any case mean
-// that it is. Otherwise REQUEST_SCHEME tells.
+// IsHTTPS reports whether the client's connection to the web server is encrypted: whether
+// HTTPS is on, 1, yes or true, in any case or, if HTTPS is empty or not set, whether
+// REQUEST_SCHEME is https.
 func (e *Environ) IsHTTPS() bool {
 	if v := e.Get("HTTPS"); v != "" {
 		return v == "1" || strings.EqualFold(v, "on") || strings.EqualFold(v, "yes") || strings.EqualFold(v, "true")

@@ -223,7 +223,7 @@ func (t *timeout) logLateReturn(err error) Result {
 	return t.result
 }
 
-// expiredErr returns why the application can do no more, or nil.
+// expiredErr returns the error that the application gets for everything that it does, or nil.
 func (t *timeout) expiredErr() error {
 	t.state.Lock()
 	defer t.state.Unlock()
@@ -242,8 +242,8 @@ func (t *timeout) markHeadSent() error {
 	return t.expired
 }
 
-// bufferBody takes the rest of the body, and lets mu go meanwhile: nobody knows how long
-// that takes.
+// bufferBody buffers the rest of the body, with mu released: nobody knows how long that
+// takes.
 func (t *timeout) bufferBody() error {
 	t.mu.Unlock()
 	err := t.body.buffer()
@@ -254,14 +254,14 @@ func (t *timeout) bufferBody() error {
 	return err
 }
 
-// beginRead stops the clock of FirstByte: it is the peer that is waited for.
+// beginRead stops the clock of FirstByte: the wait is for the peer.
 func (t *timeout) beginRead() {
 	t.state.Lock()
 	t.reading++
 	t.state.Unlock()
 }
 
-// endRead starts it anew.
+// endRead restarts it.
 func (t *timeout) endRead() {
 	t.state.Lock()
 	t.reading--

@@ -49,7 +49,7 @@ func (s *httpSink) setFields(fields []Field) {
 	}
 }
 
-// setDeadline starts the wait for the client anew.
+// setDeadline restarts the wait for the client.
 func (s *httpSink) setDeadline() {
 	if !s.ownDeadline {
 		_ = s.control.SetWriteDeadline(time.Now().Add(s.write))
@@ -99,7 +99,7 @@ func (s *httpSink) Finish(o Outcome) error {
 	return nil
 }
 
-// SetReadDeadline passes the deadline on, in the place of the body's limit.
+// SetReadDeadline passes the deadline on, in place of the body's limit.
 func (s *httpSink) SetReadDeadline(t time.Time) error {
 	if s.body != nil {
 		return s.body.setOwnDeadline(t)

@@ -15,8 +15,7 @@ import (
 // The body, its errors and the run flags of the request (wsgi.input, wsgi.errors …)
 // are those of [Environ.Request].
 //
-// Each block of the body is sent as it comes; empty ones are as if they were not
-// there. If the Body says that it has exactly one, and nothing was sent through the
+// Each block of the body is sent as it comes; empty ones are ignored. If the Body says that it has exactly one, and nothing was sent through the
 // function that start returned, the block's length is the Content-Length (behind a
 // ResponseWriter of a middleware's own only if it is buffered as a whole), and a block of
 // up to 16 KiB is sent once the Body has been closed. The Body is closed exactly once,
