@@ -8,14 +8,12 @@ import (
 // An App is an application behind a gateway: the Go form of a WSGI application
 // (PEP 3333).
 //
-// ServeCGI is called once per request, on a goroutine of its own, and must not
-// use w or r, nor anything reached through them, after it has returned: both
-// are reused. Strings taken from r.Env stay valid for ever.
+// ServeCGI is called once for each request. After it has returned it must not use w or r,
+// or anything reached through them: both are reused. Strings taken from r.Env stay valid.
 //
-// An error that is returned (or a panic) before the head was sent becomes an
-// error page: the code of a [StatusError], otherwise 500. After the head was
-// sent it makes the truncation visible to the web server, as far as the
-// protocol in use allows.
+// An error that it returns, or a panic, before the head was sent becomes an error page, with
+// the code of a [StatusError], otherwise 500. After the head it truncates the response,
+// visibly to the web server where the protocol allows it.
 type App interface {
 	ServeCGI(w ResponseWriter, r *Request) error
 }
@@ -26,8 +24,8 @@ type AppFunc func(w ResponseWriter, r *Request) error
 // ServeCGI calls f.
 func (f AppFunc) ServeCGI(w ResponseWriter, r *Request) error { return f(w, r) }
 
-// A Role says what the web server asks of the application (FastCGI 1.0 § 6).
-// Every protocol but FastCGI knows only the Responder.
+// A Role says what the web server asks of the application (FastCGI 1.0 § 6). All protocols
+// but FastCGI know the Responder alone.
 type Role uint16
 
 // The roles of FastCGI 1.0. The zero Role counts as Responder.
@@ -49,14 +47,14 @@ func (r Role) String() string {
 	return "unknown role"
 }
 
-// A Request is one request as a front-end decoded it.
+// A Request is one request, as a front-end decoded it.
 type Request struct {
-	// Env holds the CGI variables (RFC 3875 § 4.1), as exact bytes in the order of
-	// arrival, with names unique.
+	// Env holds the CGI variables (RFC 3875 § 4.1): exact bytes in the order of arrival,
+	// each name once.
 	Env *Environ
 
-	// ContentLength is the number of bytes in Body, or -1 if it is not known
-	// before the body has been read to its end.
+	// ContentLength is the number of bytes in Body, or -1 if only the end of the body
+	// tells.
 	ContentLength int64
 
 	// Body is the message-body (wsgi.input). It is never nil while an App runs,
@@ -69,10 +67,10 @@ type Request struct {
 	// Data is the second stream of a FastCGI Filter, otherwise nil.
 	Data io.Reader
 
-	// Stderr is where the application's complaints go (wsgi.errors).
+	// Stderr takes the application's error messages (wsgi.errors).
 	Stderr io.Writer
 
-	// Role is what is asked of the application.
+	// Role is what the web server asks of the application.
 	Role Role
 
 	// Multithread, Multiprocess and RunOnce are PEP 3333's run flags.
@@ -82,26 +80,26 @@ type Request struct {
 	// of a request.
 	Paths PathPolicy
 
-	// Program is what answers the request, for the log: the path of a CGI program. An
+	// Script names what serves the request in the log: the path of a CGI program. An
 	// application may set it.
-	Program string
+	Script string
 
 	// ID tells the requests of a process apart in its log. The Handler sets it if
 	// the front-end did not.
 	ID uint64
 
-	// answered, if not nil, gets the result as soon as a time limit has passed, and the
-	// request been answered.
-	answered chan<- answered
+	// finished, if not nil, gets the result as soon as a time limit has passed, and the
+	// request been finished.
+	finished chan<- finishedRun
 
 	// direct says that the front-end speaks HTTP, so that nobody in front of it follows a
-	// local redirect; redirector, that a Redirector stands above the application.
+	// local redirect; redirector, that a Redirector wraps the application.
 	direct, redirector bool
 
 	// program says that this process is the CGI program that the request started.
 	program bool
 
-	// sent holds the path as the web server sent it, once a Mux has split it anew.
+	// sent holds the path as the web server sent it, once a Mux has split it.
 	sent  sentPath
 	mount mountPoint
 
@@ -109,15 +107,15 @@ type Request struct {
 	source ContextSource
 }
 
-// A ContextSource makes the context of a request when the application asks for
-// it, so that a request whose context nobody wants costs nothing.
+// A ContextSource makes the context of a request when the application first asks for it,
+// so that a context nobody wants costs nothing.
 type ContextSource interface {
 	RequestContext() context.Context
 }
 
-// Context returns the request's context. It is cancelled when the web server
-// aborts the request or vanishes, when a time limit has passed, at a forced
-// shutdown, and when the request has ended; [context.Cause] tells which. The first call must come from the
+// Context returns the request's context. It is cancelled when the web server aborts the
+// request or vanishes, when a time limit has passed, at a forced shutdown, and when the
+// request has ended; [context.Cause] tells which. The first call must come from the
 // goroutine that runs ServeCGI.
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {
@@ -133,16 +131,15 @@ func (r *Request) Context() context.Context {
 // SetContext sets the context that Context returns.
 func (r *Request) SetContext(ctx context.Context) { r.ctx = ctx }
 
-// SetContextSource sets where the first call of Context takes the context from.
+// SetContextSource sets where the first call of Context gets the context from.
 func (r *Request) SetContextSource(s ContextSource) { r.ctx, r.source = nil, s }
 
 // HasContext reports whether the request's context has been made.
 func (r *Request) HasContext() bool { return r.ctx != nil }
 
-// CloseBody ends the reading of the body: a Read that is under way returns, as
-// far as the front-end can interrupt it, and later ones fail. A Body that is no
-// io.Closer is ended by its method CloseBody, if it has one: package validate hides
-// Close.
+// CloseBody closes the body: a Read that is under way returns, if the front-end can
+// interrupt it, and later ones fail. A Body that is not an io.Closer is closed by its method
+// CloseBody, if it has one: package validate hides Close.
 func (r *Request) CloseBody() {
 	switch b := r.Body.(type) {
 	case io.Closer:
@@ -152,27 +149,27 @@ func (r *Request) CloseBody() {
 	}
 }
 
-// A ResponseWriter takes an application's answer. It belongs to the goroutine
-// that runs ServeCGI; a second goroutine may write only while the first does
-// not.
+// A ResponseWriter takes an application's response. It belongs to the goroutine that runs
+// ServeCGI; a second goroutine may write only while the first does not.
 //
-// Optional abilities are found by assertion, through Unwrap methods, as
-// [http.ResponseController] finds them: see [ReplaceResponse], [HeadersSent] and
-// [SetExitStatus].
+// Optional abilities are functions of this package, which find them by assertion through
+// Unwrap methods, as [http.ResponseController] does: [ReplaceResponse], [HeadersSent],
+// [EnableFullDuplex], [SetExitStatus], [SetReadDeadline], [SetWriteDeadline], [WriteStderr]
+// and [WriteInformational].
 type ResponseWriter interface {
-	// StartResponse sets the status ("200 OK") and the header fields of the answer.
-	// It checks and copies them and sends nothing. It may be called once.
+	// StartResponse sets the status ("200 OK") and the header fields of the response.
+	// It checks and copies them, and sends nothing. It may be called once.
 	StartResponse(status string, headers []Field) error
 
-	// Write sends a part of the body. Up to 16 KiB may be held back until Flush is
-	// called or ServeCGI returns; what goes beyond waits as Flush does.
+	// Write sends part of the body. Up to 16 KiB may be held back until Flush is called
+	// or ServeCGI returns; a Write beyond that waits as Flush does.
 	//
-	// What goes beyond a declared Content-Length is cut, and Write returns
-	// ErrContentLength. What is written to a response that has no body (HEAD, 204,
-	// 304) is counted and discarded.
+	// Bytes beyond a declared Content-Length are cut, and Write returns
+	// ErrContentLength. Bytes written to a response that has no body (HEAD, 204, 304)
+	// are counted and discarded.
 	io.Writer
 
-	// Flush sends the head and all that was written. Before the head it waits for the
-	// request's body, which is kept meanwhile; see [EnableFullDuplex].
+	// Flush sends the head and everything written. Before the head it waits for the
+	// request's body, which is buffered; see [EnableFullDuplex].
 	Flush() error
 }

@@ -35,10 +35,10 @@ func TestUWSGICaptures(t *testing.T) {
 			if err := want.CheckVariables(env.Lookup); err != nil {
 				t.Error(err)
 			}
-			if p := cgi.FullPath(env, cgi.PathAuto); p != want.FullPath {
+			if p := (&cgi.Request{Env: env}).FullPath(); p != want.FullPath {
 				t.Errorf("path is %q, want %q", p, want.FullPath)
 			}
-			if l := cgi.BodyLength(env, false); l != want.Length {
+			if l := env.BodyLength(false); l != want.Length {
 				t.Errorf("length is %d, want %d", l, want.Length)
 			}
 			if err := want.CheckBody(body); err != nil {

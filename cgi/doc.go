@@ -1,11 +1,13 @@
 // Package cgi is the contract between a gateway and its applications, and the one
 // handler that runs them: the Go form of Python's wsgiref.
 //
-// An application is an [App], or an [http.Handler] made into one by [FromHTTP]. A
-// front-end decodes a wire format to a [Request] and encodes the answer: packages
-// fastcgi and scgi do so for web servers that speak those protocols,
-// [Handler.HTTP] for HTTP, and [Serve] for the process that is itself a CGI
-// program. So a program that a web server starts for each request is
+// # What to call
+//
+// An application is an [http.Handler], or an [App], which gets the CGI variables as the
+// web server sent them. [FromHTTP] makes an App of a handler.
+//
+// A program that a web server starts for each request calls [Serve], or [ServeApp] for an
+// App:
 //
 //	func main() {
 //		if err := cgi.Serve(handler); err != nil {
@@ -13,106 +15,120 @@
 //		}
 //	}
 //
-// and one that stays calls fastcgi.Serve or scgi.Serve in its place. To serve
-// several applications, mount them on a [Mux].
+// A program that keeps running calls fastcgi.Serve or scgi.Serve instead. [ToHTTP] makes an
+// http.Handler of an App, for a [http.Server]. [ReadEnviron] and [NewEnviron] make variables
+// for tests and tools.
+//
+// To serve several applications, mount them on a [Mux]. To configure how applications are
+// run (error pages, logs, time limits), set the fields of a [Handler], and hand it to a
+// [Program], a fastcgi.Server or a scgi.Server, or call [Handler.HTTP].
 //
 // # The contract
 //
-// ServeCGI gets the variables exactly as the web server sent them, in an [Environ],
-// and the body as a reader that ends where the body does. It calls StartResponse
-// once, with a status such as "200 OK" and the header fields, then Write as often
-// as it likes, and returns. The status and the fields are checked and copied at
-// once; nothing is sent until more than 16 KiB have been written, Flush is called
-// or ServeCGI returns, so a small answer is one write and gets a Content-Length.
-// [ReplaceResponse] throws away what was not sent.
+// ServeCGI gets the variables in an [Environ], and the body of the request as a reader that
+// ends where the body does. It calls StartResponse once, with a status such as "200 OK" and
+// the header fields, then Write as often as it likes, and returns. The status and the fields
+// are checked and copied at once. Nothing is sent until more than 16 KiB have been written,
+// Flush is called, or ServeCGI returns, so that a small response is one write and gets a
+// Content-Length. [ReplaceResponse] discards what has not been sent.
 //
-// Request and ResponseWriter are reused after ServeCGI has returned. Strings stay
-// valid.
+// Request and ResponseWriter are reused after ServeCGI has returned. Strings stay valid.
 //
 // # Framing
 //
-// Web servers relay wrong framing as it comes, so the [Handler] lets none out. The
-// status is always sent, and is never 1xx. 204 and 304 have no body and no
-// Content-Length, an answer to HEAD has no body, though it may declare the length of
-// what GET would get. Fields that concern the connection are removed. A body that
-// is longer than its Content-Length is cut; one that is shorter is a truncation.
-// Control characters in a status or a field, a name that is no token, and a field
-// called Status are errors of StartResponse, so that nothing that a client sent can
-// start a header field or a response of its own.
+// Web servers pass wrong framing on as it comes, so the [Handler] lets none out. The status
+// is always sent, and is never 1xx. A response with 204 or 304 has no body and no
+// Content-Length; one to HEAD has no body, though it may declare the length that GET would
+// get. Fields that concern the connection are removed. A body that is longer than its
+// Content-Length is cut; one that is shorter is a truncation. Control characters in a status
+// or a field, a name that is not a token, and a field named Status are errors of
+// StartResponse, so that nothing a client sent can start a header field or a response of
+// its own.
 //
-// The head is not sent before the body of the request has arrived: nginx stops
-// sending a body when it sees the head of the answer, and an application that
-// flushes before it reads would wait for ever. So Flush, and a Write that goes beyond
-// what is held, first take the rest of the body and keep it for the application,
-// within Handler.Spool. That ends with the body, when it is closed (a program that ends,
-// or closes its stdin, does so), when reading it fails, or when no more can be kept; the
-// limit on the time between two of its bytes holds meanwhile, and a body that is refused
-// for that or for its length makes them fail. An answer that is complete by then waits
-// for nothing, and [EnableFullDuplex] turns the rule off.
-//
-// What a program writes in answer is read by [ReadHead], which is as lenient as RFC
-// 3875 § 6 asks for.
-//
-// Whoever speaks to clients without a web server in between has the Handler write the
-// heads of an origin server: Handler.OriginServer.
-//
-// # WSGI
-//
-// An application that would rather return its body than write it is a [WSGI], as PEP
-// 3333 has it: a function of the variables and of [StartResponse] that returns a [Body],
-// made by [Blocks] of a list, by [Seq] of a generator, or a [File]. Each block is sent
-// as it comes, and a single one has its length. The rest of the request (wsgi.input,
-// wsgi.errors, the run flags) is [Environ.Request].
-//
-// The attributes of wsgiref's handlers are fields of the [Handler]: its error page and
-// what is logged, the scheme, RunFlags in the place of the front-end's own, hooks for
-// header fields and files. BaseEnv adds variables to every request; it is empty unless
-// set, for the environment of the process is not the application's to see.
-//
-// The file docs/wsgiref.md of the module's source says where each name of wsgiref is
-// here, and what is different.
+// The head is not sent before the body of the request has arrived: nginx stops sending the
+// body when it sees the head of the response, and an application that flushes before it
+// reads would wait forever. So Flush, and a Write beyond what is held back, first read the
+// rest of the body and buffer it for the application, within Handler.Spool. Buffering ends
+// with the body, when the body is closed (as by a program that exits or closes its stdin),
+// when reading it fails, or when no more fits. The limit on the time between two bytes of
+// the body holds meanwhile, and a body that is refused for that or for its length makes
+// Flush and Write fail. A response that is complete by then waits for nothing, and
+// [EnableFullDuplex] turns the rule off.
 //
 // # Errors
 //
-// An error that ServeCGI returns, or a panic, before the head was sent becomes an
-// error page: 500, or the code of a [StatusError]. It tells nothing of the cause,
-// which is in the log, a panic's with its stack. After the head the answer is
-// broken off, and the front-end makes that visible as far as its protocol has a
-// way, so that no client takes a part for the whole. [http.ErrAbortHandler] breaks
-// it off in silence. Each request that failed has one line in the log, with its id.
+// An error that ServeCGI returns, or a panic, before the head was sent becomes an error
+// page: 500, or the code of a [StatusError]. The page says nothing about the cause; the log
+// does, with the stack of a panic. After the head the response is broken off, and the
+// front-end makes the truncation visible where the protocol allows it, so that no client
+// mistakes a partial response for a complete one. [http.ErrAbortHandler] breaks it off
+// silently. Each failed request has one line in the log, with its id.
 //
 // # Time limits
 //
-// Handler.RunTime bounds the whole time of an application, Handler.FirstByte the time to
-// the head of its answer, over every protocol. When one passes the client has its answer
-// at once, an error page of 504 or a truncation, and the application an error from all
-// that it does with the request; Run returns when it comes back. Programs that package
-// script runs have limits of their own beside these.
+// Handler.RunTime bounds the whole time of an application, Handler.FirstByte the time to the
+// head of its response, over every protocol. When one has passed, the client gets its
+// response at once, an error page with 504 or a truncation, and the application gets an
+// error from everything that it does with the request. Run returns when the application
+// does. Programs that package script runs have limits of their own besides these.
 //
 // # Paths
 //
-// Web servers report the path of a request in different ways, and some report it
-// twice. [FullPath] settles it, once, before any application sees the request; a
-// [Mux] splits it into SCRIPT_NAME, the mount point, and PATH_INFO, the rest. What
-// the web server sent stays available through [Request.SentPath]. [PathPolicy] names
-// the quirks, for the rare cases where the default is wrong.
+// Web servers report the path of a request in different ways, and some report it twice.
+// [Request.FullPath] is the whole path, whichever way it came; a [Mux] splits it into
+// SCRIPT_NAME, the mount point, and PATH_INFO, the rest. What the web server sent stays
+// available as [Request.SentPath]. [PathPolicy] names the quirks, for the rare cases where
+// the default is wrong.
 //
-// A [Redirector] above a Mux follows the local redirects of the programs that package
-// script runs, where no web server stands in front: the answer is that of another path.
+// A [Redirector] above a Mux follows the local redirects of the programs that package script
+// runs, where there is no web server in front: the client gets the response of the other
+// path.
 //
 // # URIs
 //
-// [RequestURI] and [ApplicationURI] make the URI of the request and that of the mount
-// point from the variables (PEP 3333, "URL Reconstruction"), with [Environ.Scheme] and
-// the host that the client named, which is as trustworthy as the client unless the web
-// server checks it. [ShiftPathInfo] takes a path apart segment by segment, for an
-// application that is a tree of applications.
+// [RequestURI] and [ApplicationURI] make the URI of the request and of the mount point from
+// the variables (PEP 3333, "URL Reconstruction"), with [Environ.Scheme] and the host that
+// the client named, which can be trusted no more than the client, unless the web server
+// checks it. [ShiftPathInfo] takes a path apart segment by segment, for an application that
+// is a tree of applications.
 //
 // # net/http
 //
-// [FromHTTP] and [ToHTTP] are each other's inverse. In a handler r.URL.Path is the
-// whole path and [ScriptName] the mount point; [Env] has the variables that have no
-// place in an http.Request, such as REMOTE_USER. Flushing and deadlines work as far
-// as the front-end has them. There is no hijacking, there are no trailers, and
-// informational responses pass over HTTP alone.
+// [FromHTTP] and [ToHTTP] are inverses of each other. In a handler r.URL.Path is the whole
+// path, and [ScriptName] the mount point; [Env] has the variables that have no place in an
+// http.Request, such as REMOTE_USER. Flushing and deadlines work as far as the front-end
+// has them. There is no hijacking, there are no trailers, and informational responses are
+// sent over HTTP alone.
+//
+// # WSGI
+//
+// An application that would rather return its body than write it is a [WSGI], as in PEP
+// 3333: a function of the variables and of [StartResponse] that returns a [Body], made by
+// [Blocks] of a list, by [Seq] of a generator, or a [File]. Each block is sent as it comes;
+// a single one gets a Content-Length. The rest of the request (wsgi.input, wsgi.errors, the
+// run flags) is [Environ.Request].
+//
+// These names are here for wsgiref's sake: WSGI, StartResponse, [WriteFunc], Body, Blocks,
+// Seq, File, [Headers], [NewHeaders], [Param], [RunFlags], [MissingVarError], [GuessScheme]
+// and [IsHopByHop]. The attributes of wsgiref's handlers are fields of the [Handler].
+// Handler.BaseEnv adds variables to every request; it is empty unless set, since the
+// environment of the process is none of the application's business.
+//
+// docs/wsgiref.md, in the source of the module, says where each name of wsgiref is here,
+// and what differs.
+//
+// # For front-ends
+//
+// A front-end decodes a wire format to a [Request], with [Environ.AddPairs], calls
+// [Handler.Run] or [Handler.Refuse], and implements a [Sink], which encodes a [Head], the
+// body and an [Outcome]. Packages fastcgi, scgi and cgi/simpleserver are front-ends.
+//
+// Only they, and packages that run programs, need [Sink], [Head], [End], [Outcome], [Pair],
+// [ContextSource], [SendPipe], [SpoolError] and [LocalRedirect]; [Limits.WithDefaults],
+// [Environ.BodyLength], [Request.SetContextSource], [Request.HasContext],
+// [Request.CloseBody] and [Request.FollowsRedirects]. Package cgi/cgihead parses the head
+// of a CGI response.
+//
+// A front-end for clients that have no web server in between has the Handler write the heads
+// of an origin server: Handler.OriginServer.
 package cgi

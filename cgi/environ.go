@@ -30,8 +30,8 @@ type Environ struct {
 	// repeats one name a thousand times costs its bytes and not their square.
 	joins map[string]*strings.Builder
 
-	// firsts holds, by name, the values that a later one replaced, where a web server
-	// sent several: the first of each.
+	// firsts holds, by name, the first value where a web server sent several and the
+	// last one won.
 	firsts map[string]string
 
 	scheme  string   // what SetScheme set
@@ -81,11 +81,10 @@ func (e *Environ) index(name string) int {
 	return e.pairs.index(name)
 }
 
-// Add takes a variable as it arrives from a web server. A name that is there
-// already is resolved: the values of a repeated HTTP_* variable are joined
-// (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but of HTTP_HOST,
-// HTTP_CONTENT_LENGTH and HTTP_CONTENT_TYPE, as of every other name, the last
-// value wins. A variable without a name, or with a NUL byte, is an error.
+// Add adds a variable as it arrives from a web server. The values of a repeated HTTP_*
+// variable are joined (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but the last
+// value of HTTP_HOST, HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE and all other names wins. A
+// variable without a name, or with a NUL byte, is an error.
 func (e *Environ) Add(name, value string) error {
 	if name == "" {
 		return ErrEmptyName
@@ -95,7 +94,7 @@ func (e *Environ) Add(name, value string) error {
 	}
 	if !e.mark(name) {
 		if i := e.index(name); i >= 0 {
-			e.again(i, name, value)
+			e.resolveRepeated(i, name, value)
 			return nil
 		}
 	}
@@ -103,40 +102,23 @@ func (e *Environ) Add(name, value string) error {
 	return nil
 }
 
-// AddPart is Add for a variable whose name and value are parts of text, such as the
-// block in which a web server sent them all. The text is kept as a whole, in place of
-// two strings for each variable. Parts must hold no NUL byte: who decodes the text
-// can tell at less cost.
-func (e *Environ) AddPart(text string, name, value Part) error {
-	key := text[name.Start:name.End]
-	if key == "" {
-		return ErrEmptyName
-	}
-	if !e.mark(key) {
-		if i := e.index(key); i >= 0 {
-			e.again(i, key, text[value.Start:value.End])
-			return nil
-		}
-	}
-	if !e.pairs.appendPart(text, name, value) {
-		e.pairs.append(key, text[value.Start:value.End])
-	}
-	return nil
-}
-
-// AddParts is AddPart for all of pairs, in order.
-func (e *Environ) AddParts(text string, parts []Parts) error {
-	e.pairs.list = slices.Grow(e.pairs.list, len(parts))
+// AddPairs adds variables as Add does, in order, whose names and values are parts of text,
+// such as the block in which a web server sent them all. The Environ keeps the text as a
+// whole, in place of two strings for each variable. It does not look for NUL bytes: whoever
+// decodes the text can do that at less cost. The only error is ErrEmptyName.
+func (e *Environ) AddPairs(text string, list ...Pair) error {
+	e.pairs.list = slices.Grow(e.pairs.list, len(list))
 	own := e.pairs.adopt(text)
-	for _, p := range parts {
-		name := text[p.Name:p.Value]
+	for i := range list {
+		p := &list[i]
+		name := text[p.Name:p.NameEnd]
 		if name == "" {
 			return ErrEmptyName
 		}
 		if word, bit := filterBit(name); e.seen[word]&bit == 0 {
 			e.seen[word] |= bit
 		} else if i := e.pairs.index(name); i >= 0 {
-			e.again(i, name, text[p.Value:p.End])
+			e.resolveRepeated(i, name, text[p.Value:p.End])
 			continue
 		}
 		if own {
@@ -148,8 +130,8 @@ func (e *Environ) AddParts(text string, parts []Parts) error {
 	return nil
 }
 
-// again resolves a name that is there already, as the i-th.
-func (e *Environ) again(i int, name, value string) {
+// resolveRepeated sets the value of a name that is there already, as the i-th.
+func (e *Environ) resolveRepeated(i int, name, value string) {
 	if sep := separator(name); sep != "" {
 		value = e.join(i, name, sep, value)
 	} else if _, known := e.firsts[name]; !known {
@@ -161,9 +143,9 @@ func (e *Environ) again(i int, name, value string) {
 	e.pairs.setValue(i, value)
 }
 
-// First returns the value of name that arrived first. It differs from Lookup's where a
-// web server sent several and the last won: C programs find the first in their
-// environment. One that was set since is the only one.
+// First returns the value of name that arrived first. It differs from Lookup where a web
+// server sent several and the last one won: C programs find the first in their environment.
+// A value that was set since is the only one.
 func (e *Environ) First(name string) (string, bool) {
 	if v, ok := e.firsts[name]; ok {
 		return v, true
@@ -201,8 +183,8 @@ func (e *Environ) join(i int, name, sep, value string) string {
 	return b.String()
 }
 
-// Get returns the value of name, or "" if it is not set. RFC 3875 § 4.1 makes no
-// difference between the two.
+// Get returns the value of name, or "" if it is not set. RFC 3875 § 4.1 does not distinguish
+// the two.
 func (e *Environ) Get(name string) string {
 	v, _ := e.Lookup(name)
 	return v
@@ -283,28 +265,13 @@ func (e *Environ) Map() map[string]string {
 	return m
 }
 
-// Bytes returns the variables as name NUL value NUL …, the form of an SCGI
-// header block.
-func (e *Environ) Bytes() []byte {
-	n := 0
-	for name, value := range e.All() {
-		n += len(name) + len(value) + 2
-	}
-	b := make([]byte, 0, n)
-	for name, value := range e.All() {
-		b = append(append(b, name...), 0)
-		b = append(append(b, value...), 0)
-	}
-	return b
-}
-
-// SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end
-// or an application that knows better than the variables. It is no variable, and
-// none changes. "" leaves it to [GuessScheme] again.
+// SetScheme sets what Scheme returns: PEP 3333's wsgi.url_scheme, for a front-end or an
+// application that knows better than the variables. It changes no variable. "" leaves it to
+// [GuessScheme] again.
 func (e *Environ) SetScheme(scheme string) { e.scheme = scheme }
 
-// Scheme returns the scheme of the request's URI, such as "https": what SetScheme
-// set, else what [GuessScheme] makes of the variables as they are now.
+// Scheme returns the scheme of the request's URI, such as "https": the one that SetScheme
+// set, or else that of [GuessScheme].
 func (e *Environ) Scheme() string {
 	if e.scheme != "" {
 		return e.scheme
@@ -312,8 +279,8 @@ func (e *Environ) Scheme() string {
 	return GuessScheme(e)
 }
 
-// Reset removes all variables and the scheme. The memory for as many is kept, their
-// strings are let go.
+// Reset removes all variables and the scheme. It keeps the memory for as many variables, but
+// not their strings.
 func (e *Environ) Reset() {
 	e.pairs.reset()
 	e.seen = [4]uint64{}

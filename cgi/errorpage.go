@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// serverError is the body of the default page for an application that failed.
+// serverError is the body of the default error page.
 const serverError = "A server error occurred.  Please contact the administrator."
 
-// errorPage answers with the page for err, and returns how the response ended.
-// Nothing of the answer was sent yet.
-func (w *response) errorPage(err error) End {
+// sendErrorPage responds with the page for err, and returns how the response ended. Nothing
+// has been sent yet.
+func (w *response) sendErrorPage(err error) End {
 	w.duplex, w.bodyErr = true, nil // the page waits for nothing
 	if w.handler.ErrorOutput != nil {
-		w.restart()
-		failed := w.errorOutput(err)
+		w.reset()
+		failed := w.callErrorOutput(err)
 		if failed == nil && w.valid {
 			failed = w.complete()
 		} else if failed == nil {
@@ -28,25 +28,25 @@ func (w *response) errorPage(err error) End {
 			return Complete
 		}
 		if w.sinkErr == nil {
-			w.logPage("ErrorOutput failed", failed)
+			w.logPageFailure("ErrorOutput failed", failed)
 		}
 		if w.headSent {
 			return Truncated
 		}
 	}
-	w.restart()
-	if failed := w.ownPage(err); failed != nil && !w.headSent {
-		w.logPage("the error page cannot be sent", failed)
+	w.reset()
+	if failed := w.sendDefaultPage(err); failed != nil && !w.headSent {
+		w.logPageFailure("the error page cannot be sent", failed)
 		// No option of the Handler's can spoil this one.
-		w.restart()
+		w.reset()
 		w.lastPage = true
-		_ = w.page(statusLine(http.StatusInternalServerError), []Field{{"Content-Type", "text/plain"}}, serverError)
+		_ = w.sendPage(statusLine(http.StatusInternalServerError), []Field{{"Content-Type", "text/plain"}}, serverError)
 	}
 	return Complete
 }
 
-// logPage logs why an error page was not sent.
-func (w *response) logPage(msg string, err error) {
+// logPageFailure logs why an error page was not sent.
+func (w *response) logPageFailure(msg string, err error) {
 	attrs := []any{"request", w.req.ID}
 	var p *panicError
 	if errors.As(err, &p) {
@@ -55,28 +55,28 @@ func (w *response) logPage(msg string, err error) {
 	w.handler.log().Error(msg, append(attrs, "error", err.Error())...)
 }
 
-// restart forgets all that the application has answered.
-func (w *response) restart() {
+// reset discards what the application has written.
+func (w *response) reset() {
 	w.started, w.valid, w.declared = false, false, -1
-	w.held, w.written, w.overrun, w.refused = w.held[:0], 0, nil, nil
+	w.buffered, w.written, w.overrun, w.refused = w.buffered[:0], 0, nil, nil
 }
 
-// errorOutput calls Handler.ErrorOutput and makes an error of a panic. The request's
-// Stderr goes on to work meanwhile.
-func (w *response) errorOutput(err error) (failed error) {
+// callErrorOutput calls Handler.ErrorOutput and makes an error of a panic. The request's
+// Stderr works meanwhile.
+func (w *response) callErrorOutput(err error) (failed error) {
 	defer func() {
 		if p := recover(); p != nil {
 			failed = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
 	}()
-	w.stderr.reopen(w)
-	defer w.stderr.end()
+	w.stderr.attach(w)
+	defer w.stderr.detach()
 	return w.handler.ErrorOutput(w, w.req, err)
 }
 
-// ownPage answers with the page that err or the Handler names. Handler.CleanupHeaders,
-// which it calls, may panic.
-func (w *response) ownPage(err error) (failed error) {
+// sendDefaultPage responds with the page that err or the Handler names.
+// Handler.CleanupHeaders, which it calls, may panic.
+func (w *response) sendDefaultPage(err error) (failed error) {
 	defer func() {
 		if p := recover(); p != nil {
 			failed = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
@@ -97,7 +97,7 @@ func (w *response) ownPage(err error) (failed error) {
 		code = http.StatusServiceUnavailable
 	}
 	if code != http.StatusInternalServerError {
-		return w.page(statusLine(code), fields, statusLine(code)+"\n")
+		return w.sendPage(statusLine(code), fields, statusLine(code)+"\n")
 	}
 	status, body := statusLine(code), serverError
 	if h.ErrorStatus != "" {
@@ -109,18 +109,18 @@ func (w *response) ownPage(err error) (failed error) {
 	if h.ErrorBody != "" {
 		body = h.ErrorBody
 	}
-	return w.page(status, fields, body)
+	return w.sendPage(status, fields, body)
 }
 
-// page sends a page as a whole.
-func (w *response) page(status string, fields []Field, body string) error {
+// sendPage sends a page as a whole.
+func (w *response) sendPage(status string, fields []Field, body string) error {
 	if err := w.StartResponse(status, fields); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, body); err != nil {
 		return err
 	}
-	if err := w.short(); err != nil {
+	if err := w.lengthError(); err != nil {
 		return err // while there is time for another page
 	}
 	return w.complete()

@@ -5,30 +5,35 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"gatehouse/cgi/spool"
 )
 
 // Errors of an application's use of its ResponseWriter.
 var (
 	// ErrHeadersSet is returned by StartResponse when it has been called before.
 	ErrHeadersSet = errors.New("cgi: the response has been started already")
-	// ErrHeadersSent is wrapped by ReplaceResponse when the head has left.
+	// ErrHeadersSent is wrapped by ReplaceResponse when the head has been sent.
 	ErrHeadersSent = errors.New("cgi: the head of the response has been sent already")
 	// ErrNoStart is returned by Write and Flush before StartResponse.
 	ErrNoStart = errors.New("cgi: write before the response was started")
-	// ErrContentLength is returned by Write for what goes beyond the declared
-	// Content-Length, and reported for a body that ends before it.
+	// ErrContentLength is returned by Write for bytes beyond the declared Content-Length,
+	// and reported for a body that ends before it.
 	ErrContentLength = errors.New("cgi: body does not have the declared Content-Length")
 	// ErrStatus is wrapped by every error about a status.
 	ErrStatus = errors.New("cgi: invalid status")
 	// ErrField is wrapped by every error about a header field.
 	ErrField = errors.New("cgi: invalid header field")
+	// ErrNoBody is reported for a WSGI application that returned neither a Body nor an
+	// error.
+	ErrNoBody = errors.New("cgi: the application returned no body")
 )
 
 // Causes for which a request's context is cancelled, and errors of its Body.
 var (
 	// ErrAborted: the web server aborted the request, or vanished.
 	ErrAborted = errors.New("the web server gave up the request")
-	// ErrShutdown: the time to drain was over.
+	// ErrShutdown: the server shut down, and its time to drain had passed.
 	ErrShutdown = errors.New("the server shut down")
 	// ErrBodyClosed is returned by a Body's Read after Close.
 	ErrBodyClosed = errors.New("cgi: read on a closed body")
@@ -39,7 +44,7 @@ var (
 type StatusError struct {
 	Code       int           // 400 to 599
 	RetryAfter time.Duration // if positive, sent as Retry-After in whole seconds
-	Err        error         // why; may be nil
+	Err        error         // the cause; may be nil
 }
 
 func (e *StatusError) Error() string {
@@ -52,11 +57,12 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
-// statusLine returns "404 Not Found" for 404.
-func statusLine(code int) string {
-	text := http.StatusText(code)
-	if text == "" {
-		text = "Unknown"
+// SpoolError returns the StatusError for an error of a spool: 413 if the spool is full, 503
+// if all spools together or the disk are.
+func SpoolError(err error) *StatusError {
+	code := http.StatusServiceUnavailable
+	if errors.Is(err, spool.ErrFull) {
+		code = http.StatusRequestEntityTooLarge
 	}
-	return fmt.Sprintf("%03d %s", code, text)
+	return &StatusError{Code: code, Err: err}
 }

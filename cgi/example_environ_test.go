@@ -65,21 +65,18 @@ func ExampleEnviron_Clone() {
 	// Output: /Main/Talk /Talk
 }
 
-// The header block of an SCGI request, and a map for a template.
-func ExampleEnviron_Bytes() {
+// A map, for a template.
+func ExampleEnviron_Map() {
 	env := cgi.NewEnviron("CONTENT_LENGTH=0", "SCGI=1")
-	fmt.Printf("%q\n", env.Bytes())
 	fmt.Println(env.Map())
-	// Output:
-	// "CONTENT_LENGTH\x000\x00SCGI\x001\x00"
-	// map[CONTENT_LENGTH:0 SCGI:1]
+	// Output: map[CONTENT_LENGTH:0 SCGI:1]
 }
 
 // GuessScheme has wsgiref's rule. IsHTTPS knows more web servers.
-func ExampleIsHTTPS() {
+func ExampleEnviron_IsHTTPS() {
 	for _, v := range []string{"HTTPS=on", "HTTPS=ON", "REQUEST_SCHEME=https", "X=y"} {
 		env := cgi.NewEnviron(v)
-		fmt.Println(v, cgi.GuessScheme(env), cgi.IsHTTPS(env))
+		fmt.Println(v, cgi.GuessScheme(env), env.IsHTTPS())
 	}
 	// Output:
 	// HTTPS=on https true
@@ -89,13 +86,13 @@ func ExampleIsHTTPS() {
 }
 
 // nginx and Apache tell the path of a request in different ways.
-func ExampleFullPath() {
+func ExampleRequest_FullPath() {
 	nginx := cgi.NewEnviron("SCRIPT_NAME=/app/page", "DOCUMENT_URI=/app/page", "PATH_INFO=/page")
 	apache := cgi.NewEnviron("SCRIPT_NAME=/app", "PATH_INFO=/page")
 	iis := cgi.NewEnviron("SCRIPT_NAME=/app", "PATH_INFO=/app/page")
-	fmt.Println(cgi.FullPath(nginx, cgi.PathAuto))
-	fmt.Println(cgi.FullPath(apache, cgi.PathAuto))
-	fmt.Println(cgi.FullPath(iis, cgi.PathAuto), cgi.FullPath(iis, cgi.PathIIS))
+	fmt.Println((&cgi.Request{Env: nginx}).FullPath())
+	fmt.Println((&cgi.Request{Env: apache}).FullPath())
+	fmt.Println((&cgi.Request{Env: iis}).FullPath(), (&cgi.Request{Env: iis, Paths: cgi.PathIIS}).FullPath())
 	// Output:
 	// /app/page
 	// /app/page
@@ -103,28 +100,16 @@ func ExampleFullPath() {
 }
 
 // What the body's length is, by all that web servers say of it.
-func ExampleBodyLength() {
+func ExampleEnviron_BodyLength() {
 	for _, vars := range [][]string{
 		{"CONTENT_LENGTH=12"},
 		{"CONTENT_LENGTH="},
 		{"CONTENT_LENGTH=0", "HTTP_CONTENT_LENGTH=12"}, // a body that is not buffered
 	} {
-		fmt.Println(cgi.BodyLength(cgi.NewEnviron(vars...), false))
+		fmt.Println(cgi.NewEnviron(vars...).BodyLength(false))
 	}
 	// Output:
 	// 12
 	// -1
 	// 12
-}
-
-// The environment of a CGI program under Apache on Windows, where each byte has become
-// a character.
-func ExampleTranscode() {
-	fmt.Println(cgi.Transcode("PATH_INFO", "/cafÃ©", "Apache/2.4.58 (Win64)", true))
-	fmt.Println(cgi.Transcode("PATH_INFO", "/café", "Microsoft-IIS/10.0", true))
-	fmt.Println(cgi.NeedsTranscode("REDIRECT_PATH_INFO"), cgi.NeedsTranscode("DOCUMENT_ROOT"))
-	// Output:
-	// /café
-	// /café
-	// true false
 }

@@ -48,7 +48,7 @@ func ExampleHandler_errorOutput() {
 		if err := w.StartResponse(status, []cgi.Field{{Name: "Content-Type", Value: "text/html; charset=utf-8"}}); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "<h1>%s</h1><p>Sorry about %s.</p>", status, html.EscapeString(cgi.RequestTarget(r.Env)))
+		_, err = fmt.Fprintf(w, "<h1>%s</h1><p>Sorry about %s.</p>", status, html.EscapeString(r.Env.RequestTarget()))
 		return err
 	}
 	server := h.HTTP(failing, cgi.Limits{})
@@ -176,7 +176,7 @@ func ExampleHandler_sendFile() {
 func ExampleHandler_accessLog() {
 	h := quiet()
 	h.AccessLog = func(r *cgi.Request, res cgi.Result) {
-		fmt.Println(r.Env.Get("REQUEST_METHOD"), cgi.RequestTarget(r.Env), res.Code, res.Bytes, res.End, res.Err)
+		fmt.Println(r.Env.Get("REQUEST_METHOD"), r.Env.RequestTarget(), res.Code, res.Bytes, res.End, res.Err)
 	}
 	get(h.HTTP(hello, cgi.Limits{}), "/hello")
 	get(h.HTTP(failing, cgi.Limits{}), "/fail")

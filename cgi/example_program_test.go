@@ -77,41 +77,6 @@ func ExampleRequest_Mounted() {
 	// Status: 204 No Content
 }
 
-// What a CGI program answers, read by one who runs it.
-func ExampleReadHead() {
-	output := strings.NewReader("Location: /elsewhere\nContent-Type: text/plain\n\nIt has moved.\n")
-	head, rest, err := cgi.ReadHead(output, 0)
-	if err != nil {
-		log.Fatal(err)
-	}
-	body, err := io.ReadAll(io.MultiReader(strings.NewReader(string(rest)), output))
-	fmt.Printf("%s, to %s\n%s%v\n", head.Status, head.Location(), body, err)
-
-	_, _, err = cgi.ReadHead(strings.NewReader("Traceback (most recent call last)\n"), 0)
-	var bad *cgi.HeadError
-	fmt.Println(errors.As(err, &bad), err)
-	// Output:
-	// 302 Found, to /elsewhere
-	// It has moved.
-	// <nil>
-	// true bad head: line 1, "Traceback (most recent call last)": a line of a head is "Name: value"
-}
-
-// The same for output that arrives in pieces.
-func ExampleHeadParser() {
-	p := cgi.NewHeadParser(1 << 10)
-	for _, piece := range []string{"Status: 404 No Su", "ch Page\r\nX-A: b\r", "\n\r\nthe body"} {
-		n, done, err := p.Feed([]byte(piece))
-		if err != nil {
-			log.Fatal(err)
-		}
-		if done {
-			fmt.Printf("%s %v, then %q\n", p.Head().Status, p.Head().Fields, piece[n:])
-		}
-	}
-	// Output: 404 No Such Page [{X-A b}], then "the body"
-}
-
 // Header fields as a mapping. A change that breaks a rule is refused, and changes
 // nothing.
 func ExampleNewHeaders() {

@@ -75,7 +75,7 @@ func ExampleApplicationURI() {
 // A web server in front that ends TLS and sends no HTTPS.
 func ExampleEnviron_SetScheme() {
 	env := cgi.NewEnviron("HTTP_HOST=example.org", "REQUEST_SCHEME=https")
-	if cgi.IsHTTPS(env) {
+	if env.IsHTTPS() {
 		env.SetScheme("https")
 	}
 	uri, err := cgi.ApplicationURI(env)

@@ -3,6 +3,8 @@ package cgi
 import (
 	"fmt"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // A Field is a header field (RFC 9110 § 5).
@@ -10,8 +12,8 @@ type Field struct {
 	Name, Value string
 }
 
-// Variable returns the field by which an Authorizer sets a variable for the request
-// that it lets in (FastCGI 1.0 § 6.3). The web server keeps it from the client.
+// Variable returns the field with which an Authorizer sets a variable for the request that
+// it lets in (FastCGI 1.0 § 6.3). The web server does not send it to the client.
 func Variable(name, value string) Field { return Field{"Variable-" + name, value} }
 
 // A FieldError says what is wrong with a header field. It wraps [ErrField].
@@ -33,11 +35,11 @@ func checkField(f *Field) error {
 		return &FieldError{f.Name, "it has no name"}
 	}
 	for i := 0; i < len(f.Name); i++ {
-		if !isTokenByte[f.Name[i]] {
+		if !syntax.IsTokenByte(f.Name[i]) {
 			return &FieldError{f.Name, fmt.Sprintf("byte %#02x at offset %d of the name is not allowed", f.Name[i], i)}
 		}
 	}
-	if i := controlAt(f.Value); i >= 0 {
+	if i := syntax.ControlAt(f.Value); i >= 0 {
 		return &FieldError{f.Name, fmt.Sprintf("control character %#02x at offset %d of the value", f.Value[i], i)}
 	}
 	if len(f.Name) == 6 && strings.EqualFold(f.Name, "Status") {
@@ -45,51 +47,6 @@ func checkField(f *Field) error {
 	}
 	return nil
 }
-
-// controlAt returns the offset of the first control character but HTAB in s, or
-// -1.
-func controlAt(s string) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		// Eight bytes at once: the high bit of one below 0x20, or of 0x7f, comes out set, and
-		// no other does unless there is such a byte.
-		x := load64(s[i:])
-		low := x - 0x20*eachByte
-		del := (x ^ 0x7f*eachByte) - eachByte
-		if (low|del)&^x&(0x80*eachByte) != 0 {
-			break
-		}
-	}
-	for ; i < len(s); i++ {
-		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
-			return i
-		}
-	}
-	return -1
-}
-
-const eachByte = 0x0101010101010101
-
-// load64 returns the first eight bytes of s.
-func load64(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-// isTokenByte is RFC 9110's tchar.
-var isTokenByte = func() (t [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] = true
-	}
-	return t
-}()
 
 // IsHopByHop reports whether name is a hop-by-hop header field of RFC 2616 §
 // 13.5.1, in any case. It is wsgiref's is_hop_by_hop to the letter, so "Trailers"

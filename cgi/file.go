@@ -18,7 +18,7 @@ type File struct {
 	BlockSize int
 
 	block []byte
-	err   error // came from R together with bytes
+	err   error // that R returned together with bytes
 }
 
 // Next returns the next block, which is what one Read of R returned, so that a slow
@@ -27,7 +27,7 @@ type File struct {
 // At the end of R the error is io.EOF, and R stays open. A later Next reads again: a
 // file may have grown.
 func (f *File) Next() ([]byte, error) {
-	if err := f.takeError(); err != nil {
+	if err := f.consumeError(); err != nil {
 		return nil, err
 	}
 	if f.R == nil {
@@ -53,7 +53,7 @@ func (f *File) Next() ([]byte, error) {
 	return nil, io.ErrNoProgress
 }
 
-func (f *File) takeError() error {
+func (f *File) consumeError() error {
 	err := f.err
 	f.err = nil
 	return err
@@ -71,10 +71,10 @@ func (f *File) Close() error {
 	return nil
 }
 
-// WriteTo writes what is left of R to w. Unlike Next it leaves the way to the two,
-// as io.Copy does, so that a file may go to a socket without being read at all.
+// WriteTo writes the rest of R to w. Unlike Next it uses io.Copy, so that a file may go to a
+// socket without passing through this process.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
-	switch err := f.takeError(); {
+	switch err := f.consumeError(); {
 	case err == io.EOF || f.R == nil:
 		return 0, nil
 	case err != nil:

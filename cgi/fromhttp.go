@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // FromHTTP makes an [http.Handler] an App. If h is nil, it is
@@ -17,29 +19,27 @@ import (
 // The handler gets what it would get from a [http.Server], as far as the CGI
 // variables tell it:
 //
-//   - URL.Path is the whole path as [Request.FullPath] settles it, mount point
-//     included; [ScriptName] returns the mount point. RawPath is set where
-//     REQUEST_URI spells the same path in another way.
+//   - URL.Path is [Request.FullPath], mount point included; [ScriptName] returns the
+//     mount point. RawPath is set where REQUEST_URI spells the same path in another way.
 //   - Header has the HTTP_* variables, but never Proxy; Content-Type and
 //     Content-Length come from their own variables. A "_" in a name reads "-".
-//   - RemoteAddr is "address:port", or what REMOTE_ADDR holds if that is no IP
-//     address. TLS is not nil if [IsHTTPS] holds; of its fields at most
+//   - RemoteAddr is "address:port", or REMOTE_ADDR itself if that is not an IP address.
+//     TLS is not nil if [Environ.IsHTTPS] reports true; of its fields at most
 //     HandshakeComplete, Version and ServerName are set.
 //   - ContentLength is -1 if the length is not known; the end of Body is then its
 //     length.
 //   - Context carries all variables: see [Env].
 //
-// A variable that makes no valid request (a method that is no token, a control
-// character in a header field) is answered with 400.
+// Variables that make no valid request (a method that is not a token, a control character
+// in a header field) get a response of 400.
 //
-// The ResponseWriter behaves as net/http's: the status is 200 unless WriteHeader
-// was called, a missing Content-Type is guessed from the first Write, flushing and
-// deadlines work through [http.ResponseController] as far as the front-end has
-// them, and a panic with [http.ErrAbortHandler] breaks the answer off. Trailers are
-// dropped, informational responses are sent only where the protocol has them,
-// Hijack is [http.ErrNotSupported], and a header field that net/http would mend
-// silently is refused (see [ResponseWriter]). A goroutine that the handler leaves
-// behind gets errors from the writer and from the body.
+// The ResponseWriter behaves as net/http's: the status is 200 unless WriteHeader was called,
+// a missing Content-Type is guessed from the first Write, flushing and deadlines work
+// through [http.ResponseController] as far as the front-end has them, and a panic with
+// [http.ErrAbortHandler] breaks the response off. Trailers are dropped, informational
+// responses are sent only where the protocol has them, Hijack is [http.ErrNotSupported], and
+// a header field that net/http would silently mend is an error (see [ResponseWriter]). A
+// goroutine that the handler leaves behind gets errors from the writer and from the body.
 func FromHTTP(h http.Handler) App {
 	if h == nil {
 		h = http.DefaultServeMux
@@ -55,17 +55,17 @@ type httpApp struct{ handler http.Handler }
 // ServeCGI implements App.
 func (a *httpApp) ServeCGI(w ResponseWriter, r *Request) error {
 	x := new(exchange)
-	if err := x.begin(w, r); err != nil {
+	if err := x.makeRequest(w, r); err != nil {
 		return &StatusError{Code: http.StatusBadRequest, Err: err}
 	}
-	defer x.end()
+	defer x.detach()
 	a.handler.ServeHTTP(&x.writer, x.request)
-	x.body.end() // a Write that a goroutine has left behind may wait for the body
-	return x.writer.finish()
+	x.body.detach() // a Write that a goroutine has left behind may wait for the body
+	return x.writer.finishHead()
 }
 
-// An exchange is one request to a http.Handler, and its answer. It is never
-// pooled: goroutines that the handler left behind may still hold it.
+// An exchange is one request to a http.Handler, and its response. It is never pooled:
+// goroutines that the handler left behind may still hold it.
 type exchange struct {
 	request    *http.Request
 	url        url.URL
@@ -82,19 +82,19 @@ type exchange struct {
 // context.
 var noRequest http.Request
 
-// begin makes the http.Request.
-func (x *exchange) begin(w ResponseWriter, r *Request) error {
+// makeRequest makes the http.Request.
+func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 	env := r.Env
 	method := env.Get("REQUEST_METHOD")
-	if !isToken(method) {
+	if !syntax.IsToken(method) {
 		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
 	}
-	x.writer.begin(w, r)
+	x.writer.attach(w, r)
 	x.env = env
 	x.scriptName = r.scriptName()
-	x.ctx.begin(x, r)
+	x.ctx.attach(x, r)
 
-	https := IsHTTPS(env)
+	https := env.IsHTTPS()
 	req := noRequest.WithContext(&x.ctx)
 	x.request = req
 	req.Method = method
@@ -126,11 +126,11 @@ func (x *exchange) begin(w ResponseWriter, r *Request) error {
 	return nil
 }
 
-// end lets go of all that is not the handler's own.
-func (x *exchange) end() {
-	x.body.end()
-	x.writer.end()
-	x.ctx.end()
+// detach releases everything that is not the handler's own.
+func (x *exchange) detach() {
+	x.body.detach()
+	x.writer.detach()
+	x.ctx.detach()
 	x.envMu.Lock()
 	x.env = nil
 	x.envMu.Unlock()
@@ -146,7 +146,7 @@ func (x *exchange) setURL(r *Request, target string) {
 	}
 	x.url.Path = path
 	x.url.RawQuery = r.Env.Get("QUERY_STRING")
-	if raw := rawPath(target); raw != path && unescape(raw) == path {
+	if raw := rawPath(target); raw != path && syntax.Unescape(raw) == path {
 		if x.url.EscapedPath() != raw {
 			x.url.RawPath = raw
 		}
@@ -161,7 +161,7 @@ func (r *Request) scriptName() string {
 	}
 	info, ok := r.Env.Lookup("PATH_INFO")
 	if r.Paths == PathIIS {
-		info = TrimScriptName(script, info)
+		info = trimScriptName(script, info)
 	}
 	if ok && script+info == r.FullPath() {
 		return script
@@ -197,14 +197,14 @@ func protocol(s string) (proto string, major, minor int) {
 	if major, minor, ok := http.ParseHTTPVersion(s); ok {
 		return s, major, minor
 	}
-	if rest, ok := strings.CutPrefix(s, "HTTP/"); ok && len(rest) == 1 && isDigit(rest[0]) {
+	if rest, ok := strings.CutPrefix(s, "HTTP/"); ok && len(rest) == 1 && syntax.IsDigit(rest[0]) {
 		return s + ".0", int(rest[0] - '0'), 0
 	}
 	return "HTTP/1.0", 1, 0
 }
 
-// connectionState tells what the variables of mod_ssl, where they are set, say of
-// the client's connection.
+// connectionState returns what mod_ssl's variables, where they are set, say about the
+// client's connection.
 func connectionState(env *Environ) *tls.ConnectionState {
 	s := &tls.ConnectionState{HandshakeComplete: true, ServerName: env.Get("SSL_TLS_SNI")}
 	switch env.Get("SSL_PROTOCOL") {

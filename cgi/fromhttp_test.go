@@ -1,7 +1,6 @@
 package cgi
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -304,26 +303,5 @@ func TestKnownHeader(t *testing.T) {
 	}
 	if got := knownHeader("X_OTHER"); got != "" {
 		t.Errorf("got %q", got)
-	}
-}
-
-// controlAt looks at eight bytes at once, so each byte is tried at each place.
-func TestControlAt(t *testing.T) {
-	for n := 1; n < 20; n++ {
-		for at := range n {
-			for c := range 256 {
-				for _, fill := range []byte{' ', '~', 0x80, 0xff, '\t'} {
-					b := bytes.Repeat([]byte{fill}, n)
-					b[at] = byte(c)
-					want := -1
-					if c < 0x20 && c != '\t' || c == 0x7f {
-						want = at
-					}
-					if got := controlAt(string(b)); got != want {
-						t.Fatalf("%q: got %d, want %d", b, got, want)
-					}
-				}
-			}
-		}
 	}
 }

@@ -14,23 +14,22 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// A Handler runs applications: it is the Go form of wsgiref's BaseCGIHandler, and
-// every front-end hands its requests to one. It owns all rules of framing, so
-// that a front-end only decodes and encodes:
+// A Handler runs applications: it is the Go form of wsgiref's BaseCGIHandler, and every
+// front-end hands its requests to one. It owns all rules of framing, so that a front-end
+// only decodes and encodes:
 //
-//   - the status is always explicit, and never 1xx;
-//   - no body and no Content-Length with 204 and 304, no body to HEAD;
-//   - hop-by-hop fields and Transfer-Encoding are removed (RFC 3875 § 6.3.5);
-//   - a body longer than its Content-Length is cut, a shorter one is a visible
-//     truncation;
-//   - an answer that is complete before anything was sent gets a Content-Length;
-//   - control characters, and a field called Status, are refused;
-//   - the head is not sent before the request's body has arrived: what the
-//     application has not read of it is kept, as far as Handler.Spool allows. An
-//     answer that is complete by then does not wait;
-//   - HTTP_PROXY never reaches an application (CVE-2016-5385, "httpoxy");
-//   - an error, a panic, or no answer at all becomes an error page or, once the
-//     head was sent, a visible truncation.
+//   - The status is always sent, and is never 1xx.
+//   - 204 and 304 have no body and no Content-Length, a response to HEAD has no body.
+//   - Hop-by-hop fields and Transfer-Encoding are removed (RFC 3875 § 6.3.5).
+//   - A body longer than its Content-Length is cut, a shorter one is a visible truncation.
+//   - A response that is complete before anything was sent gets a Content-Length.
+//   - Control characters, and a field named Status, are errors.
+//   - The head is not sent before the request's body has arrived: what the application has
+//     not read of it is buffered, as far as Handler.Spool allows. A response that is
+//     complete by then does not wait.
+//   - HTTP_PROXY never reaches an application (CVE-2016-5385, "httpoxy").
+//   - An error, a panic, or no response at all becomes an error page or, once the head was
+//     sent, a visible truncation.
 //
 // The zero value is ready to use. A Handler must not be copied after first use;
 // one may serve any number of front-ends at once.
@@ -38,43 +37,42 @@ type Handler struct {
 	// Log receives one line for each failed request. If nil, it is slog.Default().
 	Log *slog.Logger
 
-	// AccessLog, if not nil, is called once for each request after its end. It must
+	// AccessLog, if not nil, is called once for each request, when it has ended. It must
 	// not keep the Request.
 	AccessLog func(*Request, Result)
 
-	// Spool bounds what is kept of a body that the application has not read when the
-	// head of its answer is to be sent (see [EnableFullDuplex]). The rest of a body
-	// that is longer is read as the application asks for it. If it has no Total, the
-	// Handler has one of its own, of 8 GiB.
+	// Spool bounds what is buffered of a body that the application has not read when the
+	// head of its response is to be sent (see [EnableFullDuplex]). The rest of a longer
+	// body is read when the application asks for it. If Spool has no Total, the Handler
+	// has one of its own, of 8 GiB.
 	Spool spool.Limits
 
-	// ErrorStatus, ErrorHeaders and ErrorBody are the error page of an application
-	// that failed without a [StatusError], or panicked. The defaults are wsgiref's: "500
-	// Internal Server Error", a Content-Type of text/plain, and a line that tells
-	// nothing of the cause.
+	// ErrorStatus, ErrorHeaders and ErrorBody are the error page for an application that
+	// failed without a [StatusError], or panicked. The defaults are wsgiref's: "500
+	// Internal Server Error", a Content-Type of text/plain, and a line that says nothing
+	// about the cause.
 	ErrorStatus  string
 	ErrorHeaders []Field
 	ErrorBody    string
 
-	// ErrorOutput, if not nil, answers in place of any error page. It may send
-	// what an application may; if it fails before the head is sent, the default page is.
-	// What the application has not read of the request's Body is gone: Read returns
-	// ErrBodyClosed.
+	// ErrorOutput, if not nil, responds in place of every error page. It may send whatever
+	// an application may; if it fails before the head is sent, the default page is sent.
+	// The rest of the request's Body is gone: Read returns ErrBodyClosed.
 	ErrorOutput func(w ResponseWriter, r *Request, err error) error
 
 	// LogError, if not nil, gets each failure that would have a line of level WARN or
-	// more in the log, in place of that. The stack is a panic's, otherwise nil.
+	// above in the log, in place of that line. The stack is that of a panic, or nil.
 	LogError func(r *Request, err error, stack []byte)
 
-	// StackLimit is how many calls of a panic's stack are logged, from the one that
+	// StackLimit bounds how many calls of a panic's stack are logged, from the one that
 	// panicked upwards: traceback_limit. Zero means all.
 	StackLimit int
 
 	// OriginServer makes the Handler write heads as an HTTP server does, with a status
 	// line, Date and Server, and none at all to a client of HTTP/0.9 (SERVER_PROTOCOL).
-	// Front-ends that write CGI text pass that on as it is: use it where nothing stands
+	// Front-ends that write CGI text pass that on as it is: use it where nothing sits
 	// between the application and the client, as for a script whose name begins with
-	// "nph-" (RFC 3875 § 5). HTTP, which does this anyway, ignores it.
+	// "nph-" (RFC 3875 § 5). The method HTTP, which does this anyway, ignores it.
 	OriginServer bool
 
 	// HTTPVersion is that of an origin server's status line: "1.0" if empty.
@@ -87,26 +85,26 @@ type Handler struct {
 	// Now is the clock of an origin server's Date field. If nil, it is time.Now.
 	Now func() time.Time
 
-	// BaseEnv holds variables that a request gets where it has none of that name.
-	// wsgiref takes the process's environment ([ReadEnviron]), which says more of the
-	// machine than an application should see.
+	// BaseEnv holds variables that a request gets unless it has one of that name. wsgiref
+	// uses the process's environment ([ReadEnviron]), which says more about the machine
+	// than an application should see.
 	BaseEnv *Environ
 
-	// RunFlags, if not nil, take the place of the front-end's Multithread, Multiprocess
-	// and RunOnce. A CGI program stays RunOnce: nothing can interrupt its standard input.
+	// RunFlags, if not nil, replaces the front-end's Multithread, Multiprocess and RunOnce.
+	// A CGI program stays RunOnce: nothing can interrupt its standard input.
 	RunFlags *RunFlags
 
-	// Scheme, if not nil, tells wsgi.url_scheme; see [Environ.Scheme].
+	// Scheme, if not nil, returns wsgi.url_scheme; see [Environ.Scheme].
 	Scheme func(*Environ) string
 
-	// CleanupHeaders, if not nil, may change the header fields of every response, error
-	// pages among them, before they are checked. An error page that it spoils is sent
-	// as if there were no CleanupHeaders.
+	// CleanupHeaders, if not nil, may change the header fields of every response,
+	// including error pages, before they are checked. An error page that it makes invalid
+	// is sent as if there were no CleanupHeaders.
 	CleanupHeaders func(r *Request, code int, h *Headers)
 
-	// NoContentLength keeps the Handler from adding a Content-Length to an answer that
-	// is complete before anything was sent, and to the single block of a [WSGI]
-	// application, of any length.
+	// NoContentLength keeps the Handler from adding a Content-Length to a response that is
+	// complete before anything was sent, and to the single block of a [WSGI] application,
+	// of any length.
 	NoContentLength bool
 
 	// SendFile, if not nil, may send a [File] that a [WSGI] application returned. It is
@@ -114,29 +112,29 @@ type Handler struct {
 	SendFile func(w ResponseWriter, f *File) (sent bool, err error)
 
 	// RunTime is the whole time that an application may take for a request. When it has
-	// passed, the request's context is cancelled with a [StatusError] of 504 as the
-	// cause, which is also what everything that the application reads and writes returns
-	// from then on. If nothing of the answer was sent, the client gets the error page at
-	// once; otherwise the answer is truncated at once, or after what is being written.
-	// Zero means no limit.
+	// passed, the request's context is cancelled with a [StatusError] of 504 as the cause,
+	// and from then on everything that the application reads and writes returns that
+	// error. If nothing was sent yet, the client gets the error page at once; otherwise
+	// the response is truncated at once, or after the write that is under way. Zero means
+	// no limit.
 	//
-	// Nothing can end an application that ignores that: its goroutine stays, and Run
-	// with it, and so does the slot of its connection (Limits.Connections). Shutdown and
-	// Close of a front-end wait for it, except over HTTP; see [Handler.HTTP]. The log has
-	// a line when the limit passes, and another one if the application comes back more
-	// than a second later.
+	// Nothing can stop an application that ignores this: its goroutine stays, and with it
+	// Run and the slot of its connection (Limits.Connections). Shutdown and Close of a
+	// front-end wait for it, except over HTTP; see [Handler.HTTP]. The log has a line when
+	// the limit passes, and another one if the application returns more than a second
+	// later.
 	//
-	// ErrorOutput, CleanupHeaders and LogError are called by another goroutine then,
-	// while the application may still run. They get a copy of the request as it was
-	// before the application began.
+	// ErrorOutput, CleanupHeaders and LogError are then called on another goroutine, while
+	// the application may still run. They get a copy of the request from before the
+	// application began.
 	RunTime time.Duration
 
-	// FirstByte is the time until the head of the answer is sent, from the start or,
-	// if the application reads the request's body, from the last byte that it read of it
-	// or the Handler kept for it. It does not run while a byte of the body is waited
-	// for. What happens when it has passed is the same. Zero means no limit.
+	// FirstByte bounds the time until the head of the response is sent, from the start or,
+	// if the request has a body, from the last byte of it that the application read or the
+	// Handler buffered. Time spent waiting for the body does not count. When it has passed,
+	// the same happens as for RunTime. Zero means no limit.
 	//
-	// Programs that package script runs have limits of their own, which end them.
+	// Programs that package script runs have limits of their own, which terminate them.
 	FirstByte time.Duration
 
 	lastID    atomic.Uint64
@@ -149,12 +147,12 @@ type RunFlags struct {
 	Multithread, Multiprocess, RunOnce bool
 }
 
-// A Result tells how a request ended.
+// A Result says how a request ended.
 type Result struct {
 	Outcome
 	Code     int           // status code that was sent, 0 if no head was
 	Bytes    int64         // bytes of body that were sent
-	Err      error         // why the response is no plain success, or nil
+	Err      error         // what went wrong, or nil
 	Start    time.Time     // zero unless Handler.AccessLog is set
 	Duration time.Duration // likewise
 }
@@ -166,8 +164,8 @@ func (h *Handler) log() *slog.Logger {
 	return slog.Default()
 }
 
-// Run runs a for one request and finishes the sink, whatever happens. It returns
-// when a has. The sink is finished sooner if a time limit passes, by another goroutine.
+// Run runs a for one request and finishes the sink, whatever happens. It returns when a has
+// returned. If a time limit passes, another goroutine finishes the sink before that.
 func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.ID == 0 {
 		r.ID = h.lastID.Add(1)
@@ -185,7 +183,7 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		r.Body = http.NoBody
 	}
 	if r.ContentLength != 0 && r.Body != http.NoBody {
-		w.body = newKeptBody(r.Body, h.spool())
+		w.body = newBufferedBody(r.Body, h.spool())
 		r.Body = w.body
 	}
 	var t *timeout
@@ -197,16 +195,16 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 		}
 		err = w.call(a, out, r)
 	}
-	over := t != nil && t.stop()
-	w.stderr.end()
+	expired := t != nil && t.stopClock()
+	w.stderr.detach()
 	if w.body != nil {
-		w.body.end()
+		w.body.discard()
 	}
 	var res Result
-	if over {
-		res = t.returned(err)
+	if expired {
+		res = t.logLateReturn(err)
 	} else {
-		res = w.end(err)
+		res = w.finish(err)
 	}
 	w.free()
 	if h.AccessLog != nil {
@@ -238,8 +236,8 @@ func (h *Handler) setupEnviron(r *Request) (err error) {
 			r.Env.SetDefault(name, value)
 		}
 	}
-	// A header of the client's, which programs take for their own setting. In a CGI program
-	// the process's environment has it, too.
+	// A header field of the client's, which programs take for their own setting. A CGI
+	// program has it in the process's environment, too.
 	r.Env.Del("HTTP_PROXY")
 	if h.OriginServer && h.ServerSoftware != "" {
 		r.Env.SetDefault("SERVER_SOFTWARE", h.ServerSoftware)
@@ -253,8 +251,8 @@ func (h *Handler) setupEnviron(r *Request) (err error) {
 	return nil
 }
 
-// Refuse answers a request that cannot be given to an application, as Run does
-// for an App that returns err at once.
+// Refuse responds to a request that cannot be given to an application, as Run does for an
+// App that returns err at once.
 func (h *Handler) Refuse(r *Request, s Sink, err error) Result {
 	return h.Run(r, s, refusal{err})
 }
@@ -263,8 +261,8 @@ type refusal struct{ err error }
 
 func (f refusal) ServeCGI(ResponseWriter, *Request) error { return f.err }
 
-// errSilentAbort stands for http.ErrAbortHandler.
-var errSilentAbort = errors.New("the application aborted the response")
+// errAbortHandler stands for http.ErrAbortHandler.
+var errAbortHandler = errors.New("the application aborted the response")
 
 // A panicError is a panic of an application, with its stack.
 type panicError struct {
@@ -284,7 +282,7 @@ func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
 				w.abandon(out)
 			}
 		case http.ErrAbortHandler:
-			err = errSilentAbort
+			err = errAbortHandler
 		default:
 			err = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
 		}
@@ -294,20 +292,20 @@ func (w *response) call(a App, out ResponseWriter, r *Request) (err error) {
 	return err
 }
 
-// abandon gives back what w holds after an application has ended its goroutine
-// (runtime.Goexit). It is for the front-end to end the request.
+// abandon releases what w holds after an application has ended its goroutine
+// (runtime.Goexit). It is up to the front-end to end the request.
 func (w *response) abandon(out ResponseWriter) {
 	if timed, ok := out.(*timedWriter); ok {
-		timed.t.stop()
+		timed.t.stopClock()
 	}
-	w.stderr.end()
+	w.stderr.detach()
 	if w.body != nil {
-		w.body.end()
+		w.body.discard()
 	}
 }
 
-// end settles the response after the application returned err.
-func (w *response) end(err error) Result {
+// finish finishes the response after the application has returned err.
+func (w *response) finish(err error) Result {
 	if err == nil && !w.headSent {
 		err = w.bodyErr
 	}
@@ -315,28 +313,27 @@ func (w *response) end(err error) Result {
 		err = ErrNoStart
 	}
 	if w.refused != nil && errors.Is(err, ErrNoStart) {
-		err = w.refused // which the application has not looked at
+		err = w.refused // which the application has ignored
 	}
 	if w.overrun != nil && errors.Is(err, ErrContentLength) {
-		// What was declared has been written, and the application only passed on that
-		// there was more.
+		// The declared length has been written, and the application only passed the error on.
 		w.overrun, err = err, nil
 	}
 	end := Complete
 	switch {
-	case w.sinkErr != nil || w.gone(err):
+	case w.sinkErr != nil || w.abortedBy(err):
 		end = Aborted
 	case err == nil:
 		if err = w.complete(); errors.Is(err, ErrContentLength) {
 			end = Truncated
 		}
-	case err == errSilentAbort || w.headSent:
+	case err == errAbortHandler || w.headSent:
 		end = Truncated
 	default:
-		end = w.errorPage(err)
+		end = w.sendErrorPage(err)
 	}
 	if end == Truncated && w.headSent && w.sinkErr == nil {
-		w.flushHeld()
+		w.flushBuffered()
 	}
 	if w.sinkErr != nil {
 		end = Aborted // also if the sink failed in what was done here
@@ -349,7 +346,7 @@ func (w *response) end(err error) Result {
 		w.sinkErr = ferr
 		out.End = Aborted
 	}
-	if w.overrun != nil && (err == nil || w.gone(err)) {
+	if w.overrun != nil && (err == nil || w.abortedBy(err)) {
 		err = w.overrun // a client that has all that was declared may well be gone
 	}
 	res := Result{Outcome: out, Err: err, Bytes: w.sent}
@@ -360,15 +357,14 @@ func (w *response) end(err error) Result {
 		res.Err = w.sinkErr
 	}
 	if res.Err != nil {
-		w.report(res)
+		w.logFailure(res)
 	}
 	return res
 }
 
-// gone reports whether err, or the state of the request, says that nobody waits
-// for the answer any more. A connection of the application's own that broke does
-// not.
-func (w *response) gone(err error) bool {
+// abortedBy reports whether err, or the state of the request, says that nobody waits for the
+// response any more. A broken connection of the application's own does not.
+func (w *response) abortedBy(err error) bool {
 	if err == nil {
 		return false
 	}

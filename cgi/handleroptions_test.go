@@ -53,7 +53,7 @@ func TestHandlerOptions(t *testing.T) {
 		serveWith(t, h, get(), answer("200 OK", nil, "data")).want(t, Complete, "Status: 200 OK\r\n\r\ndata")
 		// Nor is there finish_content's "0".
 		serveWith(t, h, get(), starts("200 OK")).want(t, Complete, "Status: 200 OK\r\n\r\n")
-		long := strings.Repeat("x", 2*heldBytes)
+		long := strings.Repeat("x", 2*bufferedBytes)
 		serveWith(t, h, get(), yields(long)).want(t, Complete, "Status: 200 OK\r\n\r\n"+long)
 		serveWith(t, h, get(), starts("200 OK", Field{"Content-Length", "0"})).want(t, Complete, "Status: 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})

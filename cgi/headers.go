@@ -5,15 +5,17 @@ import (
 	"io"
 	"iter"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // Headers is a list of header fields: ordered, with names compared in any case,
 // and with as many fields of one name as there are. It is wsgiref.headers.Headers.
 //
-// What goes in is checked by the rules of a response: names are tokens (RFC 9110
-// § 5.6.2) and not Status, values hold no control character but HTAB; spaces and
-// tabs around a value are cut. A method that returns an error (a [FieldError]) has
-// changed nothing. The zero value is empty and ready to use.
+// All fields are checked by the rules of a response: names are tokens (RFC 9110 § 5.6.2) and
+// not Status, values hold no control character but HTAB; spaces and tabs around a value are
+// cut. A method that returns an error (a [FieldError]) has changed nothing. The zero value
+// is empty and ready to use.
 type Headers struct {
 	fields []Field
 }
@@ -88,7 +90,7 @@ func (h *Headers) Values(name string) []string {
 	return values
 }
 
-// Set removes all fields of that name and adds one at the end, spelt as given.
+// Set removes all fields of that name and adds one at the end, spelled as given.
 func (h *Headers) Set(name, value string) error {
 	f, err := checkedField(name, value)
 	if err != nil {
@@ -165,7 +167,7 @@ func joinParams(field string, params []Param) (string, error) {
 			return "", &FieldError{field, "a parameter has no name"}
 		}
 		for j := 0; j < len(p.Name); j++ {
-			if !isTokenByte[p.Name[j]] {
+			if !syntax.IsTokenByte(p.Name[j]) {
 				return "", &FieldError{field, fmt.Sprintf("byte %#02x at offset %d of the parameter name %.80q is not allowed", p.Name[j], j, p.Name)}
 			}
 		}

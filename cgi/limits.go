@@ -7,26 +7,26 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// Limits are the bounds that a front-end holds for its peers. A zero field means
-// its default, a negative one no limit.
+// Limits bound what a peer can make a front-end do. A zero field means its default, a
+// negative one no limit.
 type Limits struct {
-	Connections int           // open at once, a listener: 10,000; beyond it accepting waits
-	Requests    int           // in flight, a connection: 100; 1 turns FastCGI's multiplexing off
-	ParamsBytes int           // of the variables of a request: 1 MiB; 431 beyond it
-	ParamsCount int           // number of variables: 1,000; 431 beyond it
-	BodyBytes   int64         // of a request's body: no limit; 413 beyond it
-	BodyRead    time.Duration // between two bytes of a body that is waited for: 60 s; 408 beyond it
-	Write       time.Duration // for a peer that takes nothing: 60 s; the connection is closed
-	Idle        time.Duration // for a connection without a request, and for a head to arrive: 75 s
-	Linger      time.Duration // to read what a peer still sends after its answer: 2 s
+	Connections int           // open connections of a listener: 10,000; beyond that accepting waits
+	Requests    int           // requests in flight on a connection: 100; 1 turns FastCGI's multiplexing off
+	ParamsBytes int           // bytes of a request's variables: 1 MiB; 431 beyond that
+	ParamsCount int           // number of a request's variables: 1,000; 431 beyond that
+	BodyBytes   int64         // bytes of a request's body: no limit; 413 beyond that
+	BodyRead    time.Duration // wait for the next byte of a body: 60 s; 408 beyond that
+	Write       time.Duration // wait for a peer that takes nothing: 60 s; then the connection is closed
+	Idle        time.Duration // time of a connection without a request, and of a head to arrive: 75 s
+	Linger      time.Duration // time to read what a peer still sends after its response: 2 s
 
-	// Spool bounds what is kept of bodies that nobody reads yet. If it has no Total,
+	// Spool bounds what is buffered of bodies that nobody reads yet. If it has no Total,
 	// the server has one of its own, of 8 GiB.
 	Spool spool.Limits
 }
 
-// WithDefaults returns l with each zero field set to its default, and each
-// negative one to a value that is never reached.
+// WithDefaults returns l with each zero field set to its default, and each negative one to a
+// value that is never reached.
 func (l Limits) WithDefaults() Limits {
 	limit(&l.Connections, 10_000, math.MaxInt32)
 	limit(&l.Requests, 100, math.MaxInt32)

@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// A Mux hands requests to the applications mounted at prefixes of the path. The
-// longest prefix that matches on a segment boundary wins: it becomes SCRIPT_NAME,
-// and the rest of the path PATH_INFO. What the web server sent stays available
-// through [Request.SentPath].
+// A Mux hands requests to the applications mounted at prefixes of the path. The longest
+// prefix that matches on a segment boundary wins: it becomes SCRIPT_NAME, and the rest of
+// the path PATH_INFO. What the web server sent stays available as [Request.SentPath].
 //
 // The prefix "/" changes nothing when the web server sent both SCRIPT_NAME and
 // PATH_INFO; otherwise it leaves SCRIPT_NAME empty.
 //
-// The zero value answers every request with 404. Mount must not be called while
-// requests are served.
+// The zero value responds to every request with 404. Mount must not be called while requests
+// are served.
 type Mux struct {
 	mounts []mount
 }
@@ -26,8 +25,8 @@ type mount struct {
 	app    App
 }
 
-// Mount adds a at prefix, which begins with "/". A slash at its end says nothing.
-// A prefix can be taken once.
+// Mount mounts a at prefix, which begins with "/". A trailing slash makes no difference. A
+// prefix can be used once.
 func (m *Mux) Mount(prefix string, a App) error {
 	if !strings.HasPrefix(prefix, "/") {
 		return fmt.Errorf("prefix %q does not begin with a slash", prefix)

@@ -2,9 +2,9 @@ package cgi
 
 import "math"
 
-// pairs holds the names and values of an Environ without a pointer for each: most of
-// them are parts of one text, in which they arrived. So a request's variables cost
-// the garbage collector next to nothing.
+// pairs holds the names and values of an Environ without a pointer for each: most of them
+// are parts of the text in which they arrived. So a request's variables cost the garbage
+// collector next to nothing.
 type pairs struct {
 	list []pair
 
@@ -49,16 +49,7 @@ func (p *pairs) index(name string) int {
 // append adds a pair.
 func (p *pairs) append(name, value string) {
 	p.compact()
-	p.list = append(p.list, pair{p.keep(name), p.keep(value)})
-}
-
-// appendPart adds a pair of two parts of text. It reports false if it cannot.
-func (p *pairs) appendPart(text string, name, value Part) bool {
-	if !p.adopt(text) {
-		return false
-	}
-	p.list = append(p.list, pair{name.span(), value.span()})
-	return true
+	p.list = append(p.list, pair{p.addString(name), p.addString(value)})
 }
 
 // adopt makes text the one that spans are parts of.
@@ -77,7 +68,7 @@ func (p *pairs) setValue(i int, value string) {
 		return
 	}
 	p.compact()
-	p.list[i].value = p.keep(value)
+	p.list[i].value = p.addString(value)
 }
 
 // remove removes the i-th pair.
@@ -85,12 +76,12 @@ func (p *pairs) remove(i int) {
 	p.list = append(p.list[:i], p.list[i+1:]...)
 }
 
-func (p *pairs) keep(s string) span {
+func (p *pairs) addString(s string) span {
 	p.added = append(p.added, s)
 	return span{^int32(len(p.added) - 1), int32(min(len(s), math.MaxInt32))}
 }
 
-// compact lets go of the strings that removed pairs have left, once there are many.
+// compact drops the strings that removed pairs have left, once there are many.
 func (p *pairs) compact() {
 	if len(p.added) <= 4*len(p.list)+64 {
 		return
@@ -99,7 +90,7 @@ func (p *pairs) compact() {
 	p.added = make([]string, 0, 2*len(p.list)+2)
 	move := func(s *span) {
 		if s.at < 0 {
-			*s = p.keep(old[^s.at])
+			*s = p.addString(old[^s.at])
 		}
 	}
 	for i := range p.list {
@@ -118,15 +109,10 @@ func (p *pairs) reset() {
 	p.list, p.text, p.added = p.list[:0], "", p.added[:0]
 }
 
-// Parts are a name and a value that stand one behind the other in a text:
-// text[Name:Value] and text[Value:End].
-type Parts struct{ Name, Value, End int }
+// A Pair says where a variable is in a text: its name is text[Name:NameEnd], and its value
+// text[Value:End].
+type Pair struct{ Name, NameEnd, Value, End int }
 
-func (p Parts) pair() pair {
-	return pair{span{int32(p.Name), int32(p.Value - p.Name)}, span{int32(p.Value), int32(p.End - p.Value)}}
+func (p *Pair) pair() pair {
+	return pair{span{int32(p.Name), int32(p.NameEnd - p.Name)}, span{int32(p.Value), int32(p.End - p.Value)}}
 }
-
-// A Part is a part of a text: text[Start:End].
-type Part struct{ Start, End int }
-
-func (p Part) span() span { return span{int32(p.Start), int32(p.End - p.Start)} }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -17,15 +16,15 @@ func addParts(t *testing.T, e *Environ, vars ...string) {
 	at := 0
 	for _, v := range vars {
 		i := strings.IndexByte(v, '=')
-		if err := e.AddPart(text, Part{at, at + i}, Part{at + i + 1, at + len(v)}); err != nil {
+		if err := e.AddPairs(text, Pair{at, at + i, at + i + 1, at + len(v)}); err != nil {
 			t.Fatal(err)
 		}
 		at += len(v) + 1
 	}
 }
 
-// TestAddPart: it differs from Add only in what it keeps.
-func TestAddPart(t *testing.T) {
+// TestAddPairs: it differs from Add only in what it keeps.
+func TestAddPairs(t *testing.T) {
 	vars := []string{"A=1", "HTTP_COOKIE=a=1", "EMPTY=", "HTTP_X=1", "A=2", "HTTP_COOKIE=b=2", "HTTP_X=2", "HTTP_COOKIE=c=3", "HTTP_HOST=a", "HTTP_HOST=b"}
 	var parts, strs Environ
 	addParts(t, &parts, vars...)
@@ -42,13 +41,13 @@ func TestAddPart(t *testing.T) {
 	if d := cmp.Diff(parts.Strings(), strs.Strings()); d != "" {
 		t.Error(d)
 	}
-	if err := parts.AddPart("=x", Part{0, 0}, Part{1, 2}); !errors.Is(err, ErrEmptyName) {
+	if err := parts.AddPairs("=x", Pair{0, 0, 1, 2}); !errors.Is(err, ErrEmptyName) {
 		t.Errorf("a variable without a name: %v", err)
 	}
 }
 
-// TestAddPartOfAnotherText: parts of a second text are kept, too.
-func TestAddPartOfAnotherText(t *testing.T) {
+// TestAddPairsOfAnotherText: parts of a second text are kept, too.
+func TestAddPairsOfAnotherText(t *testing.T) {
 	var e Environ
 	addParts(t, &e, "A=1", "B=2")
 	addParts(t, &e, "C=3", "A=4")
@@ -106,24 +105,5 @@ func TestEnvironStaysSmall(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"KEPT=9999", "PART=2"}, e.Strings()); d != "" {
 		t.Error(d)
-	}
-}
-
-func TestDataVariables(t *testing.T) {
-	for _, c := range []struct {
-		length, modified string
-		wantLength       int64
-		wantTime         time.Time
-	}{
-		{"12", "981173106", 12, time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)},
-		{"0", "0", 0, time.Unix(0, 0)},
-		{"", "", -1, time.Time{}},
-		{"-1", "yesterday", -1, time.Time{}},
-		{"99999999999999999999", "99999999999999999999", -1, time.Time{}},
-	} {
-		env := NewEnviron("FCGI_DATA_LENGTH="+c.length, "FCGI_DATA_LAST_MOD="+c.modified)
-		if n, m := DataLength(env), DataModTime(env); n != c.wantLength || !m.Equal(c.wantTime) {
-			t.Errorf("%q, %q: %d, %v", c.length, c.modified, n, m)
-		}
 	}
 }

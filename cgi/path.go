@@ -1,6 +1,10 @@
 package cgi
 
-import "strings"
+import (
+	"strings"
+
+	"gatehouse/cgi/internal/syntax"
+)
 
 // A PathPolicy says how the web server in front reports the path of a request.
 type PathPolicy uint8
@@ -8,9 +12,9 @@ type PathPolicy uint8
 const (
 	// PathAuto is right for nginx, Apache, lighttpd, HAProxy and Caddy.
 	PathAuto PathPolicy = iota
-	// PathNginx trusts DOCUMENT_URI alone to tell that SCRIPT_NAME is the whole path.
+	// PathNginx takes SCRIPT_NAME for the whole path only if DOCUMENT_URI says so.
 	PathNginx
-	// PathApache trusts REQUEST_URI alone for that.
+	// PathApache does so only if REQUEST_URI says so.
 	PathApache
 	// PathIIS removes SCRIPT_NAME from the beginning of PATH_INFO.
 	PathIIS
@@ -38,7 +42,7 @@ func (p PathPolicy) String() string {
 	return "unknown"
 }
 
-// sentPath is what the web server said of the path.
+// sentPath is the path as the web server reported it.
 type sentPath struct {
 	valid              bool
 	split              bool // SCRIPT_NAME and PATH_INFO are a Mux's now, not the web server's
@@ -46,8 +50,8 @@ type sentPath struct {
 	hasScript, hasInfo bool
 }
 
-// SentPath returns SCRIPT_NAME and PATH_INFO as the web server sent them, even if
-// a Mux has split the path anew, and whether PATH_INFO was sent at all.
+// SentPath returns SCRIPT_NAME and PATH_INFO as the web server sent them, even if a Mux has
+// split the path since, and whether PATH_INFO was sent at all.
 func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
 	if r.sent.valid {
 		return r.sent.script, r.sent.info, r.sent.hasInfo
@@ -56,9 +60,9 @@ func (r *Request) SentPath() (scriptName, pathInfo string, hasPathInfo bool) {
 	return r.Env.Get("SCRIPT_NAME"), pathInfo, hasPathInfo
 }
 
-// Mounted returns the prefix under which a Mux found the application, without a
-// slash at its end, and the path below it; ok is false if no Mux did. Where Muxes
-// are nested the innermost counts, with the whole prefix.
+// Mounted returns the prefix at which a Mux found the application, without a trailing slash,
+// and the path below it; ok is false if no Mux did. Where Muxes are nested, the innermost
+// counts, with the whole prefix.
 func (r *Request) Mounted() (prefix, path string, ok bool) {
 	return r.mount.prefix, r.mount.path, r.mount.valid
 }
@@ -69,7 +73,7 @@ type mountPoint struct {
 	prefix, path string
 }
 
-// saveSentPath keeps the path as it was sent before it is split anew.
+// saveSentPath saves the path as it was sent, before a Mux splits it.
 func (r *Request) saveSentPath() {
 	if r.sent.valid {
 		return
@@ -80,29 +84,28 @@ func (r *Request) saveSentPath() {
 	r.sent = s
 }
 
-// FullPath returns the decoded path of the request as a whole. It is what the
-// function of that name settles, also after a Mux has split the path anew.
+// FullPath returns the whole path of the request, decoded. Web servers report it in
+// different ways; a Mux that has split it changes nothing.
+//
+// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is the whole
+// path, and PATH_INFO overlaps it (nginx's recipe for git sends both) and is not appended.
+// It is not the whole path, though, if the decoded path of REQUEST_URI continues after
+// SCRIPT_NAME: Caddy's DOCUMENT_URI leaves PATH_INFO out. Otherwise the path is SCRIPT_NAME
+// and PATH_INFO if PATH_INFO was sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded
+// path of REQUEST_URI.
 func (r *Request) FullPath() string {
 	if r.sent.split {
 		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
 	}
-	return FullPath(r.Env, r.Paths)
+	return fullPath(r.Env, r.Paths)
 }
 
-// FullPath settles the decoded path of a request, which web servers report in
-// different ways.
-//
-// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is
-// the whole path, and a PATH_INFO beside it overlaps it (nginx's recipe for git
-// sends both) and is not appended. It is not the whole path, though, if the decoded
-// path of REQUEST_URI goes on where SCRIPT_NAME ends: Caddy's DOCUMENT_URI leaves
-// PATH_INFO out. Otherwise the path is SCRIPT_NAME and PATH_INFO if PATH_INFO was
-// sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded path of REQUEST_URI.
-func FullPath(env *Environ, policy PathPolicy) string {
+// fullPath is FullPath for a request whose path no Mux has split.
+func fullPath(env *Environ, policy PathPolicy) string {
 	script := env.Get("SCRIPT_NAME")
 	info, hasInfo := env.Lookup("PATH_INFO")
 	if policy == PathIIS {
-		info = TrimScriptName(script, info)
+		info = trimScriptName(script, info)
 	}
 	if script != "" && hasInfo && scriptIsWhole(env, policy, script) {
 		return script
@@ -113,27 +116,31 @@ func FullPath(env *Environ, policy PathPolicy) string {
 	if d := env.Get("DOCUMENT_URI"); d != "" {
 		return d
 	}
-	return RequestPath(env)
+	return env.RequestPath()
 }
 
 func scriptIsWhole(env *Environ, policy PathPolicy, script string) bool {
 	if policy > PathApache {
 		return false
 	}
-	requested := RequestPath(env)
+	requested := env.RequestPath()
 	byDocument := env.Get("DOCUMENT_URI") == script && !strings.HasPrefix(requested, script+"/")
 	byRequest := requested == script
 	return byDocument && policy != PathApache || byRequest && policy != PathNginx
 }
 
-// TrimScriptName returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
-// beginning: the rule of wsgiref's IISCGIHandler. The two are compared byte for
-// byte, and SCRIPT_NAME must end at a slash or at the end of PATH_INFO; otherwise,
-// or if SCRIPT_NAME is empty, PATH_INFO is returned as it is.
+// TrimPathInfo returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
+// beginning: the rule of wsgiref's IISCGIHandler. The two are compared byte for byte, and
+// SCRIPT_NAME must end at a slash or at the end of PATH_INFO; otherwise, or if SCRIPT_NAME
+// is empty, PATH_INFO is returned as it is.
 //
-// [PathIIS] applies it to every request. An application that has to find out
-// whether its IIS repeats SCRIPT_NAME goes behind the handler of package iis.
-func TrimScriptName(scriptName, pathInfo string) string {
+// [PathIIS] applies it to every request. An application that has to find out whether its
+// IIS repeats SCRIPT_NAME belongs behind the handler of package iis.
+func (e *Environ) TrimPathInfo() string {
+	return trimScriptName(e.Get("SCRIPT_NAME"), e.Get("PATH_INFO"))
+}
+
+func trimScriptName(scriptName, pathInfo string) string {
 	if scriptName != "" && strings.HasPrefix(pathInfo+"/", scriptName+"/") {
 		return pathInfo[len(scriptName):]
 	}
@@ -142,11 +149,11 @@ func TrimScriptName(scriptName, pathInfo string) string {
 
 // RequestPath returns the decoded path of REQUEST_URI, or "" if that is not set. An
 // invalid escape is left as it is.
-func RequestPath(env *Environ) string { return decodedPath(env.Get("REQUEST_URI")) }
+func (e *Environ) RequestPath() string { return decodedPath(e.Get("REQUEST_URI")) }
 
 // decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
 // invalid escape is left as it is.
-func decodedPath(target string) string { return unescape(rawPath(target)) }
+func decodedPath(target string) string { return syntax.Unescape(rawPath(target)) }
 
 // rawPath returns the path of a request-target as it was sent.
 func rawPath(target string) string {
@@ -167,33 +174,15 @@ func rawPath(target string) string {
 	return target
 }
 
-// unescape decodes %XX, and leaves what is no valid escape.
-func unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
+// RequestTarget returns the path and the query of a request for a log line, as the client
+// sent them if the web server reports that (REQUEST_URI).
+func (e *Environ) RequestTarget() string {
+	if u := e.Get("REQUEST_URI"); u != "" {
+		return u
 	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if hi, lo := unhex(s[i+1]), unhex(s[i+2]); hi >= 0 && lo >= 0 {
-				b = append(b, byte(hi<<4|lo))
-				i += 2
-				continue
-			}
-		}
-		b = append(b, s[i])
+	u := fullPath(e, PathAuto)
+	if q := e.Get("QUERY_STRING"); q != "" {
+		u += "?" + q
 	}
-	return string(b)
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
+	return u
 }

@@ -44,7 +44,7 @@ func TestFullPath(t *testing.T) {
 		{"Apache policy looks at REQUEST_URI", []string{"SCRIPT_NAME=/a", "PATH_INFO=/b", "REQUEST_URI=/a"}, PathApache, "/a"},
 		{"keep", []string{"SCRIPT_NAME=/a", "PATH_INFO=/b", "REQUEST_URI=/a", "DOCUMENT_URI=/a"}, PathKeep, "/a/b"},
 	} {
-		if got := FullPath(NewEnviron(c.env...), c.policy); got != c.want {
+		if got := fullPath(NewEnviron(c.env...), c.policy); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -87,10 +87,10 @@ func TestBodyLength(t *testing.T) {
 		{"only the field", []string{"HTTP_CONTENT_LENGTH=11"}, 11, 11},
 	} {
 		e := NewEnviron(c.env...)
-		if got := BodyLength(e, true); got != c.end {
+		if got := e.BodyLength(true); got != c.end {
 			t.Errorf("%s, with an end mark: got %d, want %d", c.name, got, c.end)
 		}
-		if got := BodyLength(e, false); got != c.noEnd {
+		if got := e.BodyLength(false); got != c.noEnd {
 			t.Errorf("%s, without an end mark: got %d, want %d", c.name, got, c.noEnd)
 		}
 	}
@@ -105,7 +105,7 @@ func TestR27IsHTTPS(t *testing.T) {
 		{"", "https", true}, {"", "HTTPS", true},
 		{"", "", false}, {"off", "", false}, {"OFF", "https", false}, {"0", "", false}, {"foo", "", false}, {"", "http", false},
 	} {
-		if got := IsHTTPS(NewEnviron("HTTPS="+c.https, "REQUEST_SCHEME="+c.scheme)); got != c.want {
+		if got := NewEnviron("HTTPS="+c.https, "REQUEST_SCHEME="+c.scheme).IsHTTPS(); got != c.want {
 			t.Errorf("HTTPS=%q REQUEST_SCHEME=%q: %v", c.https, c.scheme, got)
 		}
 	}
@@ -120,8 +120,8 @@ func TestTrimScriptName(t *testing.T) {
 		{"", "/x", "/x"},
 		{"/app", "", ""},
 	} {
-		if got := TrimScriptName(c.script, c.info); got != c.want {
-			t.Errorf("TrimScriptName(%q, %q) = %q, want %q", c.script, c.info, got, c.want)
+		if got := trimScriptName(c.script, c.info); got != c.want {
+			t.Errorf("trimScriptName(%q, %q) = %q, want %q", c.script, c.info, got, c.want)
 		}
 	}
 }

@@ -6,17 +6,19 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // maxRedirects is how many local redirects a Redirector follows for one request.
 const maxRedirects = 10
 
 // A RedirectPolicy says who follows a local redirect (RFC 3875 § 6.2.2): a program's
-// answer that is nothing but a Location with a path.
+// response that is nothing but a Location with a path.
 type RedirectPolicy uint8
 
 const (
-	// RedirectAuto leaves it to the client, by 302, where a web server stands in front
+	// RedirectAuto leaves it to the client, with a 302, where a web server is in front
 	// (FastCGI, SCGI, CGI): that server knows who may see what is at the path, and the
 	// gateway does not. Over HTTP the gateway follows it.
 	RedirectAuto RedirectPolicy = iota
@@ -42,34 +44,34 @@ func (p RedirectPolicy) String() string {
 	return "unknown"
 }
 
-// A LocalRedirect is the error by which an application asks for the answer that a GET
-// request for Location would get, having written nothing. It may do so only if
-// [Request.FollowsRedirects] says that somebody listens.
+// A LocalRedirect is the error with which an application that has written nothing asks for
+// the response that a GET request for Location would get. It may do so only if
+// [Request.FollowsRedirects] reports true.
 type LocalRedirect struct {
-	Location string // "/path?query", as it stands in a URI
+	Location string // "/path?query", as written in a URI
 }
 
 func (e *LocalRedirect) Error() string { return fmt.Sprintf("local redirect to %.200q", e.Location) }
 
-// FollowsRedirects reports whether a [Redirector] stands above the application, and
-// the policy lets it follow local redirects of this request.
+// FollowsRedirects reports whether a [Redirector] wraps the application, and the policy lets
+// it follow local redirects of this request.
 func (r *Request) FollowsRedirects(p RedirectPolicy) bool {
 	return r.redirector && (p == RedirectInternal || p == RedirectAuto && r.direct)
 }
 
-// A Redirector follows the local redirects of an application (RFC 3875 § 6.2.2),
-// which asks for that by the error [LocalRedirect]. It stands above a [Mux], so that a
-// redirect can lead to any application that is mounted there.
+// A Redirector follows the local redirects of an application (RFC 3875 § 6.2.2), which asks
+// for that with the error [LocalRedirect]. It wraps a [Mux], so that a redirect can lead to
+// any application that is mounted there.
 //
 // The redirected request is a GET without a body, for the path and the query of the
-// Location, with "." and ".." resolved. CONTENT_LENGTH and CONTENT_TYPE are gone, and
-// so are SCRIPT_FILENAME and PATH_TRANSLATED, which named what was at the first path;
-// REQUEST_URI stays that of the client. As Apache has it, each variable of the first
-// request, but not the client's password, is there by the name REDIRECT_ and its own;
-// REDIRECT_URL is the first path, and REDIRECT_STATUS is 200. After a second redirect
-// those of the first are REDIRECT_REDIRECT_ and so on; earlier ones are let go.
+// Location, with "." and ".." resolved. CONTENT_LENGTH and CONTENT_TYPE are gone, and so are
+// SCRIPT_FILENAME and PATH_TRANSLATED, which named what was at the first path; REQUEST_URI
+// stays that of the client. As with Apache, the variables of the first request, except the
+// client's password, are there with the prefix REDIRECT_; REDIRECT_URL is the first path,
+// and REDIRECT_STATUS is 200. After a second redirect those of the first have the prefix
+// REDIRECT_REDIRECT_; earlier ones are dropped.
 //
-// It follows 10 redirects for one request. One more is answered with 500.
+// It follows up to 10 redirects for one request. One more gets a response of 500.
 type Redirector struct {
 	App App
 }
@@ -94,7 +96,7 @@ func (d *Redirector) ServeCGI(w ResponseWriter, r *Request) error {
 			return &StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%w: %w", err, rerr)}
 		}
 		err = d.App.ServeCGI(w, next)
-		r.Program, current = next.Program, next
+		r.Script, current = next.Script, next
 	}
 	return err
 }
@@ -104,7 +106,7 @@ func (d *Redirector) ServeCGI(w ResponseWriter, r *Request) error {
 func (r *Request) redirected(location string) (*Request, error) {
 	target, _, _ := strings.Cut(location, "#")
 	path, query, _ := strings.Cut(target, "?")
-	path = unescape(path)
+	path = syntax.Unescape(path)
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return nil, errors.New("it does not begin with a slash")
@@ -116,7 +118,7 @@ func (r *Request) redirected(location string) (*Request, error) {
 	next.SetContext(r.Context()) // of which there is one for both
 	next.Env = r.Env.redirected(r.FullPath(), path, query)
 	next.Body, next.ContentLength = http.NoBody, 0
-	next.sent, next.mount, next.Program = sentPath{}, mountPoint{}, ""
+	next.sent, next.mount, next.Script = sentPath{}, mountPoint{}, ""
 	return &next, nil
 }
 
@@ -129,7 +131,7 @@ func (e *Environ) redirected(from, path, query string) *Environ {
 		env.pairs.append(name, value)
 	}
 	for name, value := range e.All() {
-		if !strings.HasPrefix(name, "REDIRECT_") && !endsAtRedirect(name) {
+		if !strings.HasPrefix(name, "REDIRECT_") && !droppedAtRedirect(name) {
 			add(name, value)
 		}
 	}
@@ -154,9 +156,9 @@ func (e *Environ) redirected(from, path, query string) *Environ {
 	return env
 }
 
-// endsAtRedirect reports whether a variable tells of the body, or of what is at the
-// path, of the request that was redirected alone.
-func endsAtRedirect(name string) bool {
+// droppedAtRedirect reports whether a variable describes only the request that was
+// redirected: its body, or what is at its path.
+func droppedAtRedirect(name string) bool {
 	switch name {
 	case "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_ENCODING",
 		"HTTP_TRANSFER_ENCODING", "HTTP_TRAILER", "HTTP_EXPECT",

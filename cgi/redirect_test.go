@@ -53,7 +53,7 @@ func TestR43RedirectedRequest(t *testing.T) {
 			"HTTP_COOKIE=c=1", "HTTP_AUTHORIZATION=Basic eA==", "AUTH_PASSWORD=secret", "REMOTE_USER=joe", "REDIRECT_STATUS=200"),
 		ContentLength: 5,
 		Body:          strings.NewReader("hello"),
-		Program:       "/srv/to",
+		Script:        "/srv/to",
 	}
 	sent := r.Env.Strings()
 	run := serveWith(t, new(Handler), r, redirecting(t))
@@ -88,8 +88,8 @@ func TestR43RedirectedRequest(t *testing.T) {
 	if d := cmp.Diff(append(sent, "PATH_INFO=/a%20b/../x/./c+20d"), after); d != "" {
 		t.Errorf("the request is another now (-sent +is)\n%s", d)
 	}
-	if r.Program != "" {
-		t.Errorf("program %q; want that of the last request", r.Program)
+	if r.Script != "" {
+		t.Errorf("program %q; want that of the last request", r.Script)
 	}
 }
 

@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
-// heldBytes is how much of a body is held back until Flush or the end, so that a
-// small answer is one write and gets a Content-Length.
-const heldBytes = 16 << 10
+// bufferedBytes is how much of a body is held back until Flush or the end, so that a small
+// response is one write and gets a Content-Length.
+const bufferedBytes = 16 << 10
 
 // A response is the ResponseWriter of one request. It is pooled.
 type response struct {
@@ -22,30 +24,30 @@ type response struct {
 	started  bool // StartResponse has succeeded or failed: it may not be called again
 	valid    bool // head holds a checked head
 	headSent bool // the sink has the head
-	lastPage bool // the page for an error page that failed is at work
+	lastPage bool // this is the page for an error page that failed
 	bodyless bool // HEAD, 204 or 304: what is written is counted and discarded
 	isHead   bool // the request's method is HEAD
 
 	head     Head
 	declared int64 // Content-Length as the application gave it, or -1
-	written  int64 // bytes of body from the application, what was cut left out
-	sent     int64 // bytes of body the sink took
-	held     []byte
+	written  int64 // bytes of body from the application, without those that were cut
+	sent     int64 // bytes of body that the sink took
+	buffered []byte
 
-	timeout    *timeout    // nil without a time limit, and once one has passed
-	overdue    bool        // one has
-	body       *keptBody   // the request's, nil if it has none
-	duplex     bool        // the head need not wait for the body
-	bodyErr    error       // why the body was refused while the head waited for it
-	stderr     errorStream // Request.Stderr where the front-end gave none
+	timeout    *timeout      // nil without a time limit, and once one has passed
+	overdue    bool          // a time limit has passed
+	body       *bufferedBody // the request's, nil if it has none
+	duplex     bool          // the head does not wait for the body
+	bodyErr    error         // why the body was refused while the head waited for it
+	stderr     errorStream   // Request.Stderr where the front-end gave none
 	exitStatus int
-	sinkErr    error // the first error of the sink: nobody reads the answer
+	sinkErr    error // the first error of the sink: nobody reads the response
 	overrun    error // the application wrote more than it declared
 	refused    error // why the last head was refused
 }
 
 var responsePool = sync.Pool{New: func() any {
-	return &response{held: make([]byte, 0, heldBytes), head: Head{Fields: make([]Field, 0, 16)}}
+	return &response{buffered: make([]byte, 0, bufferedBytes), head: Head{Fields: make([]Field, 0, 16)}}
 }}
 
 func newResponse(h *Handler, r *Request, s Sink) *response {
@@ -59,13 +61,13 @@ func newResponse(h *Handler, r *Request, s Sink) *response {
 
 // free returns w to the pool without a trace of its request.
 func (w *response) free() {
-	held, fields, line := w.held[:0], w.head.Fields, w.stderr.line[:0]
+	held, fields, line := w.buffered[:0], w.head.Fields, w.stderr.line[:0]
 	clear(fields) // what is beyond its length was cleared when it was last used
 	if cap(fields) > 64 {
 		fields = make([]Field, 0, 16)
 	}
 	*w = response{} // in place, unlike a literal with fields
-	w.held, w.head.Fields, w.stderr.line = held, fields[:0], line
+	w.buffered, w.head.Fields, w.stderr.line = held, fields[:0], line
 	responsePool.Put(w)
 }
 
@@ -79,19 +81,19 @@ func (w *response) StartResponse(status string, headers []Field) error {
 	return w.refused
 }
 
-// ReplaceResponse sets the head anew in place of one that was not sent; see the
+// ReplaceResponse sets a new head in place of one that was not sent; see the
 // function of that name.
 func (w *response) ReplaceResponse(cause error, status string, headers []Field) error {
 	if w.headSent {
 		return fmt.Errorf("%w: %w", ErrHeadersSent, cause)
 	}
 	w.started = true
-	w.held, w.written, w.overrun = w.held[:0], 0, nil
+	w.buffered, w.written, w.overrun = w.buffered[:0], 0, nil
 	w.refused = w.setHead(status, headers)
 	return w.refused
 }
 
-// HeadersSent reports whether the head has left.
+// HeadersSent reports whether the head has been sent.
 func (w *response) HeadersSent() bool { return w.headSent }
 
 // WriteStderr hands p to a front-end that has a stream for it.
@@ -149,9 +151,9 @@ func (w *response) setHead(status string, headers []Field) error {
 	return nil
 }
 
-// declare takes the application's Content-Length.
+// declare notes the application's Content-Length.
 func (w *response) declare(value string) error {
-	n, ok := parseLength(value)
+	n, ok := syntax.ParseLength(value)
 	if !ok {
 		return &FieldError{"Content-Length", fmt.Sprintf("%.40q is not a number of bytes", value)}
 	}
@@ -175,29 +177,6 @@ func (w *response) setLength(n int64) {
 	}
 }
 
-// parseStatus checks "200 OK": three digits, a space, and a reason phrase that may
-// be empty (PEP 3333, RFC 3875 § 6.3.3).
-func parseStatus(s string) (code int, err error) {
-	switch {
-	case len(s) < 4:
-		return 0, fmt.Errorf("%w %q: it must be at least 4 characters long", ErrStatus, s)
-	case !isDigit(s[0]) || !isDigit(s[1]) || !isDigit(s[2]):
-		return 0, fmt.Errorf("%w %.80q: it must begin with a 3-digit code", ErrStatus, s)
-	case s[3] != ' ':
-		return 0, fmt.Errorf("%w %.80q: it must have a space after the code", ErrStatus, s)
-	}
-	// Unlike a field's value it holds no HTAB either, as wsgiref has it.
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }); i >= 0 {
-		return 0, fmt.Errorf("%w %.80q: control character %#02x at offset %d", ErrStatus, s, s[i], i)
-	}
-	if s[0] < '2' {
-		return 0, fmt.Errorf("%w %.80q: a final status is 200 or more", ErrStatus, s)
-	}
-	return int(s[0]-'0')*100 + int(s[1]-'0')*10 + int(s[2]-'0'), nil
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
 // Write implements ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	p, err := w.admit(p)
@@ -205,8 +184,8 @@ func (w *response) Write(p []byte) (int, error) {
 		w.written += int64(len(p))
 		return len(p), err
 	}
-	if len(w.held)+len(p) <= heldBytes && !w.headSent {
-		w.held = append(w.held, p...)
+	if len(w.buffered)+len(p) <= bufferedBytes && !w.headSent {
+		w.buffered = append(w.buffered, p...)
 	} else if serr := w.forward(p); serr != nil {
 		return 0, serr
 	}
@@ -231,17 +210,17 @@ func (w *response) admit(p []byte) ([]byte, error) {
 	return p, nil
 }
 
-// forward gives the sink the head, what is held, and p.
+// forward gives the sink the head, what is buffered, and p.
 func (w *response) forward(p []byte) error {
-	if err := w.takeBody(); err != nil {
+	if err := w.bufferBody(); err != nil {
 		return err
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
 	n, err := w.sink.Write(p)
 	w.sent += int64(n)
-	return w.fail(err)
+	return w.noteSinkError(err)
 }
 
 // EnableFullDuplex lets the head be sent while the body still arrives; see the
@@ -251,28 +230,28 @@ func (w *response) EnableFullDuplex() error {
 	return nil
 }
 
-// takeBody takes the rest of the request's body before the head is sent while the
-// application still runs. A body that is refused refuses the response.
-func (w *response) takeBody() error {
+// bufferBody buffers the rest of the request's body, before the head is sent while the
+// application still runs. A body that is refused makes the response fail.
+func (w *response) bufferBody() error {
 	if w.headSent || w.duplex || w.body == nil || w.bodyErr != nil {
 		return w.bodyErr
 	}
 	if w.timeout != nil {
-		w.bodyErr = w.timeout.take()
+		w.bodyErr = w.timeout.bufferBody()
 	} else {
-		w.bodyErr = w.body.take()
+		w.bodyErr = w.body.buffer()
 	}
 	return w.bodyErr
 }
 
-// flushHeld gives the sink the head and what is held.
-func (w *response) flushHeld() error {
+// flushBuffered gives the sink the head and what is buffered.
+func (w *response) flushBuffered() error {
 	if w.sinkErr != nil {
 		return w.sinkErr
 	}
 	if !w.headSent {
 		if w.timeout != nil {
-			if err := w.timeout.sendHead(); err != nil {
+			if err := w.timeout.markHeadSent(); err != nil {
 				return err
 			}
 		}
@@ -281,20 +260,20 @@ func (w *response) flushHeld() error {
 			w.addPreamble()
 		}
 		if err := w.sink.WriteHead(&w.head); err != nil {
-			return w.fail(err)
+			return w.noteSinkError(err)
 		}
 	}
-	if len(w.held) == 0 {
+	if len(w.buffered) == 0 {
 		return nil
 	}
-	n, err := w.sink.Write(w.held)
+	n, err := w.sink.Write(w.buffered)
 	w.sent += int64(n)
-	w.held = w.held[:0]
-	return w.fail(err)
+	w.buffered = w.buffered[:0]
+	return w.noteSinkError(err)
 }
 
-// fail notes an error of the sink.
-func (w *response) fail(err error) error {
+// noteSinkError notes an error of the sink.
+func (w *response) noteSinkError(err error) error {
 	if err != nil && w.sinkErr == nil {
 		w.sinkErr = err
 	}
@@ -309,13 +288,13 @@ func (w *response) Flush() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	if err := w.takeBody(); err != nil {
+	if err := w.bufferBody(); err != nil {
 		return err
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
-	return w.fail(w.sink.Flush())
+	return w.noteSinkError(w.sink.Flush())
 }
 
 // copyPool holds the buffers of copyAll.
@@ -352,35 +331,30 @@ func (w *response) complete() error {
 	if !w.valid {
 		return ErrNoStart
 	}
-	short := w.short()
+	short := w.lengthError()
 	if !w.headSent && w.declared < 0 && w.lengthAllowed() {
 		w.appendLength(w.written)
 	}
-	if err := w.flushHeld(); err != nil {
+	if err := w.flushBuffered(); err != nil {
 		return err
 	}
 	return short
 }
 
-// short returns what is wrong with a body that ends before its declared length.
-func (w *response) short() error {
+// lengthError returns what is wrong with a body that ends before its declared length.
+func (w *response) lengthError() error {
 	if w.declared >= 0 && !w.bodyless && w.written < w.declared {
 		return fmt.Errorf("%w: %d bytes declared, %d written", ErrContentLength, w.declared, w.written)
 	}
 	return nil
 }
 
-// lengthAllowed reports whether a response that is still held as a whole gets a
-// Content-Length: never 204 and 304, and on HEAD only if the application wrote
-// the body that GET would get.
+// lengthAllowed reports whether a response that is still buffered as a whole gets a
+// Content-Length: never 204 and 304, and one to HEAD only if the application wrote the body
+// that GET would get.
 func (w *response) lengthAllowed() bool {
 	if w.handler.NoContentLength || w.isHead && w.written == 0 {
 		return false
 	}
 	return mayHaveBody(w.head.Code)
-}
-
-// mayHaveBody reports whether a response of that status has a body and a length.
-func mayHaveBody(code int) bool {
-	return code != http.StatusNoContent && code != http.StatusNotModified
 }

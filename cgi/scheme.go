@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// IsHTTPS reports whether the client's connection to the web server is encrypted.
-// HTTPS counts if it is set and not empty: on, 1, yes and true in any case mean
-// that it is. Otherwise REQUEST_SCHEME tells.
-func IsHTTPS(env *Environ) bool {
-	if v := env.Get("HTTPS"); v != "" {
+// IsHTTPS reports whether the client's connection to the web server is encrypted: whether
+// HTTPS is on, 1, yes or true, in any case or, if HTTPS is empty or not set, whether
+// REQUEST_SCHEME is https.
+func (e *Environ) IsHTTPS() bool {
+	if v := e.Get("HTTPS"); v != "" {
 		return v == "1" || strings.EqualFold(v, "on") || strings.EqualFold(v, "yes") || strings.EqualFold(v, "true")
 	}
-	return strings.EqualFold(env.Get("REQUEST_SCHEME"), "https")
+	return strings.EqualFold(e.Get("REQUEST_SCHEME"), "https")
 }
 
 // GuessScheme returns "https" if HTTPS is "yes", "on" or "1", in lower case, and
-// "http" otherwise. It is wsgiref's guess_scheme to the letter; [IsHTTPS] knows what
-// more web servers say.
+// "http" otherwise. It is wsgiref's guess_scheme to the letter; [Environ.IsHTTPS] knows more
+// web servers.
 func GuessScheme(env *Environ) string {
 	switch env.Get("HTTPS") {
 	case "yes", "on", "1":
@@ -29,14 +29,14 @@ func GuessScheme(env *Environ) string {
 // GuessServer returns what SERVER_NAME and SERVER_PORT should be (RFC 3875 § 4.1.14,
 // § 4.1.15) where the web server sent none: the two parts of HTTP_HOST. A host that is
 // missing is "localhost"; a port that is missing, or no number from 1 to 65535, is 443 if
-// [IsHTTPS] holds and 80 otherwise. An IPv6 address keeps its brackets.
-func GuessServer(env *Environ) (name, port string) {
-	name, port = splitHost(env.Get("HTTP_HOST"))
+// [Environ.IsHTTPS] holds and 80 otherwise. An IPv6 address keeps its brackets.
+func (e *Environ) GuessServer() (name, port string) {
+	name, port = splitHost(e.Get("HTTP_HOST"))
 	if name == "" {
 		name = "localhost"
 	}
 	if port == "" {
-		port = standardPort(IsHTTPS(env))
+		port = standardPort(e.IsHTTPS())
 	}
 	return name, port
 }

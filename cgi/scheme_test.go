@@ -40,7 +40,7 @@ func TestGuessServer(t *testing.T) {
 		{"HTTP_HOST=h:+1", "h", "80"},
 		{"SERVER_NAME=s SERVER_PORT=81", "localhost", "80"}, // what it is asked in place of
 	} {
-		if name, port := cgi.GuessServer(cgi.NewEnviron(strings.Fields(tt.vars)...)); name != tt.name || port != tt.port {
+		if name, port := cgi.NewEnviron(strings.Fields(tt.vars)...).GuessServer(); name != tt.name || port != tt.port {
 			t.Errorf("%s: got %q, %q, want %q, %q", tt.vars, name, port, tt.name, tt.port)
 		}
 	}

@@ -18,10 +18,10 @@ import (
 //     SCRIPT_NAME. One of "/." becomes empty, and ok is false.
 //   - SCRIPT_NAME is normalised as POSIX has it (posixpath.normpath), so the name
 //     ".." removes its last segment, and two slashes at its beginning stay. The
-//     application that got the name must not take it for a way up anywhere else.
+//     application must not use that name as a way up anywhere else.
 //   - A PATH_INFO that does not begin with a slash is read as if it did.
 //
-// A request under a [Mux] goes on where the Mux has split the path. One call takes
+// A request under a [Mux] continues where the Mux has split the path. One call takes
 // time in proportion to the length of the path.
 func ShiftPathInfo(env *Environ) (name string, ok bool) {
 	info := env.Get("PATH_INFO")

@@ -1,24 +1,21 @@
 package cgi
 
-// A Sink encodes one response in a front-end's wire format. It knows no framing
-// rule: what it is given has been checked by the [Handler]. It is used by one
-// goroutine at a time.
+// A Sink encodes one response in a front-end's wire format. It applies no framing rules: the
+// [Handler] has checked everything that it is given. It is used by one goroutine at a time.
 type Sink interface {
-	// WriteHead takes the head, once and before anything else. The Head and its
-	// fields are valid only during the call. It may be held back until Flush or
-	// Finish.
+	// WriteHead writes the head, once and before anything else. It may be held back until
+	// Flush or Finish. The Head and its fields are valid only during the call.
 	WriteHead(*Head) error
 
-	// Write takes a part of the body, which may be held back likewise. It must not
-	// keep p.
+	// Write writes part of the body, which may be held back likewise. It must not keep p.
 	Write(p []byte) (int, error)
 
 	// Flush sends what is held back.
 	Flush() error
 
-	// Finish ends the response, as the last call, whatever failed before: it sends
-	// head, body and end in one write where it can. WriteHead may not have been
-	// called if the end is not Complete.
+	// Finish ends the response. It is the last call, whatever failed before, and sends
+	// head, body and end in one write where it can. If the End is not Complete, WriteHead
+	// may not have been called.
 	Finish(Outcome) error
 }
 
@@ -71,10 +68,10 @@ type End uint8
 const (
 	// Complete: all of it was written.
 	Complete End = iota
-	// Truncated: it broke off. The front-end must make that visible to the web
-	// server, so that no client takes the part for the whole.
+	// Truncated: it broke off. The front-end must make that visible to the web server, so
+	// that no client mistakes a partial response for a complete one.
 	Truncated
-	// Aborted: the web server gave the request up, and nobody reads what is written.
+	// Aborted: the web server gave up the request, and nobody reads the response.
 	Aborted
 )
 
@@ -96,9 +93,9 @@ type Outcome struct {
 	End        End
 	ExitStatus int
 
-	// Overdue says that a time limit of the [Handler] has passed, and that the
-	// application may still run: Handler.Run returns when it has come back, but the web
-	// server must not wait for that. A front-end that ends a response by closing its
-	// connection does so at once.
+	// Overdue reports whether a time limit of the [Handler] has passed. The application may
+	// then still run, and Handler.Run returns when it has returned, but the web server must
+	// not wait for that: a front-end that ends a response by closing its connection does
+	// so at once.
 	Overdue bool
 }

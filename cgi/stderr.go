@@ -11,8 +11,8 @@ import (
 // one is logged in parts.
 const stderrLine = 4 << 10
 
-// An errorStream writes what an application says on Request.Stderr to the log,
-// line by line, with the request's id.
+// An errorStream writes what an application writes to Request.Stderr to the log, line by
+// line, with the request's id.
 type errorStream struct {
 	mu       sync.Mutex
 	response *response // nil once the request has ended
@@ -38,15 +38,15 @@ func (s *errorStream) Write(p []byte) (int, error) {
 		p = p[len(part):]
 		if i >= 0 && len(part) == i {
 			p = p[1:]
-			s.flush()
+			s.logLine()
 		} else if len(s.line) == stderrLine {
-			s.flush()
+			s.logLine()
 		}
 	}
 	return n, nil
 }
 
-func (s *errorStream) flush() {
+func (s *errorStream) logLine() {
 	line := bytes.TrimRight(s.line, "\r")
 	if len(line) > 0 {
 		s.response.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "application stderr",
@@ -55,19 +55,19 @@ func (s *errorStream) flush() {
 	s.line = s.line[:0]
 }
 
-// reopen takes lines again, after end.
-func (s *errorStream) reopen(w *response) {
+// attach accepts lines again, after detach.
+func (s *errorStream) attach(w *response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.response = w
 }
 
-// end logs an unfinished line and refuses what comes later.
-func (s *errorStream) end() {
+// detach logs an unfinished line and refuses later ones.
+func (s *errorStream) detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) > 0 {
-		s.flush()
+		s.logLine()
 	}
 	s.response = nil
 }

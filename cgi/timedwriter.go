@@ -14,36 +14,36 @@ const timedPiece = 512 << 10
 // abilities of the Handler's, each under the lock that keeps the timer out.
 type timedWriter struct{ t *timeout }
 
-// enter takes the lock, unless a limit has passed.
-func (w *timedWriter) enter() (*response, error) {
+// lock acquires the lock, unless a limit has passed.
+func (w *timedWriter) lock() (*response, error) {
 	w.t.mu.Lock()
-	if err := w.t.limitOver(); err != nil {
+	if err := w.t.expiredErr(); err != nil {
 		w.t.mu.Unlock()
 		return nil, err
 	}
 	return w.t.response, nil
 }
 
-func (w *timedWriter) leave() { w.t.mu.Unlock() }
+func (w *timedWriter) unlock() { w.t.mu.Unlock() }
 
-// do calls f under the lock.
-func (w *timedWriter) do(f func(*response) error) error {
-	r, err := w.enter()
+// withLock calls f under the lock.
+func (w *timedWriter) withLock(f func(*response) error) error {
+	r, err := w.lock()
 	if err != nil {
 		return err
 	}
-	defer w.leave()
+	defer w.unlock()
 	return f(r)
 }
 
 // StartResponse implements ResponseWriter.
 func (w *timedWriter) StartResponse(status string, headers []Field) error {
-	return w.do(func(r *response) error { return r.StartResponse(status, headers) })
+	return w.withLock(func(r *response) error { return r.StartResponse(status, headers) })
 }
 
 // ReplaceResponse is what the function of that name calls.
 func (w *timedWriter) ReplaceResponse(cause error, status string, headers []Field) error {
-	return w.do(func(r *response) error { return r.ReplaceResponse(cause, status, headers) })
+	return w.withLock(func(r *response) error { return r.ReplaceResponse(cause, status, headers) })
 }
 
 // Write implements ResponseWriter.
@@ -59,11 +59,11 @@ func (w *timedWriter) Write(p []byte) (n int, err error) {
 }
 
 func (w *timedWriter) write(p []byte) (int, error) {
-	r, err := w.enter()
+	r, err := w.lock()
 	if err != nil {
 		return 0, err
 	}
-	defer w.leave()
+	defer w.unlock()
 	return r.Write(p)
 }
 
@@ -71,29 +71,29 @@ func (w *timedWriter) write(p []byte) (int, error) {
 func (w *timedWriter) ReadFrom(r io.Reader) (int64, error) { return copyAll(w, r) }
 
 // Flush implements ResponseWriter.
-func (w *timedWriter) Flush() error { return w.do((*response).Flush) }
+func (w *timedWriter) Flush() error { return w.withLock((*response).Flush) }
 
 // HeadersSent is what the function of that name calls.
 func (w *timedWriter) HeadersSent() bool {
-	r, err := w.enter()
+	r, err := w.lock()
 	if err != nil {
 		return true // whatever was sent, nothing can be changed any more
 	}
-	defer w.leave()
+	defer w.unlock()
 	return r.headSent
 }
 
 // EnableFullDuplex is what the function of that name calls.
-func (w *timedWriter) EnableFullDuplex() error { return w.do((*response).EnableFullDuplex) }
+func (w *timedWriter) EnableFullDuplex() error { return w.withLock((*response).EnableFullDuplex) }
 
 // WriteStderr is what the function of that name calls.
 func (w *timedWriter) WriteStderr(p []byte) error {
-	return w.do(func(r *response) error { return r.WriteStderr(p) })
+	return w.withLock(func(r *response) error { return r.WriteStderr(p) })
 }
 
 // SetExitStatus is what the function of that name calls.
 func (w *timedWriter) SetExitStatus(n int) {
-	_ = w.do(func(r *response) error {
+	_ = w.withLock(func(r *response) error {
 		r.SetExitStatus(n)
 		return nil
 	})
@@ -101,28 +101,28 @@ func (w *timedWriter) SetExitStatus(n int) {
 
 // WriteInformational is what the function of that name calls.
 func (w *timedWriter) WriteInformational(code int, headers []Field) error {
-	return w.do(func(r *response) error { return r.WriteInformational(code, headers) })
+	return w.withLock(func(r *response) error { return r.WriteInformational(code, headers) })
 }
 
 // SetReadDeadline is what the function of that name calls. It must reach the sink
 // while a Write waits, so it holds the lock only against the timer.
 func (w *timedWriter) SetReadDeadline(d time.Time) error {
-	return w.deadline(func(r *response) error { return r.SetReadDeadline(d) })
+	return w.setDeadline(func(r *response) error { return r.SetReadDeadline(d) })
 }
 
 // SetWriteDeadline is what the function of that name calls, likewise.
 func (w *timedWriter) SetWriteDeadline(d time.Time) error {
-	return w.deadline(func(r *response) error { return r.SetWriteDeadline(d) })
+	return w.setDeadline(func(r *response) error { return r.SetWriteDeadline(d) })
 }
 
-func (w *timedWriter) deadline(f func(*response) error) error {
+func (w *timedWriter) setDeadline(f func(*response) error) error {
 	t := w.t
 	t.state.Lock()
 	defer t.state.Unlock()
 	switch {
-	case t.over != nil:
-		return t.over
-	case t.ended:
+	case t.expired != nil:
+		return t.expired
+	case t.returned:
 		return errReturned
 	}
 	return f(t.response)
@@ -130,7 +130,7 @@ func (w *timedWriter) deadline(f func(*response) error) error {
 
 // SendPipe is what the function of that name calls.
 func (w *timedWriter) SendPipe(pipe, n int) (sent int, err error) {
-	err = w.do(func(r *response) error {
+	err = w.withLock(func(r *response) error {
 		sent, err = r.SendPipe(pipe, n)
 		return err
 	})
@@ -139,7 +139,7 @@ func (w *timedWriter) SendPipe(pipe, n int) (sent int, err error) {
 
 // setLength is what a WSGI application's single block calls.
 func (w *timedWriter) setLength(n int64) {
-	_ = w.do(func(r *response) error {
+	_ = w.withLock(func(r *response) error {
 		r.setLength(n)
 		return nil
 	})
@@ -147,19 +147,19 @@ func (w *timedWriter) setLength(n int64) {
 
 // sendFile calls Handler.SendFile, without the lock.
 func (w *timedWriter) sendFile(outer ResponseWriter, f *File) (bool, error) {
-	r, err := w.enter()
+	r, err := w.lock()
 	if err != nil {
 		return false, err
 	}
 	send, written := r.handler.SendFile, r.written
 	valid := r.valid
-	w.leave()
+	w.unlock()
 	if send == nil || !valid {
 		return false, nil
 	}
 	sent, err := send(outer, f)
-	if r, entered := w.enter(); entered == nil {
-		defer w.leave()
+	if r, entered := w.lock(); entered == nil {
+		defer w.unlock()
 		if !sent && err == nil && r.written != written {
 			err = errSendFile
 		}

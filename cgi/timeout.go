@@ -12,43 +12,43 @@ import (
 	"time"
 )
 
-// lateReturn is how long an application may take to come back after its time limit
-// before its return has a log line, too.
+// lateReturn is how long after its time limit an application may return without a log line
+// that says so.
 const lateReturn = time.Second
 
 // limited reports whether the Handler has a time limit.
 func (h *Handler) limited() bool { return h.RunTime > 0 || h.FirstByte > 0 }
 
-// A timeout holds the application of one request to Handler.RunTime and
-// Handler.FirstByte. Its timer answers in the application's place; the application
-// gets a timedWriter, which passes nothing on from then on.
+// A timeout holds the application of one request to Handler.RunTime and Handler.FirstByte.
+// Its timer responds in the application's place; the application has a timedWriter, which
+// passes nothing on from then on.
 type timeout struct {
 	run, first time.Duration // 0: no limit
 	began      time.Time
 	timer      *time.Timer
 	done       chan struct{} // closed when the timer has run and will not again
-	body       *keptBody     // nil if there is none
+	body       *bufferedBody // nil if there is none
 	data       io.Reader     // the request's Data as the front-end has it, or nil
 
 	// mu guards the response and its sink: the application's calls hold it, and so does
-	// the timer while it answers.
+	// the timer while it responds.
 	mu       sync.Mutex
 	response *response
-	request  *Request // a copy of before the application began
+	request  *Request // a copy from before the application began
 	result   Result
 
 	// state guards what follows. It may be taken while mu is held, but not the other
 	// way round.
-	state   sync.Mutex
-	over    error         // the limit that has passed
-	passed  time.Duration // when it did, since the beginning
-	ended   bool          // the application has come back
-	headed  bool          // the head has left
-	reading int           // reads of the body that are under way
-	since   time.Duration // when the last of them returned
-	base    context.Context
-	source  ContextSource
-	cancel  context.CancelCauseFunc // nil until the context is asked for
+	state        sync.Mutex
+	expired      error         // the limit that has passed
+	expiredAfter time.Duration // when it did, since the beginning
+	returned     bool          // the application has returned
+	headSent     bool          // the head is sent, or about to be
+	reading      int           // reads of the body that are under way
+	since        time.Duration // when the last of them returned
+	base         context.Context
+	source       ContextSource
+	cancel       context.CancelCauseFunc // nil until the context is asked for
 }
 
 // newTimeout starts the clock of w's request.
@@ -67,12 +67,12 @@ func newTimeout(w *response) *timeout {
 	}
 	r.SetContextSource(t)
 	if t.body != nil {
-		t.body.clock = t
+		t.body.timeout = t
 	}
 	if t.data != nil {
 		r.Data = timedData{t}
 	}
-	// The application may change its own while the timer answers.
+	// The application may change its own while the timer responds.
 	copied := *r
 	copied.Env = r.Env.Clone()
 	t.request = &copied
@@ -84,116 +84,116 @@ func newTimeout(w *response) *timeout {
 	return t
 }
 
-// check returns how long no limit passes yet, or the one that has passed by now. state is
-// held.
-func (t *timeout) check(now time.Duration) (next time.Duration, over error) {
+// check returns the time until the next limit passes, or the one that has passed by now.
+// state is held.
+func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
-			return 0, late("took longer than %v (RunTime)", t.run)
+			return 0, timeLimitError("took longer than %v (RunTime)", t.run)
 		}
 		next = t.run - now
 	}
-	if t.first > 0 && !t.headed {
+	if t.first > 0 && !t.headSent {
 		left := t.first
 		if t.reading == 0 {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return 0, late("did not begin to answer within %v (FirstByte)", t.first)
+			return 0, timeLimitError("did not begin to respond within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
 	return next, nil
 }
 
-func late(format string, limit time.Duration) error {
+func timeLimitError(format string, limit time.Duration) error {
 	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit)}
 }
 
-// tick looks whether a limit has passed, and ends the request then.
+// tick checks whether a limit has passed, and finishes the request if so.
 func (t *timeout) tick() {
 	t.state.Lock()
 	now := time.Since(t.began)
-	next, over := t.check(now)
+	next, expired := t.check(now)
 	switch {
-	case t.ended || over == nil && next == math.MaxInt64:
+	case t.returned || expired == nil && next == math.MaxInt64:
 		t.state.Unlock()
 		close(t.done)
 		return
-	case over == nil:
+	case expired == nil:
 		t.timer.Reset(next)
 		t.state.Unlock()
 		return
 	}
-	t.over, t.passed = over, now
+	t.expired, t.expiredAfter = expired, now
 	cancel := t.cancel
 	t.state.Unlock()
 	if cancel != nil {
-		cancel(over)
+		cancel(expired)
 	}
 	if t.body != nil {
-		t.body.fail(over)
+		t.body.abort(expired)
 	}
 	if c, ok := t.data.(io.Closer); ok {
 		c.Close()
 	}
-	t.settle(over)
+	t.finishExpired(expired)
 	close(t.done)
 }
 
-// settle answers in the application's place, after a call of its that is under way.
-func (t *timeout) settle(over error) {
+// finishExpired responds in the application's place, after its call that is under way.
+func (t *timeout) finishExpired(expired error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
-	t.result = w.end(over)
-	w.stderr.reopen(w) // an error page of the Handler's has ended it
-	if w.req.answered != nil {
-		w.req.answered <- answered{result: t.result}
+	t.result = w.finish(expired)
+	w.stderr.attach(w) // an error page of the Handler has detached it
+	if w.req.finished != nil {
+		w.req.finished <- finishedRun{result: t.result}
 	}
 }
 
-// answered is the end of a request, or of the goroutine that ran it.
-type answered struct {
+// finishedRun is the end of a request, or of the goroutine that ran it.
+type finishedRun struct {
 	result Result
 	panic  any
 }
 
-// answer is Run, but returns as soon as the request has been answered: an application
-// that is over its time limit goes on, on a goroutine of its own. back is closed when
-// it has come back.
-func (h *Handler) answer(r *Request, s Sink, a App) (res Result, back <-chan struct{}) {
+// runUntilFinished is Run, but returns as soon as the response is finished: an application
+// that is over its time limit keeps running, on a goroutine of its own. returned is closed
+// when it has returned.
+func (h *Handler) runUntilFinished(r *Request, s Sink, a App) (res Result, returned <-chan struct{}) {
 	ended := make(chan struct{})
 	if !h.limited() {
 		defer close(ended)
 		return h.Run(r, s, a), ended
 	}
-	answers := make(chan answered, 2)
-	r.answered = answers
+	finished := make(chan finishedRun, 2)
+	r.finished = finished
 	go func() {
 		defer close(ended)
-		out := answered{result: Result{Outcome: Outcome{End: Aborted}}} // of runtime.Goexit
+		out := finishedRun{result: Result{Outcome: Outcome{End: Aborted}}} // of runtime.Goexit
 		defer func() {
 			out.panic = recover()
-			answers <- out
+			finished <- out
 		}()
 		out.result = h.Run(r, s, a)
 	}()
-	first := <-answers
+	first := <-finished
 	if first.panic != nil {
 		panic(first.panic) // of a hook of the Handler's
 	}
 	return first.result, ended
 }
 
-// stop ends the clock when the application has come back, and reports whether a limit
-// had passed: then the request has been answered.
-func (t *timeout) stop() (over bool) {
+// stopClock stops the clock when the application has returned, and reports whether a limit
+// had passed: then the response is finished already.
+func (t *timeout) stopClock() (expired bool) {
 	t.state.Lock()
-	t.ended = true
-	over = t.over != nil
+	t.returned = true
+	expired = t.expired != nil
 	running := !t.timer.Stop()
 	cancel := t.cancel
 	t.state.Unlock()
@@ -203,13 +203,13 @@ func (t *timeout) stop() (over bool) {
 	if cancel != nil {
 		cancel(context.Canceled)
 	}
-	return over
+	return expired
 }
 
-// returned logs that the application has come back long after its limit, or has
+// logLateReturn logs that the application has returned long after its limit, or has
 // panicked since, and returns how the request had ended. err is what came of it.
-func (t *timeout) returned(err error) Result {
-	stay := time.Since(t.began) - t.passed
+func (t *timeout) logLateReturn(err error) Result {
+	stay := time.Since(t.began) - t.expiredAfter
 	w := t.response
 	attrs := []slog.Attr{slog.Uint64("request", w.req.ID), slog.Duration("after", stay)}
 	var p *panicError
@@ -219,49 +219,49 @@ func (t *timeout) returned(err error) Result {
 	case stay <= lateReturn:
 		return t.result
 	}
-	w.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "the application has come back after its time limit", attrs...)
+	w.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "the application has returned after its time limit", attrs...)
 	return t.result
 }
 
-// limitOver returns why the application can do no more, or nil.
-func (t *timeout) limitOver() error {
+// expiredErr returns the error that the application gets for everything that it does, or nil.
+func (t *timeout) expiredErr() error {
 	t.state.Lock()
 	defer t.state.Unlock()
-	if t.ended && t.over == nil {
+	if t.returned && t.expired == nil {
 		return errReturned
 	}
-	return t.over
+	return t.expired
 }
 
-// sendHead notes that the head is about to leave, which it may not after a limit has
+// markHeadSent notes that the head is about to leave, which it may not after a limit has
 // passed. mu is held.
-func (t *timeout) sendHead() error {
+func (t *timeout) markHeadSent() error {
 	t.state.Lock()
 	defer t.state.Unlock()
-	t.headed = t.over == nil
-	return t.over
+	t.headSent = t.expired == nil
+	return t.expired
 }
 
-// take takes the rest of the body, and lets mu go meanwhile: nobody knows how long
-// that takes.
-func (t *timeout) take() error {
+// bufferBody buffers the rest of the body, with mu released: nobody knows how long that
+// takes.
+func (t *timeout) bufferBody() error {
 	t.mu.Unlock()
-	err := t.body.take()
+	err := t.body.buffer()
 	t.mu.Lock()
-	if over := t.limitOver(); over != nil {
-		return over
+	if expired := t.expiredErr(); expired != nil {
+		return expired
 	}
 	return err
 }
 
-// beginRead stops the clock of FirstByte: it is the peer that is waited for.
+// beginRead stops the clock of FirstByte: the wait is for the peer.
 func (t *timeout) beginRead() {
 	t.state.Lock()
 	t.reading++
 	t.state.Unlock()
 }
 
-// endRead starts it anew.
+// endRead restarts it.
 func (t *timeout) endRead() {
 	t.state.Lock()
 	t.reading--
@@ -276,13 +276,13 @@ func (t *timeout) RequestContext() context.Context {
 	parent := t.base
 	if parent == nil {
 		parent = context.Background()
-		if t.source != nil && t.over == nil {
+		if t.source != nil && t.expired == nil {
 			parent = t.source.RequestContext()
 		}
 	}
 	ctx, cancel := context.WithCancelCause(parent)
-	if t.over != nil {
-		cancel(t.over)
+	if t.expired != nil {
+		cancel(t.expired)
 	} else {
 		t.cancel = cancel
 	}
@@ -294,14 +294,14 @@ type timedData struct{ *timeout }
 
 // Read implements io.Reader.
 func (d timedData) Read(p []byte) (int, error) {
-	if err := d.limitOver(); err != nil {
+	if err := d.expiredErr(); err != nil {
 		return 0, err
 	}
 	d.beginRead()
 	n, err := d.data.Read(p)
 	d.endRead()
-	if over := d.limitOver(); n == 0 && over != nil {
-		err = over
+	if expired := d.expiredErr(); n == 0 && expired != nil {
+		err = expired
 	}
 	return n, err
 }

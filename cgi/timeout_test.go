@@ -129,7 +129,7 @@ func TestRunTime(t *testing.T) {
 				if !res.Overdue || len(run.sink.finished) != 1 || run.sink.String() != tt.text {
 					t.Errorf("result %+v; the sink got %q, finished %v", res, run.sink.String(), run.sink.finished)
 				}
-				if log := run.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "come back after its time limit") || !strings.Contains(log, "after=1m0s") {
+				if log := run.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "returned after its time limit") || !strings.Contains(log, "after=1m0s") {
 					t.Errorf("log %q, want one line that says how long it stayed", log)
 				}
 			})
@@ -180,7 +180,7 @@ func TestFirstByte(t *testing.T) {
 			return nil
 		})
 		time.Sleep(time.Second)
-		run.wantOver(Complete, page504, "did not begin to answer within 1s (FirstByte)")
+		run.wantOver(Complete, page504, "did not begin to respond within 1s (FirstByte)")
 		close(release)
 		<-run.result
 
@@ -354,7 +354,7 @@ func TestTimeoutCallsHooks(t *testing.T) {
 					panic("overboard")
 				default:
 					r.Env.Set("REQUEST_URI", fmt.Sprint(i))
-					r.Program = "changed"
+					r.Script = "changed"
 					time.Sleep(time.Millisecond)
 				}
 			}
@@ -370,7 +370,7 @@ func TestTimeoutCallsHooks(t *testing.T) {
 			t.Errorf("LogError was called for %v", logged)
 		}
 		log := run.log.String()
-		for _, part := range []string{"a page", "still here", "come back after its time limit", "panic: overboard", "timeout_test.go"} {
+		for _, part := range []string{"a page", "still here", "returned after its time limit", "panic: overboard", "timeout_test.go"} {
 			if strings.Count(log, part) != 1 && part != "timeout_test.go" || !strings.Contains(log, part) {
 				t.Errorf("log has not one %q: %s", part, log)
 			}

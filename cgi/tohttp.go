@@ -21,8 +21,8 @@ func ToHTTP(a App) http.Handler {
 	return &appHandler{handler: new(Handler), app: a, limits: Limits{}.WithDefaults(), bare: true}
 }
 
-// HTTP makes an App an [http.Handler] that runs it by h's rules: the HTTP
-// front-end, to be served by a [http.Server].
+// HTTP makes an App an [http.Handler] that runs it with h: the HTTP front-end, to be served
+// by a [http.Server].
 //
 // The variables are those of RFC 3875 § 4.1, and REQUEST_URI, REQUEST_SCHEME,
 // REMOTE_PORT and SERVER_ADDR. A path from which a [http.StripPrefix] has taken
@@ -30,20 +30,19 @@ func ToHTTP(a App) http.Handler {
 // names hold a "_", Proxy, and the fields that concern the connection are left
 // out; Authorization becomes HTTP_AUTHORIZATION.
 //
-// Of the limits l, ParamsBytes and ParamsCount, BodyBytes, BodyRead, Linger and
-// Write apply; the rest is the http.Server's. They set the deadlines of the
-// connection, and so take the place of the server's ReadTimeout and WriteTimeout
-// for the time of the request. They do not hold behind a middleware that wraps the
-// ResponseWriter without an Unwrap method.
+// Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, Linger and Write apply;
+// the rest is up to the http.Server. They set the deadlines of the connection, and so
+// replace the server's ReadTimeout and WriteTimeout for the time of the request. They do not
+// hold behind a middleware that wraps the ResponseWriter without an Unwrap method.
 //
-// A response that is truncated makes the handler panic with
-// [http.ErrAbortHandler], so that the server closes the connection without a final
-// chunk. nginx in front sees that only with "proxy_http_version 1.1": to HTTP/1.0
-// nothing is chunked, and the end of the connection is the end of the answer.
+// A truncated response makes the handler panic with [http.ErrAbortHandler], so that the
+// server closes the connection without a final chunk. nginx in front sees that only with
+// "proxy_http_version 1.1": to HTTP/1.0 nothing is chunked, and the end of the connection is
+// the end of the response.
 //
-// An application that is over a time limit of h's is left on a goroutine of its own,
-// which no Shutdown of the http.Server waits for. With such a limit every application
-// runs on one.
+// An application that is over a time limit of h is left on a goroutine of its own, which
+// Shutdown of the http.Server does not wait for. With such a limit every application runs on
+// one.
 func (h *Handler) HTTP(a App, l Limits) http.Handler {
 	return &appHandler{handler: h, app: a, limits: l.WithDefaults()}
 }
@@ -66,7 +65,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		direct:        true,
 	}
 	source := &httpContext{parent: req.Context()}
-	defer source.end()
+	defer source.finish()
 	r.SetContextSource(source)
 	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write, shared: req.ProtoMajor != 1}
 	env, err := a.environ(req)
@@ -85,10 +84,10 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		sink.body = newHTTPBody(req.Body, sink.control, a.limits)
 		sink.body.shared = req.ProtoMajor != 1
 		source.body = sink.body
-		defer sink.body.end()
+		defer sink.body.detach()
 		r.Body = sink.body
 	}
-	if res, _ := a.handler.answer(r, sink, app); res.End != Complete {
+	if res, _ := a.handler.runUntilFinished(r, sink, app); res.End != Complete {
 		panic(http.ErrAbortHandler)
 	}
 	if sink.body != nil {
@@ -288,7 +287,7 @@ func (c *httpContext) RequestContext() context.Context {
 
 // parentDone passes on that net/http has cancelled its context.
 func (c *httpContext) parentDone() {
-	if c.body != nil && c.body.brokenOff() {
+	if c.body != nil && c.body.timedOut() {
 		// It does so for any error of reading. A client that leaves after that is noticed
 		// by writing.
 		return
@@ -300,8 +299,8 @@ func (c *httpContext) parentDone() {
 	c.cancel(cause)
 }
 
-// end cancels the context when the request is over.
-func (c *httpContext) end() {
+// finish cancels the context when the request is over.
+func (c *httpContext) finish() {
 	if c.cancel != nil {
 		c.stop()
 		c.cancel(context.Canceled)

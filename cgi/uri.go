@@ -39,7 +39,7 @@ func ApplicationURI(env *Environ) (string, error) {
 
 // RequestURI returns the URI of the request: what [ApplicationURI] does, PATH_INFO
 // and, with includeQuery, "?" and QUERY_STRING if that is not empty. It is wsgiref's
-// request_uri, and the answer to PEP 3333's "URL Reconstruction".
+// request_uri, and PEP 3333's "URL Reconstruction".
 //
 // In PATH_INFO every byte but letters, digits and -._~/;=, is written as %XX.
 // QUERY_STRING is not decoded in the variables, and is appended as it is.

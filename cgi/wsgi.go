@@ -15,14 +15,13 @@ import (
 // The body, its errors and the run flags of the request (wsgi.input, wsgi.errors …)
 // are those of [Environ.Request].
 //
-// Each block of the body is sent as it comes; empty ones are as if they were not
-// there. If the Body says that it has exactly one, and nothing was sent through the
+// Each block of the body is sent as it comes; empty ones are ignored. If the Body says that it has exactly one, and nothing was sent through the
 // function that start returned, the block's length is the Content-Length (behind a
-// ResponseWriter of a middleware's own only if it is held as a whole), and a block
-// of up to 16 KiB is sent once the Body has been closed. The Body is closed exactly
-// once, however the request ends, and before the web server gets the end of the answer.
-// An error that the application, the Body or its Close returns makes the error page,
-// or a truncation once the head has been sent.
+// ResponseWriter of a middleware's own only if it is buffered as a whole), and a block of
+// up to 16 KiB is sent once the Body has been closed. The Body is closed exactly once,
+// however the request ends, and before the web server gets the end of the response. An error
+// that the application, the Body or its Close returns becomes an error page, or a truncation
+// once the head has been sent.
 type WSGI func(env *Environ, start StartResponse) (Body, error)
 
 // StartResponse is PEP 3333's start_response. It checks and copies the status and the
@@ -55,10 +54,6 @@ type Body interface {
 	Close() error
 }
 
-// ErrNoBody is reported for a WSGI application that returned neither a Body nor an
-// error.
-var ErrNoBody = errors.New("cgi: the application returned no body")
-
 // Request returns the request that the variables belong to while a [WSGI]
 // application runs, otherwise nil.
 func (e *Environ) Request() *Request { return e.request }
@@ -72,7 +67,7 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 	defer func() {
 		defer func() {
 			r.Env.request = before
-			c.over.Store(true)
+			c.finished.Store(true)
 		}()
 		if body == nil {
 			return
@@ -81,24 +76,24 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 			err = errors.Join(err, fmt.Errorf("closing the body: %w", cerr))
 		}
 	}()
-	body, err = f(r.Env, c.start)
+	body, err = f(r.Env, c.startResponse)
 	if err != nil {
 		return err
 	}
 	if body == nil {
 		return ErrNoBody
 	}
-	return c.send(body)
+	return c.writeBody(body)
 }
 
 // A wsgiCall is one call of a WSGI application.
 type wsgiCall struct {
-	w    ResponseWriter
-	over atomic.Bool // w may serve another request
+	w        ResponseWriter
+	finished atomic.Bool // w may serve another request now
 }
 
-func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc, error) {
-	if c.over.Load() {
+func (c *wsgiCall) startResponse(status string, headers []Field, cause error) (WriteFunc, error) {
+	if c.finished.Load() {
 		return c.write, errReturned
 	}
 	if cause != nil {
@@ -109,33 +104,33 @@ func (c *wsgiCall) start(status string, headers []Field, cause error) (WriteFunc
 
 // write is the write callable.
 func (c *wsgiCall) write(block []byte) error {
-	if c.over.Load() {
+	if c.finished.Load() {
 		return errReturned
 	}
 	if len(block) == 0 {
 		return nil
 	}
-	return c.block(block)
+	return c.writeBlock(block)
 }
 
-// block sends a block at once.
-func (c *wsgiCall) block(block []byte) error {
+// writeBlock sends a writeBlock at once.
+func (c *wsgiCall) writeBlock(block []byte) error {
 	if _, err := c.w.Write(block); err != nil {
 		return err
 	}
 	return c.w.Flush()
 }
 
-// send sends the body: finish_response.
-func (c *wsgiCall) send(body Body) error {
+// writeBody sends the body: finish_response.
+func (c *wsgiCall) writeBody(body Body) error {
 	if f, ok := body.(*File); ok {
 		if sent, err := c.sendFile(f); sent || err != nil {
 			return err
 		}
 	}
-	send := c.block
+	send := c.writeBlock
 	if body.Len() == 1 {
-		send = c.single
+		send = c.writeSingle
 	}
 	for {
 		block, err := body.Next()
@@ -153,8 +148,8 @@ func (c *wsgiCall) send(body Body) error {
 	}
 }
 
-// single writes the one block that a body has.
-func (c *wsgiCall) single(block []byte) error {
+// writeSingle writes the one block that a body has.
+func (c *wsgiCall) writeSingle(block []byte) error {
 	// A writer in front of the Handler's may change the body: there the Handler's own
 	// rule counts, which knows the length of what it holds as a whole.
 	if r, ok := c.w.(interface{ setLength(int64) }); ok {

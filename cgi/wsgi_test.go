@@ -158,7 +158,7 @@ func TestWSGILateUse(t *testing.T) {
 // TestWSGISingleBlock: the one block of a body that says so has its length stated,
 // however long it is; a body that has more is cut.
 func TestWSGISingleBlock(t *testing.T) {
-	long := strings.Repeat("x", heldBytes+1)
+	long := strings.Repeat("x", bufferedBytes+1)
 	const head = "Status: 200 OK\r\n"
 	withLength := func(n int) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n", head, n) }
 	wsgi(t, yields(long)).want(t, Complete, withLength(len(long))+long)

@@ -343,7 +343,7 @@ func TestWsgirefProbes(t *testing.T) {
 	t.Run("P7_blocks", func(t *testing.T) {
 		const head = "Status: 200 OK\r\n"
 		wsgi(t, yields("")).want(t, Complete, head+"Content-Length: 0\r\n\r\n")
-		long := strings.Repeat("x", heldBytes+1) // it is sent before the end
+		long := strings.Repeat("x", bufferedBytes+1) // it is sent before the end
 		wsgi(t, yields(long)).want(t, Complete, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(long))+long)
 		wsgi(t, yields("", "b")).want(t, Complete, head+"\r\nb")
 		none := Seq(func(yield func([]byte, error) bool) {})

@@ -107,7 +107,7 @@ func appendAccess(b []byte, r *cgi.Request, res cgi.Result) []byte {
 	b = append(b, `] "`...)
 	b = appendLogged(b, r.Env.Get("REQUEST_METHOD"), ' ')
 	b = append(b, ' ')
-	b = appendLogged(b, cgi.RequestTarget(r.Env), '"')
+	b = appendLogged(b, r.Env.RequestTarget(), '"')
 	b = append(b, ' ')
 	b = appendLogged(b, r.Env.Get("SERVER_PROTOCOL"), ' ')
 	b = append(b, `" `...)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgihead"
 	"gatehouse/cgi/script"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,7 @@ func TestLimitTable(t *testing.T) {
 		t.Errorf("front-ends: -holds +table\n%s", d)
 	}
 	programs := script.Limits{Queue: 1024, QueueWait: 10 * time.Second, FirstByte: 60 * time.Second,
-		Silence: 120 * time.Second, Run: -1, ProgramsPerScript: -1, ProgramsPerAddress: -1, CPU: -1, AddressSpace: -1, FileBytes: -1, OpenFiles: -1, Processes: -1, Grace: 3 * time.Second, HeadBytes: cgi.DefaultHeadBytes}
+		Silence: 120 * time.Second, Run: -1, ProgramsPerScript: -1, ProgramsPerAddress: -1, CPU: -1, AddressSpace: -1, FileBytes: -1, OpenFiles: -1, Processes: -1, Grace: 3 * time.Second, HeadBytes: cgihead.DefaultLimit}
 	if d := cmp.Diff(programs, got.Programs); d != "" {
 		t.Errorf("programs: -holds +table\n%s", d)
 	}

@@ -365,7 +365,7 @@ func (in *input) moveTo(t target) (n int64, pipeErr, readErr error) {
 		in.release()
 		m, readErr = in.sock.SpliceTo(t.pipe, int(t.max))
 		in.left -= m
-		if readErr == cgi.ErrPipeFull || errors.Is(readErr, syscall.EPIPE) {
+		if readErr == frontend.ErrPipeFull || errors.Is(readErr, syscall.EPIPE) {
 			pipeErr, readErr = readErr, nil
 		}
 		readErr = inRecord(readErr)

@@ -33,7 +33,7 @@ type observer struct {
 }
 
 func (o *observer) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
-	s := seen{env: r.Env.Clone(), path: cgi.FullPath(r.Env, cgi.PathAuto), length: r.ContentLength}
+	s := seen{env: r.Env.Clone(), path: r.FullPath(), length: r.ContentLength}
 	var err error
 	s.body, err = io.ReadAll(r.Body)
 	s.truncated = errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, cgi.ErrAborted)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/frontend"
 	"gatehouse/internal/testkit"
 )
 
@@ -18,7 +19,7 @@ func TestPipeDeadlines(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		p := newPipe(t, 1<<20)
 		defer p.close()
-		body, ok := r.Body.(cgi.PipeBody)
+		body, ok := r.Body.(frontend.PipeBody)
 		if !ok {
 			return errors.New("the body cannot be moved to a pipe")
 		}

@@ -41,11 +41,11 @@ func (r *request) decode(params []byte) error {
 				nuls--
 			}
 		}
-		pairs = append(pairs, cgi.Parts{Name: start, Value: middle, End: end})
+		pairs = append(pairs, cgi.Pair{Name: start, NameEnd: middle, Value: middle, End: end})
 		at = end
 	}
 	r.pairs = pairs
-	if err := r.env.AddParts(text, pairs); err != nil {
+	if err := r.env.AddPairs(text, pairs...); err != nil {
 		return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
 	}
 	if nuls > 0 {

@@ -6,7 +6,7 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// SendPipe implements cgi.PipeSink: each record's header is written, and its content
+// SendPipe implements frontend.PipeSink: each record's header is written, and its content
 // moved from the pipe behind it.
 func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	c := s.r.c
@@ -45,7 +45,7 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 // read, so that the rest can be moved.
 const spliceMin = 8 << 10
 
-// ReadPipe implements cgi.PipeBody.
+// ReadPipe implements frontend.PipeBody.
 func (b *body) ReadPipe(pipe int, max int64) (int64, error) {
 	return b.read(target{pipe: pipe, max: max})
 }

@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 	"gatehouse/internal/testkit"
 )
 
@@ -66,7 +67,7 @@ func throughPipe(t testing.TB, moved *int64) cgi.AppFunc {
 	return func(w cgi.ResponseWriter, r *cgi.Request) error {
 		p := newPipe(t, 64<<10)
 		defer p.close()
-		body, ok := r.Body.(cgi.PipeBody)
+		body, ok := r.Body.(frontend.PipeBody)
 		if !ok {
 			return errors.New("the body cannot be moved to a pipe")
 		}
@@ -76,7 +77,7 @@ func throughPipe(t testing.TB, moved *int64) cgi.AppFunc {
 			n, err := body.ReadPipe(p.w, 1<<30)
 			*moved += n
 			switch {
-			case errors.Is(err, cgi.ErrPipeFull):
+			case errors.Is(err, frontend.ErrPipeFull):
 				got = append(got, p.take()...)
 				continue
 			case err == nil:
@@ -160,7 +161,7 @@ func TestReadPipeWithoutReader(t *testing.T) {
 	moves := func(w cgi.ResponseWriter, r *cgi.Request) error {
 		p := newPipe(t, 64<<10)
 		defer unix.Close(p.w)
-		body := r.Body.(cgi.PipeBody)
+		body := r.Body.(frontend.PipeBody)
 		if n, err := body.ReadPipe(p.w, 0); n != 0 || err != nil {
 			return errors.New("something was moved of nothing")
 		}

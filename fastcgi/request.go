@@ -16,8 +16,8 @@ import (
 // A request is a request between BEGIN_REQUEST and END_REQUEST. It is pooled, with the
 // memory that the fields before turn hold.
 type request struct {
-	params []byte      // the PARAMS stream, until its end
-	pairs  []cgi.Parts // for decode
+	params []byte     // the PARAMS stream, until its end
+	pairs  []cgi.Pair // for decode
 	env    cgi.Environ
 	sink   sink
 	turn
@@ -101,13 +101,13 @@ func (r *request) prepare(params []byte) error {
 		// (FastCGI 1.0 § 6.3).
 		return nil
 	}
-	n := cgi.BodyLength(&r.env, true)
+	n := r.env.BodyLength(true)
 	if n > s.limits.BodyBytes {
 		return tooLarge("body", n, s.limits.BodyBytes)
 	}
 	r.stdin.expect(n)
 	if r.data != nil {
-		n = cgi.DataLength(&r.env)
+		n = dataLength(&r.env)
 		if n > s.limits.BodyBytes {
 			return tooLarge("data", n, s.limits.BodyBytes)
 		}

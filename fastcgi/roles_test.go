@@ -51,7 +51,7 @@ var filter = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 	if r.Role != cgi.Filter {
 		return errors.New("the role is " + r.Role.String())
 	}
-	if t := cgi.DataModTime(r.Env); !t.Equal(time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)) {
+	if t := DataModTime(r.Env); !t.Equal(time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)) {
 		return errors.New("the file was changed at " + t.String())
 	}
 	body, err := io.ReadAll(r.Body)

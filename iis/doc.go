@@ -1,7 +1,7 @@
-// Package iis holds what is particular to applications behind Microsoft's IIS.
+// Package iis adapts applications to Microsoft's IIS.
 //
-// IIS reports the path of a request in a way of its own, and sends every variable
-// even if there is nothing to say. A [Handler] in front of an application mends
+// IIS reports the path of a request in a way of its own, and sends every variable even if it
+// is empty. A [Handler] in front of an application mends
 // both, so that the application gets what RFC 3875 promises:
 //
 //	h := &iis.Handler{App: cgi.FromHTTP(mux)}
@@ -19,13 +19,13 @@
 // SCRIPT_NAME and PATH_INFO are both the whole path; Handler.ScriptName says what is
 // the application's own part of it.
 //
-// The rule that removes the repetition is [cgi.TrimScriptName]. It lives in package
+// The rule that removes the repetition is [cgi.Environ.TrimPathInfo]. It lives in package
 // cgi, because [cgi.PathIIS], the policy of a whole front-end, applies it too: that is
 // the one for a gateway, whose administrator knows the settings of IIS. The Handler
 // is for a program that is to work under both.
 //
-// Behind a Handler the path is settled. It sets Request.Paths to [cgi.PathKeep], so
-// that nothing behind it takes a part of the path for a repetition once more.
+// Behind a Handler the path is right. It sets Request.Paths to [cgi.PathKeep], so that
+// nothing behind it takes part of the path for a repetition once more.
 //
 // # Characters
 //

@@ -9,11 +9,11 @@ import (
 )
 
 // A Handler is an application behind IIS: it mends the variables of a request
-// ([CleanVariables]), settles its path, and hands it to App. The zero value serves
+// ([CleanVariables]) and its path, and hands it to App. The zero value serves
 // [http.DefaultServeMux] and finds out how IIS reports the path.
 //
-// It stands in front of a [cgi.Mux]. Behind one that has split the path, it leaves the
-// path alone.
+// It belongs in front of a [cgi.Mux]. Behind one that has split the path, it leaves the path
+// alone.
 type Handler struct {
 	// App is the application. If nil, it is http.DefaultServeMux.
 	App cgi.App
@@ -26,7 +26,7 @@ type Handler struct {
 	// IIS divides the two. It is needed where the handler mapping has path="*", for IIS
 	// takes the whole path for the name of the script there. As everywhere on Windows,
 	// letters may be of either case; SCRIPT_NAME has those of the request. A request for
-	// another path is answered with 404.
+	// another path gets a 404.
 	ScriptName string
 }
 
@@ -34,7 +34,7 @@ type Handler struct {
 func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	CleanVariables(r.Env)
 	if prefix, _, ok := r.Mounted(); !ok || prefix == "" {
-		if err := h.settle(r); err != nil {
+		if err := h.fixPath(r); err != nil {
 			return err
 		}
 	}
@@ -44,8 +44,8 @@ func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return h.App.ServeCGI(w, r)
 }
 
-// settle makes SCRIPT_NAME and PATH_INFO those of RFC 3875.
-func (h *Handler) settle(r *cgi.Request) error {
+// fixPath makes SCRIPT_NAME and PATH_INFO those of RFC 3875.
+func (h *Handler) fixPath(r *cgi.Request) error {
 	if h.PathInfo.decide(r.Env) == Strip {
 		DedupPathInfo(r.Env)
 	}

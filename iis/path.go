@@ -18,7 +18,7 @@ func DedupPathInfo(env *cgi.Environ) bool {
 	if !set && script != "" {
 		return false
 	}
-	cut := cgi.TrimScriptName(script, info)
+	cut := env.TrimPathInfo()
 	if set && cut == info {
 		return false
 	}
@@ -37,7 +37,7 @@ const (
 	// with each backslash as a slash, for these IIS resolves in PATH_INFO alone.
 	//
 	// Where REQUEST_URI is not set, or is something else because the URL was rewritten or
-	// because the code page lacks a character, it tells nothing. Auto does as Strip then:
+	// because the code page lacks a character, it is of no use. Auto then does as Strip:
 	// IIS repeats SCRIPT_NAME unless somebody has told it not to, and a PATH_INFO that is
 	// right seldom begins with SCRIPT_NAME. Somebody who wants it to can get there, with a
 	// path that is sent in an odd way: for "/app/app/x" the application sees "/x". If the
@@ -79,7 +79,7 @@ func (m Mode) decide(env *cgi.Environ) Mode {
 		return m
 	}
 	script, info := env.Get("SCRIPT_NAME"), env.Get("PATH_INFO")
-	requested := cgi.RequestPath(env)
+	requested := env.RequestPath()
 	if requested == "" {
 		return Strip
 	}

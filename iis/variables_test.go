@@ -25,13 +25,13 @@ func TestCleanVariables(t *testing.T) {
 		{"a blank is no empty value", "REMOTE_USER= ", "REMOTE_USER= "},
 	} {
 		env := cgi.NewEnviron(strings.Split(c.sent, "|")...)
-		https := cgi.IsHTTPS(env) || env.Get("HTTPS") == "" && env.Get("SERVER_PORT_SECURE") == "1"
+		https := env.IsHTTPS() || env.Get("HTTPS") == "" && env.Get("SERVER_PORT_SECURE") == "1"
 		for _, call := range []string{"once", "twice"} {
 			CleanVariables(env)
 			if got := strings.Join(env.Strings(), "|"); got != c.want {
 				t.Errorf("%s, %s: got %q, want %q", c.name, call, got, c.want)
 			}
-			if cgi.IsHTTPS(env) != https {
+			if env.IsHTTPS() != https {
 				t.Errorf("%s, %s: IsHTTPS is %v now", c.name, call, !https)
 			}
 		}

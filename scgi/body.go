@@ -21,10 +21,10 @@ type body struct{ c *conn }
 // Read implements io.Reader. It waits at most Limits.BodyRead for a byte.
 func (b *body) Read(p []byte) (int, error) {
 	c := b.c
-	if err := c.own(); err != nil {
+	if err := c.acquire(); err != nil {
 		return 0, err
 	}
-	defer c.disown()
+	defer c.release()
 	if c.left == 0 {
 		return 0, io.EOF
 	}
@@ -39,15 +39,15 @@ func (b *body) Read(p []byte) (int, error) {
 		c.off += n
 		c.left -= int64(n)
 		if c.left == 0 && c.off == c.end {
-			c.release()
+			c.freeBuffer()
 		}
 		return n, nil
 	}
-	c.await(inBody)
+	c.waitFor(inBody)
 	if err := c.consume(); err != nil {
 		return 0, err
 	}
-	c.release()
+	c.freeBuffer()
 	n, err := c.receive(p)
 	c.left -= int64(n)
 	if n > 0 || err == nil {
@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Close implements io.Closer: it ends the reading, also one that is under way.
 func (b *body) Close() error {
-	b.c.stop(cgi.ErrBodyClosed)
+	b.c.stopReading(cgi.ErrBodyClosed)
 	return nil
 }
 

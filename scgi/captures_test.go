@@ -92,7 +92,7 @@ func checkCapture(t *testing.T, network string, b []byte, sent *cgi.Environ, wan
 		if got, want := r.Env.Strings(), sent.Strings(); !slices.Equal(got, want) {
 			t.Errorf("variables %q, want %q", got, want)
 		}
-		if got := cgi.FullPath(r.Env, cgi.PathAuto); got != want.FullPath {
+		if got := r.FullPath(); got != want.FullPath {
 			t.Errorf("full path %q, want %q", got, want.FullPath)
 		}
 		if r.ContentLength != want.Length {

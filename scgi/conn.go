@@ -60,7 +60,7 @@ func (c *conn) serve() {
 	defer c.overtime.Wait()
 	defer c.closeOnce()
 	block, err := c.readHead()
-	c.disown()
+	c.release()
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) {
 		if c.buf != nil && !errors.Is(err, cgi.ErrShutdown) {
 			c.srv.log().Warn("SCGI request broke off in its head", "peer", c.peer(), "error", err.Error())
@@ -85,7 +85,7 @@ func (c *conn) serve() {
 		return
 	}
 	if c.left == 0 && c.off == c.end {
-		c.release()
+		c.freeBuffer()
 	}
 	c.srv.handler.Run(&c.req, &c.sink, c.srv.App)
 }
@@ -100,7 +100,7 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 	if err != nil {
 		return c.refusal(err)
 	}
-	n := cgi.BodyLength(env, false)
+	n := env.BodyLength(false)
 	switch {
 	case n < 0:
 		return &cgi.StatusError{Code: http.StatusLengthRequired,
@@ -133,24 +133,24 @@ func (c *conn) peer() string {
 	return c.sock.RemoteAddr().String()
 }
 
-// closeOnce ends the connection, after the request or as soon as its answer has ended
+// closeOnce ends the connection, after the request or as soon as its response has ended
 // for an application that is over its time limit. It returns when that is done.
 func (c *conn) closeOnce() { c.closed.Do(c.close) }
 
-// close ends the connection the way its answer ended.
+// close ends the connection the way its response ended.
 func (c *conn) close() {
-	c.ownForGood()
+	c.acquireForClose()
 	if c.sink.end == cgi.Complete {
 		c.closeComplete()
 	} else {
 		c.closeVisibly()
 	}
 	c.sock.Close()
-	c.release()
+	c.freeBuffer()
 }
 
-// closeComplete reads the rest of the request, so that the answer is not overtaken
-// by a reset. It does so after the answer was written, since until then an end must
+// closeComplete reads the rest of the request, so that the response is not overtaken
+// by a reset. It does so after the response was written, since until then an end must
 // be visible. What has not arrived yet is waited for, at most for Limits.Linger.
 func (c *conn) closeComplete() {
 	rest := c.left - int64(c.end-c.off) // bytes that are still to come; below 0: unknown
@@ -176,7 +176,7 @@ func (c *conn) closeComplete() {
 		return
 	}
 	c.sock.CloseWrite()
-	c.await(lingering)
+	c.waitFor(lingering)
 	for rest != 0 {
 		n, err := c.sock.Read(c.buf[:])
 		if err != nil {
@@ -194,9 +194,8 @@ func remaining(rest int64, n int) int64 {
 	return rest - int64(n)
 }
 
-// closeVisibly prepares an end that the peer cannot take for the end of the
-// answer, if there was the beginning of one: a reset on TCP, and on unix a byte in
-// the socket that was not read. If all that has come was read, it waits for one, at
+// closeVisibly prepares an end that the peer cannot take for the end of the response, if
+// part of one was sent: a reset on TCP, and on unix a byte in the socket that was not read. If all that has come was read, it waits for one, at
 // most for Limits.Linger.
 func (c *conn) closeVisibly() {
 	if !c.sink.sent {
@@ -206,13 +205,13 @@ func (c *conn) closeVisibly() {
 	if !c.peek || c.unread > 0 || c.left == 0 || c.cancelled() != nil && c.sock.Gone() {
 		return
 	}
-	c.await(lingering)
+	c.waitFor(lingering)
 	var b [1]byte
 	c.sock.Peek(b[:])
 }
 
-// release returns the buffer.
-func (c *conn) release() {
+// freeBuffer returns the buffer.
+func (c *conn) freeBuffer() {
 	if c.buf != nil {
 		frontend.PutBuffer(c.buf)
 		c.buf, c.off, c.end = nil, 0, 0

@@ -100,7 +100,7 @@ func (c *conn) more() error {
 // awaitHead starts the time in which the rest of the head has to come, once.
 func (c *conn) awaitHead() {
 	if c.waiting.Load()%waits != inHead {
-		c.await(inHead)
+		c.waitFor(inHead)
 	}
 }
 
@@ -125,12 +125,12 @@ func (c *conn) readError(err error) error {
 		}
 	case err == io.EOF:
 		if c.sock.Gone() || !c.sock.CanPeek() && !c.sock.Unix && !c.sock.HalfClose {
-			c.lost(cgi.ErrAborted)
+			c.cancelRequest(cgi.ErrAborted)
 			return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, cgi.ErrAborted)
 		}
 		return io.ErrUnexpectedEOF
 	}
 	err = fmt.Errorf("%w: %w", cgi.ErrAborted, err)
-	c.lost(err)
+	c.cancelRequest(err)
 	return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 }

@@ -30,16 +30,17 @@ func parseHeaders(env *cgi.Environ, block string, limit int) error {
 		if n == limit {
 			return fmt.Errorf("%w: more than %d variables", ErrTooLarge, limit)
 		}
-		name := cgi.Part{Start: at, End: at + strings.IndexByte(block[at:], 0)}
-		start := name.End + 1
-		length := strings.IndexByte(block[start:], 0)
+		p := cgi.Pair{Name: at, NameEnd: at + strings.IndexByte(block[at:], 0)}
+		p.Value = p.NameEnd + 1
+		length := strings.IndexByte(block[p.Value:], 0)
 		if length < 0 {
-			return fmt.Errorf("%w: the last variable, %.40q, has no value", ErrMalformed, block[at:name.End])
+			return fmt.Errorf("%w: the last variable, %.40q, has no value", ErrMalformed, block[at:p.NameEnd])
 		}
-		if err := env.AddPart(block, name, cgi.Part{Start: start, End: start + length}); err != nil {
+		p.End = p.Value + length
+		if err := env.AddPairs(block, p); err != nil {
 			return fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		at = start + length + 1
+		at = p.End + 1
 	}
 	return nil
 }

@@ -123,12 +123,22 @@ func FuzzHeaders(f *testing.F) {
 			t.Fatalf("%q became %q", want, got)
 		}
 		// Where no name was repeated, the bytes themselves come back.
-		if pairs == len(block) && env.Len() == strings.Count(block, "\x00")/2 && string(env.Bytes()) != block {
-			t.Fatalf("%q became %q", block, env.Bytes())
+		if pairs == len(block) && env.Len() == strings.Count(block, "\x00")/2 && string(blockOf(&env)) != block {
+			t.Fatalf("%q became %q", block, blockOf(&env))
 		}
 		n, err := strconv.Atoi(again.Get("CONTENT_LENGTH"))
 		if n != 5 || err != nil {
 			t.Fatalf("CONTENT_LENGTH %q", again.Get("CONTENT_LENGTH"))
 		}
 	})
+}
+
+// blockOf returns the header block that has env's variables.
+func blockOf(env *cgi.Environ) []byte {
+	var b []byte
+	for name, value := range env.All() {
+		b = append(append(b, name...), 0)
+		b = append(append(b, value...), 0)
+	}
+	return b
 }

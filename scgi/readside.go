@@ -18,7 +18,7 @@ const (
 	arriving         // the first byte of a request
 	inHead           // the rest of the head
 	inBody           // a byte of the body
-	lingering        // what the peer still sends after its answer
+	lingering        // what the peer still sends after its response
 	waits     = 8    // states are counted in steps of waits
 )
 
@@ -32,11 +32,11 @@ const abortLinger = 2 * time.Second
 // for the peer to leave.
 type readSide struct {
 	mu       sync.Mutex
-	turn     sync.Cond // the owner or the watcher has left
+	turn     sync.Cond // signalled when the owner or the watcher has released it
 	owned    bool
 	watching bool
 	kicked   bool
-	ended    bool  // the connection owns it for good
+	closing  bool  // the connection owns it until its end
 	stopped  error // why no more is read of the request, or nil
 
 	context frontend.Context
@@ -55,14 +55,14 @@ func (r *readSide) init() {
 	r.waiting.Store(waits + arriving)
 }
 
-// own takes the reading side for the body. It waits while another has it.
-func (c *conn) own() error {
+// acquire makes the body the owner of the reading side. It waits while another is.
+func (c *conn) acquire() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.owned && !c.ended {
+	for c.owned && !c.closing {
 		c.turn.Wait()
 	}
-	if c.ended {
+	if c.closing {
 		return cgi.ErrBodyClosed
 	}
 	if c.stopped != nil {
@@ -72,9 +72,9 @@ func (c *conn) own() error {
 	return nil
 }
 
-// await notes what the owner waits for on the socket, after the watcher, if there
+// waitFor notes what the owner waits for on the socket, after the watcher, if there
 // is one, has left it.
-func (c *conn) await(what uint64) {
+func (c *conn) waitFor(what uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.watching {
@@ -89,8 +89,8 @@ func (c *conn) await(what uint64) {
 	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
 }
 
-// disown gives the reading side back.
-func (c *conn) disown() {
+// release gives up the reading side.
+func (c *conn) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting.Store(c.waiting.Load() / waits * waits)
@@ -99,12 +99,12 @@ func (c *conn) disown() {
 	c.turn.Broadcast()
 }
 
-// ownForGood takes the reading side from whoever has it, for the end of the
+// acquireForClose takes the reading side from whoever has it, for the end of the
 // connection, and ends the request's context.
-func (c *conn) ownForGood() {
+func (c *conn) acquireForClose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = true
+	c.closing = true
 	for c.owned || c.watching {
 		c.kick()
 		c.turn.Wait()
@@ -130,15 +130,15 @@ func (c *conn) unkick() {
 	}
 }
 
-// stop ends the reading of the request. Only the first cause counts.
-func (c *conn) stop(cause error) {
+// stopReading ends the reading of the request. Only the first cause counts.
+func (c *conn) stopReading(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stopLocked(cause)
+	c.stopReadingLocked(cause)
 }
 
-func (c *conn) stopLocked(cause error) {
-	if c.ended {
+func (c *conn) stopReadingLocked(cause error) {
+	if c.closing {
 		return
 	}
 	if c.stopped == nil {
@@ -156,8 +156,8 @@ func (c *conn) stopCause() error {
 	return c.stopped
 }
 
-// lost cancels the request: nobody waits for its answer.
-func (c *conn) lost(cause error) {
+// cancelRequest cancels the request: nobody waits for its response.
+func (c *conn) cancelRequest(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.context.Cancel(cause)
@@ -186,7 +186,7 @@ func (c *conn) Abort(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.context.Cancel(cause)
-	c.stopLocked(cause)
+	c.stopReadingLocked(cause)
 	c.sink.aborted.Store(true)
 }
 
@@ -196,9 +196,9 @@ type stamp struct {
 	since time.Duration
 }
 
-// stands returns how long wait has not changed, and whether it was the same at the
+// unchangedFor returns how long wait has not changed, and whether it was the same at the
 // last tick.
-func (s *stamp) stands(wait uint64, now time.Duration) (time.Duration, bool) {
+func (s *stamp) unchangedFor(wait uint64, now time.Duration) (time.Duration, bool) {
 	if s.wait != wait {
 		s.wait, s.since = wait, now
 		return 0, false
@@ -210,7 +210,7 @@ func (s *stamp) stands(wait uint64, now time.Duration) (time.Duration, bool) {
 func (c *conn) Tick(now time.Duration) (busy bool) {
 	c.sink.tick(now)
 	wait := c.waiting.Load()
-	elapsed, same := c.stamp.stands(wait, now)
+	elapsed, same := c.stamp.unchangedFor(wait, now)
 	limits := &c.srv.limits
 	switch wait % waits {
 	case arriving:
@@ -250,10 +250,10 @@ func (c *conn) stopWait(wait uint64, cause error) {
 	defer c.mu.Unlock()
 	switch {
 	case c.waiting.Load() != wait:
-	case c.ended:
+	case c.closing:
 		c.kick()
 	default:
-		c.stopLocked(cause)
+		c.stopReadingLocked(cause)
 	}
 }
 
@@ -262,7 +262,7 @@ func (c *conn) stopWait(wait uint64, cause error) {
 func (c *conn) beginWatch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.context.Asked() || c.context.Cause() != nil || c.owned || c.watching || c.ended || !c.sock.CanPeek() {
+	if !c.context.Asked() || c.context.Cause() != nil || c.owned || c.watching || c.closing || !c.sock.CanPeek() {
 		return
 	}
 	c.watching = true

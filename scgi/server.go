@@ -21,7 +21,7 @@ var ErrServerClosed = frontend.ErrServerClosed
 // A Server serves SCGI connections. Its fields must not be changed after the
 // first call of Serve.
 type Server struct {
-	// App answers the requests. It must not be nil.
+	// App serves the requests. It must not be nil.
 	App cgi.App
 
 	// Handler runs App. If nil, a zero Handler does.
@@ -45,7 +45,7 @@ type Server struct {
 	AllowUsers []uint32
 
 	// HalfClose says that TCP peers shut down their writing side after a request and
-	// still wait for the answer. Without it a TCP peer that does so counts as gone.
+	// still wait for the response. Without it a TCP peer that does so counts as gone.
 	HalfClose bool
 
 	// Log gets a line for each connection that ends before its request is complete. If
@@ -57,7 +57,7 @@ type Server struct {
 
 	// BaseContext, if not nil, returns the context that the contexts of a listener's
 	// requests are derived from. It is called once for each Serve, and must not return
-	// nil: Serve returns an error then.
+	// nil, or Serve returns an error.
 	BaseContext func(net.Listener) context.Context
 
 	// ConnContext, if not nil, returns the context for a new connection, derived from
@@ -94,7 +94,7 @@ func (s *Server) Serve(l net.Listener) error {
 		l.Close()
 		return errors.New("scgi: the server has no application: set App")
 	}
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Serve(l)
 }
 
@@ -103,17 +103,17 @@ func (s *Server) Serve(l net.Listener) error {
 // cause, the responses visibly truncated, and ctx's error is returned. It returns
 // after every goroutine of the server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
-// Close is Shutdown without the patience.
+// Close is Shutdown without waiting.
 func (s *Server) Close() error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
-func (s *Server) begin() {
+func (s *Server) init() {
 	s.limits = s.Limits.WithDefaults()
 	s.logger = frontend.Log(s.Log, s.ErrorLog)
 	s.handler = s.Handler

@@ -73,7 +73,7 @@ func (s *sink) Flush() error {
 		return nil
 	}
 	_, err := s.send(nil)
-	s.drop()
+	s.freeBuffer()
 	return err
 }
 
@@ -84,7 +84,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	if o.End != cgi.Aborted {
 		err = s.Flush()
 	}
-	s.drop()
+	s.freeBuffer()
 	if err == nil {
 		s.end = o.End
 	}
@@ -95,8 +95,8 @@ func (s *sink) Finish(o cgi.Outcome) error {
 	return err
 }
 
-// drop lets go of what is held.
-func (s *sink) drop() {
+// freeBuffer drops what is held back, and its buffer.
+func (s *sink) freeBuffer() {
 	if s.buf != nil {
 		frontend.PutBuffer(s.buf)
 		s.buf, s.out = nil, nil
@@ -135,7 +135,7 @@ func (s *sink) send(p []byte) (n int, err error) {
 	return max(n-held, 0), err
 }
 
-// SendPipe implements cgi.PipeSink: the bytes are moved from the pipe, in pieces, so that
+// SendPipe implements frontend.PipeSink: the bytes are moved from the pipe, in pieces, so that
 // a tick sees that they go.
 func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	if !s.c.sock.CanSplice() {
@@ -164,7 +164,7 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 	return sent, nil
 }
 
-// failed cancels the request whose answer cannot be written.
+// failed cancels a request whose response cannot be written.
 func (s *sink) failed(err error) error {
 	switch cause := s.c.cancelled(); {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -172,9 +172,9 @@ func (s *sink) failed(err error) error {
 	case cause != nil:
 		err = cause
 	default:
-		err = fmt.Errorf("%w: it took no byte of the answer for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
+		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
 	}
-	s.c.lost(err)
+	s.c.cancelRequest(err)
 	return err
 }
 
@@ -184,7 +184,7 @@ func (s *sink) tick(now time.Duration) {
 	if wait%2 == 0 {
 		return
 	}
-	_, same := s.stamp.stands(wait, now)
+	_, same := s.stamp.unchangedFor(wait, now)
 	unsent := s.c.sock.Unsent()
 	if !same || unsent != s.unsent {
 		s.unsent, s.moved = unsent, now

@@ -47,8 +47,8 @@ type CaptureRequest struct {
 	Repeated []CaptureRepeat   // every name that is sent more than once
 	Vars     []CaptureVariable // after repeated names are resolved
 
-	// Status is the status of the gateway's own answer, or 0 if an application is to
-	// answer. If it is not 0, no application sees the request and nothing below is
+	// Status is the status of the gateway's own response, or 0 if an application is to
+	// respond. If it is not 0, no application sees the request and nothing below is
 	// stated.
 	Status int
 

@@ -63,7 +63,7 @@ func (p *expectParser) line(line string) error {
 		return fmt.Errorf("fact %.80q before the first file", line)
 	}
 	if line == "request" || strings.HasPrefix(line, "request ") {
-		return p.begin(strings.TrimPrefix(strings.TrimPrefix(line, "request"), " "))
+		return p.startCase(strings.TrimPrefix(strings.TrimPrefix(line, "request"), " "))
 	}
 	key, value, err := splitFact(line)
 	if err != nil {
@@ -100,7 +100,7 @@ func (p *expectParser) file(name string) error {
 	return nil
 }
 
-func (p *expectParser) begin(id string) error {
+func (p *expectParser) startCase(id string) error {
 	c := p.capture()
 	if len(c.Requests) == 0 {
 		if err := p.need("server", "protocol", "bytes"); err != nil {

@@ -11,16 +11,15 @@
 // The file is found by the path below the mount point ([cgi.Request.Mounted]), or by
 // PATH_INFO where there is none. A path to a directory is redirected to one with a
 // slash at its end, and gets the directory's index.html; there are no listings. GET
-// and HEAD are answered, other methods with 405.
+// and HEAD are served, other methods get a 405.
 //
 // Nothing outside the directory is served ([os.Root]). A symbolic link is followed as
-// long as it stays inside; one that leaves it, or whose target is an absolute path, is
-// answered with 403, as is everything that is there but may not be read, or is no
-// regular file. A name that begins with a dot is answered with 404, unless App.Hidden
-// is set, wherever in the path it stands.
+// long as it stays inside; one that leaves it, or whose target is an absolute path, gets a
+// 403, as does everything that exists but may not be read, or is not a regular file. A name
+// that begins with a dot, anywhere in the path, gets a 404, unless App.Hidden is set.
 //
-// The path is the decoded one, and is taken as it is: ".." segments are answered with
-// 403, empty and "." segments are left out.
+// The path is the decoded one, and is taken as it is: ".." segments get a 403, empty and "."
+// segments are left out.
 package files
 
 import (
@@ -41,7 +40,7 @@ const index = "index.html"
 
 // maxRanges is how many byte ranges are taken from one request. Of a field with more
 // nothing is taken, and the whole file sent (RFC 9110 § 14.2): a range of one byte
-// costs four bytes to ask for, and more than a hundred to answer.
+// costs four bytes to ask for, and more than a hundred to send.
 const maxRanges = 200
 
 // An App serves the files of a directory. It may be used by many requests at once,
@@ -88,7 +87,7 @@ func (a *App) Check() error {
 	return nil
 }
 
-// refuseMethod answers with 405.
+// refuseMethod responds with 405.
 func refuseMethod(w cgi.ResponseWriter) error {
 	err := w.StartResponse("405 Method Not Allowed", []cgi.Field{
 		{Name: "Allow", Value: "GET, HEAD"},
@@ -109,7 +108,7 @@ func below(r *cgi.Request, hr *http.Request) string {
 	return strings.TrimPrefix(hr.URL.Path, cgi.ScriptName(hr))
 }
 
-// serve answers with the file at p.
+// serve responds with the file at p.
 func (a *App) serve(w http.ResponseWriter, r *http.Request, p string) error {
 	name, err := a.fileName(p)
 	if err != nil {

@@ -33,7 +33,7 @@ var (
 	errUnreadable   = errors.New("may not be read")
 )
 
-// refusal makes the answer for a file that is not served.
+// refusal makes the error for a file that is not served.
 func (a *App) refusal(name string, check error) error {
 	code := http.StatusForbidden
 	switch check {
@@ -118,7 +118,7 @@ func (a *App) open(name string, slash bool) (*file, error) {
 	info, err := root.Stat(filepath.FromSlash(name))
 	switch {
 	case err != nil:
-		return nil, a.failure(name, err)
+		return nil, a.openError(name, err)
 	case !info.IsDir() && slash:
 		return nil, a.refusal(name, errNotDirectory)
 	case !info.IsDir():
@@ -132,7 +132,7 @@ func (a *App) open(name string, slash bool) (*file, error) {
 		return nil, a.refusal(name, errNoIndex)
 	}
 	if err != nil {
-		return nil, a.failure(inside, err)
+		return nil, a.openError(inside, err)
 	}
 	return a.openFile(root, inside, info)
 }
@@ -145,7 +145,7 @@ func (a *App) openFile(root *os.Root, name string, info fs.FileInfo) (*file, err
 	// It may have become a FIFO since, and opening that would block.
 	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, a.failure(name, err)
+		return nil, a.openError(name, err)
 	}
 	info, err = f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -158,8 +158,8 @@ func (a *App) openFile(root *os.Root, name string, info fs.FileInfo) (*file, err
 	return &file{f, info}, nil
 }
 
-// failure makes the answer for a file that cannot be opened.
-func (a *App) failure(name string, err error) error {
+// openError returns the StatusError for a file that cannot be opened.
+func (a *App) openError(name string, err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):

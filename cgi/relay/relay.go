@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgihead"
 )
 
 const (
@@ -66,7 +67,7 @@ type Relay struct {
 	// Name names the output in errors: the path of a program, the address of an upstream.
 	Name string
 
-	// HeadBytes bounds the head: cgi.DefaultHeadBytes if zero, not at all if negative.
+	// HeadBytes bounds the head: cgihead.DefaultLimit if zero, not at all if negative.
 	HeadBytes int
 
 	// Whole says that the output is a whole HTTP response: a chunked body is taken apart,
@@ -78,13 +79,13 @@ type Relay struct {
 
 	// HeadParsed, if not nil, is called with the head when it is complete. The head is
 	// valid until Copy returns.
-	HeadParsed func(*cgi.ProgramHead)
+	HeadParsed func(*cgihead.Head)
 
 	// Activity notes when bytes pass. It must not be nil.
 	Activity *Activity
 
 	pipe      Pipe // Output, or nil
-	parser    *cgi.HeadParser
+	parser    *cgihead.Parser
 	headDone  bool
 	headErr   error  // what is wrong with a head that has not ended
 	redirect  string // the Location of a local redirect, kept until the end shows that it has no body
@@ -96,7 +97,7 @@ type Relay struct {
 
 var (
 	bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
-	parserPool = sync.Pool{New: func() any { return cgi.NewHeadParser(0) }}
+	parserPool = sync.Pool{New: func() any { return cgihead.NewParser(0) }}
 )
 
 // Copy passes the response on until the output ends, and returns nil then. Otherwise
@@ -105,7 +106,7 @@ var (
 func (r *Relay) Copy() error {
 	buf := bufferPool.Get().(*[copyBuffer]byte)
 	defer bufferPool.Put(buf)
-	r.parser = parserPool.Get().(*cgi.HeadParser)
+	r.parser = parserPool.Get().(*cgihead.Parser)
 	r.parser.Reset(r.HeadBytes)
 	defer func() {
 		if !r.headDone {

@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"strings"
 
-	"gatehouse/cgi"
+	"gatehouse/cgi/cgihead"
 )
 
 // setForm finds out the form of the body of a whole HTTP response. The connection to the
 // client is not the program's, so that nobody else takes a chunked body apart.
-func (r *Relay) setForm(h *cgi.ProgramHead) error {
+func (r *Relay) setForm(h *cgihead.Head) error {
 	for _, f := range h.Fields {
 		if !strings.EqualFold(f.Name, "Transfer-Encoding") {
 			continue

@@ -295,7 +295,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err != nil {
 		return a.complain(w, err)
 	}
-	r.Program = t.path
+	r.Script = t.path
 	b, err := a.takeBody(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)

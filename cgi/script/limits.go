@@ -4,8 +4,8 @@ import (
 	"math"
 	"time"
 
-	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
+	"gatehouse/cgi/cgihead"
 	"gatehouse/cgi/spool"
 )
 
@@ -66,7 +66,7 @@ func (l Limits) withDefaults() Limits {
 		period(&l.Grace, 3*time.Second)
 	}
 	if l.HeadBytes == 0 {
-		l.HeadBytes = cgi.DefaultHeadBytes
+		l.HeadBytes = cgihead.DefaultLimit
 	}
 	if l.Spool.Total == nil {
 		l.Spool.Total = spool.NewBudget(0)

@@ -179,7 +179,7 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	require("SERVER_PROTOCOL", "HTTP/1.0")
 	require("SERVER_SOFTWARE", "gatehouse")
 	require("REDIRECT_STATUS", "200") // php-cgi runs nothing without it
-	host, port := cgi.GuessServer(env)
+	host, port := env.GuessServer()
 	require("SERVER_NAME", host)
 	require("SERVER_PORT", port)
 	if r.Role == cgi.Authorizer {

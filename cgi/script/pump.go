@@ -14,6 +14,7 @@ import (
 	"gatehouse/cgi/process"
 	"gatehouse/cgi/relay"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/frontend"
 )
 
 // copyBuffer is the size of the pooled buffers, as much as a pipe holds.
@@ -24,10 +25,10 @@ var bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // A body is what a program will read.
 type body struct {
 	length int64
-	from   io.Reader    // nil for none
-	source io.Reader    // what from reads
-	pipe   cgi.PipeBody // what source is, or nil
-	spool  *spool.Spool // what from is, or nil
+	from   io.Reader         // nil for none
+	source io.Reader         // what from reads
+	pipe   frontend.PipeBody // what source is, or nil
+	spool  *spool.Spool      // what from is, or nil
 }
 
 // takeBody returns the body of r with its length known: one of unknown length is
@@ -38,7 +39,7 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 		if b.length > 0 {
 			b.from, b.source = io.LimitReader(r.Body, b.length), r.Body
 			if b.length >= relay.SpliceMin {
-				b.pipe, _ = r.Body.(cgi.PipeBody)
+				b.pipe, _ = r.Body.(frontend.PipeBody)
 			}
 		}
 		return b, nil
@@ -165,7 +166,7 @@ func (m *pump) move(b *body, left int64) (n int64, rerr, werr error) {
 	})
 	switch {
 	case werr != nil || rerr == nil:
-	case errors.Is(rerr, cgi.ErrPipeFull):
+	case errors.Is(rerr, frontend.ErrPipeFull):
 		return n, nil, conn.Write(hasRoom)
 	case errors.Is(rerr, syscall.EPIPE):
 		return n, nil, rerr

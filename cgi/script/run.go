@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
+	"gatehouse/cgi/cgihead"
 	"gatehouse/cgi/process"
 	"gatehouse/cgi/relay"
 )
@@ -203,7 +204,7 @@ func (u *run) awaitExit() {
 }
 
 // noteTraceback logs that the head is that of a traceback.
-func (u *run) noteTraceback(h *cgi.ProgramHead) {
+func (u *run) noteTraceback(h *cgihead.Head) {
 	if h.Traceback {
 		u.logAttrs("program failed, and shows its traceback (cgitb) in the response")
 	}

@@ -20,17 +20,17 @@ type body struct {
 	expect bool // the client waits for "100 Continue"
 	raw    bool // there is no end but that of the connection
 
-	reading sync.Mutex // held during a Read, and by the connection once it is over
-	left    int64      // bytes that have not been read
-	spool   *spool.Spool
-	over    bool
+	reading  sync.Mutex // held during a Read, and by the connection once it is over
+	left     int64      // bytes that have not been read
+	spool    *spool.Spool
+	detached bool
 }
 
 // Read implements io.Reader. It waits at most Limits.BodyRead for a byte.
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if b.over {
+	if b.detached {
 		return 0, cgi.ErrBodyClosed
 	}
 	if err := b.c.stopCause(); err != nil {
@@ -54,19 +54,19 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if b.expect && b.c.in.Buffered() == 0 {
 		b.expect = false
-		b.c.sink.proceed()
+		b.c.sink.writeContinue()
 	}
-	b.c.await(b.c.srv.limits.BodyRead)
+	b.c.startReadLimit(b.c.srv.limits.BodyRead)
 	n, err := b.c.in.Read(p)
 	b.left -= int64(n)
 	if n > 0 || err == nil {
 		return n, nil
 	}
-	return 0, b.failure(err)
+	return 0, b.readError(err)
 }
 
-// failure gives an error of reading its meaning.
-func (b *body) failure(err error) error {
+// readError gives an error of reading its meaning.
+func (b *body) readError(err error) error {
 	stopped := b.c.stopCause()
 	switch {
 	case err == io.EOF && b.raw:
@@ -88,16 +88,16 @@ func (b *body) failure(err error) error {
 
 // Close implements io.Closer: it ends the reading, also one that is under way.
 func (b *body) Close() error {
-	b.c.stop(cgi.ErrBodyClosed)
+	b.c.stopReading(cgi.ErrBodyClosed)
 	return nil
 }
 
-// end closes the body for good.
-func (b *body) end() {
-	b.c.stop(cgi.ErrBodyClosed)
+// detach closes the body for good.
+func (b *body) detach() {
+	b.c.stopReading(cgi.ErrBodyClosed)
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	b.over = true
+	b.detached = true
 	if b.spool != nil {
 		b.spool.Close()
 		b.spool = nil

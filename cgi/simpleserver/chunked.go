@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"gatehouse/cgi/internal/syntax"
 	"gatehouse/cgi/spool"
 )
 
@@ -77,7 +78,7 @@ func (r *headReader) chunkSize() (int64, error) {
 	}
 	var n int64
 	for i := 0; i < len(digits); i++ {
-		d := unhex(digits[i])
+		d := syntax.Unhex(digits[i])
 		if d < 0 {
 			return 0, errChunk
 		}

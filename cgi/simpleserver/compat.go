@@ -9,7 +9,7 @@ type compatApp struct {
 	method string
 }
 
-// compatMethod returns the method that the Handler is told, so that an answer to
+// compatMethod returns the method that the Handler is told, so that a response to
 // HEAD has a body if the application writes one.
 func compatMethod(method string) string {
 	if method == "HEAD" {

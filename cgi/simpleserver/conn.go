@@ -27,8 +27,8 @@ const (
 	abortGrace = time.Second
 )
 
-// past is a deadline that has always passed.
-var past = time.Unix(1, 0)
+// longAgo is a deadline that has always passed.
+var longAgo = time.Unix(1, 0)
 
 // A conn is a connection, which carries one request. The application runs on its
 // goroutine.
@@ -47,16 +47,16 @@ type conn struct {
 	closed   sync.Once
 	overtime sync.WaitGroup // of who closes it while the application still runs
 
-	mu       sync.Mutex // guards what follows, and orders it with the deadlines
-	begun    bool       // a byte of the request has come
-	headed   bool       // the head has been read
-	sent     bool       // a byte of the answer may have left
-	aborted  bool       // the server is being closed
-	over     bool       // the request has ended: the rest of it is only drained
-	own      [2]bool    // the application has set a deadline for reading, for writing
-	stopped  error      // why no more is read of the request, or nil
-	context  frontend.Context
-	draining bool
+	mu          sync.Mutex // guards what follows, and orders it with the deadlines
+	begun       bool       // a byte of the request has come
+	headRead    bool       // the head has been read
+	sent        bool       // a byte of the response may have left
+	aborted     bool       // the server is being closed
+	finished    bool       // the request has ended: the rest of it is only drained
+	ownDeadline [2]bool    // the application has set a deadline for reading, for writing
+	stopped     error      // why no more is read of the request, or nil
+	context     frontend.Context
+	draining    bool
 }
 
 func (s *Server) newConn(_ context.Context, l net.Listener, nc net.Conn) frontend.Conn {
@@ -73,10 +73,10 @@ func (c *conn) Start() { go c.serve() }
 
 func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
-	defer c.l.end()
+	defer c.l.connClosed()
 	defer c.sock.Close()
 	defer c.overtime.Wait()
-	c.await(c.srv.limits.Idle)
+	c.startReadLimit(c.srv.limits.Idle)
 	h, err := readHead(c.in, c.srv.head)
 	c.sink.protocol = h.version
 	if err == nil {
@@ -84,7 +84,7 @@ func (c *conn) serve() {
 	}
 	if err != nil {
 		c.refuse(h, err)
-		c.body.end()
+		c.body.detach()
 		return
 	}
 	c.run(h)
@@ -95,7 +95,7 @@ func (c *conn) serve() {
 func (c *conn) prepare(h *head) error {
 	s := c.srv
 	c.mu.Lock()
-	c.headed = true
+	c.headRead = true
 	c.mu.Unlock()
 	env, err := s.environ(c.l.base, h, c.host)
 	c.req.Env = env
@@ -112,7 +112,7 @@ func (c *conn) prepare(h *head) error {
 	c.body.expect = !s.Compat && h.version != "HTTP/1.0" && h.version != "HTTP/0.9" && strings.EqualFold(expect, "100-continue")
 	c.body.raw, c.body.left = f.raw, f.length
 	if f.chunked {
-		if f.length, err = c.takeChunked(); err != nil {
+		if f.length, err = c.readChunked(); err != nil {
 			return err
 		}
 		env.Set("CONTENT_LENGTH", strconv.FormatInt(f.length, 10))
@@ -126,14 +126,14 @@ func (c *conn) prepare(h *head) error {
 	return nil
 }
 
-// takeChunked reads a chunked body to its end.
-func (c *conn) takeChunked() (int64, error) {
+// readChunked reads a chunked body to its end.
+func (c *conn) readChunked() (int64, error) {
 	if c.body.expect && c.in.Buffered() == 0 {
-		c.sink.proceed()
+		c.sink.writeContinue()
 	}
 	c.body.expect = false
 	c.body.left, c.body.spool = 0, spool.New(c.srv.limits.Spool)
-	c.await(c.srv.limits.BodyRead)
+	c.startReadLimit(c.srv.limits.BodyRead)
 	err := decodeChunked(c.in, c.body.spool, c.srv.limits.BodyBytes, c.srv.head)
 	return c.body.spool.Len(), err
 }
@@ -142,7 +142,7 @@ func (c *conn) takeChunked() (int64, error) {
 // gets its limit for every byte anew.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.body.spool != nil {
-		c.await(c.srv.limits.BodyRead)
+		c.startReadLimit(c.srv.limits.BodyRead)
 	}
 	n, err := c.sock.Read(p)
 	if n > 0 {
@@ -175,7 +175,7 @@ func (c *conn) run(h *head) {
 	c.srv.logRequest(c.host, h.line, code, strconv.FormatInt(res.Bytes, 10))
 }
 
-// refuse answers a request that no application sees.
+// refuse responds to a request that no application sees.
 func (c *conn) refuse(h *head, err error) {
 	e := c.refusal(h, err)
 	if e == nil {
@@ -194,7 +194,7 @@ func (c *conn) refuse(h *head, err error) {
 	}
 }
 
-// refusal returns the answer to a request that could not be read, or nil if nobody
+// refusal returns the response to a request that could not be read, or nil if nobody
 // waits for one.
 func (c *conn) refusal(h *head, err error) *requestError {
 	var e *requestError
@@ -220,7 +220,7 @@ func isNetError(err error) bool {
 	return errors.As(err, &e) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// closeOnce ends the connection, after the request or as soon as its answer has ended
+// closeOnce ends the connection, after the request or as soon as its response has ended
 // for an application that is over its time limit. It returns when that is done.
 func (c *conn) closeOnce() {
 	c.closed.Do(func() {
@@ -229,12 +229,12 @@ func (c *conn) closeOnce() {
 	})
 }
 
-// close ends the connection the way its answer ended: one that broke off is reset,
+// close ends the connection the way its response ended: one that broke off is reset,
 // so that the client cannot take its part for the whole.
 func (c *conn) close() {
-	c.body.end()
+	c.body.detach()
 	c.mu.Lock()
-	c.over = true
+	c.finished = true
 	reset := c.sink.end != cgi.Complete && c.sent
 	c.context.End()
 	c.mu.Unlock()
@@ -246,17 +246,16 @@ func (c *conn) close() {
 	}
 }
 
-// drain reads what the client still sends, for at most Limits.Linger, so that the
-// answer is not overtaken by the reset of a connection that is closed with bytes
-// unread.
+// drain reads what the client still sends, for at most Limits.Linger, so that the response is
+// not overtaken by the reset of a connection that is closed with bytes unread.
 func (c *conn) drain() {
 	if _, ok := c.sock.Conn.(interface{ CloseWrite() error }); !ok {
 		return
 	}
 	c.sock.CloseWrite()
 	c.mu.Lock()
-	c.over = true
+	c.finished = true
 	c.mu.Unlock()
-	c.await(c.srv.limits.Linger)
+	c.startReadLimit(c.srv.limits.Linger)
 	io.Copy(io.Discard, c.sock.Conn)
 }

@@ -71,7 +71,7 @@ td { overflow-wrap: anywhere; white-space: pre-wrap }
 func appendDemoPage(b []byte, env *cgi.Environ, names []string) []byte {
 	b = append(b, demoHead...)
 	b = append(b, "<p>The gateway works. This is what an application is told about your request:</p>\n<p class=\"asked\">"...)
-	b = appendEscaped(b, env.Get("REQUEST_METHOD")+" "+cgi.RequestTarget(env)+" "+env.Get("SERVER_PROTOCOL"))
+	b = appendEscaped(b, env.Get("REQUEST_METHOD")+" "+env.RequestTarget()+" "+env.Get("SERVER_PROTOCOL"))
 	b = append(b, "</p>\n"...)
 	done := make([]bool, len(names))
 	for _, g := range demoGroups {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
 // environ makes the variables of a request (WSGIRequestHandler.get_environ). They
@@ -21,7 +22,7 @@ func (s *Server) environ(base *cgi.Environ, h *head, host string) (*cgi.Environ,
 		target, authority, err = originForm(h.method, h.target)
 	}
 	path, query, _ := strings.Cut(target, "?")
-	path = unquote(path)
+	path = syntax.Unescape(path)
 	if !s.Compat && strings.IndexByte(path, 0) >= 0 {
 		path = ""
 		err = &requestError{code: 400, explain: "NUL byte in the path"}
@@ -71,39 +72,9 @@ func originForm(method, target string) (origin, authority string, err error) {
 		}
 	}
 	if target[0] != '/' && (target != "*" || method != "OPTIONS") {
-		return "", "", &requestError{code: 400, explain: "the request target is no path: " + repr(target[:min(len(target), 80)])}
+		return "", "", &requestError{code: 400, explain: "the request target is not a path: " + repr(target[:min(len(target), 80)])}
 	}
 	return target, authority, nil
-}
-
-// unquote decodes %XX, and leaves what is no valid escape as it is.
-func unquote(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '%' && i+2 < len(s) {
-			hi, lo := unhex(s[i+1]), unhex(s[i+2])
-			if hi >= 0 && lo >= 0 {
-				c = byte(hi<<4 | lo)
-				i += 2
-			}
-		}
-		b = append(b, c)
-	}
-	return string(b)
-}
-
-func unhex(c byte) int {
-	switch {
-	case isDigit(c):
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }
 
 // variableName returns the name of a field's variable, without HTTP_.

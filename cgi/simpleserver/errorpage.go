@@ -15,7 +15,7 @@ type requestError struct {
 	code     int
 	message  string // the reason phrase; empty for the code's own
 	explain  string // of the page; empty for the code's own
-	headless bool   // the answer is the page alone
+	headless bool   // the response is the page alone
 }
 
 func (e *requestError) Error() string {
@@ -67,7 +67,7 @@ func (e *requestError) page() []byte {
 	return append(b, ".</p>\n    </body>\n</html>\n"...)
 }
 
-// append appends the whole answer (send_error), without the page if the method is
+// append appends the whole response (send_error), without the page if the method is
 // HEAD.
 func (e *requestError) append(b []byte, p preamble, method string, now time.Time) []byte {
 	page := e.page()

@@ -2,8 +2,9 @@ package simpleserver
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // A framing says how long the body of a request is.
@@ -23,9 +24,9 @@ func (h *head) framing(limit int64) (framing, error) {
 			if length != "" && field.Value != length {
 				return f, &requestError{code: 400, explain: "conflicting Content-Length"}
 			}
-			n, ok := parseLength(field.Value)
+			n, ok := syntax.ParseLength(field.Value)
 			if !ok {
-				return f, &requestError{code: 400, explain: "Content-Length is no number of bytes: " + repr(field.Value[:min(len(field.Value), 40)])}
+				return f, &requestError{code: 400, explain: "Content-Length is not a number of bytes: " + repr(field.Value[:min(len(field.Value), 40)])}
 			}
 			length, f.length = field.Value, n
 		case strings.EqualFold(field.Name, "Transfer-Encoding"):
@@ -57,19 +58,10 @@ func tooLarge(limit int64) *requestError {
 func (h *head) framingCompat() framing {
 	f := framing{raw: true}
 	value, _ := h.get("Content-Length")
-	if n, ok := parseLength(value); ok {
+	if n, ok := syntax.ParseLength(value); ok {
 		f.length = n
 	} else if _, ok := h.get("Transfer-Encoding"); ok {
 		f.length = -1
 	}
 	return f
-}
-
-// parseLength reads a Content-Length: digits only.
-func parseLength(s string) (int64, bool) {
-	if !isNumber(s) || len(s) > 19 {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }

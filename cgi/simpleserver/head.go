@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
 // headLimits bound the head of a request.
@@ -133,10 +134,10 @@ func (h *head) parseLine() error {
 			return err
 		}
 	}
-	if err := h.take(words); err != nil {
+	if err := h.setRequestLine(words); err != nil {
 		return err
 	}
-	if !isToken(h.method) || h.version == "HTTP/0.9" && h.method != "GET" {
+	if !syntax.IsToken(h.method) || h.version == "HTTP/0.9" && h.method != "GET" {
 		return &requestError{code: 400, message: "Bad request method (" + repr(h.method) + ")"}
 	}
 	return nil
@@ -144,7 +145,7 @@ func (h *head) parseLine() error {
 
 // parseVersion takes a version of one digit each, from 0.9 to 1.9.
 func (h *head) parseVersion(v string) error {
-	ok := len(v) == 8 && v[:5] == "HTTP/" && isDigit(v[5]) && v[6] == '.' && isDigit(v[7])
+	ok := len(v) == 8 && v[:5] == "HTTP/" && syntax.IsDigit(v[5]) && v[6] == '.' && syntax.IsDigit(v[7])
 	switch {
 	case !ok || v[5] == '0' && v != "HTTP/0.9":
 		return &requestError{code: 400, message: "Bad request version (" + repr(v) + ")"}
@@ -155,8 +156,8 @@ func (h *head) parseVersion(v string) error {
 	return nil
 }
 
-// take takes the words of a request line whose version has been checked.
-func (h *head) take(words []string) error {
+// setRequestLine takes the words of a request line whose version has been checked.
+func (h *head) setRequestLine(words []string) error {
 	switch {
 	case len(words) < 2 || len(words) > 3:
 		return &requestError{code: 400, message: "Bad request syntax (" + repr(h.line) + ")"}
@@ -233,8 +234,8 @@ func (h *head) addLine(line string) error {
 		return nil
 	}
 	name, value, ok := strings.Cut(line, ":")
-	if !ok || !isToken(name) {
-		return &requestError{code: 400, explain: "a line of the header is no field: " + repr(line[:min(len(line), 80)])}
+	if !ok || !syntax.IsToken(name) {
+		return &requestError{code: 400, explain: "a line of the header is not a field: " + repr(line[:min(len(line), 80)])}
 	}
 	h.fields = append(h.fields, cgi.Field{Name: name, Value: strings.Trim(value, " \t")})
 	return nil
@@ -261,17 +262,4 @@ func (h *head) get(name string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-// isToken reports whether s is a token (RFC 9110 § 5.6.2).
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }

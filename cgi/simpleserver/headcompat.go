@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
 // isPythonSpace reports what str.isspace holds for white space in ISO 8859-1.
@@ -57,7 +58,7 @@ func (h *head) parseLineCompat() error {
 		}
 		h.version = v
 	}
-	err := h.take(words)
+	err := h.setRequestLine(words)
 	if e, ok := err.(*requestError); ok {
 		e.headless = h.version == "" || h.version == "HTTP/0.9"
 	}
@@ -80,7 +81,7 @@ func pythonMajor(v string) (major string, ok bool) {
 
 func isNumber(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if !isDigit(s[i]) {
+		if !syntax.IsDigit(s[i]) {
 			return false
 		}
 	}

@@ -12,27 +12,27 @@ import (
 type listener struct {
 	net.Listener
 	base *cgi.Environ
-	one  *single // nil unless it is HandleOne's
+	one  *oneConn // nil unless it is HandleOne's
 }
 
 // errServed ends the serving of HandleOne.
 var errServed = errors.New("the connection has been served")
 
-// A single is the state of a listener that accepts one connection.
-type single struct {
-	taken  bool          // a connection has been accepted; belongs to Accept
-	served chan struct{} // closed when that connection has ended
-	closed chan struct{} // closed when the server is closed
-	once   sync.Once
+// A oneConn is the state of a listener that accepts one connection.
+type oneConn struct {
+	accepted bool          // a connection has been accepted; belongs to Accept
+	served   chan struct{} // closed when that connection has ended
+	closed   chan struct{} // closed when the server is closed
+	once     sync.Once
 }
 
 // HandleOne accepts one connection on l, serves it, and returns: handle_request of
 // Python's socketserver. If l is nil, it is the listener of Listen or MakeServer. l
 // stays open, unless Shutdown or Close is called meanwhile, when HandleOne returns
-// ErrServerClosed. What is wrong with the request is answered and logged, and is no
+// ErrServerClosed. A bad request gets its response and a line in the log, and is not an
 // error.
 func (s *Server) HandleOne(l net.Listener) error {
-	if err := s.ready(); err != nil {
+	if err := s.prepare(); err != nil {
 		return err
 	}
 	if l == nil {
@@ -41,7 +41,7 @@ func (s *Server) HandleOne(l net.Listener) error {
 			return err
 		}
 	}
-	one := &single{served: make(chan struct{}), closed: make(chan struct{})}
+	one := &oneConn{served: make(chan struct{}), closed: make(chan struct{})}
 	err := s.acceptor.Serve(&listener{Listener: l, base: s.baseEnviron(l), one: one})
 	if err == errServed {
 		return nil
@@ -54,7 +54,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if l.one == nil {
 		return l.Listener.Accept()
 	}
-	if l.one.taken {
+	if l.one.accepted {
 		select {
 		case <-l.one.served:
 			return nil, errServed
@@ -63,7 +63,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 	}
 	c, err := l.Listener.Accept()
-	l.one.taken = err == nil
+	l.one.accepted = err == nil
 	return c, err
 }
 
@@ -82,8 +82,8 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// end notes that a connection of the listener has ended.
-func (l *listener) end() {
+// connClosed notes that a connection of the listener has ended.
+func (l *listener) connClosed() {
 	if l.one != nil {
 		close(l.one.served)
 	}

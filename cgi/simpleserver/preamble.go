@@ -10,11 +10,11 @@ import (
 // A preamble is what an origin server puts in front of the application's fields
 // (send_preamble).
 type preamble struct {
-	version  string // of HTTP in the answer, such as "1.0"
+	version  string // of HTTP in the response, such as "1.0"
 	software string // of the Server field; empty for none
 }
 
-// append appends the head of an answer as an origin server's; see
+// append appends the head of a response as an origin server's; see
 // [cgi.Head.MakeOrigin].
 func (p preamble) append(b []byte, protocol string, h *cgi.Head, now time.Time) []byte {
 	origin := *h

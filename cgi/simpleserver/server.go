@@ -31,14 +31,14 @@ const (
 )
 
 // A Server serves an application over HTTP/1.0: wsgiref's WSGIServer and
-// WSGIRequestHandler. Its fields must not be changed once it serves. Whoever has called Serve, HandleOne, Listen or MakeServer calls Shutdown
-// or Close in the end.
+// WSGIRequestHandler. Its fields must not be changed once it serves. Whoever has called
+// Serve, HandleOne, Listen or MakeServer must call Shutdown or Close in the end.
 type Server struct {
 	// Addr is the TCP address to listen on, as net.Listen takes it; empty means
 	// DefaultAddr. Its host becomes SERVER_NAME.
 	Addr string
 
-	// App answers the requests. It must not be nil.
+	// App serves the requests. It must not be nil.
 	App cgi.App
 
 	// BaseEnv holds variables for every request (base_environ). They take the place of
@@ -47,8 +47,8 @@ type Server struct {
 	// adds the environment of the process too; for that, set it to cgi.ReadEnviron().
 	BaseEnv *cgi.Environ
 
-	// Software is what the field Server says, and its first word what SERVER_SOFTWARE
-	// does. Empty means "gatehouse", with a version if the build has one.
+	// Software is the value of the field Server; its first word is that of SERVER_SOFTWARE.
+	// Empty means "gatehouse", with a version if the build has one.
 	Software string
 
 	// ErrorLog receives what the application writes to Request.Stderr and, if Handler
@@ -74,10 +74,10 @@ type Server struct {
 	Compat bool
 
 	// RequestLine and HeaderLine bound a line of the head, in bytes with the line's end:
-	// 65536 each. Beyond them the answer is 414 or 431.
+	// 65536 each. Beyond them the response is 414 or 431.
 	RequestLine, HeaderLine int
 
-	// HeaderCount bounds the lines of header fields: 100. Beyond it the answer is 431.
+	// HeaderCount bounds the lines of header fields: 100. Beyond it the response is 431.
 	// In Compat the empty line counts too, as it does in Python.
 	HeaderCount int
 
@@ -90,8 +90,8 @@ type Server struct {
 	Drain time.Duration
 
 	// HalfClose says that clients shut down their writing side after a request and
-	// still wait for the answer. Without it the context of a client that does so is
-	// cancelled; an application that does not look at it answers all the same.
+	// still wait for the response. Without it the context of a client that does so is
+	// cancelled; an application that does not look at it responds all the same.
 	HalfClose bool
 
 	once     sync.Once
@@ -168,9 +168,9 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	if drain == 0 {
 		drain = DefaultDrain
 	}
-	over := make(chan struct{})
+	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer close(over)
+		defer close(done)
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 		defer cancel()
 		s.Shutdown(wait)
@@ -179,7 +179,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	if stop() {
 		return err
 	}
-	<-over
+	<-done
 	if errors.Is(err, ErrServerClosed) {
 		return nil
 	}
@@ -190,18 +190,18 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.ready(); err != nil {
+	if err := s.prepare(); err != nil {
 		l.Close()
 		return err
 	}
 	return s.acceptor.Serve(&listener{Listener: l, base: s.baseEnviron(l)})
 }
 
-func (s *Server) ready() error {
+func (s *Server) prepare() error {
 	if s.App == nil {
 		return errors.New("simpleserver: the server has no application: set App")
 	}
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	return nil
 }
 
@@ -209,14 +209,14 @@ func (s *Server) ready() error {
 // first, what is left is cancelled with cgi.ErrShutdown as the cause, and ctx's
 // error is returned. It returns after every goroutine of the server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	defer s.unbind()
 	return s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
 }
 
-// Close is Shutdown without the patience.
+// Close is Shutdown without waiting.
 func (s *Server) Close() error {
-	s.once.Do(s.begin)
+	s.once.Do(s.init)
 	defer s.unbind()
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
@@ -229,7 +229,7 @@ func (s *Server) unbind() {
 	}
 }
 
-func (s *Server) begin() {
+func (s *Server) init() {
 	s.limits = s.Limits.WithDefaults()
 	s.head = headLimits{
 		line:   positive(s.RequestLine, DefaultRequestLine),

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// outHeld is how much of an answer is held back until Flush or Finish, in bytes.
+	// outHeld is how much of a response is held back until Flush or Finish, in bytes.
 	outHeld = 24 << 10
 	// writePiece bounds one write, for which the client has Limits.Write.
 	writePiece = 16 << 10
 )
 
-// A sink writes the answer of an origin server.
+// A sink writes the response of an origin server.
 type sink struct {
 	c        *conn
 	preamble preamble
@@ -71,7 +71,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 // SetReadDeadline sets the deadline of the body in the place of Limits.BodyRead.
 func (s *sink) SetReadDeadline(t time.Time) error { return s.c.setOwnRead(t) }
 
-// SetWriteDeadline sets the deadline of the answer in the place of Limits.Write.
+// SetWriteDeadline sets the deadline of the response in the place of Limits.Write.
 func (s *sink) SetWriteDeadline(t time.Time) error { return s.c.setOwnWrite(t) }
 
 // send writes p in pieces, and returns how much of it was written.
@@ -92,7 +92,7 @@ func (s *sink) send(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// failed cancels the request whose answer cannot be written.
+// failed cancels a request whose response cannot be written.
 func (s *sink) failed(err error) error {
 	switch {
 	case s.c.isAborted():
@@ -100,15 +100,15 @@ func (s *sink) failed(err error) error {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("%w: %w", cgi.ErrAborted, err)
 	default:
-		err = fmt.Errorf("%w: it took no byte of the answer for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
+		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
 	}
-	s.c.lost(err)
+	s.c.cancelRequest(err)
 	return err
 }
 
-// proceed tells a client that waits that its body is wanted (RFC 9110 § 10.1.1),
-// unless the answer has begun. A failure shows when the answer is written.
-func (s *sink) proceed() {
+// writeContinue tells a client that waits that its body is wanted (RFC 9110 § 10.1.1),
+// unless the response has begun. A failure shows when the response is written.
+func (s *sink) writeContinue() {
 	c := s.c
 	c.writing.Lock()
 	defer c.writing.Unlock()

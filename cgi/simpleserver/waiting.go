@@ -8,16 +8,16 @@ import (
 	"gatehouse/cgi"
 )
 
-// await starts the wait for bytes of the client.
-func (c *conn) await(limit time.Duration) {
+// startReadLimit starts the wait for bytes of the client.
+func (c *conn) startReadLimit(limit time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.aborted, c.stopped != nil && !c.over:
-		c.sock.SetReadDeadline(past)
-	case c.draining && !c.headed:
+	case c.aborted, c.stopped != nil && !c.finished:
+		c.sock.SetReadDeadline(longAgo)
+	case c.draining && !c.headRead:
 		c.setDrainDeadline()
-	case !c.own[0] || c.over:
+	case !c.ownDeadline[0] || c.finished:
 		c.sock.SetReadDeadline(time.Now().Add(limit))
 	}
 }
@@ -32,19 +32,19 @@ func (c *conn) setDrainDeadline() {
 	c.sock.SetReadDeadline(time.Now().Add(limit))
 }
 
-// stop ends the reading of the request, also one that is under way. Only the first
+// stopReading ends the reading of the request, also one that is under way. Only the first
 // cause counts.
-func (c *conn) stop(cause error) {
+func (c *conn) stopReading(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stopLocked(cause)
+	c.stopReadingLocked(cause)
 }
 
-func (c *conn) stopLocked(cause error) {
+func (c *conn) stopReadingLocked(cause error) {
 	if c.stopped == nil {
 		c.stopped = cause
 	}
-	c.sock.SetReadDeadline(past)
+	c.sock.SetReadDeadline(longAgo)
 }
 
 // stopCause returns why reading was stopped, or nil.
@@ -61,14 +61,14 @@ func (c *conn) setOwnRead(t time.Time) error {
 	if c.stopped != nil {
 		return c.stopped
 	}
-	c.own[0] = true
+	c.ownDeadline[0] = true
 	return c.sock.SetReadDeadline(t)
 }
 
 func (c *conn) ownRead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.own[0]
+	return c.ownDeadline[0]
 }
 
 // setOwnWrite sets a deadline of the application's.
@@ -78,11 +78,11 @@ func (c *conn) setOwnWrite(t time.Time) error {
 	if c.aborted {
 		return cgi.ErrShutdown
 	}
-	c.own[1] = true
+	c.ownDeadline[1] = true
 	return c.sock.SetWriteDeadline(t)
 }
 
-// beginWrite starts the wait for the client to take a piece of the answer.
+// beginWrite starts the wait for the client to take a piece of the response.
 func (c *conn) beginWrite() error {
 	if err := c.setWriteLimit(); err != nil {
 		return err
@@ -101,13 +101,13 @@ func (c *conn) setWriteLimit() error {
 		return fmt.Errorf("%w: %w", cgi.ErrAborted, cgi.ErrShutdown)
 	case c.aborted:
 		return c.sock.SetWriteDeadline(time.Now().Add(abortGrace))
-	case c.own[1]:
+	case c.ownDeadline[1]:
 		return nil
 	}
 	return c.sock.SetWriteDeadline(time.Now().Add(c.srv.limits.Write))
 }
 
-// hasSent reports whether the answer has begun to leave.
+// hasSent reports whether the response has begun to leave.
 func (c *conn) hasSent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,8 +121,8 @@ func (c *conn) isAborted() bool {
 	return c.aborted
 }
 
-// lost cancels the request: nobody waits for its answer.
-func (c *conn) lost(cause error) {
+// cancelRequest cancels the request: nobody waits for its response.
+func (c *conn) cancelRequest(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.context.Cancel(cause)
@@ -142,10 +142,10 @@ func (c *conn) RequestContext() context.Context {
 // context somebody holds has gone.
 func (c *conn) Tick(time.Duration) (busy bool) {
 	c.mu.Lock()
-	busy = c.context.Asked() && c.context.Cause() == nil && !c.over
+	busy = c.context.Asked() && c.context.Cause() == nil && !c.finished
 	c.mu.Unlock()
 	if busy && c.sock.Gone() {
-		c.lost(cgi.ErrAborted)
+		c.cancelRequest(cgi.ErrAborted)
 	}
 	return busy
 }
@@ -156,7 +156,7 @@ func (c *conn) Drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
-	if !c.headed && c.stopped == nil {
+	if !c.headRead && c.stopped == nil {
 		c.setDrainDeadline()
 	}
 }
@@ -167,6 +167,6 @@ func (c *conn) Abort(cause error) {
 	defer c.mu.Unlock()
 	c.aborted = true
 	c.context.Cancel(cause)
-	c.stopLocked(cause)
-	c.sock.SetWriteDeadline(past)
+	c.stopReadingLocked(cause)
+	c.sock.SetWriteDeadline(longAgo)
 }

@@ -19,8 +19,8 @@ func NewBudget(max int64) *Budget {
 // Used returns the number of bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// take reserves n bytes, or none if they are not there.
-func (b *Budget) take(n int64) bool {
+// reserve reserves n bytes, or none if they are not there.
+func (b *Budget) reserve(n int64) bool {
 	for {
 		used := b.used.Load()
 		if n > b.max-used {
@@ -32,4 +32,4 @@ func (b *Budget) take(n int64) bool {
 	}
 }
 
-func (b *Budget) give(n int64) { b.used.Add(-n) }
+func (b *Budget) release(n int64) { b.used.Add(-n) }

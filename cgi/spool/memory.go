@@ -55,7 +55,7 @@ func (m *memory) read(p []byte) (n int) {
 		m.start += k
 		m.size -= int64(k)
 		if len(m.front()) == 0 {
-			m.drop()
+			m.freePiece()
 		}
 	}
 	return n
@@ -79,8 +79,8 @@ func (m *memory) writeTo(w io.WriterAt) (end int64, err error) {
 	return end, nil
 }
 
-// drop gives the first piece back.
-func (m *memory) drop() {
+// freePiece gives the first piece back.
+func (m *memory) freePiece() {
 	switch p := m.pieces[0]; len(p) {
 	case firstPiece:
 		firstPool.Put((*[firstPiece]byte)(p))
@@ -97,7 +97,7 @@ func (m *memory) drop() {
 
 func (m *memory) reset() {
 	for len(m.pieces) > 0 {
-		m.drop()
+		m.freePiece()
 	}
 	m.size = 0
 }

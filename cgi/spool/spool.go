@@ -214,7 +214,7 @@ func (s *Spool) charge(n int64) error {
 	if s.limits.Total == nil {
 		return nil
 	}
-	if !s.limits.Total.take(n) {
+	if !s.limits.Total.reserve(n) {
 		return fmt.Errorf("%w: they may hold %d bytes", ErrTotal, s.limits.Total.max)
 	}
 	s.charged += n
@@ -224,6 +224,6 @@ func (s *Spool) charge(n int64) error {
 func (s *Spool) release(n int64) {
 	if s.limits.Total != nil && n > 0 {
 		s.charged -= n
-		s.limits.Total.give(n)
+		s.limits.Total.release(n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // An App is a cgi.App that runs another and checks the requests that it gets, the
-// answers that it gives, and how it uses what it was given. It does not change
+// responses that it gives, and how it uses what it was given. It does not change
 // either, but for the length of a [cgi.WSGI]'s body, which it hides. It may serve any
 // number of requests at once.
 type App struct {

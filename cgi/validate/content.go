@@ -25,11 +25,11 @@ func (w *writer) checkStarted(what string) error {
 	}
 	e := broken("V36", "the response is %s before StartResponse was called", what)
 	e.err = cgi.ErrNoStart
-	w.exchange.failLocked(e)
+	w.exchange.noteBrokenLocked(e)
 	return e
 }
 
-// V45: no body where none is sent. What is written in answer to HEAD is counted by
+// V45: no body where none is sent. What is written in response to HEAD is counted by
 // the gateway, for the length of what GET would get.
 func (w *writer) checkBodyless(n int) error {
 	w.exchange.mu.Lock()
@@ -39,9 +39,9 @@ func (w *writer) checkBodyless(n int) error {
 	switch {
 	case n == 0:
 	case isBodyless(code):
-		return w.exchange.fail(broken("V45", "the answer with the status %d has a body", code))
+		return w.exchange.noteBroken(broken("V45", "the response with status %d has a body", code))
 	case !warned:
-		w.exchange.warn("V45", "the answer to HEAD has a body, which is counted and discarded")
+		w.exchange.warn("V45", "the response to HEAD has a body, which is counted and discarded")
 	}
 	return nil
 }
@@ -64,29 +64,29 @@ func (w *writer) checkLength(n int) error {
 		return nil
 	}
 	e.err = cgi.ErrContentLength
-	w.exchange.failLocked(e)
+	w.exchange.noteBrokenLocked(e)
 	return e
 }
 
 // atEnd is the argument of checkLength when nothing more will be written.
 const atEnd = -1
 
-// checkEnd checks the answer of an application that has returned without an error.
+// checkEnd checks the response of an application that has returned without an error.
 func (w *writer) checkEnd() {
-	if !w.checkAnswered() {
+	if !w.checkResponded() {
 		return
 	}
 	_ = w.checkLength(atEnd) // it is the verdict
 }
 
-// V31: there is an answer.
-func (w *writer) checkAnswered() bool {
+// V31: there is a response.
+func (w *writer) checkResponded() bool {
 	w.exchange.mu.Lock()
 	defer w.exchange.mu.Unlock()
 	if !w.started {
-		e := broken("V31", "ServeCGI returned without an answer: StartResponse was never called")
+		e := broken("V31", "ServeCGI returned without a response: StartResponse was never called")
 		e.err = cgi.ErrNoStart
-		w.exchange.failLocked(e)
+		w.exchange.noteBrokenLocked(e)
 	}
 	return w.started
 }

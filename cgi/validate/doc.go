@@ -2,7 +2,7 @@
 // keep to the contract of package cgi: it is the Go form of Python's
 // wsgiref.validate.
 //
-// An [App] stands in front of an application and checks both sides. In development
+// An [App] wraps an application and checks both sides. In development
 //
 //	fastcgi.Server{App: &validate.App{App: app}}
 //
@@ -13,18 +13,17 @@
 // mends what web servers are known to send as SCRIPT_NAME and PATH_INFO.
 //
 // A cgi.WSGI is an application like any other, and an App around it checks its body,
-// too. [WSGI] makes a cgi.WSGI of a cgi.WSGI, as wsgiref's validator does, to stand
-// between a middleware and the application behind it: the middleware is checked as a
-// gateway then.
+// too. [WSGI] makes a cgi.WSGI of a cgi.WSGI, as wsgiref's validator does, to put between a
+// middleware and the application behind it: then the middleware is checked as a gateway.
 //
 // # Failures and warnings
 //
 // A rule that is broken is an [Error]. ServeCGI returns it: the client gets an error
-// page or, if the head has left already, a visibly truncated answer, and the log has
+// page or, if the head was sent already, a visibly truncated response, and the log has
 // the line. The method of the ResponseWriter or of the Body in which the rule was
 // broken returns it too, and so does every later StartResponse, Write and Flush; an
-// application that goes on regardless fails all the same. What is legal but seldom
-// meant is a [Warning], which changes nothing.
+// application that continues regardless fails all the same. What is legal but seldom
+// intended is a [Warning], which changes nothing.
 //
 // # The rules
 //
@@ -51,7 +50,7 @@
 //	     alone; not checked in a CGI program (RunOnce), whose process has variables of
 //	     its own
 //
-// What the application answers:
+// What the application responds:
 //
 //	V18  the status begins with a number of three digits, 100 or more
 //	V19  a space follows it (w); the gateway refuses the status otherwise
@@ -99,14 +98,13 @@
 //
 // # Intended differences
 //
-// wsgiref's validator hides the length of an answer, so that none gets a
-// Content-Length of its own. So it is for a cgi.WSGI. To what another App has written
-// before anything was sent a cgi.Handler adds one, and goes on to do so behind a
-// validator. V37 is a failure of the request here; wsgiref finds it when the body is
-// collected as garbage. V4 spares the
-// variables that nginx, lighttpd and Caddy send beside the right ones, since every
-// POST behind them would fail; where they differ, as when nginx passes on a body
-// over SCGI without buffering it, it fails. So does V14 where Caddy states the length of a chunked
-// body as -1. V45 does not fail an answer to HEAD: it is by what
-// the application writes that the gateway states the length of what GET would get.
+// wsgiref's validator hides the length of a response, so that none gets a
+// Content-Length. So does this one for a cgi.WSGI. To what another App has written before
+// anything was sent, a cgi.Handler adds one, also behind a validator. V37 is a failure of
+// the request here; wsgiref finds it when the body is collected as garbage. V4 spares the
+// variables that nginx, lighttpd and Caddy send beside the right ones, since every POST
+// behind them would fail; where the two differ, as when nginx passes on a body over SCGI
+// without buffering it, it fails. So does V14 where Caddy states the length of a chunked
+// body as -1. V45 does not fail a response to HEAD: the gateway states the length that GET
+// would get by what the application writes.
 package validate

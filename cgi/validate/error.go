@@ -9,7 +9,7 @@ type Error struct {
 	Msg  string
 
 	// err is what the method would have returned without validation, so that an
-	// application that tells errors apart takes the same way; or nil.
+	// application that distinguishes errors behaves as it would without a validator; or nil.
 	err error
 }
 
@@ -19,7 +19,7 @@ func (e *Error) Error() string { return "validate: " + e.Rule + ": " + e.Msg }
 // as cgi.ErrNoStart, or nil.
 func (e *Error) Unwrap() error { return e.err }
 
-// A Warning tells of what is legal but seldom meant.
+// A Warning reports what is legal but seldom intended.
 type Warning struct {
 	Rule string // "V5"
 	Msg  string

@@ -40,7 +40,7 @@ func ExampleApp() {
 	h.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
 	fmt.Println(answer.Code)
 	// Output:
-	// level=ERROR msg="request failed" request=1 method=GET uri=/ status=500 error="validate: V28: the answer with the status 200 has no Content-Type"
+	// level=ERROR msg="request failed" request=1 method=GET uri=/ status=500 error="validate: V28: the response with status 200 has no Content-Type"
 	// 500
 }
 
@@ -52,7 +52,7 @@ func ExampleApp_warn() {
 		Warn: func(w *validate.Warning) { fmt.Println(w) },
 	}
 	cgi.ToHTTP(app).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("HEAD", "/", nil))
-	// Output: validate: warning V45: the answer to HEAD has a body, which is counted and discarded
+	// Output: validate: warning V45: the response to HEAD has a body, which is counted and discarded
 }
 
 // In a test the rule that was broken tells more than the error page.

@@ -9,7 +9,7 @@ import (
 	"gatehouse/cgi"
 )
 
-// An exchange is one request to the application and its answer. It is never reused,
+// An exchange is one request to the application and its response. It is never reused,
 // so that what the application keeps of it goes on to be told from another's.
 type exchange struct {
 	outer *cgi.Request // as the gateway has it
@@ -22,13 +22,13 @@ type exchange struct {
 	// parent is the exchange around that of a WSGI application inside another, or nil.
 	parent *exchange
 
-	mu      sync.Mutex
-	idle    sync.Cond // signalled when calls or reads become 0
-	over    bool      // the ending has come
-	calls   int       // of the ResponseWriter and of Stderr that are under way
-	reads   int       // of Body and Data that are under way
-	failure *Error    // the first rule that was broken
-	bodies  []*wsgiBody
+	mu       sync.Mutex
+	idle     sync.Cond // signalled when calls or reads become 0
+	detached bool      // the ending has come
+	calls    int       // of the ResponseWriter and of Stderr that are under way
+	reads    int       // of Body and Data that are under way
+	failure  *Error    // the first rule that was broken
+	bodies   []*wsgiBody
 }
 
 // newExchange makes the application's request: a copy, since the gateway reuses its
@@ -56,24 +56,24 @@ func (x *exchange) lend() {
 // run runs the application, and returns when it has and nothing of the gateway's is
 // in use any more.
 func (x *exchange) run(a cgi.App, w *writer) error {
-	defer x.end()
+	defer x.detach()
 	return a.ServeCGI(w, x.inner)
 }
 
 // V48: w, Body, Data and Stderr are not used after ServeCGI has returned.
 
-// enter begins a call, which n counts, unless the exchange is over.
-func (x *exchange) enter(n *int, name string) {
+// beginCall begins a call, which n counts, unless the exchange is over.
+func (x *exchange) beginCall(n *int, name string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.over {
+	if x.detached {
 		panic(broken("V48", "%s is used after %s", name, x.ending))
 	}
 	*n++
 }
 
-// leave ends a call.
-func (x *exchange) leave(n *int) {
+// endCall ends a call.
+func (x *exchange) endCall(n *int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if *n--; *n == 0 {
@@ -81,18 +81,18 @@ func (x *exchange) leave(n *int) {
 	}
 }
 
-// end lets no call begin any more, waits for those under way, and gives back what
+// detach lets no call begin any more, waits for those under way, and gives back what
 // the application has made of the request. In a CGI program nothing can interrupt a
-// Read of standard input: there end does not wait for it.
-func (x *exchange) end() {
+// Read of standard input: there detach does not wait for it.
+func (x *exchange) detach() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.over = true
+	x.detached = true
 	if x.calls > 0 {
-		x.failLocked(broken("V48", "%s while a call of the ResponseWriter or of r.Stderr was under way", x.ending))
+		x.noteBrokenLocked(broken("V48", "%s while a call of the ResponseWriter or of r.Stderr was under way", x.ending))
 	}
 	if x.reads > 0 && !x.outer.RunOnce {
-		x.failLocked(broken("V48", "%s while a Read of the body was under way", x.ending))
+		x.noteBrokenLocked(broken("V48", "%s while a Read of the body was under way", x.ending))
 		x.mu.Unlock()
 		x.outer.CloseBody()
 		x.mu.Lock()
@@ -102,7 +102,7 @@ func (x *exchange) end() {
 	}
 	for _, b := range x.bodies {
 		if e := b.checkClosed(); e != nil {
-			x.failLocked(e)
+			x.noteBrokenLocked(e)
 		}
 	}
 	body, data, stderr := x.outer.Body, x.outer.Data, x.outer.Stderr
@@ -119,20 +119,20 @@ func (x *exchange) end() {
 	r.Body, r.Data, r.Stderr = body, data, stderr
 }
 
-// fail notes that a rule was broken and returns e.
-func (x *exchange) fail(e *Error) *Error {
+// noteBroken notes that a rule was broken and returns e.
+func (x *exchange) noteBroken(e *Error) *Error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.failLocked(e)
+	x.noteBrokenLocked(e)
 	return e
 }
 
-func (x *exchange) failLocked(e *Error) {
+func (x *exchange) noteBrokenLocked(e *Error) {
 	if x.failure == nil {
 		x.failure = e
 	}
 	if x.parent != nil {
-		x.parent.fail(e)
+		x.parent.noteBroken(e)
 	}
 }
 

@@ -5,9 +5,10 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
-// checkHead checks the head of an answer and returns its status code.
+// checkHead checks the head of a response and returns its status code.
 func checkHead(status string, headers []cgi.Field, warn warner) (code int, err *Error) {
 	if code, err = checkStatus(status); err != nil {
 		return 0, err
@@ -28,7 +29,7 @@ func checkStatus(status string) (code int, err *Error) {
 	switch {
 	case len(word) != 3:
 		return 0, broken("V18", "status %.80q: its code must be three characters", status)
-	case !isDigit(word[0]) || !isDigit(word[1]) || !isDigit(word[2]):
+	case !syntax.IsDigit(word[0]) || !syntax.IsDigit(word[1]) || !syntax.IsDigit(word[2]):
 		return 0, broken("V18", "status %.80q: its code must be three digits", status)
 	case word[0] == '0':
 		return 0, broken("V18", "status %.80q: its code must be 100 or more", status)
@@ -81,7 +82,7 @@ func checkNoColon(f cgi.Field) *Error {
 // V25: the name is made of letters, digits, "-" and "_", and begins with a letter.
 func checkName(f cgi.Field) *Error {
 	for i := 0; i < len(f.Name); i++ {
-		if c := f.Name[i]; !isLetter(c) && (i == 0 || !isDigit(c) && c != '-' && c != '_') {
+		if c := f.Name[i]; !isLetter(c) && (i == 0 || !syntax.IsDigit(c) && c != '-' && c != '_') {
 			return broken("V25", "field %.80q: byte %#02x at offset %d of its name is not allowed there", f.Name, c, i)
 		}
 	}
@@ -132,7 +133,7 @@ func checkContentType(code int, headers []cgi.Field) *Error {
 // V28: what has a body has a Content-Type.
 func checkType(code int, has bool) *Error {
 	if !has {
-		return broken("V28", "the answer with the status %d has no Content-Type", code)
+		return broken("V28", "the response with status %d has no Content-Type", code)
 	}
 	return nil
 }
@@ -140,12 +141,12 @@ func checkType(code int, has bool) *Error {
 // V29: what has no body has none.
 func checkNoType(code int, has bool) *Error {
 	if has {
-		return broken("V29", "the answer with the status %d has a Content-Type, but cannot have a body", code)
+		return broken("V29", "the response with status %d has a Content-Type, but cannot have a body", code)
 	}
 	return nil
 }
 
-// isBodyless reports whether an answer of that status has no body.
+// isBodyless reports whether a response of that status has no body.
 func isBodyless(code int) bool {
 	return code == http.StatusNoContent || code == http.StatusNotModified
 }

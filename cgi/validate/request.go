@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
 // checkRequest checks what the gateway passes, in the order of the rules, and returns
@@ -168,7 +169,7 @@ func checkNames(r *cgi.Request, _ warner) *Error {
 	}
 	seen := make(map[string]string, r.Env.Len())
 	for name := range r.Env.All() {
-		if !isToken(name) {
+		if !syntax.IsToken(name) {
 			return broken("V47", "the name of the variable %.80q is no token", name)
 		}
 		upper := strings.ToUpper(name)
@@ -180,18 +181,6 @@ func checkNames(r *cgi.Request, _ warner) *Error {
 	return nil
 }
 
-// isToken reports whether s is a token of RFC 9110 § 5.6.2.
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isAlnum(c byte) bool { return isLetter(c) || isDigit(c) }
+func isAlnum(c byte) bool { return isLetter(c) || syntax.IsDigit(c) }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }

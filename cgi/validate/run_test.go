@@ -52,7 +52,7 @@ func request(changes ...string) *cgi.Request {
 			env.Del(name[1:])
 		}
 	}
-	return &cgi.Request{Env: env, Body: http.NoBody, ContentLength: max(0, cgi.BodyLength(env, true))}
+	return &cgi.Request{Env: env, Body: http.NoBody, ContentLength: max(0, env.BodyLength(true))}
 }
 
 // A run is one request through a Handler and a validator, and all that came of it.

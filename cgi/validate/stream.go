@@ -12,8 +12,8 @@ type reader struct {
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
-	r.exchange.enter(&r.exchange.reads, r.name)
-	defer r.exchange.leave(&r.exchange.reads)
+	r.exchange.beginCall(&r.exchange.reads, r.name)
+	defer r.exchange.endCall(&r.exchange.reads)
 	if err := r.checkRead(p); err != nil {
 		return 0, err
 	}
@@ -23,7 +23,7 @@ func (r *reader) Read(p []byte) (int, error) {
 // V38: Read gets a buffer that is not empty.
 func (r *reader) checkRead(p []byte) error {
 	if len(p) == 0 {
-		return r.exchange.fail(broken("V38", "%s is read into an empty buffer, which tells nothing", r.name))
+		return r.exchange.noteBroken(broken("V38", "%s is read into an empty buffer, which tells nothing", r.name))
 	}
 	return nil
 }
@@ -36,8 +36,8 @@ type body struct{ reader }
 // CloseBody is what cgi.Request.CloseBody calls, which may be at any time.
 func (b *body) CloseBody() {
 	x := b.exchange
-	x.enter(&x.calls, b.name)
-	defer x.leave(&x.calls)
+	x.beginCall(&x.calls, b.name)
+	defer x.endCall(&x.calls)
 	x.outer.CloseBody()
 }
 
@@ -52,7 +52,7 @@ type stderr struct {
 
 // Write implements io.Writer.
 func (s *stderr) Write(p []byte) (int, error) {
-	s.exchange.enter(&s.exchange.calls, "r.Stderr")
-	defer s.exchange.leave(&s.exchange.calls)
+	s.exchange.beginCall(&s.exchange.calls, "r.Stderr")
+	defer s.exchange.endCall(&s.exchange.calls)
 	return s.next.Write(p)
 }

@@ -17,7 +17,7 @@ type writer struct {
 
 	// What follows is guarded by the exchange's mu, for an application that breaks V48.
 	started  bool  // StartResponse got a head that keeps the rules
-	refused  bool  // the gateway has returned an error: there will be no whole answer
+	refused  bool  // the gateway has returned an error: there will be no whole response
 	code     int   // status code
 	declared int64 // Content-Length, or -1
 	written  int64 // bytes of body
@@ -33,9 +33,9 @@ func newWriter(x *exchange, next cgi.ResponseWriter) *writer {
 	}
 }
 
-func (w *writer) enter(method string) { w.exchange.enter(&w.exchange.calls, "w."+method) }
+func (w *writer) beginCall(method string) { w.exchange.beginCall(&w.exchange.calls, "w."+method) }
 
-func (w *writer) leave() { w.exchange.leave(&w.exchange.calls) }
+func (w *writer) endCall() { w.exchange.endCall(&w.exchange.calls) }
 
 // failed returns the first rule that was broken, or nil.
 func (w *writer) failed() error {
@@ -45,8 +45,8 @@ func (w *writer) failed() error {
 	return nil
 }
 
-// passed notes what the gateway has returned.
-func (w *writer) passed(err error) error {
+// noteError notes what the gateway has returned.
+func (w *writer) noteError(err error) error {
 	if err != nil {
 		w.exchange.mu.Lock()
 		defer w.exchange.mu.Unlock()
@@ -57,32 +57,32 @@ func (w *writer) passed(err error) error {
 
 // StartResponse implements cgi.ResponseWriter.
 func (w *writer) StartResponse(status string, headers []cgi.Field) error {
-	w.enter("StartResponse")
-	defer w.leave()
+	w.beginCall("StartResponse")
+	defer w.endCall()
 	if err := w.checkOnce(); err != nil {
 		return err
 	}
-	return w.start(status, headers, func() error { return w.next.StartResponse(status, headers) })
+	return w.startResponse(status, headers, func() error { return w.next.StartResponse(status, headers) })
 }
 
 // ReplaceResponse is what the function of that name in package cgi calls.
 func (w *writer) ReplaceResponse(cause error, status string, headers []cgi.Field) error {
-	w.enter("ReplaceResponse")
-	defer w.leave()
-	return w.start(status, headers, func() error { return cgi.ReplaceResponse(w.next, cause, status, headers) })
+	w.beginCall("ReplaceResponse")
+	defer w.endCall()
+	return w.startResponse(status, headers, func() error { return cgi.ReplaceResponse(w.next, cause, status, headers) })
 }
 
-// start checks a head and passes it on.
-func (w *writer) start(status string, headers []cgi.Field, pass func() error) error {
+// startResponse checks a head and passes it on.
+func (w *writer) startResponse(status string, headers []cgi.Field, pass func() error) error {
 	if err := w.failed(); err != nil {
 		return err
 	}
 	code, e := checkHead(status, headers, w.exchange.warn)
 	if e != nil {
-		return w.exchange.fail(e)
+		return w.exchange.noteBroken(e)
 	}
 	w.setStarted()
-	if err := w.passed(pass()); err != nil {
+	if err := w.noteError(pass()); err != nil {
 		return err
 	}
 	w.exchange.mu.Lock()
@@ -101,7 +101,7 @@ func (w *writer) checkOnce() error {
 	}
 	e := broken("V50", "the response is started a second time, and there is no cause to replace it")
 	e.err = cgi.ErrHeadersSet
-	w.exchange.failLocked(e)
+	w.exchange.noteBrokenLocked(e)
 	return e
 }
 
@@ -113,14 +113,14 @@ func (w *writer) setStarted() {
 
 // Write implements cgi.ResponseWriter.
 func (w *writer) Write(p []byte) (int, error) {
-	w.enter("Write")
-	defer w.leave()
+	w.beginCall("Write")
+	defer w.endCall()
 	if err := w.checkWrite(len(p)); err != nil {
 		return 0, err
 	}
 	n, err := w.next.Write(p)
 	w.count(n)
-	return n, w.passed(err)
+	return n, w.noteError(err)
 }
 
 // count notes that n bytes of body have been passed on.
@@ -137,44 +137,44 @@ func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 
 // Flush implements cgi.ResponseWriter.
 func (w *writer) Flush() error {
-	w.enter("Flush")
-	defer w.leave()
+	w.beginCall("Flush")
+	defer w.endCall()
 	if err := w.failed(); err != nil {
 		return err
 	}
 	if err := w.checkStarted("flushed"); err != nil {
 		return err
 	}
-	return w.passed(w.next.Flush())
+	return w.noteError(w.next.Flush())
 }
 
 // Unwrap returns the gateway's writer, for abilities that are not known here. What
 // passes through them is not checked.
 func (w *writer) Unwrap() cgi.ResponseWriter {
-	w.enter("Unwrap")
-	defer w.leave()
+	w.beginCall("Unwrap")
+	defer w.endCall()
 	return w.next
 }
 
 // SendPipe is what the function of that name in package cgi calls. Bytes that do not
 // pass through this process cannot be checked, so they are to be written.
 func (w *writer) SendPipe(pipe, n int) (int, error) {
-	w.enter("SendPipe")
-	defer w.leave()
+	w.beginCall("SendPipe")
+	defer w.endCall()
 	return 0, http.ErrNotSupported
 }
 
 // HeadersSent is what the function of that name in package cgi calls.
 func (w *writer) HeadersSent() bool {
-	w.enter("HeadersSent")
-	defer w.leave()
+	w.beginCall("HeadersSent")
+	defer w.endCall()
 	return cgi.HeadersSent(w.next)
 }
 
 // EnableFullDuplex is what the function of that name in package cgi calls.
 func (w *writer) EnableFullDuplex() error {
-	w.enter("EnableFullDuplex")
-	defer w.leave()
+	w.beginCall("EnableFullDuplex")
+	defer w.endCall()
 	return cgi.EnableFullDuplex(w.next)
 }
 
@@ -184,34 +184,34 @@ func (w *writer) WriteStderr(p []byte) error { return cgi.WriteStderr(w.next, p)
 
 // SetExitStatus is what the function of that name in package cgi calls.
 func (w *writer) SetExitStatus(n int) {
-	w.enter("SetExitStatus")
-	defer w.leave()
+	w.beginCall("SetExitStatus")
+	defer w.endCall()
 	cgi.SetExitStatus(w.next, n)
 }
 
 // SetReadDeadline is what the function of that name in package cgi calls.
 func (w *writer) SetReadDeadline(t time.Time) error {
-	w.enter("SetReadDeadline")
-	defer w.leave()
+	w.beginCall("SetReadDeadline")
+	defer w.endCall()
 	return cgi.SetReadDeadline(w.next, t)
 }
 
 // SetWriteDeadline is what the function of that name in package cgi calls.
 func (w *writer) SetWriteDeadline(t time.Time) error {
-	w.enter("SetWriteDeadline")
-	defer w.leave()
+	w.beginCall("SetWriteDeadline")
+	defer w.endCall()
 	return cgi.SetWriteDeadline(w.next, t)
 }
 
 // WriteInformational is what the function of that name in package cgi calls.
 func (w *writer) WriteInformational(code int, headers []cgi.Field) error {
-	w.enter("WriteInformational")
-	defer w.leave()
+	w.beginCall("WriteInformational")
+	defer w.endCall()
 	if err := w.failed(); err != nil {
 		return err
 	}
 	if e := checkFields(headers); e != nil {
-		return w.exchange.fail(e)
+		return w.exchange.noteBroken(e)
 	}
 	return cgi.WriteInformational(w.next, code, headers)
 }

@@ -55,16 +55,16 @@ func newInnerExchange(r *cgi.Request) (*exchange, error) {
 // serve calls the application. The exchange is over when the body is closed, or at
 // once if there is none.
 func (x *exchange) serve(app cgi.WSGI, env *cgi.Environ, out *writer) (_ cgi.Body, err error) {
-	over := true
+	closed := true
 	defer func() {
-		if over {
-			x.end()
+		if closed {
+			x.detach()
 			err = x.verdict(err)
 		}
 	}()
 	b, err := x.callWSGI(app, env, out.startWSGI)
 	if err == nil && x.failed() == nil {
-		over = false
+		closed = false
 		return &countedBody{b.(*wsgiBody), out, false}, nil
 	}
 	if b != nil {
@@ -164,7 +164,7 @@ func (b *countedBody) Close() error {
 	if !first {
 		return err
 	}
-	x.end()
+	x.detach()
 	if b.told {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // things. What it sends and returns is checked by whoever gets it.
 func (x *exchange) callWSGI(app cgi.WSGI, env *cgi.Environ, start cgi.StartResponse) (cgi.Body, error) {
 	c := &wsgiCall{exchange: x, begin: start}
-	body, err := app(env, c.start)
+	body, err := app(env, c.startResponse)
 	c.setReturned()
 	if body == nil {
 		if err == nil {
@@ -48,7 +48,7 @@ type wsgiCall struct {
 func (c *wsgiCall) checkBody() error {
 	e := broken("V31", "the application returned neither a body nor an error")
 	e.err = cgi.ErrNoBody
-	return c.exchange.fail(e)
+	return c.exchange.noteBroken(e)
 }
 
 func (c *wsgiCall) setReturned() {
@@ -57,11 +57,11 @@ func (c *wsgiCall) setReturned() {
 	c.returned = true
 }
 
-// start is start_response.
-func (c *wsgiCall) start(status string, headers []cgi.Field, cause error) (cgi.WriteFunc, error) {
+// startResponse is start_response.
+func (c *wsgiCall) startResponse(status string, headers []cgi.Field, cause error) (cgi.WriteFunc, error) {
 	x := c.exchange
-	x.enter(&x.calls, "start")
-	defer x.leave(&x.calls)
+	x.beginCall(&x.calls, "start")
+	defer x.endCall(&x.calls)
 	c.setStarted()
 	write, err := c.begin(status, headers, cause)
 	return func(block []byte) error { return c.write(write, block) }, err
@@ -76,8 +76,8 @@ func (c *wsgiCall) setStarted() {
 // write is the write callable.
 func (c *wsgiCall) write(write cgi.WriteFunc, block []byte) error {
 	x := c.exchange
-	x.enter(&x.calls, "write")
-	defer x.leave(&x.calls)
+	x.beginCall(&x.calls, "write")
+	defer x.endCall(&x.calls)
 	if err := c.checkWrite(); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *wsgiCall) checkWrite() error {
 		return nil
 	}
 	e := broken("V49", "the write callable is used after the application has returned")
-	x.failLocked(e)
+	x.noteBrokenLocked(e)
 	return e
 }
 
@@ -124,7 +124,7 @@ func (b *wsgiBody) Next() ([]byte, error) {
 // V34: Next is not called after Close.
 func (b *wsgiBody) checkOpen() error {
 	if b.closed.Load() > 0 {
-		return b.call.exchange.fail(broken("V34", "the body is read after it was closed"))
+		return b.call.exchange.noteBroken(broken("V34", "the body is read after it was closed"))
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (b *wsgiBody) checkStarted() error {
 	}
 	e := broken("V36", "the body has delivered a block before start was called")
 	e.err = cgi.ErrNoStart
-	x.failLocked(e)
+	x.noteBrokenLocked(e)
 	return e
 }
 
@@ -149,7 +149,7 @@ func (b *wsgiBody) Len() int { return -1 }
 // Close implements cgi.Body.
 func (b *wsgiBody) Close() error {
 	if b.closed.Add(1) > 1 {
-		return b.call.exchange.fail(broken("V37", "the body is closed a second time"))
+		return b.call.exchange.noteBroken(broken("V37", "the body is closed a second time"))
 	}
 	return b.next.Close()
 }

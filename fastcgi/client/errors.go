@@ -26,7 +26,7 @@ type EndError struct {
 	// application has refused the request.
 	End record.End
 
-	// Err is a *cgi.HeadError if the output ended before its head did, else nil.
+	// Err is a *cgihead.Error if the output ended before its head did, else nil.
 	Err error
 }
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/cgi"
+	"gatehouse/cgi/cgihead"
 	"gatehouse/fastcgi/record"
 )
 
@@ -19,7 +19,7 @@ const closeWait = time.Second
 // time. Read returns its body.
 type Response struct {
 	// Head is its head (RFC 3875 § 6), with the status settled.
-	Head *cgi.ProgramHead
+	Head *cgihead.Head
 
 	x      *exchange
 	stderr io.Writer
@@ -34,7 +34,7 @@ type Response struct {
 // the request until its end, the Response's body included.
 //
 // With an error there is no Response, and the streams of the request have been closed.
-// The errors are an [EndError], a [TruncatedError], a *cgi.HeadError, what Err returns for
+// The errors are an [EndError], a [TruncatedError], a *cgihead.Error, what Err returns for
 // a connection that takes no request, what ErrID and ErrParamsBytes say, and those of the
 // context and of the request's streams.
 func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
@@ -139,7 +139,7 @@ func (r *Response) closeStreams() {
 
 // readHead reads until the head has come.
 func (r *Response) readHead(limit int) error {
-	p := cgi.NewHeadParser(limit)
+	p := cgihead.NewParser(limit)
 	var headErr error
 	err := r.receive(func(b []byte) (n int, done bool) {
 		n, done, headErr = p.Feed(b)

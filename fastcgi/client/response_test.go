@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"gatehouse/cgi"
+	"gatehouse/cgi/cgihead"
 	"gatehouse/fastcgi/record"
 )
 
@@ -118,8 +118,8 @@ func TestErrorTypes(t *testing.T) {
 		"":                                    io.EOF,
 		"\x01":                                io.ErrUnexpectedEOF,
 		"\x00\x00\x00\x00\x00\x00\x00\x00":    record.ErrVersion,
-		ended(1, 0, 0):                        cgi.ErrNoHead,
-		stdout(1, "x\n"):                      cgi.ErrHead,
+		ended(1, 0, 0):                        cgihead.ErrMissing,
+		stdout(1, "x\n"):                      cgihead.ErrMalformed,
 		stdout(1, strings.Repeat("x", 65534)): io.EOF,
 	} {
 		if err := do(sent); !errors.Is(err, want) {
@@ -137,7 +137,7 @@ func TestHeadBytes(t *testing.T) {
 		c, _ := scripted(hello(1))
 		c.HeadBytes = limit
 		r, err := c.Do(t.Context(), &Request{})
-		if (err == nil) != ok || !ok && !errors.Is(err, cgi.ErrHeadBytes) {
+		if (err == nil) != ok || !ok && !errors.Is(err, cgihead.ErrTooLong) {
 			t.Errorf("%d: %v", limit, err)
 		}
 		if err == nil {

@@ -5,8 +5,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"gatehouse/cgi"
 )
 
 // spliceFlags let neither end of a splice wait: the runtime's poller waits for the
@@ -15,7 +13,7 @@ const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 
 // SpliceTo waits for bytes and moves up to max of them to a pipe, without a copy of
 // them in this process. It does not wait for the pipe: if that is full, the error is
-// cgi.ErrPipeFull, and EPIPE if it has no reader. It needs CanSplice, and nobody else
+// ErrPipeFull, and EPIPE if it has no reader. It needs CanSplice, and nobody else
 // may fill the pipe.
 func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 	rerr := s.raw.Read(func(fd uintptr) bool {
@@ -25,7 +23,7 @@ func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 			case err != unix.EAGAIN:
 				return true
 			case full(pipe):
-				err = cgi.ErrPipeFull
+				err = ErrPipeFull
 				return true
 			case hadRoom:
 				return false
@@ -37,7 +35,7 @@ func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 	switch {
 	case rerr != nil:
 		return 0, rerr
-	case err != nil && err != cgi.ErrPipeFull:
+	case err != nil && err != ErrPipeFull:
 		return 0, os.NewSyscallError("splice", err)
 	case err == nil && n == 0:
 		return 0, io.EOF
@@ -78,7 +76,7 @@ func (s *Socket) SpliceFrom(pipe, n int, more bool) (moved int, err error) {
 }
 
 // WriteNow writes to a pipe without waiting for it. If it is full, the error is
-// cgi.ErrPipeFull.
+// ErrPipeFull.
 func WriteNow(pipe int, p []byte) (int, error) {
 	for {
 		n, err := unix.Write(pipe, p)
@@ -87,7 +85,7 @@ func WriteNow(pipe int, p []byte) (int, error) {
 			return n, nil
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return 0, cgi.ErrPipeFull
+			return 0, ErrPipeFull
 		default:
 			return 0, os.NewSyscallError("write", err)
 		}

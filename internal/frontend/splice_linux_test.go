@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"gatehouse/cgi"
 )
 
 // TestSpliceToWhileThePipeEmpties: a pipe that is emptied just after it was full does not
@@ -45,7 +43,7 @@ func TestSpliceToWhileThePipeEmpties(t *testing.T) {
 		for left := block; left > 0; {
 			n, err := s.SpliceTo(fds[1], left)
 			left -= n
-			if err != nil && !errors.Is(err, cgi.ErrPipeFull) {
+			if err != nil && !errors.Is(err, ErrPipeFull) {
 				t.Fatalf("with %d bytes left of a block: %v", left, err)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // requestHeader makes the header of a request from its variables. What net/http
@@ -27,7 +29,7 @@ func requestHeader(r *Request) (http.Header, error) {
 			continue
 		}
 		value := pairs.value(i)
-		if c := controlAt(value); c >= 0 {
+		if c := syntax.ControlAt(value); c >= 0 {
 			return nil, fmt.Errorf("control character %#02x in %.80s", value[c], variable)
 		}
 		switch name {
@@ -43,7 +45,7 @@ func requestHeader(r *Request) (http.Header, error) {
 		}
 	}
 	if contentType != "" {
-		if c := controlAt(contentType); c >= 0 {
+		if c := syntax.ControlAt(contentType); c >= 0 {
 			return nil, fmt.Errorf("control character %#02x in CONTENT_TYPE", contentType[c])
 		}
 		h.add("Content-Type", contentType)
@@ -66,7 +68,7 @@ type headerMaker struct {
 func (h *headerMaker) variable(name, value string) {
 	field := knownHeader(name)
 	if field == "" {
-		if !isToken(name) {
+		if !syntax.IsToken(name) {
 			return
 		}
 		field = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
@@ -88,15 +90,6 @@ func (h *headerMaker) add(field, value string) {
 	k := len(h.values)
 	h.values = append(h.values, value)
 	h.header[field] = h.values[k : k+1 : k+1]
-}
-
-func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !isTokenByte[s[i]] {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // knownHeader returns the canonical name of a field that most requests have, or "". It

@@ -40,7 +40,7 @@ func TestHTTPBodyDeadlines(t *testing.T) {
 	if d := last().Sub(began); d < time.Minute || d > time.Hour || rest.Len() != 0 {
 		t.Errorf("a body that is left: deadline in %v, %d bytes not drained", d, rest.Len())
 	}
-	b.end()
+	b.detach()
 	if !last().IsZero() {
 		t.Errorf("a body that was drained: deadline %v", last())
 	}
@@ -49,7 +49,7 @@ func TestHTTPBodyDeadlines(t *testing.T) {
 	if _, err := b.Read(make([]byte, 3)); err != ErrBodyClosed {
 		t.Errorf("Read after the end = %v", err)
 	}
-	if err := b.setOwn(began); err != ErrBodyClosed {
+	if err := b.setOwnDeadline(began); err != ErrBodyClosed {
 		t.Errorf("a deadline after the end = %v", err)
 	}
 	if len(w.deadlines) != n {
@@ -60,7 +60,7 @@ func TestHTTPBodyDeadlines(t *testing.T) {
 	if _, err := io.ReadAll(b); err != nil {
 		t.Error(err)
 	}
-	b.end()
+	b.detach()
 	if !last().IsZero() {
 		t.Errorf("a body that was read: deadline %v", last())
 	}

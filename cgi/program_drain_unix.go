@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// lingerTime bounds how long a program that has answered waits for the rest of its
-// body.
+// lingerTime bounds how long a program that has responded waits for the rest of its body.
 const lingerTime = 2 * time.Second
 
-// drain reads and discards n bytes from a socket, or all up to its end if n is
+// drainSocket reads and discards n bytes from a socket, or all up to its end if n is
 // negative, for at most lingerTime.
-func drain(f *os.File, n int64) {
+func drainSocket(f *os.File, n int64) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return

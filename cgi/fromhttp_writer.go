@@ -35,7 +35,7 @@ type handlerWriter struct {
 	err      error // why the head was refused
 }
 
-func (w *handlerWriter) begin(rw ResponseWriter, r *Request) {
+func (w *handlerWriter) attach(rw ResponseWriter, r *Request) {
 	w.w, w.request = rw, r
 	w.header = make(http.Header)
 }
@@ -56,7 +56,7 @@ func (w *handlerWriter) WriteHeader(code int) {
 		w.superfluous(code)
 	case code < 200 && code != http.StatusSwitchingProtocols:
 		w.setFields()
-		// Where the protocol has no informational responses the answer is the same
+		// Where the protocol has no informational responses, the final one is the same
 		// without them.
 		_ = WriteInformational(w.w, code, w.fields)
 	default:
@@ -64,7 +64,7 @@ func (w *handlerWriter) WriteHeader(code int) {
 	}
 }
 
-// superfluous complains of a second WriteHeader, with the place of the call.
+// superfluous reports a second WriteHeader, with the place of the call.
 func (w *handlerWriter) superfluous(code int) {
 	place := "unknown place"
 	if _, file, line, ok := runtime.Caller(2); ok {
@@ -114,9 +114,9 @@ func isTrailer(trailers []string, name string) bool {
 	return false
 }
 
-// start hands the head over, once. The first bytes of the body tell the type of
-// one that has none.
-func (w *handlerWriter) start(p []byte) error {
+// startResponse passes the head on, once. If the handler set no Content-Type, it is guessed
+// from p, the first bytes of the body.
+func (w *handlerWriter) startResponse(p []byte) error {
 	if w.w == nil {
 		return errReturned
 	}
@@ -132,14 +132,6 @@ func (w *handlerWriter) start(p []byte) error {
 	}
 	w.err = w.w.StartResponse(knownStatus(w.code), w.fields)
 	return w.err
-}
-
-// knownStatus is statusLine, without an allocation for the one that is common.
-func knownStatus(code int) string {
-	if code == http.StatusOK {
-		return "200 OK"
-	}
-	return statusLine(code)
 }
 
 // Write implements http.ResponseWriter.
@@ -158,7 +150,7 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 	if w.bodyless {
 		return 0, http.ErrBodyNotAllowed
 	}
-	if err := w.start(p); err != nil {
+	if err := w.startResponse(p); err != nil {
 		return 0, err
 	}
 	n, err := w.w.Write(p)
@@ -179,7 +171,7 @@ func (w *handlerWriter) Flush() { _ = w.FlushError() }
 func (w *handlerWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.start(nil); err != nil {
+	if err := w.startResponse(nil); err != nil {
 		return err
 	}
 	return w.w.Flush()
@@ -215,16 +207,16 @@ func (w *handlerWriter) EnableFullDuplex() error {
 	return EnableFullDuplex(w.w)
 }
 
-// finish starts a response that the handler left empty, and returns why the head
+// finishHead starts a response that the handler left empty, and returns why the head
 // was refused, if it was.
-func (w *handlerWriter) finish() error {
+func (w *handlerWriter) finishHead() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.start(nil)
+	return w.startResponse(nil)
 }
 
-// end takes the front-end's writer away.
-func (w *handlerWriter) end() {
+// detach takes the handler off the front-end's writer.
+func (w *handlerWriter) detach() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life.Lock()

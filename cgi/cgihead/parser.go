@@ -1,4 +1,4 @@
-package cgi
+package cgihead
 
 import (
 	"bytes"
@@ -6,18 +6,21 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/internal/syntax"
 )
 
-// DefaultHeadBytes is how long the head of a program's answer may be.
-const DefaultHeadBytes = 64 << 10
+// DefaultLimit is the default limit on the length of a head, in bytes.
+const DefaultLimit = 64 << 10
 
-// ReadHead reads the head of a program's answer from r. It reads in pieces and
-// returns the part of the body that came with the head.
+// Read reads a head from r, in pieces, and returns it together with the bytes of the
+// body that were read along with it.
 //
-// The head may be limit bytes long, DefaultHeadBytes if limit is zero; a negative
-// limit is none. Any error but one of r is a *HeadError.
-func ReadHead(r io.Reader, limit int) (head *ProgramHead, rest []byte, err error) {
-	p := NewHeadParser(limit)
+// The head may be limit bytes long; zero is DefaultLimit, and a negative limit is none.
+// An error that does not come from r is an *[Error].
+func Read(r io.Reader, limit int) (head *Head, rest []byte, err error) {
+	p := NewParser(limit)
 	buf := make([]byte, 4<<10)
 	for {
 		n, rerr := r.Read(buf)
@@ -37,68 +40,67 @@ func ReadHead(r io.Reader, limit int) (head *ProgramHead, rest []byte, err error
 	}
 }
 
-// A HeadParser parses the head of a program's answer as it arrives, in pieces of
-// any size. How the input is cut makes no difference to the result.
+// A Parser parses a head that arrives in pieces of any size. The result does not depend
+// on how the input is cut.
 //
-// Lines end in LF or CR LF, mixed as they come; more than one CR before the LF
-// does no harm. Anything else is strict: a line without a colon, a space before
-// the colon, a continuation line, a control character, a repeated Content-Type,
-// Location or Status, and contradicting Content-Lengths are errors. The first line
-// may be an HTTP status line. A line "<!--: spam", by which Python's cgitb gets its
-// error page through any head, begins the head anew: what came before is forgotten.
-type HeadParser struct {
+// Lines end in LF or CR LF, in any mixture; extra CRs before the LF are ignored. Everything
+// else is strict: a line without a colon, a space before the colon, a continuation line, a
+// control character, a repeated Content-Type, Location or Status, and contradicting
+// Content-Lengths are errors. The first line may be an HTTP status line. A line
+// "<!--: spam", with which Python's cgitb breaks out of any head, starts the head over:
+// earlier lines are dropped.
+type Parser struct {
 	limit int
 	text  []byte // the lines of the head that count, and a last one that is not complete
 	line  int    // where that last line begins
 	lines int    // complete lines
 	size  int    // bytes of the head so far, of all complete lines
 	marks []headMark
-	some  bool // a field has been seen, of whatever kind
+	some  bool // any field has been seen
 
 	status, statusLine     headMark
 	location, contentType  bool
 	contentLength          int64
 	hasStatus, hasHTTPLine bool
 
-	head ProgramHead
+	head Head
 	done bool
 }
 
-// A headMark says where a name and a value are in HeadParser.text.
+// A headMark says where a name and a value are in Parser.text.
 type headMark struct{ name, nameEnd, value, valueEnd int }
 
-// NewHeadParser returns a parser for one head of at most limit bytes; zero is
-// DefaultHeadBytes, and a negative limit is none.
-func NewHeadParser(limit int) *HeadParser {
-	p := new(HeadParser)
+// NewParser returns a Parser for one head of at most limit bytes; zero is DefaultLimit,
+// and a negative limit is none.
+func NewParser(limit int) *Parser {
+	p := new(Parser)
 	p.Reset(limit)
 	return p
 }
 
-// Reset makes p ready for another head. The last one is no longer valid; strings
-// taken from it are.
-func (p *HeadParser) Reset(limit int) {
+// Reset makes p ready for another head. The Head of the last one is no longer valid, but
+// strings taken from it are.
+func (p *Parser) Reset(limit int) {
 	if limit == 0 {
-		limit = DefaultHeadBytes
+		limit = DefaultLimit
 	}
 	if limit < 0 {
 		limit = 1<<31 - 1
 	}
 	clear(p.head.Fields)
-	if cap(p.text) > DefaultHeadBytes {
+	if cap(p.text) > DefaultLimit {
 		p.text = nil // a pooled parser keeps no memory of a large head
 	}
-	*p = HeadParser{limit: limit, text: p.text[:0], marks: p.marks[:0], contentLength: -1,
-		head: ProgramHead{Fields: p.head.Fields[:0]}}
+	*p = Parser{limit: limit, text: p.text[:0], marks: p.marks[:0], contentLength: -1,
+		head: Head{Fields: p.head.Fields[:0]}}
 }
 
-// Head returns the head once Feed has said that it is done. It is valid until
-// Reset.
-func (p *HeadParser) Head() *ProgramHead { return &p.head }
+// Head returns the head, once Feed has returned done. It is valid until Reset.
+func (p *Parser) Head() *Head { return &p.head }
 
-// Feed takes the next bytes of the output. When the head is done, b[n:] is the
-// beginning of the body.
-func (p *HeadParser) Feed(b []byte) (n int, done bool, err error) {
+// Feed parses the next bytes of the output. When the head is done, b[n:] is the beginning
+// of the body.
+func (p *Parser) Feed(b []byte) (n int, done bool, err error) {
 	for n < len(b) && !p.done {
 		i := bytes.IndexByte(b[n:], '\n')
 		if i < 0 {
@@ -122,9 +124,9 @@ func (p *HeadParser) Feed(b []byte) (n int, done bool, err error) {
 	return n, p.done, nil
 }
 
-// End says that the output has ended before the head did.
-func (p *HeadParser) End() error {
-	e := &HeadError{Kind: ErrNoHead, Line: p.lines + 1, Text: excerpt(p.text[p.line:]),
+// End returns the *[Error] for output that ended before its head did.
+func (p *Parser) End() error {
+	e := &Error{Kind: ErrMissing, Line: p.lines + 1, Text: excerpt(p.text[p.line:]),
 		Reason: "the output ended before the empty line that ends a head"}
 	if len(p.text) == 0 && p.lines == 0 {
 		e.Reason = "the output is empty"
@@ -132,17 +134,17 @@ func (p *HeadParser) End() error {
 	return e
 }
 
-func (p *HeadParser) tooLong() error {
+func (p *Parser) tooLong() error {
 	line := p.text[p.line:]
 	if len(line) > p.limit-p.size {
 		line = line[:p.limit-p.size] // as if nothing had come after the limit
 	}
-	return &HeadError{Kind: ErrHeadBytes, Line: p.lines + 1, Text: excerpt(line),
+	return &Error{Kind: ErrTooLong, Line: p.lines + 1, Text: excerpt(line),
 		Reason: fmt.Sprintf("no empty line within %d bytes", p.limit)}
 }
 
-func (p *HeadParser) errorf(format string, args ...any) error {
-	return &HeadError{Kind: ErrHead, Line: p.lines, Text: excerpt(p.text[p.line:]), Reason: fmt.Sprintf(format, args...)}
+func (p *Parser) errorf(format string, args ...any) error {
+	return &Error{Kind: ErrMalformed, Line: p.lines, Text: excerpt(p.text[p.line:]), Reason: fmt.Sprintf(format, args...)}
 }
 
 // excerpt returns the beginning of a line for a message.
@@ -154,12 +156,12 @@ func excerpt(b []byte) string {
 }
 
 // endLine parses the line that has become complete.
-func (p *HeadParser) endLine() error {
+func (p *Parser) endLine() error {
 	p.lines++
 	line := bytes.TrimRight(p.text[p.line:], "\r")
 	if len(line) == 0 {
 		p.text = p.text[:p.line]
-		return p.finish()
+		return p.finishHead()
 	}
 	keep, err := p.parseLine(line)
 	if err != nil {
@@ -174,7 +176,7 @@ func (p *HeadParser) endLine() error {
 }
 
 // parseLine parses one line and reports whether its text is needed later.
-func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
+func (p *Parser) parseLine(line []byte) (keep bool, err error) {
 	if p.lines == 1 && bytes.HasPrefix(line, []byte("HTTP/")) {
 		i := bytes.IndexByte(line, ' ')
 		if i < 0 {
@@ -193,7 +195,7 @@ func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
 	}
 	name := line[:colon]
 	if bytes.HasPrefix(name, []byte("<!--")) {
-		p.startAnew()
+		p.startOver()
 		return false, nil
 	}
 	if err := p.checkName(name); err != nil {
@@ -207,23 +209,22 @@ func (p *HeadParser) parseLine(line []byte) (keep bool, err error) {
 		}
 	}
 	p.some = true
-	return p.field(name, m, value)
+	return p.addField(name, m, value)
 }
 
-// startAnew forgets the fields so far: they belong to an answer that the program has
-// given up.
-func (p *HeadParser) startAnew() {
+// startOver drops the fields so far: they belong to a response that the program gave up.
+func (p *Parser) startOver() {
 	p.marks, p.some, p.contentLength = p.marks[:0], false, -1
 	p.location, p.contentType, p.hasStatus, p.hasHTTPLine = false, false, false, false
 	p.head.Traceback = true
 }
 
-func (p *HeadParser) checkName(name []byte) error {
+func (p *Parser) checkName(name []byte) error {
 	if len(name) == 0 {
 		return p.errorf("the field has no name")
 	}
 	for i, c := range name {
-		if isTokenByte[c] {
+		if syntax.IsTokenByte(c) {
 			continue
 		}
 		if c == ' ' || c == '\t' {
@@ -236,7 +237,7 @@ func (p *HeadParser) checkName(name []byte) error {
 
 // mark returns where the name and the trimmed value of line are, which is the last
 // one of p.text.
-func (p *HeadParser) mark(line []byte, nameEnd, value int) headMark {
+func (p *Parser) mark(line []byte, nameEnd, value int) headMark {
 	end := len(line)
 	for value < end && (line[value] == ' ' || line[value] == '\t') {
 		value++
@@ -247,10 +248,10 @@ func (p *HeadParser) mark(line []byte, nameEnd, value int) headMark {
 	return headMark{p.line, p.line + nameEnd, p.line + value, p.line + end}
 }
 
-func (p *HeadParser) value(m headMark) []byte { return p.text[m.value:m.valueEnd] }
+func (p *Parser) value(m headMark) []byte { return p.text[m.value:m.valueEnd] }
 
-// field takes one field.
-func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, err error) {
+// addField checks one field and notes it, unless it is dropped.
+func (p *Parser) addField(name []byte, m headMark, value []byte) (keep bool, err error) {
 	is := func(s string) bool { return len(name) == len(s) && strings.EqualFold(string(name), s) }
 	switch {
 	case is("Status"):
@@ -282,7 +283,7 @@ func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, er
 		if len(value) == 0 {
 			return false, nil
 		}
-		n, ok := parseLength(string(value))
+		n, ok := syntax.ParseLength(string(value))
 		if !ok {
 			return false, p.errorf("Content-Length is not a number of bytes")
 		}
@@ -301,28 +302,28 @@ func (p *HeadParser) field(name []byte, m headMark, value []byte) (keep bool, er
 }
 
 // checkStatus checks "404 Not Found", "404 " or "404".
-func (p *HeadParser) checkStatus(v []byte) error {
-	if len(v) < 3 || !isDigit(v[0]) || !isDigit(v[1]) || !isDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
+func (p *Parser) checkStatus(v []byte) error {
+	if len(v) < 3 || !syntax.IsDigit(v[0]) || !syntax.IsDigit(v[1]) || !syntax.IsDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
 		return p.errorf("a status is three digits, a space and a reason")
 	}
 	if v[0] < '2' {
-		return p.errorf("the final status of an answer is 200 or more")
+		return p.errorf("the final status of a response is 200 or more")
 	}
-	if i := controlAt(string(v)); i >= 0 {
+	if i := syntax.ControlAt(string(v)); i >= 0 {
 		return p.errorf("control character %#02x in the status", v[i])
 	}
 	return nil
 }
 
-// finish settles the head at its empty line.
-func (p *HeadParser) finish() error {
+// finishHead makes the Head, at its empty line.
+func (p *Parser) finishHead() error {
 	if !p.some {
 		return p.errorf("the head has no field")
 	}
 	text, h := string(p.text), &p.head
 	h.ContentLength = p.contentLength
 	for _, m := range p.marks {
-		h.Fields = append(h.Fields, Field{text[m.name:m.nameEnd], text[m.value:m.valueEnd]})
+		h.Fields = append(h.Fields, cgi.Field{Name: text[m.name:m.nameEnd], Value: text[m.value:m.valueEnd]})
 	}
 	switch {
 	case p.hasStatus:
@@ -330,7 +331,7 @@ func (p *HeadParser) finish() error {
 	case p.hasHTTPLine:
 		h.setStatus(text[p.statusLine.value:p.statusLine.valueEnd])
 	case p.location:
-		return p.redirect()
+		return p.finishRedirect()
 	default:
 		h.Code, h.Status = http.StatusOK, "200 OK"
 	}
@@ -338,15 +339,15 @@ func (p *HeadParser) finish() error {
 	return nil
 }
 
-// redirect settles a head that has a Location and no status.
-func (p *HeadParser) redirect() error {
+// finishRedirect makes the Head of one that has a Location and no status.
+func (p *Parser) finishRedirect() error {
 	h := &p.head
 	h.Code, h.Status = http.StatusFound, "302 Found"
 	location := h.Location()
 	if strings.HasPrefix(location, "/") {
 		h.LocalRedirect = len(h.Fields) == 1 && !strings.HasPrefix(location, "//")
 	} else if !hasScheme(location) {
-		e := p.errorf("Location without a Status is an absolute URI or a path that begins with a slash").(*HeadError)
+		e := p.errorf("Location without a Status is an absolute URI or a path that begins with a slash").(*Error)
 		e.Text = excerpt([]byte("Location: " + location))
 		return e
 	}
@@ -359,7 +360,7 @@ func hasScheme(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case i > 0 && (isDigit(c) || c == '+' || c == '-' || c == '.'):
+		case i > 0 && (syntax.IsDigit(c) || c == '+' || c == '-' || c == '.'):
 		case c == ':':
 			return i > 0
 		default:

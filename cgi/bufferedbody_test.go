@@ -53,9 +53,9 @@ func TestHeadBeforeBody(t *testing.T) {
 	for name, send := range map[string]func(w ResponseWriter) error{
 		"flush":          func(w ResponseWriter) error { return w.Flush() },
 		"flush twice":    func(w ResponseWriter) error { return errors.Join(w.Flush(), w.Flush()) },
-		"more than held": func(w ResponseWriter) error { _, err := w.Write(make([]byte, heldBytes+1)); return err },
+		"more than held": func(w ResponseWriter) error { _, err := w.Write(make([]byte, bufferedBytes+1)); return err },
 		"read from": func(w ResponseWriter) error {
-			_, err := w.(io.ReaderFrom).ReadFrom(bytes.NewReader(make([]byte, heldBytes+1)))
+			_, err := w.(io.ReaderFrom).ReadFrom(bytes.NewReader(make([]byte, bufferedBytes+1)))
 			return err
 		},
 	} {
@@ -205,7 +205,7 @@ func TestHeadBeforeRefusedBody(t *testing.T) {
 		"ignores it": func(w ResponseWriter, r *Request) error {
 			w.StartResponse("200 OK", nil)
 			for range 3 {
-				if _, err := w.Write(make([]byte, heldBytes)); err == nil {
+				if _, err := w.Write(make([]byte, bufferedBytes)); err == nil {
 					continue
 				} else if err != late {
 					t.Errorf("Write = %v", err)

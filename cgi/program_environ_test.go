@@ -33,14 +33,14 @@ func TestNeedsTranscode(t *testing.T) {
 	for _, name := range strings.Fields(`SCRIPT_NAME PATH_INFO QUERY_STRING REQUEST_METHOD AUTH_TYPE CONTENT_TYPE
 		CONTENT_LENGTH HTTPS REMOTE_USER REMOTE_IDENT HTTP_X HTTP_ SSL_CLIENT_S_DN`) {
 		for _, n := range []string{name, "REDIRECT_" + name, "REDIRECT_REDIRECT_" + name} {
-			if !NeedsTranscode(n) {
+			if !needsTranscode(n) {
 				t.Errorf("%s: false", n)
 			}
 		}
 	}
 	for _, name := range strings.Fields(`REQUEST_URI PATH_TRANSLATED DOCUMENT_ROOT SERVER_NAME REMOTE_HOST REMOTE_ADDR
 		http_x REDIRECT_ REDIRECT_STATUS XHTTP_X PATH`) {
-		if NeedsTranscode(name) {
+		if needsTranscode(name) {
 			t.Errorf("%s: true", name)
 		}
 	}
@@ -66,8 +66,8 @@ func TestTranscode(t *testing.T) {
 		{"PATH_INFO", utf8, "ApacheLike", true, utf8},
 		{"PATH_INFO", utf8, "Apache/2.4", false, utf8},
 	} {
-		if got := Transcode(c.name, c.value, c.software, c.windows); got != c.want {
-			t.Errorf("Transcode(%q, %q, %q, %v) = %q, want %q", c.name, c.value, c.software, c.windows, got, c.want)
+		if got := transcode(c.name, c.value, c.software, c.windows); got != c.want {
+			t.Errorf("transcode(%q, %q, %q, %v) = %q, want %q", c.name, c.value, c.software, c.windows, got, c.want)
 		}
 	}
 }

@@ -196,8 +196,8 @@ func TestToHTTPDeadlineIsNoAbort(t *testing.T) {
 		if gone := ctx.Err() != nil; gone != (name == "reset") {
 			t.Errorf("%s: the context's cause is %v", name, context.Cause(ctx))
 		}
-		source.end()
-		body.end()
+		source.finish()
+		body.detach()
 	}
 }
 

@@ -45,8 +45,8 @@ func (b *handlerBody) Close() error {
 func (b *handlerBody) interrupt(r *Request) (idle bool) {
 	if b.reading.TryLock() {
 		b.reading.Unlock()
-		if kept, ok := r.Body.(*keptBody); ok {
-			kept.stop()
+		if kept, ok := r.Body.(*bufferedBody); ok {
+			kept.stopBuffering()
 		}
 		return true
 	}
@@ -54,10 +54,9 @@ func (b *handlerBody) interrupt(r *Request) (idle bool) {
 	return false
 }
 
-// end closes the body for good and waits for a Read that is under way. The process
-// of a CGI program is about to end, and nothing can interrupt its standard input:
-// there end does not wait.
-func (b *handlerBody) end() {
+// detach closes the body and waits for a Read that is under way, but not in a CGI program:
+// nothing can interrupt its standard input, and its process is about to exit.
+func (b *handlerBody) detach() {
 	b.mu.Lock()
 	r := b.request
 	b.request = nil

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ScriptName returns the path at which the application is mounted, for a request
-// that came through [FromHTTP]: the beginning of r.URL.Path, with no slash at its
-// end, or "" for the root. Links that an application makes begin with it.
+// ScriptName returns the path at which the application is mounted, for a request that came
+// through [FromHTTP]: the beginning of r.URL.Path without a trailing slash, or "" for the
+// root. Links that an application makes begin with it.
 //
 // A [Mux] sets it. Without one it is SCRIPT_NAME, unless the web server sent the
 // whole path there.
@@ -20,10 +20,10 @@ func ScriptName(r *http.Request) string {
 	return ""
 }
 
-// Env returns the CGI variables of a request that came through [FromHTTP], for
-// those that have no place in an http.Request, such as REMOTE_USER. It belongs to
-// the request: after the handler has returned, and for any other request, Env
-// returns an empty Environ. See [CloneEnv].
+// Env returns the CGI variables of a request that came through [FromHTTP], some of which
+// have no place in an http.Request, such as REMOTE_USER. They belong to the request: after
+// the handler has returned, and for any other request, Env returns an empty Environ. See
+// [CloneEnv].
 func Env(r *http.Request) *Environ {
 	if x := exchangeOf(r); x != nil {
 		x.envMu.Lock()
@@ -35,7 +35,7 @@ func Env(r *http.Request) *Environ {
 	return new(Environ)
 }
 
-// CloneEnv returns a copy of what Env returns, which lasts. Unlike [Environ.Clone] it
+// CloneEnv returns a copy of what Env returns, which stays valid. Unlike [Environ.Clone] it
 // is safe in a goroutine that may outlive the handler.
 func CloneEnv(r *http.Request) *Environ {
 	if x := exchangeOf(r); x != nil {
@@ -73,7 +73,7 @@ type exchangeContext struct {
 	ctx     context.Context
 }
 
-func (c *exchangeContext) begin(x *exchange, r *Request) {
+func (c *exchangeContext) attach(x *exchange, r *Request) {
 	c.exchange = x
 	if s, ok := r.source.(baseSource); ok && r.ctx == nil {
 		c.request, c.base = r, s.BaseContext()
@@ -82,9 +82,9 @@ func (c *exchangeContext) begin(x *exchange, r *Request) {
 	}
 }
 
-// end lets go of the request. A goroutine that the handler left behind may still ask
-// for the context, which has been cancelled by then.
-func (c *exchangeContext) end() {
+// detach releases the request. A goroutine that the handler left behind may still ask for
+// the context, which has been cancelled by then.
+func (c *exchangeContext) detach() {
 	c.mu.Lock()
 	c.request = nil
 	c.mu.Unlock()
@@ -118,7 +118,7 @@ func (c *exchangeContext) Value(key any) any {
 	return c.inner().Value(key)
 }
 
-// AfterFunc spares the contexts that are derived from c a goroutine each.
+// AfterFunc spares each context derived from c a goroutine.
 func (c *exchangeContext) AfterFunc(f func()) (stop func() bool) {
 	return context.AfterFunc(c.inner(), f)
 }

@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// A programBody is standard input as far as it belongs to the request.
+// A programBody is the part of standard input that belongs to the request.
 type programBody struct {
 	r      io.Reader
 	left   int64 // bytes to come; -1: until the end of r
-	taken  int64
+	read   int64
 	limit  int64
 	closed atomic.Bool
 }
@@ -27,7 +27,7 @@ func (b *programBody) Read(p []byte) (int, error) {
 		p = p[:b.left]
 	}
 	n, err := b.r.Read(p)
-	b.taken += int64(n)
+	b.read += int64(n)
 	if b.left > 0 {
 		b.left -= int64(n)
 		if err == io.EOF && b.left > 0 {
@@ -36,9 +36,9 @@ func (b *programBody) Read(p []byte) (int, error) {
 		if b.left == 0 {
 			err = nil
 		}
-	} else if b.taken > b.limit {
-		n -= int(b.taken - b.limit)
-		b.taken, err = b.limit, tooLarge(b.limit)
+	} else if b.read > b.limit {
+		n -= int(b.read - b.limit)
+		b.read, err = b.limit, tooLarge(b.limit)
 		b.left = 0
 	}
 	return n, err
@@ -50,11 +50,11 @@ func (b *programBody) Close() error {
 	return nil
 }
 
-// linger reads what the application has left of the body, if standard input is a
-// socket, as under Apache's mod_cgid. To end with bytes unread would reset it, and
-// the web server might lose the end of the answer. It waits at most two seconds,
-// as nobody may be sending.
-func (b *programBody) linger() {
+// drain reads what the application has left of the body, if standard input is a socket, as
+// under Apache's mod_cgid. Exiting with bytes unread would reset it, and the web server
+// might lose the end of the response. drain waits at most lingerTime, as nobody may be
+// sending.
+func (b *programBody) drain() {
 	f, ok := b.r.(*os.File)
 	if !ok || b.closed.Load() || b.left == 0 {
 		return
@@ -62,5 +62,5 @@ func (b *programBody) linger() {
 	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return
 	}
-	drain(f, b.left)
+	drainSocket(f, b.left)
 }

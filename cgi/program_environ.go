@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// ReadEnviron returns the environment of this process as the variables of the
-// request that it was started for: wsgiref's read_environ. On Windows, where names
-// are the same in any case, they come in capitals, as Python has them, and what the
-// web server's way of storing bytes did to the values is undone; see [Transcode].
+// ReadEnviron returns the environment of this process as the variables of the request that
+// it was started for: wsgiref's read_environ. On Windows names come in capitals, as in
+// Python, since case makes no difference there, and values that Apache stored with each
+// byte as a character get their bytes back.
 func ReadEnviron() *Environ { return readEnviron(os.Environ(), runtime.GOOS == "windows") }
 
 // readEnviron is ReadEnviron for any environment and any system.
@@ -26,25 +26,24 @@ func readEnviron(vars []string, windows bool) *Environ {
 	software := w.Get("SERVER_SOFTWARE")
 	for i := range w.pairs.len() {
 		name, value := w.pairs.at(i)
-		w.pairs.setValue(i, Transcode(name, value, software, windows))
+		w.pairs.setValue(i, transcode(name, value, software, windows))
 	}
 	return w
 }
 
-// Transcode returns the bytes that the web server meant by the value of an
-// environment variable.
+// transcode returns the bytes that the web server meant by the value of an environment
+// variable.
 //
-// Elsewhere than on Windows these are the bytes of the value. On Windows the
-// environment is UTF-16, which reads as UTF-8. Microsoft-IIS and most others put
-// decoded text there, so nothing is to do; Apache puts each byte in a character of
-// its own, so those of a variable that [NeedsTranscode] are turned back, unless
-// one of them is no byte.
-func Transcode(name, value, serverSoftware string, windows bool) string {
+// Elsewhere than on Windows these are the bytes of the value. On Windows the environment is
+// UTF-16, which reads as UTF-8. Microsoft-IIS and most others put decoded text there, so
+// there is nothing to do. Apache makes each byte a character, so those of a variable that
+// needsTranscode are turned back into bytes, unless one of them is not a byte.
+func transcode(name, value, serverSoftware string, windows bool) string {
 	const apache = "apache/"
 	if !windows || len(serverSoftware) < len(apache) || !strings.EqualFold(serverSoftware[:len(apache)], apache) {
 		return value
 	}
-	if isASCII(value) || !NeedsTranscode(name) {
+	if isASCII(value) || !needsTranscode(name) {
 		return value
 	}
 	b := make([]byte, 0, len(value))
@@ -66,9 +65,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// NeedsTranscode reports whether the value of a variable comes from the request,
-// and so may hold any bytes. It is wsgiref's _needs_transcode.
-func NeedsTranscode(name string) bool {
+// needsTranscode reports whether the value of a variable comes from the request, and so may
+// hold any bytes. It is wsgiref's _needs_transcode.
+func needsTranscode(name string) bool {
 	for {
 		rest, ok := strings.CutPrefix(name, "REDIRECT_")
 		if !ok {

@@ -25,15 +25,15 @@ type httpBody struct {
 	read    int64
 	err     error // what every later Read returns
 
-	mu      sync.Mutex // guards what follows, and orders it with the deadlines
-	idle    sync.Cond  // signalled when reading becomes false
-	reading bool       // a Read is under way
-	closed  bool
-	own     bool // the application has set a deadline of its own
-	until   time.Time
-	broken  bool // a Read has met a deadline, or was interrupted
-	eof     bool // the body has been read to its end
-	ended   bool // the request is over, and the connection may carry another
+	mu          sync.Mutex // guards what follows, and orders it with the deadlines
+	idle        sync.Cond  // signalled when reading becomes false
+	reading     bool       // a Read is under way
+	closed      bool
+	ownDeadline bool // the application has set a deadline of its own
+	until       time.Time
+	expired     bool // a Read has met a deadline, or was interrupted
+	eof         bool // the body has been read to its end
+	detached    bool // the request is over, and the connection may carry another
 }
 
 func newHTTPBody(r io.Reader, c *http.ResponseController, l Limits) *httpBody {
@@ -78,7 +78,7 @@ func (b *httpBody) arm() error {
 		return ErrBodyClosed
 	}
 	b.reading = true
-	if !b.own {
+	if !b.ownDeadline {
 		b.setDeadline(time.Now().Add(b.wait))
 	}
 	return nil
@@ -91,43 +91,43 @@ func (b *httpBody) readArmed(p []byte) (n int, closed, own bool, err error) {
 	return n, false, false, err
 }
 
-// disarm ends a Read. While nobody waits for the body its limit does not run; and
-// net/http would take its end for a client that has gone.
+// disarm ends a Read. While nobody waits for the body its limit does not run, and net/http
+// would take an expired deadline for a client that has gone.
 func (b *httpBody) disarm(err error) (closed, own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading, b.eof = false, b.eof || err == io.EOF
-	b.broken = b.broken || errors.Is(err, os.ErrDeadlineExceeded)
+	b.expired = b.expired || errors.Is(err, os.ErrDeadlineExceeded)
 	b.idle.Broadcast()
-	if !b.closed && !b.own {
+	if !b.closed && !b.ownDeadline {
 		b.setDeadline(time.Time{})
 	}
-	return b.closed, b.own
+	return b.closed, b.ownDeadline
 }
 
 // setDeadline sets the connection's deadline, and reports whether it has one: where
 // a server gives none there is no limit to hold. The mu is held.
 func (b *httpBody) setDeadline(t time.Time) bool {
 	b.until = t
-	return !b.ended && b.control.SetReadDeadline(t) == nil
+	return !b.detached && b.control.SetReadDeadline(t) == nil
 }
 
-// brokenOff reports whether reading has ended by a deadline, which net/http takes
-// for a client that has gone.
-func (b *httpBody) brokenOff() bool {
+// timedOut reports whether a deadline has ended the reading, which net/http takes for a
+// client that has gone.
+func (b *httpBody) timedOut() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.broken || b.reading && !b.until.IsZero() && !time.Now().Before(b.until)
+	return b.expired || b.reading && !b.until.IsZero() && !time.Now().Before(b.until)
 }
 
-// setOwn sets a deadline in the place of the limit.
-func (b *httpBody) setOwn(t time.Time) error {
+// setOwnDeadline sets a deadline of the application's, in place of the limit.
+func (b *httpBody) setOwnDeadline(t time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.ended {
+	if b.closed || b.detached {
 		return ErrBodyClosed
 	}
-	b.own, b.until = true, t
+	b.ownDeadline, b.until = true, t
 	return b.control.SetReadDeadline(t)
 }
 
@@ -142,9 +142,9 @@ func (b *httpBody) Close() error {
 	return nil
 }
 
-// stop closes the body and waits for a Read that is under way. It reports whether
+// closeAndWait closes the body and waits for a Read that is under way. It reports whether
 // the body has been read to its end. The mu is held.
-func (b *httpBody) stop() (eof bool) {
+func (b *httpBody) closeAndWait() (eof bool) {
 	b.closed = true
 	if b.reading && b.setDeadline(aLongTimeAgo) {
 		for b.reading {
@@ -154,20 +154,20 @@ func (b *httpBody) stop() (eof bool) {
 	return b.eof
 }
 
-// unread reports whether something of the body is left on a connection of its own.
-func (b *httpBody) unread() bool {
+// hasUnread reports whether something of the body is left on a connection of its own.
+func (b *httpBody) hasUnread() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.eof && !b.shared
 }
 
-// drain sends the answer and then reads what is left of the body, for at most
-// Limits.Linger, so that a connection that is closed is not reset before the client
-// has read the answer.
+// drain sends the response and then reads what is left of the body, for at most
+// Limits.Linger, so that a connection that is closed is not reset before the client has read
+// the response.
 func (b *httpBody) drain(s *httpSink) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stop() || b.reading || b.shared {
+	if b.closeAndWait() || b.reading || b.shared {
 		return
 	}
 	if s.Flush() != nil || !b.setDeadline(time.Now().Add(b.linger)) {
@@ -177,15 +177,15 @@ func (b *httpBody) drain(s *httpSink) {
 	b.eof = err == nil
 }
 
-// end closes the body when the request is over. For what drain has left unread
-// net/http is not to wait.
-func (b *httpBody) end() {
+// detach closes the body when the request is over. net/http is not to wait for what drain
+// has left unread.
+func (b *httpBody) detach() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stop() {
+	if b.closeAndWait() {
 		b.setDeadline(time.Time{})
 	} else {
 		b.setDeadline(aLongTimeAgo)
 	}
-	b.ended = true
+	b.detached = true
 }

@@ -10,13 +10,13 @@ import (
 
 // An httpSink encodes a response for net/http.
 type httpSink struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	write   time.Duration
-	body    *httpBody // nil if the request has none
-	own     bool      // the application has set a write deadline of its own
-	shared  bool      // the connection carries other requests at the same time (HTTP/2)
-	headed  bool      // WriteHead was called
+	w           http.ResponseWriter
+	control     *http.ResponseController
+	write       time.Duration
+	body        *httpBody // nil if the request has none
+	ownDeadline bool      // the application has set a write deadline of its own
+	shared      bool      // the connection carries other requests at the same time (HTTP/2)
+	headed      bool      // WriteHead was called
 }
 
 // WriteHead implements Sink.
@@ -28,52 +28,52 @@ func (s *httpSink) WriteHead(h *Head) error {
 		// Present without a value, it keeps net/http from guessing one.
 		header["Content-Type"] = nil
 	}
-	if s.body != nil && s.body.unread() {
+	if s.body != nil && s.body.hasUnread() {
 		// The connection cannot be kept: what is left of the body would be taken for the
 		// next request.
 		header.Set("Connection", "close")
 	}
-	s.deadline()
+	s.setDeadline()
 	s.w.WriteHeader(h.Code)
-	s.rest()
+	s.clearDeadline()
 	return nil
 }
 
 func (s *httpSink) setFields(fields []Field) {
 	header := s.w.Header()
 	for _, f := range fields {
-		header.Del(f.Name) // whoever wraps the handler does not add to its answer
+		header.Del(f.Name) // whoever wraps the handler does not add to its response
 	}
 	for _, f := range fields {
 		header.Add(f.Name, f.Value)
 	}
 }
 
-// deadline starts the wait for the client anew.
-func (s *httpSink) deadline() {
-	if !s.own {
+// setDeadline restarts the wait for the client.
+func (s *httpSink) setDeadline() {
+	if !s.ownDeadline {
 		_ = s.control.SetWriteDeadline(time.Now().Add(s.write))
 	}
 }
 
-// rest ends the wait where a deadline ends a stream that sends nothing (HTTP/2).
-func (s *httpSink) rest() {
-	if s.shared && !s.own {
+// clearDeadline ends the wait where an expired deadline would reset an idle stream (HTTP/2).
+func (s *httpSink) clearDeadline() {
+	if s.shared && !s.ownDeadline {
 		_ = s.control.SetWriteDeadline(time.Time{})
 	}
 }
 
 // Write implements Sink.
 func (s *httpSink) Write(p []byte) (int, error) {
-	s.deadline()
-	defer s.rest()
+	s.setDeadline()
+	defer s.clearDeadline()
 	n, err := s.w.Write(p)
-	return n, s.late(err)
+	return n, s.limitError(err)
 }
 
-// late names the limit where an error is that the wait for the client was over.
-func (s *httpSink) late(err error) error {
-	if err == nil || s.own || !errors.Is(err, os.ErrDeadlineExceeded) {
+// limitError names the limit in the error of a write whose deadline has passed.
+func (s *httpSink) limitError(err error) error {
+	if err == nil || s.ownDeadline || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	return fmt.Errorf("the client took nothing for %v (write): %w", s.write, err)
@@ -81,44 +81,44 @@ func (s *httpSink) late(err error) error {
 
 // Flush implements Sink. A writer that cannot flush sends in its own time.
 func (s *httpSink) Flush() error {
-	s.deadline()
-	defer s.rest()
+	s.setDeadline()
+	defer s.clearDeadline()
 	if err := s.control.Flush(); !errors.Is(err, http.ErrNotSupported) {
-		return s.late(err)
+		return s.limitError(err)
 	}
 	return nil
 }
 
-// Finish implements Sink. What is broken off is sent as far as it goes, and cut
-// off by whoever called Handler.Run.
+// Finish implements Sink. A truncated response is sent as far as it goes; whoever called
+// Handler.Run aborts the connection.
 func (s *httpSink) Finish(o Outcome) error {
-	s.deadline()
+	s.setDeadline()
 	if o.End == Truncated && s.headed {
 		_ = s.Flush()
 	}
 	return nil
 }
 
-// SetReadDeadline passes the deadline on, in the place of the body's limit.
+// SetReadDeadline passes the deadline on, in place of the body's limit.
 func (s *httpSink) SetReadDeadline(t time.Time) error {
 	if s.body != nil {
-		return s.body.setOwn(t)
+		return s.body.setOwnDeadline(t)
 	}
 	return s.control.SetReadDeadline(t)
 }
 
 // SetWriteDeadline passes the deadline on, and gives up the sink's own.
 func (s *httpSink) SetWriteDeadline(t time.Time) error {
-	s.own = true
+	s.ownDeadline = true
 	return s.control.SetWriteDeadline(t)
 }
 
 // WriteInformational sends a 1xx response.
 func (s *httpSink) WriteInformational(code int, fields []Field) error {
 	s.setFields(fields)
-	s.deadline()
+	s.setDeadline()
 	s.w.WriteHeader(code)
-	s.rest()
+	s.clearDeadline()
 	for _, f := range fields {
 		s.w.Header().Del(f.Name)
 	}

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// report writes the one log line of a failed request.
-func (w *response) report(res Result) {
+// logFailure writes the one log line of a failed request.
+func (w *response) logFailure(res Result) {
 	level, msg := slog.LevelError, "request failed"
 	attrs := []any{"request", w.req.ID}
 	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
-		attrs = append(attrs, "method", method, "uri", RequestTarget(w.req.Env))
+		attrs = append(attrs, "method", method, "uri", w.req.Env.RequestTarget())
 	}
-	if p := w.req.Program; p != "" && !strings.Contains(res.Err.Error(), p) {
+	if p := w.req.Script; p != "" && !strings.Contains(res.Err.Error(), p) {
 		attrs = append(attrs, "script", p)
 	}
 	if res.Code != 0 {
@@ -23,14 +23,14 @@ func (w *response) report(res Result) {
 	}
 	var p *panicError
 	switch {
-	case errors.As(res.Err, &p): // also if the client is gone
+	case errors.As(res.Err, &p): // even if the client is gone
 		msg = "application panicked"
 		attrs = append(attrs, "stack", string(p.stack))
 	case w.overrun != nil && errors.Is(res.Err, ErrContentLength): // likewise
 		level, msg = slog.LevelWarn, "response cut"
 	case res.End == Aborted:
 		level, msg = slog.LevelInfo, "client gone"
-	case res.Err == errSilentAbort:
+	case res.Err == errAbortHandler:
 		level = slog.LevelDebug
 	case res.End == Truncated:
 		msg = "response truncated"
@@ -50,19 +50,6 @@ func (w *response) report(res Result) {
 	}
 	attrs = append(attrs, "error", res.Err.Error())
 	w.handler.log().Log(context.Background(), level, msg, attrs...)
-}
-
-// RequestTarget returns the path and query of a request for a log line, as the
-// client sent them if the web server tells (REQUEST_URI).
-func RequestTarget(env *Environ) string {
-	if u := env.Get("REQUEST_URI"); u != "" {
-		return u
-	}
-	u := FullPath(env, PathAuto)
-	if q := env.Get("QUERY_STRING"); q != "" {
-		u += "?" + q
-	}
-	return u
 }
 
 // limitStack returns the stack of a panic from the call that panicked upwards, with at

@@ -114,7 +114,7 @@ func TestSuperfluousWriteHeaderIsLogged(t *testing.T) {
 		w.WriteHeader(500)
 	})
 	r.want(t, Complete, "Status: 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-	if log := r.log.String(); !strings.Contains(log, "superfluous WriteHeader(500) from handlerwriter_test.go:") || strings.Count(log, "\n") != 1 {
+	if log := r.log.String(); !strings.Contains(log, "superfluous WriteHeader(500) from fromhttp_writer_test.go:") || strings.Count(log, "\n") != 1 {
 		t.Errorf("log %q", log)
 	}
 }
