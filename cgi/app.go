@@ -8,8 +8,9 @@ import (
 // An App is an application behind a gateway: the Go form of a WSGI application
 // (PEP 3333).
 //
-// ServeCGI is called once for each request. After it has returned it must not use w or r,
-// or anything reached through them: both are reused. Strings taken from r.Env stay valid.
+// ServeCGI is called once for each request, on a goroutine of its own. After it has
+// returned it must not use w or r, or anything reached through them: both are reused.
+// Strings taken from r.Env stay valid.
 //
 // An error that it returns, or a panic, before the head was sent becomes an error page, with
 // the code of a [StatusError], otherwise 500. After the head it truncates the response,
