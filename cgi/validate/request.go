@@ -181,6 +181,4 @@ func checkNames(r *cgi.Request, _ warner) *Error {
 	return nil
 }
 
-func isAlnum(c byte) bool { return isLetter(c) || syntax.IsDigit(c) }
-
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
