@@ -25,7 +25,7 @@ func (l allocating) measure(r *running, _ time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	defer c.Close()
-	answer := answer{body: helloText}
+	answer := response{body: helloText}
 	request := request{keep: true}.bytes()
 	buf := make([]byte, 4096)
 	exchange := func(n int) error {

@@ -13,7 +13,7 @@ import (
 // read and a write for each request. It looks at the headers of records to find the
 // end of a request, and answers the same whatever the request says.
 func serveBare(l net.Listener, application string, size int) error {
-	fixed := bareAnswer(helloText)
+	fixed := bareResponse(helloText)
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -34,7 +34,7 @@ func serveBare(l net.Listener, application string, size int) error {
 				case sender:
 					err = sendFrames(c, size)
 				case reader:
-					_, err = c.Write(bareAnswer(fmt.Sprintln(body)))
+					_, err = c.Write(bareResponse(fmt.Sprintln(body)))
 				default:
 					_, err = c.Write(fixed)
 				}
@@ -48,8 +48,8 @@ func serveBare(l net.Listener, application string, size int) error {
 
 const bareHead = "Content-Type: text/plain\r\n\r\n"
 
-// bareAnswer returns the records of an answer.
-func bareAnswer(text string) []byte {
+// bareResponse returns the records of an answer.
+func bareResponse(text string) []byte {
 	b := record.AppendStream(nil, record.Stdout, 1, []byte(bareHead+text))
 	b = record.AppendRecord(b, record.Stdout, 1, nil)
 	return record.AppendEndRequest(b, 1, 0, record.RequestComplete)

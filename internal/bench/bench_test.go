@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 func small() scale {
-	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200},
+	return scale{size: 1e6 + 1, requests: 50, idle: 20, steadyFor: 10 * time.Millisecond, many: []int{64, 200},
 		stream: 2e6 + 2, slow: 4, clients: 30}
 }
 
@@ -112,12 +112,12 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 		{"a connection each, later", load{connections: 1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
 		{"multiplexed", multiplexed{4}, [2]string{"something else\n", ""}, "the answer is not"},
 		{"multiplexed, later", multiplexed{1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"short answer", answering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
-		{"answer cut short", answering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"answer cut short, later", answering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
-		{"wrong at its end", answering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
-		{"wrong from its beginning, later", answering{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
-		{"longer", answering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
+		{"short answer", fetching{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"answer cut short", fetching{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"answer cut short, later", fetching{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"wrong at its end", fetching{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
+		{"wrong from its beginning, later", fetching{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
+		{"longer", fetching{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
 		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the answer is not"},
 		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
 		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
@@ -126,12 +126,12 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 		{"slow", slow{clients: 2, size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
 		{"slow, cut short", slow{clients: 2, size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
 		{"slow, longer", slow{clients: 2, size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
-		{"peak", peak{answering{size: size}}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"SCGI", scgiAnswering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
-		{"SCGI, cut short", scgiAnswering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"SCGI, cut short, later", scgiAnswering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
-		{"SCGI, wrong at its end", scgiAnswering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
-		{"SCGI, longer", scgiAnswering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
+		{"peak", peak{fetching{size: size}}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI", scgiFetching{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"SCGI, cut short", scgiFetching{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI, cut short, later", scgiFetching{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"SCGI, wrong at its end", scgiFetching{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
+		{"SCGI, longer", scgiFetching{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
 		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the answer is not"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 
 // TestBrokenAnswers: what is no FastCGI answer ends the measurement too.
 func TestBrokenAnswers(t *testing.T) {
-	good := bareAnswer(helloText)
+	good := bareResponse(helloText)
 	for _, c := range []struct {
 		name, answer, want string
 	}{
@@ -212,7 +212,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 			}
 			b := &bare{c: conn, buf: make([]byte, 4096)}
 			b.request()
-			conn.Write(bareAnswer(helloText))
+			conn.Write(bareResponse(helloText))
 			conn.Close()
 		}
 	}()
@@ -225,7 +225,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &running{socket: l.Addr().String(), commands: []*exec.Cmd{{Process: self}}}
-	_, err = resident{connections: 2, settle: 5 * time.Millisecond}.measure(r, 0)
+	_, err = resident{connections: 2, steadyFor: 5 * time.Millisecond}.measure(r, 0)
 	if err == nil || !strings.Contains(err.Error(), "did not stay") {
 		t.Errorf("measure returned %v", err)
 	}

@@ -43,7 +43,7 @@ type clients struct {
 	socket  string
 	poller  *poller
 	request []byte
-	answer  answer
+	response  response
 	all     []client
 	buf     []byte
 	count   int             // answers
@@ -56,29 +56,29 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), answer: answer{body: helloText}, buf: make([]byte, 64<<10)}
+	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), response: response{body: helloText}, buf: make([]byte, 64<<10)}
 	defer cs.close()
 	for i := range l.connections {
 		cs.all = append(cs.all, client{fd: -1})
-		if err := cs.open(i); err != nil {
+		if err := cs.openClient(i); err != nil {
 			return nil, err
 		}
 	}
 	// Until each has had an answer, nothing counts.
-	if err := cs.run(time.Time{}); err != nil {
+	if err := cs.requestUntil(time.Time{}); err != nil {
 		return nil, err
 	}
 	cs.count, cs.took = 0, nil
 	if l.queued {
 		cs.least = 3 * l.connections
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
-	if err := cs.run(time.Now().Add(length)); err != nil {
+	if err := cs.requestUntil(time.Now().Add(length)); err != nil {
 		return nil, err
 	}
-	elapsed, err := r.end(cs.count)
+	elapsed, err := r.stopMeasuring(cs.count)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (cs *clients) close() {
 	cs.poller.close()
 }
 
-func (cs *clients) open(i int) error {
+func (cs *clients) openClient(i int) error {
 	fd, err := connect(cs.socket, false)
 	if err != nil {
 		return err
@@ -125,9 +125,9 @@ func (cs *clients) open(i int) error {
 	return cs.poller.watch(unix.EPOLL_CTL_ADD, fd, i, unix.EPOLLIN)
 }
 
-// run has each client send a request, and the next when it is answered, until a
+// requestUntil has each client send a request, and the next when it is answered, until a
 // time has come; and returns when all are answered.
-func (cs *clients) run(until time.Time) error {
+func (cs *clients) requestUntil(until time.Time) error {
 	for i := range cs.all {
 		if err := cs.send(i); err != nil {
 			return err
@@ -178,7 +178,7 @@ func (cs *clients) run(until time.Time) error {
 func (cs *clients) send(i int) error {
 	c := &cs.all[i]
 	if c.fd < 0 {
-		if err := cs.open(i); err != nil {
+		if err := cs.openClient(i); err != nil {
 			return err
 		}
 	}
@@ -221,7 +221,7 @@ func (cs *clients) receive(i int) (bool, error) {
 		c.got = append(c.got, b...)
 		b = c.got
 	}
-	whole, err := cs.answer.whole(b)
+	whole, err := cs.response.complete(b)
 	switch {
 	case err != nil:
 		return false, err

@@ -42,7 +42,7 @@ func measure(w *workshop, r row, rounds int, length time.Duration) ([]result, er
 			results[i].side = c.side.name
 			var err error
 			if sides[i] == nil {
-				if sides[i], err = w.start(c.side); err != nil {
+				if sides[i], err = w.startSide(c.side); err != nil {
 					return nil, err
 				}
 			}

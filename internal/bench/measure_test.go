@@ -45,7 +45,7 @@ func TestUsage(t *testing.T) {
 // TestGroup: a side's control group counts what it used, and is gone with it.
 func TestGroup(t *testing.T) {
 	w := &workshop{dir: t.TempDir()}
-	r, err := w.start(self(bareLoop, hello))
+	r, err := w.startSide(self(bareLoop, hello))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 		return nil, err
 	}
 	defer p.close()
-	s := &shared{fd: fd, poller: p, answer: answer{body: helloText}, buf: make([]byte, 256<<10)}
+	s := &shared{fd: fd, poller: p, response: response{body: helloText}, buf: make([]byte, 256<<10)}
 	for i := range m.requests {
 		s.requests = append(s.requests, request{keep: true, id: uint16(i + 1)}.bytes())
 	}
@@ -47,17 +47,17 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 	if err := p.watch(unix.EPOLL_CTL_ADD, fd, 0, unix.EPOLLIN); err != nil {
 		return nil, err
 	}
-	if err := s.run(time.Time{}); err != nil { // until each id has had an answer, nothing counts
+	if err := s.requestUntil(time.Time{}); err != nil { // until each id has had an answer, nothing counts
 		return nil, err
 	}
 	s.count = 0
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
-	if err := s.run(time.Now().Add(length)); err != nil {
+	if err := s.requestUntil(time.Now().Add(length)); err != nil {
 		return nil, err
 	}
-	elapsed, err := r.end(s.count)
+	elapsed, err := r.stopMeasuring(s.count)
 	return []float64{float64(s.count) / elapsed.Seconds()}, err
 }
 
@@ -98,7 +98,7 @@ type shared struct {
 	requests [][]byte // by id, from 1
 	stdout   [][]byte // by id, what has come of its answer; nil while it has no request
 	last     []byte   // the last STDOUT that was parsed, as answer.bytes
-	answer   answer
+	response   response
 	buf      []byte
 	filled   int    // of buf
 	out      []byte // to send
@@ -106,11 +106,11 @@ type shared struct {
 	count    int
 }
 
-// run has a request under way for each id until a time has come, and returns when
+// requestUntil has a request under way for each id until a time has come, and returns when
 // all are answered.
-func (s *shared) run(until time.Time) error {
+func (s *shared) requestUntil(until time.Time) error {
 	for i := range s.requests {
-		s.begin(i)
+		s.queueRequest(i)
 	}
 	open := len(s.requests)
 	for {
@@ -132,7 +132,7 @@ func (s *shared) run(until time.Time) error {
 			return fmt.Errorf("after %d answers: %w", s.count, err)
 		}
 		s.filled += n
-		ended, err := s.sort(time.Now().Before(until))
+		ended, err := s.consume(time.Now().Before(until))
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (s *shared) run(until time.Time) error {
 	}
 }
 
-func (s *shared) begin(i int) {
+func (s *shared) queueRequest(i int) {
 	s.stdout[i] = s.stdout[i][:0]
 	if s.stdout[i] == nil {
 		s.stdout[i] = make([]byte, 0, 512)
@@ -168,8 +168,8 @@ func (s *shared) flush() error {
 	return nil
 }
 
-// sort takes the records that have come, and returns how many ids have ended for good.
-func (s *shared) sort(more bool) (ended int, err error) {
+// consume takes the records that have come, and returns how many ids have ended for good.
+func (s *shared) consume(more bool) (ended int, err error) {
 	b := s.buf[:s.filled]
 	for len(b) >= record.HeaderLen {
 		h := record.Header(b)
@@ -187,11 +187,11 @@ func (s *shared) sort(more bool) (ended int, err error) {
 		case record.Stdout:
 			s.stdout[i] = append(s.stdout[i], content...)
 		case record.EndRequest:
-			if err := s.end(i, content); err != nil {
+			if err := s.checkResponse(i, content); err != nil {
 				return ended, err
 			}
 			if more {
-				s.begin(i)
+				s.queueRequest(i)
 			} else {
 				s.stdout[i] = nil
 				ended++
@@ -204,13 +204,13 @@ func (s *shared) sort(more bool) (ended int, err error) {
 	return ended, nil
 }
 
-// end checks an answer that has come as a whole.
-func (s *shared) end(i int, content []byte) error {
-	if err := ended(content); err != nil {
+// checkResponse checks an answer that has come as a whole.
+func (s *shared) checkResponse(i int, content []byte) error {
+	if err := checkEnd(content); err != nil {
 		return err
 	}
 	if string(s.stdout[i]) != string(s.last) {
-		if err := s.answer.check(s.stdout[i]); err != nil {
+		if err := s.response.check(s.stdout[i]); err != nil {
 			return err
 		}
 		s.last = append(s.last[:0], s.stdout[i]...)

@@ -99,18 +99,18 @@ func (q request) bytes() []byte {
 	return record.AppendRecord(q.head(), record.Stdin, max(q.id, 1), nil)
 }
 
-// An answer is what a side must answer. The first answer of a side is parsed, and the
+// An response is what a side must response. The first response of a side is parsed, and the
 // others must be the same bytes; one that is not (net/http/fcgi sends the time of
 // day) is parsed as well, and is the one that the next are compared with. So all
 // answers are checked, at the cost of a comparison.
-type answer struct {
+type response struct {
 	body  string // after the head
 	bytes []byte // the last answer that was parsed
 }
 
-// whole reports whether b is a whole answer, or the beginning of one. Anything else
+// complete reports whether b is a complete answer, or the beginning of one. Anything else
 // is an error: speed with wrong answers is no speed.
-func (a *answer) whole(b []byte) (bool, error) {
+func (a *response) complete(b []byte) (bool, error) {
 	if len(b) <= len(a.bytes) && string(b) == string(a.bytes[:len(b)]) {
 		return len(b) == len(a.bytes), nil
 	}
@@ -132,21 +132,21 @@ func (a *answer) whole(b []byte) (bool, error) {
 }
 
 // read reads an answer, with a buffer that it fits in.
-func (a *answer) read(r io.Reader, buf []byte) error {
+func (a *response) read(r io.Reader, buf []byte) error {
 	for got := 0; ; {
 		n, err := r.Read(buf[got:])
 		if err != nil {
 			return err
 		}
 		got += n
-		if whole, err := a.whole(buf[:got]); whole || err != nil {
+		if whole, err := a.complete(buf[:got]); whole || err != nil {
 			return err
 		}
 	}
 }
 
 // check looks at what came in STDOUT.
-func (a *answer) check(stdout []byte) error {
+func (a *response) check(stdout []byte) error {
 	n := headLen(stdout)
 	if n == 0 || string(stdout[n:]) != a.body {
 		return fmt.Errorf("the answer is not %.20q but %.200q", a.body, stdout)
@@ -187,15 +187,15 @@ func parse(b []byte) (stdout []byte, n int, err error) {
 			stdout = append(stdout, content...)
 		case record.Stderr:
 		case record.EndRequest:
-			return stdout, n, ended(content)
+			return stdout, n, checkEnd(content)
 		default:
 			return stdout, n, fmt.Errorf("a record of %v in an answer", h.Type())
 		}
 	}
 }
 
-// ended looks at the content of END_REQUEST.
-func ended(content []byte) error {
+// checkEnd looks at the content of END_REQUEST.
+func checkEnd(content []byte) error {
 	e, err := record.ParseEnd(content)
 	if err == nil && (e.AppStatus != 0 || e.ProtocolStatus != record.RequestComplete) {
 		err = errors.New("the request ended with " + e.ProtocolStatus.String() + " and " + fmt.Sprint(e.AppStatus))

@@ -17,7 +17,7 @@ import (
 // process.
 type resident struct {
 	connections int
-	settle      time.Duration // how long the figure must stand still
+	steadyFor      time.Duration // how long the figure must stand still
 }
 
 func (resident) figures() []string { return []string{"kB"} }
@@ -27,13 +27,13 @@ func (l resident) measure(r *running, _ time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	pid := r.commands[0].Process.Pid
-	before, err := l.rest(pid)
+	before, err := l.waitSteady(pid)
 	if err != nil {
 		return nil, err
 	}
 	var after float64
 	err = l.exchange(r.socket, l.connections, func() (err error) {
-		after, err = l.rest(pid)
+		after, err = l.waitSteady(pid)
 		return err
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (l resident) measure(r *running, _ time.Duration) ([]float64, error) {
 
 // exchange opens n connections, sends a request on each, calls while, and closes them.
 func (l resident) exchange(socket string, n int, while func() error) error {
-	answer := answer{body: helloText}
+	answer := response{body: helloText}
 	request := request{keep: true}.bytes()
 	buf := make([]byte, 4096)
 	var open []blocking
@@ -81,13 +81,13 @@ func (l resident) exchange(socket string, n int, while func() error) error {
 	return nil
 }
 
-// rest waits until the resident set of a process stands still, for at most ten times
+// waitSteady waits until the resident set of a process stands still, for at most ten times
 // settle, and returns it in kB.
-func (l resident) rest(pid int) (float64, error) {
+func (l resident) waitSteady(pid int) (float64, error) {
 	var last float64
 	steady := 0
 	for i := 0; i < 50 && steady < 5; i++ {
-		time.Sleep(l.settle / 5)
+		time.Sleep(l.steadyFor / 5)
 		kB, err := residentSet(pid)
 		if err != nil {
 			return 0, err

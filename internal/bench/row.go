@@ -61,7 +61,7 @@ type scale struct {
 	size     int           // bytes of a large body
 	requests int           // whose allocations are counted
 	idle     int           // connections
-	settle   time.Duration // of the memory
+	steadyFor   time.Duration // of the memory
 	many     []int         // connections
 	stream   int           // bytes that a program sends, or is sent, in all
 	slow     int           // clients
@@ -69,7 +69,7 @@ type scale struct {
 }
 
 func full() scale {
-	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000},
+	return scale{size: 100e6, requests: 20_000, idle: 5_000, steadyFor: 3 * time.Second, many: []int{64, 1_000, 10_000},
 		stream: 10e9, slow: 64, clients: 1_000}
 }
 
@@ -80,8 +80,8 @@ func rows(w *workshop, n scale) []row {
 	against := func(s side, m meter, g goal) rival { return rival{contender{s, m}, g} }
 	atLeast := func(ratio float64) goal { return goal{ratio: ratio} }
 	atMost := func(figure float64) goal { return goal{most: figure} }
-	send, post := answering{size: n.size}, posting{size: n.size}
-	allocs, idle := allocating{n.requests}, resident{n.idle, n.settle}
+	send, post := fetching{size: n.size}, posting{size: n.size}
+	allocs, idle := allocating{n.requests}, resident{n.idle, n.steadyFor}
 
 	all := []row{
 		{name: "app", title: "App, 8 kept connections", ours: contender{self(ourApp, hello), kept}, peers: []rival{

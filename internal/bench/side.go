@@ -76,7 +76,7 @@ type running struct {
 	commands []*exec.Cmd
 	group    group
 
-	began    time.Time // by begin, as is before
+	measuringSince    time.Time // by begin, as is before
 	before   usage
 	used     usage // between begin and end, in all rounds
 	requests int
@@ -91,14 +91,14 @@ func (r *running) groups() []int {
 	return groups
 }
 
-// start starts a side and waits until it takes connections.
-func (w *workshop) start(s side) (*running, error) {
+// startSide starts a side and waits until it takes connections.
+func (w *workshop) startSide(s side) (*running, error) {
 	w.n++
 	r := &running{socket: filepath.Join(w.dir, fmt.Sprintf("%d.sock", w.n))}
 	var listener *os.File
 	if s.processes > 0 {
 		var err error
-		if listener, err = listen(r.socket); err != nil {
+		if listener, err = listenBlocking(r.socket); err != nil {
 			return nil, err
 		}
 		defer listener.Close()
@@ -114,7 +114,7 @@ func (w *workshop) start(s side) (*running, error) {
 		return nil, err
 	}
 	defer complaints.Close()
-	r.group = w.group(fmt.Sprint(w.n))
+	r.group = w.newGroup(fmt.Sprint(w.n))
 	var within *os.File
 	if r.group != "" {
 		if within, err = os.Open(string(r.group)); err != nil {

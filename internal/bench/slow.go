@@ -50,7 +50,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 		}
 		clients = append(clients, &sip{download: d})
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
 	began, progress := time.Now(), time.Now()
@@ -82,7 +82,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 			return nil, fmt.Errorf("no answer for %v", patience)
 		}
 	}
-	elapsed, err := r.end(s.clients)
+	elapsed, err := r.stopMeasuring(s.clients)
 	return []float64{float64(s.clients) * float64(s.size) / 1e6 / elapsed.Seconds()}, err
 }
 
@@ -98,7 +98,7 @@ func (c *sip) sip(buf []byte, wanted int, all bool) (total int, err error) {
 		if err == nil && n > 0 {
 			total, c.read, wanted = total+n, c.read+n, wanted-n
 			var rest []byte
-			rest, c.done, err = c.sort(buf[:kept+n])
+			rest, c.done, err = c.consume(buf[:kept+n])
 			c.rest = append(c.rest[:0], rest...)
 		}
 		if err != nil {

@@ -37,7 +37,7 @@ func serveSplice(l net.Listener, protocol, program string, size int) error {
 			s := &splicing{c: blocking(f.Fd()), program: program, env: env, buf: make([]byte, 4096)}
 			unix.SetsockoptInt(int(s.c), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
 			if protocol == overSCGI {
-				s.answerSCGI()
+				s.serveSCGI()
 				return
 			}
 			for {
@@ -104,9 +104,9 @@ func (s *splicing) exchange() (keep bool, err error) {
 	return keep, err
 }
 
-// answerSCGI reads a request without a body, which fits into the buffer, and answers
+// serveSCGI reads a request without a body, which fits into the buffer, and answers
 // with the output of a program.
-func (s *splicing) answerSCGI() (err error) {
+func (s *splicing) serveSCGI() (err error) {
 	for n := 0; n == 0 || s.buf[n-1] != ','; {
 		m, err := s.c.Read(s.buf[n:])
 		if err != nil {

@@ -22,15 +22,15 @@ func block() []byte {
 	return b
 }
 
-// An answering load asks for large answers on one connection, one after the other.
-type answering struct {
+// An fetching load asks for large answers on one connection, one after the other.
+type fetching struct {
 	size     int
 	filename string // of a program that writes them
 }
 
-func (answering) figures() []string { return []string{"MB/s"} }
+func (fetching) figures() []string { return []string{"MB/s"} }
 
-func (a answering) measure(r *running, length time.Duration) ([]float64, error) {
+func (a fetching) measure(r *running, length time.Duration) ([]float64, error) {
 	c, err := dial(r.socket)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func transfers(r *running, size int, length time.Duration, once func() error) ([
 	if err := once(); err != nil {
 		return nil, err
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
 	n := 0
@@ -70,7 +70,7 @@ func transfers(r *running, size int, length time.Duration, once func() error) ([
 			return nil, err
 		}
 	}
-	elapsed, err := r.end(n)
+	elapsed, err := r.stopMeasuring(n)
 	return []float64{float64(n) * float64(size) / 1e6 / elapsed.Seconds()}, err
 }
 
@@ -96,20 +96,20 @@ func newDownload(c blocking, size int) *download {
 	return &download{c: c, size: size, pattern: append(block(), block()...), buf: make([]byte, 256<<10), all: true}
 }
 
-// begin prepares for an answer.
-func (d *download) begin() {
+// reset prepares for an answer.
+func (d *download) reset() {
 	d.head, d.inBody, d.got, d.content, d.padding = d.head[:0], false, 0, 0, 0
 }
 
 func (d *download) read() error {
-	d.begin()
+	d.reset()
 	kept := 0
 	for {
 		n, err := d.c.Read(d.buf[kept:])
 		if err != nil {
 			return fmt.Errorf("after %d bytes of an answer: %w", d.got, err)
 		}
-		rest, done, err := d.sort(d.buf[:kept+n])
+		rest, done, err := d.consume(d.buf[:kept+n])
 		if done || err != nil {
 			return err
 		}
@@ -117,11 +117,11 @@ func (d *download) read() error {
 	}
 }
 
-// sort takes what was read, and returns what has to be read further to be understood.
-func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
+// consume takes what was read, and returns what has to be read further to be understood.
+func (d *download) consume(b []byte) (rest []byte, done bool, err error) {
 	for {
 		n := min(d.content, len(b))
-		if err := d.take(b[:n]); err != nil {
+		if err := d.checkContent(b[:n]); err != nil {
 			return nil, false, err
 		}
 		d.content -= n
@@ -146,7 +146,7 @@ func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
 			if d.got != d.size || len(b) > end+h.PaddingLength() {
 				return nil, false, fmt.Errorf("an answer of %d bytes, not %d", d.got, d.size)
 			}
-			return nil, true, ended(b[record.HeaderLen:end])
+			return nil, true, checkEnd(b[record.HeaderLen:end])
 		default:
 			return nil, false, fmt.Errorf("a record of %v in an answer", h.Type())
 		}
@@ -155,8 +155,8 @@ func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
 	}
 }
 
-// take looks at content.
-func (d *download) take(b []byte) error {
+// checkContent looks at content.
+func (d *download) checkContent(b []byte) error {
 	if !d.inBody && len(b) > 0 {
 		had := len(d.head)
 		d.head = append(d.head, b[:min(len(b), 4096)]...)
@@ -202,7 +202,7 @@ func (p posting) measure(r *running, length time.Duration) ([]float64, error) {
 	}
 	defer c.Close()
 	upload := newUpload(p.size, p.filename)
-	answer := answer{body: fmt.Sprintln(p.size)}
+	answer := response{body: fmt.Sprintln(p.size)}
 	buf := make([]byte, 4096)
 	return transfers(r, p.size, length, func() error {
 		if err := upload.write(c); err != nil {

@@ -35,16 +35,16 @@ func usageOf(r *running) (usage, error) {
 	return u, err
 }
 
-// begin begins what a meter measures: what it had to do before does not count.
-func (r *running) begin() (err error) {
-	r.began = time.Now()
+// startMeasuring begins what a meter measures: what it had to do before does not count.
+func (r *running) startMeasuring() (err error) {
+	r.measuringSince = time.Now()
 	r.before, err = usageOf(r)
 	return err
 }
 
-// end ends what begin began, and returns how long it took.
-func (r *running) end(requests int) (time.Duration, error) {
-	elapsed := time.Since(r.began)
+// stopMeasuring ends what begin began, and returns how long it took.
+func (r *running) stopMeasuring(requests int) (time.Duration, error) {
+	elapsed := time.Since(r.measuringSince)
 	after, err := usageOf(r)
 	r.used = usage{r.used.load + after.load - r.before.load, r.used.side + after.side - r.before.side}
 	r.requests += requests

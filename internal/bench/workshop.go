@@ -64,8 +64,8 @@ func (w *workshop) close() {
 	os.RemoveAll(w.dir)
 }
 
-// group makes a control group for a side.
-func (w *workshop) group(name string) group {
+// newGroup makes a control newGroup for a side.
+func (w *workshop) newGroup(name string) group {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := newGroup(name)
@@ -95,9 +95,9 @@ func build(name string, args ...string) error {
 	return nil
 }
 
-// listen opens a listening socket that blocks, as spawn-fcgi would: C programs accept
+// listenBlocking opens a listening socket that blocks, as spawn-fcgi would: C programs accept
 // on it.
-func listen(path string) (*os.File, error) {
+func listenBlocking(path string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
