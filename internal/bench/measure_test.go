@@ -76,7 +76,7 @@ func TestUnevenness(t *testing.T) {
 	}
 }
 
-// TestQueuedLoadRunsInTurns: each client has an answer that counts, however short the
+// TestQueuedLoadRunsInTurns: each client has a response that counts, however short the
 // measurement.
 func TestQueuedLoadRunsInTurns(t *testing.T) {
 	n := 0

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An scgiFetching load asks for large answers over SCGI, one after the other.
+// An scgiFetching load requests large responses over SCGI, one after the other.
 type scgiFetching struct {
 	size     int
 	filename string // of a program that writes them
@@ -35,19 +35,19 @@ func (a scgiFetching) measure(r *running, length time.Duration) ([]float64, erro
 	})
 }
 
-// readToEnd reads an answer without framing.
+// readToEnd reads a response without framing.
 func (d *download) readToEnd() error {
 	d.reset()
 	for {
 		n, err := d.c.Read(d.buf)
 		if err == io.EOF {
 			if d.got != d.size {
-				return fmt.Errorf("an answer of %d bytes, not %d", d.got, d.size)
+				return fmt.Errorf("a response of %d bytes, not %d", d.got, d.size)
 			}
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("after %d bytes of an answer: %w", d.got, err)
+			return fmt.Errorf("after %d bytes of a response: %w", d.got, err)
 		}
 		if err := d.checkContent(d.buf[:n]); err != nil {
 			return err
