@@ -13,7 +13,7 @@ import (
 	"gatehouse/systemd"
 )
 
-// An Endpoint is a listener and what is spoken on it.
+// An Endpoint is a listener and the protocol to serve on it.
 type Endpoint struct {
 	Protocol Protocol
 	Listener net.Listener
@@ -30,10 +30,10 @@ type Endpoint struct {
 	WebServerAddrs []netip.Addr
 
 	// HalfClose says that TCP peers shut down their writing side after a request and
-	// wait for the answer.
+	// wait for the response.
 	HalfClose bool
 
-	// Once says that the listener has one connection and that serving ends with it.
+	// Once says that the listener has only one connection, and that serving ends with it.
 	Once bool
 }
 
@@ -41,9 +41,9 @@ func (e Endpoint) peers() frontend.Peers {
 	return frontend.Peers{Allow: e.Allow, WebServers: e.WebServerAddrs, Users: e.AllowUsers}
 }
 
-// Inherit makes an endpoint of a descriptor that the process was started with, which
-// it takes over. [ProtocolOf] tells its protocol. FCGI_WEB_SERVER_ADDRS of the
-// environment applies to descriptor 0 where that is FastCGI.
+// Inherit takes over a descriptor that the process was started with, and returns an
+// endpoint for it with the protocol from [ProtocolOf]. FCGI_WEB_SERVER_ADDRS in the
+// environment applies to descriptor 0 if that is FastCGI.
 func Inherit(d systemd.Descriptor) (Endpoint, error) {
 	protocol, err := ProtocolOf(d)
 	if err != nil {
@@ -68,17 +68,18 @@ func Inherit(d systemd.Descriptor) (Endpoint, error) {
 	return e, nil
 }
 
-// WebServerAddrs reads FCGI_WEB_SERVER_ADDRS of the environment.
+// WebServerAddrs returns the addresses in the environment variable
+// FCGI_WEB_SERVER_ADDRS, or none if it is not set.
 func WebServerAddrs() ([]netip.Addr, error) {
 	list, err := fastcgi.WebServerAddrs(os.Getenv(fastcgi.WebServerAddrsVariable))
 	if err != nil {
-		return nil, fmt.Errorf("%w: write addresses with commas between them, or unset it", err)
+		return nil, fmt.Errorf("%w: write addresses separated by commas, or unset it", err)
 	}
 	return list, nil
 }
 
-// Loopback reports whether nobody but this machine can connect: a unix socket, or
-// an address that is loopback.
+// Loopback reports whether only this machine can connect, because the listener is a unix
+// socket or on a loopback address.
 func (e Endpoint) Loopback() bool {
 	tcp, ok := e.Listener.Addr().(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
@@ -88,7 +89,7 @@ func (e Endpoint) Loopback() bool {
 var errServed = errors.New("the connection has been served")
 
 // A oneConn is a listener with one connection. It is served with a limit of one
-// connection, so that the second Accept comes after the first has ended.
+// connection, so that Accept is called again only after the connection has ended.
 type oneConn struct {
 	addr   net.Addr
 	mu     sync.Mutex
@@ -111,7 +112,7 @@ func (l *oneConn) Accept() (net.Conn, error) {
 	return nil, errServed
 }
 
-// Close closes the connection if nobody has accepted it.
+// Close closes the connection if it was not accepted.
 func (l *oneConn) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

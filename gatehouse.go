@@ -1,49 +1,49 @@
-// Package gatehouse makes a Go program an application behind any web server,
-// however it was started.
+// Package gatehouse makes a Go program an application behind any web server, however
+// the program is started.
 //
 //	func main() {
 //		err := gatehouse.Serve(context.Background(), http.HandlerFunc(page))
 //		…
 //	}
 //
-// This one binary is a FastCGI application under spawn-fcgi, Apache's mod_fcgid
-// or systemd, a CGI program in a cgi-bin directory, an SCGI service of inetd, and
-// an HTTP server on a developer's machine. A [Server] takes a [cgi.App] in place of
-// an http.Handler, and has limits and a log.
+// The same binary is a FastCGI application under spawn-fcgi, Apache's mod_fcgid or
+// systemd, a CGI program in a cgi-bin directory, an SCGI service of inetd, and an HTTP
+// server on a developer's machine. A [Server] serves a [cgi.App] instead of an
+// http.Handler, and has limits and a log.
 //
-// # How it was started
+// # How the program was started
 //
-// The first of these that holds decides:
+// The first of these conditions that holds decides what is served:
 //
 //  1. Descriptor 0 is a listening socket: FastCGI (FastCGI 1.0 § 2.2).
-//  2. systemd passed descriptors (LISTEN_FDS): FastCGI, SCGI or HTTP, as
-//     FileDescriptorName= says, "fastcgi", "scgi", "http" or one of these with a
-//     suffix, "fastcgi.site". A socket without a name is FastCGI.
-//  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: one request as a CGI program,
-//     under Apache's mod_cgi and mod_cgid alike.
-//  4. Descriptor 0 is a connection with a name, as inetd and systemd's Accept=yes
-//     give it: one SCGI request.
-//  5. Otherwise HTTP on 127.0.0.1:8080.
+//  2. systemd passed descriptors (LISTEN_FDS): FastCGI, SCGI or HTTP, depending on
+//     FileDescriptorName=, which is "fastcgi", "scgi" or "http", or one of these with a
+//     suffix, such as "fastcgi.site". A socket without a name is FastCGI.
+//  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: one request as a CGI program, under
+//     both mod_cgi and mod_cgid of Apache.
+//  4. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
+//     Accept=yes: one SCGI request.
+//  5. Otherwise: HTTP on 127.0.0.1:8080.
 //
-// Sockets are found on Linux only. Where one is on descriptors 0, 1 or 2, Serve
-// replaces these by /dev/null, so that what the program prints does not reach the
-// web server; under systemd set StandardError=journal to keep its messages.
+// Sockets are found on Linux only. If descriptor 0, 1 or 2 is such a socket, Serve
+// replaces it by /dev/null, so that what the program prints does not reach the web server.
+// Under systemd, set StandardError=journal to keep its messages.
 //
-// # The end
+// # Shutdown
 //
-// When the context is done, no connection is accepted any more, and requests in
-// flight have [Server].Drain to end. What is left then is visibly truncated, and
-// its context cancelled with cgi.ErrShutdown as the cause; [Server.Close] does so at
-// once. Serve returns after the last request, with nil. It installs no signal handler:
-// use signal.NotifyContext.
+// When the context is done, the server stops accepting, and requests in flight have
+// [Server].Drain to finish. After that the rest are cut off: their responses are visibly
+// truncated, and their contexts cancelled with the cause cgi.ErrShutdown. [Server.Close]
+// cuts them off at once. Serve returns after the last request. It installs no signal
+// handler: use signal.NotifyContext.
 //
-// # Trust
+// # Security
 //
-// FastCGI and SCGI know no authentication: whoever can connect can set every
-// variable, the client's address and the user included. Keep their sockets to unix
-// sockets or loopback, or set [Server].Allow. The command gatehouse insists on that. With
-// a listening socket on descriptor 0 the peer must be in FCGI_WEB_SERVER_ADDRS, if that
-// is set (FastCGI 1.0 § 3.2).
+// FastCGI and SCGI have no authentication: whoever can connect can set every variable,
+// including the address and the user of the client. Use unix sockets or loopback
+// addresses for them, or set [Server].Allow; the gatehouse command insists on that. With a
+// listening socket on descriptor 0, FCGI_WEB_SERVER_ADDRS, if set, lists the addresses
+// that may connect (FastCGI 1.0 § 3.2).
 package gatehouse
 
 import (
@@ -53,9 +53,9 @@ import (
 	"gatehouse/cgi"
 )
 
-// Serve serves h in the way that this process was started for, until ctx is done
-// or the one request is answered; see [Server.Serve]. If h is nil, it is
-// [http.DefaultServeMux].
+// Serve serves h on what this process was started with, until ctx is done or, as a CGI
+// program, for one request; see [Server.Serve]. If h is nil, [http.DefaultServeMux] is
+// used.
 func Serve(ctx context.Context, h http.Handler) error {
 	return (&Server{App: cgi.FromHTTP(h)}).Serve(ctx)
 }

@@ -120,7 +120,7 @@ func askFastCGI(t *testing.T, c net.Conn, path string) string {
 	}
 }
 
-// askSCGI makes one request over SCGI and returns the answer.
+// askSCGI makes one request over SCGI and returns the response.
 func askSCGI(t *testing.T, c net.Conn, path string) string {
 	t.Helper()
 	head := "CONTENT_LENGTH\x000\x00SCGI\x001\x00REQUEST_METHOD\x00GET\x00SCRIPT_NAME\x00" + path + "\x00SERVER_PROTOCOL\x00HTTP/1.1\x00"
@@ -134,8 +134,8 @@ func askSCGI(t *testing.T, c net.Conn, path string) string {
 	return string(out)
 }
 
-// checkAnswer checks an answer in CGI form.
-func checkAnswer(t *testing.T, got, path string) {
+// checkResponse checks a response in CGI form.
+func checkResponse(t *testing.T, got, path string) {
 	t.Helper()
 	head, body, _ := strings.Cut(got, "\r\n\r\n")
 	if !strings.HasPrefix(head, "Status: 200 OK\r\n") || !strings.Contains(head, "X-Method: GET") {
@@ -151,7 +151,7 @@ func TestServeListeningStdin(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			l, f := listen(t, network)
 			p := start(t, f, nil)
-			checkAnswer(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
+			checkResponse(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
 			p.terminate()
 		})
 	}
@@ -162,7 +162,7 @@ func TestServeListeningStdin(t *testing.T) {
 func TestServeWebServerAddrs(t *testing.T) {
 	l, f := listen(t, "tcp")
 	p := start(t, f, nil, "FCGI_WEB_SERVER_ADDRS=192.0.2.7,127.0.0.1")
-	checkAnswer(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
+	checkResponse(t, askFastCGI(t, testkit.Dial(t, l.Addr()), "/fastcgi"), "/fastcgi")
 	p.terminate()
 
 	for network, list := range map[string]string{"tcp": "192.0.2.7", "unix": "127.0.0.1"} {
@@ -189,7 +189,7 @@ func TestServeActivated(t *testing.T) {
 	l1, f1 := listen(t, "unix")
 	l2, f2 := listen(t, "tcp")
 	p := start(t, nil, []*os.File{f1, f2}, "LISTEN_PID=self", "LISTEN_FDS=2", "LISTEN_FDNAMES=scgi.site:http")
-	checkAnswer(t, askSCGI(t, testkit.Dial(t, l1.Addr()), "/scgi"), "/scgi")
+	checkResponse(t, askSCGI(t, testkit.Dial(t, l1.Addr()), "/scgi"), "/scgi")
 	resp, err := http.Get("http://" + l2.Addr().String() + "/http")
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func TestServeActivatedConnection(t *testing.T) {
 	c, f := connection(t, "unix")
 	p := start(t, nil, []*os.File{f}, "LISTEN_PID=self", "LISTEN_FDS=1", "LISTEN_FDNAMES=connection")
 	f.Close()
-	checkAnswer(t, askSCGI(t, c, "/accept-yes"), "/accept-yes")
+	checkResponse(t, askSCGI(t, c, "/accept-yes"), "/accept-yes")
 	p.wait()
 }
 
@@ -226,7 +226,7 @@ func TestServeConnectedStdin(t *testing.T) {
 			c, f := connection(t, network)
 			p := start(t, f, nil)
 			f.Close()
-			checkAnswer(t, askSCGI(t, c, "/inetd"), "/inetd")
+			checkResponse(t, askSCGI(t, c, "/inetd"), "/inetd")
 			p.wait()
 		})
 	}
@@ -240,7 +240,7 @@ func TestServeCGI(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	checkAnswer(t, string(out), "/cgi")
+	checkResponse(t, string(out), "/cgi")
 	p.wait()
 }
 
@@ -254,7 +254,7 @@ func TestServeModCGID(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	checkAnswer(t, string(out), "/cgi")
+	checkResponse(t, string(out), "/cgi")
 	p.wait()
 }
 

@@ -77,23 +77,23 @@ func (h *held) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return err
 }
 
-// answer is what a client got.
-type answer struct {
+// A response is what a client got.
+type response struct {
 	body string
 	err  error
 }
 
-func get(url string) <-chan answer {
-	c := make(chan answer, 1)
+func get(url string) <-chan response {
+	c := make(chan response, 1)
 	go func() {
 		resp, err := http.Get(url)
 		if err != nil {
-			c <- answer{"", err}
+			c <- response{"", err}
 			return
 		}
 		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
-		c <- answer{string(b), err}
+		c <- response{string(b), err}
 	}()
 	return c
 }
@@ -114,7 +114,7 @@ func TestServeDrains(t *testing.T) {
 }
 
 // TestServeDrainEnds has a request that does not end by itself: the client sees
-// that the answer breaks off, and the application why.
+// that the response is truncated, and the application why.
 func TestServeDrainEnds(t *testing.T) {
 	app := newHeld()
 	v := serve(t, &gatehouse.Server{App: app, Drain: time.Nanosecond})
@@ -128,7 +128,7 @@ func TestServeDrainEnds(t *testing.T) {
 		t.Errorf("cancelled by %v; want %v", cause, cgi.ErrShutdown)
 	}
 	if a := <-got; a.err == nil {
-		t.Errorf("the client took %q for the whole", a.body)
+		t.Errorf("the client took %q for a complete response", a.body)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestServeClose(t *testing.T) {
 		t.Errorf("cancelled by %v; want %v", cause, cgi.ErrShutdown)
 	}
 	if a := <-got; a.err == nil {
-		t.Errorf("the client took %q for the whole", a.body)
+		t.Errorf("the client took %q for a complete response", a.body)
 	}
 }
 

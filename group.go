@@ -13,23 +13,23 @@ import (
 	"gatehouse/scgi"
 )
 
-// A frontEnd serves one listener. Its Serve returns [http.ErrServerClosed] after
-// Shutdown, which cuts off what is left when its context is done.
+// A frontEnd serves one listener. Serve returns [http.ErrServerClosed] after Shutdown.
+// Shutdown cuts off the remaining requests when its context is done.
 type frontEnd interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
 }
 
-// A group is the front-ends of a Server that serves.
+// A group holds the front-ends of a running Server.
 type group struct {
-	fronts []frontEnd
-	failed chan error    // gets the error of each endpoint that failed
-	served chan struct{} // closed when every endpoint has come to its end
-	ending sync.WaitGroup
+	fronts  []frontEnd
+	failed  chan error    // receives the error of each endpoint that fails
+	served  chan struct{} // closed when no endpoint is served any more
+	serving sync.WaitGroup
 }
 
-// start begins to serve the endpoints, with one log line for each. shutdown must
-// follow.
+// start starts to serve the endpoints, and logs a line for each. The caller must call
+// shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
 	g := &group{failed: make(chan error, len(endpoints)), served: make(chan struct{})}
 	handler := s.handler()
@@ -37,10 +37,10 @@ func (s *Server) start(endpoints []Endpoint) *group {
 		f := s.frontEnd(e, handler)
 		g.fronts = append(g.fronts, f)
 		s.log().Info("listening", "protocol", string(e.Protocol), "address", addressOf(e))
-		g.ending.Go(func() { g.serve(f, e) })
+		g.serving.Go(func() { g.serve(f, e) })
 	}
 	go func() {
-		g.ending.Wait()
+		g.serving.Wait()
 		close(g.served)
 	}()
 	return g
@@ -74,7 +74,7 @@ func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
 	panic("gatehouse: internal error: no front-end for " + string(e.Protocol))
 }
 
-// serve runs a front-end to its end.
+// serve runs a front-end until it ends.
 func (g *group) serve(f frontEnd, e Endpoint) {
 	err := f.Serve(e.Listener)
 	if err == nil || errors.Is(err, http.ErrServerClosed) || e.Once && errors.Is(err, errServed) {
@@ -83,9 +83,9 @@ func (g *group) serve(f frontEnd, e Endpoint) {
 	g.failed <- fmt.Errorf("%s on %s: %w", e.Protocol, addressOf(e), err)
 }
 
-// shutdown stops accepting and lets the requests in flight end. At the end of ctx
-// the rest is cut off, and ctx's error returned. It returns after every goroutine of
-// the group has ended.
+// shutdown stops accepting and lets the requests in flight finish. When ctx is done, it
+// cuts off the rest and returns ctx's error. It returns after every goroutine of the
+// group has ended.
 func (g *group) shutdown(ctx context.Context) error {
 	errs := make([]error, len(g.fronts))
 	var all sync.WaitGroup

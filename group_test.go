@@ -15,7 +15,7 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-// held is an application that begins an answer and waits.
+// held is an application that begins a response and waits.
 type held struct {
 	entered chan struct{} // gets a value for each request
 	release chan struct{}
@@ -65,8 +65,8 @@ func send(t *testing.T, a net.Addr) net.Conn {
 	return c
 }
 
-// answer reads an answer of HTTP.
-func answer(c net.Conn) (string, error) {
+// readResponse reads an HTTP response.
+func readResponse(c net.Conn) (string, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return "", err
@@ -76,7 +76,7 @@ func answer(c net.Conn) (string, error) {
 	return string(b), err
 }
 
-// TestHTTPConnections has room for one connection: the second is answered after
+// TestHTTPConnections has room for one connection: the second is served after
 // the first has ended, and not before.
 func TestHTTPConnections(t *testing.T) {
 	l, app := testkit.Listen(t, "tcp"), newHeld()
@@ -90,12 +90,12 @@ func TestHTTPConnections(t *testing.T) {
 	default:
 	}
 	app.release <- struct{}{}
-	if got, err := answer(first); got != "done" || err != nil {
+	if got, err := readResponse(first); got != "done" || err != nil {
 		t.Errorf("first: %q, %v", got, err)
 	}
 	<-app.entered
 	app.release <- struct{}{}
-	if got, err := answer(second); got != "done" || err != nil {
+	if got, err := readResponse(second); got != "done" || err != nil {
 		t.Errorf("second: %q, %v", got, err)
 	}
 }
@@ -126,8 +126,8 @@ func TestShutdownCutsOff(t *testing.T) {
 	if err := g.shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("shutdown returned %v", err)
 	}
-	if got, err := answer(c); err == nil {
-		t.Errorf("the client took %q for the whole", got)
+	if got, err := readResponse(c); err == nil {
+		t.Errorf("the client took %q for a complete response", got)
 	}
 	select {
 	case <-g.served:

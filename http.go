@@ -15,13 +15,13 @@ import (
 	"gatehouse/internal/frontend"
 )
 
-// An httpServer serves HTTP/1.1 on one listener, under the limits of the other
+// An httpServer serves HTTP/1.1 on one listener, with the same limits as the other
 // front-ends. The Acceptor owns the connections, and net/http serves them.
 type httpServer struct {
 	acceptor frontend.Acceptor
 	server   *http.Server
 	accepted chan net.Conn
-	stopped  chan struct{}           // closed when net/http takes no more of them
+	stopped  chan struct{}           // closed when net/http accepts no more of them
 	cancel   context.CancelCauseFunc // of every request's context
 }
 
@@ -49,7 +49,7 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 	return s
 }
 
-// timeout returns a limit as net/http has it: 0 for none.
+// timeout returns a limit in the form of net/http: 0 for none.
 func timeout(d time.Duration) time.Duration {
 	if d == math.MaxInt64 {
 		return 0
@@ -67,27 +67,26 @@ func (s *httpServer) Serve(l net.Listener) error {
 	return s.acceptor.Serve(l)
 }
 
-// Shutdown stops accepting and lets the requests in flight end. What is left at the
-// end of ctx is cut off, and ctx's error returned. It returns when every connection has
-// ended.
+// Shutdown stops accepting and lets the requests in flight finish. When ctx is done, it
+// cuts off the rest and returns ctx's error. It returns after every connection has ended.
 func (s *httpServer) Shutdown(ctx context.Context) error {
-	idle, ended := context.WithCancel(ctx)
+	idle, stop := context.WithCancel(ctx)
 	var closing sync.WaitGroup
 	closing.Go(func() { s.server.Shutdown(idle) }) // closes connections as they become idle
 	err := s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
-	ended()
+	stop()
 	closing.Wait()
 	s.cancel(cgi.ErrShutdown)
 	return err
 }
 
-// An httpConn is a connection of the Acceptor's that net/http serves.
+// An httpConn is a connection of the Acceptor, served by net/http.
 type httpConn struct {
 	server *httpServer
 	net.Conn
 }
 
-// Start gives the connection to net/http, unless that takes no more.
+// Start passes the connection to net/http, or closes it if net/http has stopped.
 func (c httpConn) Start() {
 	select {
 	case c.server.accepted <- c.Conn:
@@ -97,7 +96,7 @@ func (c httpConn) Start() {
 	}
 }
 
-// Tick does nothing: the time limits are net/http's.
+// Tick does nothing: net/http enforces the time limits.
 func (httpConn) Tick(time.Duration) bool { return false }
 
 // Drain does nothing: net/http closes a connection after its request.
@@ -110,7 +109,7 @@ func (c httpConn) Abort(cause error) {
 	c.Close()
 }
 
-// A handover is the listener of which net/http has the connections.
+// A handover is the listener that passes connections to net/http.
 type handover struct {
 	server *httpServer
 	addr   net.Addr
@@ -133,7 +132,7 @@ func (h *handover) Close() error {
 
 func (h *handover) Addr() net.Addr { return h.addr }
 
-// A serverLog passes net/http's own complaints on.
+// A serverLog passes the error log of net/http to a slog.Logger.
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Write(p []byte) (int, error) {

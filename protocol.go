@@ -7,21 +7,21 @@ import (
 	"gatehouse/systemd"
 )
 
-// A Protocol is what is spoken on a socket.
+// A Protocol is the protocol of a socket.
 type Protocol string
 
-// The protocols of a gateway, by the names that descriptors have for them.
+// The protocols, by their names in FileDescriptorName=.
 const (
 	FastCGI Protocol = "fastcgi"
 	SCGI    Protocol = "scgi"
 	HTTP    Protocol = "http"
 )
 
-// ProtocolOf returns what to speak on an inherited descriptor. systemd passes
-// descriptors in no order to rely on, so the name tells (FileDescriptorName=):
-// "fastcgi", "scgi", "http", or one of these with a suffix, "fastcgi.site". Without a
-// name, a listening socket is FastCGI and a connection SCGI. The error says what to
-// write where the name does not tell, or that it is no stream socket.
+// ProtocolOf returns the protocol of an inherited descriptor. The order in which systemd
+// passes descriptors is not reliable, so the name decides (FileDescriptorName=): it is
+// "fastcgi", "scgi" or "http", or one of these with a suffix, such as "fastcgi.site".
+// Without a name, a listening socket is FastCGI and a connection SCGI. It returns an
+// error for any other name, and for a descriptor that is not a stream socket.
 func ProtocolOf(d systemd.Descriptor) (Protocol, error) {
 	if d.Socket.State != systemd.Listening && d.Socket.State != systemd.Connected {
 		return "", fmt.Errorf("inherited %v is %v: only stream sockets can be served (ListenStream=)", d, d.Socket.State)
@@ -37,12 +37,11 @@ func ProtocolOf(d systemd.Descriptor) (Protocol, error) {
 		}
 		return FastCGI, nil
 	}
-	return "", fmt.Errorf("inherited %v: its name tells no protocol: write FileDescriptorName=fastcgi, scgi or http (or fastcgi.NAME)", d)
+	return "", fmt.Errorf("inherited %v: its name selects no protocol: write FileDescriptorName=fastcgi, scgi or http (or fastcgi.NAME)", d)
 }
 
-// isNamed reports whether somebody gave the descriptor a name. Without
-// FileDescriptorName= systemd takes the name of the socket unit, or "connection"
-// for one that it accepted.
+// isNamed reports whether FileDescriptorName= was set. Without it, systemd passes the
+// name of the socket unit, or "connection" for a connection that it accepted.
 func isNamed(d systemd.Descriptor) bool {
 	switch d.Name {
 	case "", "unknown", "stored", "connection":

@@ -16,62 +16,63 @@ import (
 	"gatehouse/systemd"
 )
 
-// DefaultHTTP is where a Server listens that was started with nothing to serve on.
+// DefaultHTTP is the default of Server.HTTP.
 const DefaultHTTP = "127.0.0.1:8080"
 
 // DefaultDrain is the default of Server.Drain.
 const DefaultDrain = 30 * time.Second
 
-// A Server serves one application on any number of listeners, each with a protocol of
-// its own, and drains them together. Its fields must not be changed while it serves, and
-// it serves once.
+// A Server serves one application on any number of listeners, each with its own protocol,
+// and drains them together. Its fields must not be changed while it serves. A Server can
+// be used only once.
 type Server struct {
-	// App answers the requests. It must not be nil. cgi.FromHTTP makes one of an
-	// http.Handler.
+	// App serves the requests. It must not be nil. cgi.FromHTTP turns an http.Handler into
+	// an App.
 	App cgi.App
 
-	// Authorizer answers FastCGI's requests of that role. If nil, they are refused.
+	// Authorizer serves FastCGI requests in the Authorizer role. If nil, they are refused.
 	Authorizer cgi.App
 
-	// Endpoints are where to serve. Serve closes their listeners. If there are none, it
+	// Endpoints are the listeners to serve. Serve closes them. If there are none, Serve
 	// serves what the process was started with.
 	Endpoints []Endpoint
 
-	// Handler runs App. If nil, one that logs to Log does.
+	// Handler runs App. If nil, a Handler that logs to Log is used.
 	Handler *cgi.Handler
 
 	// Limits bound what a peer can make the server do; see cgi.Limits for the defaults.
 	Limits cgi.Limits
 
-	// Paths names the quirks of the web server where it reports paths. The default is
-	// right for all common ones.
+	// Paths says how the web server reports paths. The default works with all common web
+	// servers.
 	Paths cgi.PathPolicy
 
 	// NoMultiplexing keeps FastCGI connections to one request at a time.
 	NoMultiplexing bool
 
-	// Allow lists the TCP peers that may connect to a socket that was passed and is not
-	// on loopback; empty means all. Endpoints have a list of their own.
+	// Allow lists the TCP peers that may connect to sockets that were passed to the
+	// process, unless they are on loopback; empty means all. Endpoints have their own
+	// lists.
 	Allow []netip.Prefix
 
-	// HTTP is where to listen if the process was started with nothing to serve on. If
-	// empty, it is DefaultHTTP.
+	// HTTP is the address to listen on if the process was started with nothing to serve
+	// on. If empty, DefaultHTTP is used.
 	HTTP string
 
 	// Listening, if not nil, is called with the address of each listener before the
 	// first connection is accepted.
 	Listening func(net.Addr)
 
-	// Drain is how long requests in flight may take to end: 30 s if zero, for ever if
-	// negative.
+	// Drain is how long requests in flight may take to finish on shutdown. Zero means
+	// 30 s, negative means no limit.
 	Drain time.Duration
 
 	// Overdue, if not nil, is called when requests in flight are cut off because Drain
 	// has passed. Serve waits for it.
 	Overdue func()
 
-	// Log receives one line for each listener and each request that failed. If nil, it
-	// is slog.Default().
+	// Log receives a line for each listener and each failed request. If nil,
+	// slog.Default() is used.
 	Log *slog.Logger
 
 	process systemd.Process // for tests
@@ -81,18 +82,18 @@ type Server struct {
 	closeNow context.CancelCauseFunc
 }
 
-// Serve serves until ctx is done, and then drains: no connection is accepted any more,
-// and requests in flight have until Drain to end. It returns after the last request,
+// Serve serves until ctx is done, and then drains: it stops accepting, and requests in
+// flight have Drain to finish. After the last request it returns
 //
-//   - nil if ctx was done, or each endpoint was served to its end;
-//   - [context.DeadlineExceeded] if Drain has passed and requests were cut off;
+//   - nil if ctx is done, or if every endpoint has ended;
+//   - [context.DeadlineExceeded] if requests were cut off because Drain has passed;
 //   - [http.ErrServerClosed] after Close;
-//   - the error of a listener that failed, on which it drains as well.
+//   - the error of a listener if one fails; it drains the others first.
 //
-// A process that was started as a CGI program has one request: see ServeProgram.
+// In a process that was started as a CGI program, it calls ServeProgram.
 //
-// Without Endpoints, Serve takes over the descriptors that the process was started
-// with, and so can be called once in a process.
+// Without Endpoints, Serve takes over the descriptors that the process was started with,
+// so it can be called only once in a process.
 func (s *Server) Serve(ctx context.Context) error {
 	endpoints := s.Endpoints
 	if len(endpoints) == 0 {
@@ -127,8 +128,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	return cmp.Or(err, s.drain(g))
 }
 
-// ServeProgram answers the one request of a CGI program, which this process is. The end
-// of ctx, or Close, cancels the request. It returns what [cgi.Program.Serve] does.
+// ServeProgram serves the one request of this process, which was started as a CGI
+// program. The request is cancelled when ctx is done, or by Close. It returns the result
+// of [cgi.Program.Serve].
 func (s *Server) ServeProgram(ctx context.Context) error {
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
@@ -144,16 +146,16 @@ func (s *Server) ServeProgram(ctx context.Context) error {
 	}))
 }
 
-// Close stops accepting and cuts off the requests in flight. It does not wait: Serve
-// returns after the last of them has ended. It always returns nil, and may be called at
-// any time, more than once, and before Serve, which ends at once then.
+// Close stops accepting and cuts off the requests in flight. It does not wait for them;
+// Serve does. It may be called more than once, and before Serve, which then returns at
+// once. It always returns nil.
 func (s *Server) Close() error {
 	s.untilClose()
 	s.closeNow(http.ErrServerClosed)
 	return nil
 }
 
-// untilClose returns a context that Close cancels.
+// untilClose returns a context that is cancelled by Close.
 func (s *Server) untilClose() context.Context {
 	s.once.Do(func() { s.life, s.closeNow = context.WithCancelCause(context.Background()) })
 	return s.life
@@ -173,7 +175,7 @@ func (s *Server) handler() *cgi.Handler {
 	return &cgi.Handler{Log: s.log(), Spool: s.Limits.Spool}
 }
 
-// open makes endpoints of what the process was started with, or opens HTTP.
+// open returns endpoints for what the process was started with, or opens HTTP.
 func (s *Server) open(start Start) ([]Endpoint, error) {
 	if start.Kind == Bare {
 		address := s.HTTP
@@ -203,7 +205,7 @@ func (s *Server) open(start Start) ([]Endpoint, error) {
 	return list, nil
 }
 
-// drain lets the requests in flight end, and returns why they were cut off, if they were.
+// drain lets the requests in flight finish. If they are cut off, it returns the reason.
 func (s *Server) drain(g *group) error {
 	limit := s.Drain
 	if limit == 0 {

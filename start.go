@@ -10,17 +10,17 @@ import (
 type StartKind uint8
 
 const (
-	// Bare: with nothing to serve on.
+	// Bare means with nothing to serve on.
 	Bare StartKind = iota
-	// ListeningStdin: with a listening socket on descriptor 0, as spawn-fcgi, Apache's
-	// mod_fcgid, s6 and StandardInput=socket start a FastCGI application.
+	// ListeningStdin means with a listening socket on descriptor 0, as spawn-fcgi,
+	// Apache's mod_fcgid, s6 and StandardInput=socket start FastCGI applications.
 	ListeningStdin
-	// Activated: with descriptors from systemd (LISTEN_FDS).
+	// Activated means with descriptors from systemd (LISTEN_FDS).
 	Activated
-	// CGIProgram: as a CGI program, for one request.
+	// CGIProgram means as a CGI program, for one request.
 	CGIProgram
-	// ConnectedStdin: with a connection on descriptor 0, as inetd does, and systemd with
-	// Accept=yes and StandardInput=socket. It speaks SCGI.
+	// ConnectedStdin means with a connection on descriptor 0, as from inetd, or from
+	// systemd with Accept=yes and StandardInput=socket. Its protocol is SCGI.
 	ConnectedStdin
 )
 
@@ -40,30 +40,30 @@ func (k StartKind) String() string {
 	return "in an unknown way"
 }
 
-// A Start is what a process was started with.
+// A Start says what a process was started with.
 type Start struct {
 	Kind StartKind
 
-	// Descriptors are those to serve: one for ListeningStdin and ConnectedStdin, those
-	// of LISTEN_FDS for Activated, otherwise none.
+	// Descriptors are the descriptors to serve: one for ListeningStdin and
+	// ConnectedStdin, those of LISTEN_FDS for Activated, otherwise none.
 	Descriptors []systemd.Descriptor
 
-	// Unused are descriptors of LISTEN_FDS that a listening socket on descriptor 0 had
-	// precedence over.
+	// Unused are the descriptors of LISTEN_FDS if a listening socket on descriptor 0 takes
+	// precedence over them.
 	Unused []systemd.Descriptor
 }
 
-// FindStart finds out what the process was started with, which is p. The first of
-// these that holds tells:
+// FindStart finds out what the process p was started with. The first of these conditions
+// that holds decides:
 //
 //  1. Descriptor 0 is a listening socket: FastCGI.
-//  2. There are valid LISTEN_FDS.
+//  2. LISTEN_FDS is set and valid.
 //  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: a CGI program. Apache's mod_cgid
 //     gives its programs a connected socket on descriptor 0, so this comes before 4.
-//  4. Descriptor 0 is a connected socket whose own end has a name: SCGI.
+//  4. Descriptor 0 is a connected socket whose local end has an address: SCGI.
 //
-// An error means that LISTEN_FDS are meant for this process and cannot be used. They
-// are found by the first call only; see [systemd.Process.Descriptors].
+// It returns an error if LISTEN_FDS is meant for this process but cannot be used. Only
+// the first call finds LISTEN_FDS; see [systemd.Process.Descriptors].
 func FindStart(p systemd.Process) (Start, error) {
 	passed, err := p.Descriptors()
 	if err != nil {
@@ -73,7 +73,7 @@ func FindStart(p systemd.Process) (Start, error) {
 	if inspect == nil {
 		inspect = systemd.Inspect
 	}
-	// A process without a standard input was started with nothing on it.
+	// A closed standard input counts as one that is not a socket.
 	stdin, err := inspect(0)
 	if err != nil {
 		stdin = systemd.Socket{}
@@ -92,8 +92,8 @@ func FindStart(p systemd.Process) (Start, error) {
 	return Start{}, nil
 }
 
-// isCGI reports whether the environment, by default that of this process, is that of
-// a CGI program (RFC 3875 § 4.1).
+// isCGI reports whether an environment is that of a CGI program (RFC 3875 § 4.1). If
+// lookup is nil, it is the environment of this process.
 func isCGI(lookup func(string) (string, bool)) bool {
 	if lookup == nil {
 		lookup = os.LookupEnv

@@ -14,7 +14,7 @@ import (
 	"gatehouse/cgi"
 )
 
-// maxLogged bounds a value in a line of the access log, in bytes. What is cut ends
+// maxLogged bounds a value in the access log, in bytes. Longer values are cut, and end
 // in "...".
 const maxLogged = 2 << 10
 
@@ -23,15 +23,15 @@ const maxLogged = 2 << 10
 //
 //	192.0.2.1 - alice [21/Nov/2026:08:00:00 +0000] "GET /x HTTP/1.1" 200 1234 id=17 time=0.004 end=complete
 //
-// The status is "-" if no head was sent. Quotes, backslashes and what is not
-// printable ASCII appear as \xNN, so that no client can forge a line.
+// The status is "-" if no header was sent. Quotes, backslashes and bytes other than
+// printable ASCII are written as \xNN, so that no client can forge a line.
 type accessLog struct {
 	log *slog.Logger
 
 	mu     sync.Mutex // held for a whole line
 	w      io.Writer
 	line   []byte
-	failed bool // the last write has failed, and that has been logged
+	failed bool // the last write failed, and that was logged
 }
 
 // checkAccessLog returns what is wrong with a value of access_log.
@@ -63,8 +63,8 @@ func errAccessLog(path string, err error) error {
 	return fmt.Errorf("%s cannot be written: %w: let %s write it, or write another path", path, bare(err), thisUser())
 }
 
-// openAccessLog returns the hook for cgi.Handler, nil for "off", and what closes
-// the file.
+// openAccessLog returns the hook for cgi.Handler, nil for "off", and a function that
+// closes the file.
 func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Request, cgi.Result), func() error, error) {
 	none := func() error { return nil }
 	switch to {
@@ -85,8 +85,8 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Req
 	return l.add, f.Close, nil
 }
 
-// add writes the line of a request. A disk that is full is reported once, until a
-// line could be written again.
+// add writes the line of a request. If writes fail, only the first failure is logged,
+// until one succeeds again.
 func (l *accessLog) add(r *cgi.Request, res cgi.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,8 +127,8 @@ func appendAccess(b []byte, r *cgi.Request, res cgi.Result) []byte {
 	return append(b, '\n')
 }
 
-// appendLogged appends what a client sent, "-" for nothing. The byte end is
-// escaped, too: it ends the value.
+// appendLogged appends a value from a client, "-" if it is empty. The byte end, which
+// ends the value, is escaped, too.
 func appendLogged(b []byte, s string, end byte) []byte {
 	if s == "" {
 		return append(b, '-')

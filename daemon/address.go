@@ -25,31 +25,31 @@ const (
 type Address struct {
 	Kind AddressKind
 
-	Host string // AddressTCP; empty: every address of this machine
-	Port uint16 // 0: a free one
+	Host string // AddressTCP; empty means every address of this machine
+	Port uint16 // 0 means any free port
 
-	Path  string      // AddressUnix: at most 107 bytes
-	Mode  fs.FileMode // its permissions; 0660 unless given
-	Owner string      // name or number; empty: this process's
-	Group string      // likewise
+	Path  string      // AddressUnix; at most 107 bytes
+	Mode  fs.FileMode // permissions; 0660 by default
+	Owner string      // name or number; empty means that of this process
+	Group string      // as Owner
 
 	FD   int    // AddressDescriptor
 	Name string // AddressSystemd: FileDescriptorName=
 
-	// HalfClose: TCP peers shut down their writing side after a request and wait for
-	// the answer.
+	// HalfClose says that TCP peers shut down their writing side after a request and
+	// wait for the response.
 	HalfClose bool
 }
 
-// maxPath is the length of sun_path without the NUL at its end. Others than Linux
-// have 103 bytes, but a path that fits there is more than anyone needs.
+// maxPath is the length of sun_path on Linux, without the final NUL. Other systems have
+// 103 bytes, and fail to bind longer paths.
 const maxPath = 107
 
-// defaultMode lets the owner and the group connect: whoever can connect can set
-// every variable.
+// defaultMode lets only the owner and the group connect, because whoever can connect can
+// set every variable.
 const defaultMode fs.FileMode = 0o660
 
-// addressForms is what a message offers.
+// addressForms lists the forms of addresses for messages.
 const addressForms = "write unix:PATH, HOST:PORT, :PORT, fd:N or systemd:NAME"
 
 // ParseAddress reads
@@ -140,7 +140,7 @@ func parseTCP(s string) (Address, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		if n := strings.Count(s, ":"); n > 1 && !strings.HasPrefix(s, "[") {
-			return Address{}, fmt.Errorf("%q is not an address: an IPv6 address stands in brackets, [::1]:9000", s)
+			return Address{}, fmt.Errorf("%q is not an address: write an IPv6 address in brackets, such as [::1]:9000", s)
 		}
 		return Address{}, fmt.Errorf("%q is not an address: %s", s, addressForms)
 	}
@@ -154,7 +154,7 @@ func parseTCP(s string) (Address, error) {
 	return Address{Kind: AddressTCP, Host: host, Port: uint16(n)}, nil
 }
 
-// setOption sets what follows an address after a comma.
+// setOption sets an option, which follows an address after a comma.
 func (a *Address) setOption(option string) error {
 	name, value, _ := strings.Cut(option, "=")
 	unix := name == "mode" || name == "owner" || name == "group"
@@ -162,7 +162,7 @@ func (a *Address) setOption(option string) error {
 	case unix && a.Kind != AddressUnix:
 		return fmt.Errorf("%q is for unix sockets", name)
 	case name == "half_close" && a.Kind == AddressUnix:
-		return fmt.Errorf("%q is for TCP: on a unix socket a peer may always do so", name)
+		return fmt.Errorf("%q is for TCP: on unix sockets it is always on", name)
 	case unix && value == "":
 		return fmt.Errorf("%q has no value: write %s=…", name, name)
 	}
@@ -195,7 +195,7 @@ func (a *Address) setOption(option string) error {
 	return nil
 }
 
-// String returns the address as ParseAddress reads it.
+// String returns the address in the form that ParseAddress reads.
 func (a Address) String() string {
 	var s string
 	switch a.Kind {
@@ -223,7 +223,7 @@ func (a Address) String() string {
 	return s
 }
 
-// ParseAllow reads a network ("10.0.0.0/8") or one address of the peers that may
+// ParseAllow reads the network ("10.0.0.0/8") or the single address of peers that may
 // connect.
 func ParseAllow(s string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(s); err == nil {

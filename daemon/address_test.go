@@ -28,7 +28,7 @@ var addressTests = []struct {
 	{"", Address{}, "empty address: write unix:PATH, HOST:PORT, :PORT, fd:N or systemd:NAME"},
 	{"/run/s", Address{}, `"/run/s" is not an address: for a unix socket write unix:/run/s`},
 	{"localhost", Address{}, `"localhost" is not an address: write unix:PATH, HOST:PORT, :PORT, fd:N or systemd:NAME`},
-	{"::1:9000", Address{}, `"::1:9000" is not an address: an IPv6 address stands in brackets, [::1]:9000`},
+	{"::1:9000", Address{}, `"::1:9000" is not an address: write an IPv6 address in brackets, such as [::1]:9000`},
 	{"127.0.0.1:http", Address{}, `"127.0.0.1:http": "http" is not a port, a number from 0 to 65535`},
 	{"127.0.0.1:65536", Address{}, `"127.0.0.1:65536": "65536" is not a port, a number from 0 to 65535`},
 	{"unix:", Address{}, "unix: has no path: write unix:PATH"},
@@ -43,7 +43,7 @@ var addressTests = []struct {
 	{"unix:/s,group=a,mode=0600,group=b", Address{}, `"unix:/s,group=a,mode=0600,group=b": "group" is given twice: remove one`},
 	{":80,half_close=true,half_close=true", Address{}, `":80,half_close=true,half_close=true": "half_close" is given twice: remove one`},
 	{"unix:/s,gruop=x", Address{}, `"unix:/s,gruop=x": unknown option "gruop": did you mean "group"?`},
-	{"unix:/s,half_close=true", Address{}, `"unix:/s,half_close=true": "half_close" is for TCP: on a unix socket a peer may always do so`},
+	{"unix:/s,half_close=true", Address{}, `"unix:/s,half_close=true": "half_close" is for TCP: on unix sockets it is always on`},
 	{":80,mode=0600", Address{}, `":80,mode=0600": "mode" is for unix sockets`},
 	{":80,half_close=maybe", Address{}, `":80,half_close=maybe": half_close is "maybe": write half_close=true or half_close=false`},
 	{":80,colour=red", Address{}, `":80,colour=red": unknown option "colour": write mode=, owner= or group= after a unix socket, half_close= after a port`},
@@ -90,7 +90,7 @@ func FuzzParseAddress(f *testing.F) {
 		a, err := ParseAddress(s)
 		if err != nil {
 			if a != (Address{}) {
-				t.Errorf("%q: %+v beside the error %v", s, a, err)
+				t.Errorf("%q: %+v with the error %v", s, a, err)
 			}
 			return
 		}

@@ -12,8 +12,8 @@ import (
 type App struct {
 	Prefix string // begins with "/"
 
-	// Source is where it is configured, as "FILE:LINE:COLUMN", for messages. It is
-	// empty for a flag.
+	// Source is where the application is configured, as "FILE:LINE:COLUMN", for
+	// messages. It is empty for a flag.
 	Source string
 
 	Kind   Kind
@@ -22,7 +22,7 @@ type App struct {
 
 func (a *App) keys() []Key {
 	return []Key{
-		row("prefix", `"/cgi-bin"`, `where it is mounted; "/" if left out`, text(func(s string) error {
+		row("prefix", `"/cgi-bin"`, `where it is mounted; "/" by default`, text(func(s string) error {
 			a.Prefix = s
 			return checkPrefix(s)
 		})),
@@ -65,13 +65,13 @@ func checkPrefix(s string) error {
 	return nil
 }
 
-// A merger is a Kind of which several that are given for one prefix are one.
+// A merger is a Kind that can absorb another one with the same prefix.
 type merger interface {
-	merge(other Kind) bool // false if it is no such kind
+	merge(other Kind) bool // false if other is of a different kind
 }
 
-// AddApps appends applications given one by one. Directories of programs that
-// are given for one prefix are the roots of one application.
+// AddApps appends applications given by flags. Directories of programs with the same
+// prefix become the roots of one application.
 func (c *Config) AddApps(apps ...App) {
 	first := len(c.Apps)
 	for _, a := range apps {
@@ -93,10 +93,10 @@ func (a App) place() string {
 	return "--app " + a.Prefix + "=" + a.Kind.traits().word()
 }
 
-// checkMounts returns an error for each prefix that is mounted again.
+// checkMounts returns an error for each prefix that is mounted more than once.
 func checkMounts(apps []App) []error {
 	var errs []error
-	places := make(map[string]string) // by the prefix, as cgi.Mux has it
+	places := make(map[string]string) // by prefix, in the form of cgi.Mux
 	for _, a := range apps {
 		p := strings.TrimRight(a.Prefix, "/")
 		if a.Kind.traits().authorizer {

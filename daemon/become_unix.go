@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// BecomeUser gives this process, all of its threads, the user of the given name or
-// number, with that user's groups, and nothing of what it was before. Only root can.
+// BecomeUser makes this process, with all its threads, run as the user of the given name
+// or number, with that user's groups only. Only root can do this.
 func BecomeUser(name string) error {
 	u, err := lookupUser(name)
 	if err != nil || u.uid == os.Geteuid() {
@@ -31,9 +31,9 @@ func BecomeUser(name string) error {
 	return u.become(groups)
 }
 
-// Confine makes root the root directory of this process, that user's home directory
-// if it is empty, and then gives the process that user, with no group but the primary
-// one. Only root can.
+// Confine makes root the root directory of this process, and then makes the process run
+// as the named user, with only the user's primary group. If root is empty, it is the
+// user's home directory. Only root can do this.
 func Confine(root, name string) error {
 	u, err := lookupUser(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func Confine(root, name string) error {
 	return u.become([]int{u.gid})
 }
 
-// PrimaryGroup returns the number of a user's own group.
+// PrimaryGroup returns the number of a user's primary group.
 func PrimaryGroup(name string) (gid string, err error) {
 	u, err := lookupUser(name)
 	if err != nil {
@@ -60,7 +60,7 @@ func PrimaryGroup(name string) (gid string, err error) {
 	return u.Gid, nil
 }
 
-// An account is a user with its numbers.
+// An account is a user with its ids as numbers.
 type account struct {
 	*user.User
 	uid, gid int
@@ -81,7 +81,7 @@ func lookupUser(name string) (account, error) {
 	return account{u, uid, gid}, nil
 }
 
-// become gives all threads of this process the user, and these groups.
+// become makes all threads of this process run as the user, with these groups.
 func (u account) become(groups []int) error {
 	for _, set := range []func() error{
 		func() error { return syscall.Setgroups(groups) },

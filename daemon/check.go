@@ -11,11 +11,10 @@ import (
 	"gatehouse"
 )
 
-// Check returns all that can be told to be wrong with c without opening a socket,
-// one line for each: what this process could not serve, with its user and groups.
-// It leaves to Open what only an attempt to listen tells: a port or socket in use, a
-// port that needs a privilege, an address that this machine does not have, and
-// sockets that should have been passed.
+// Check reports everything in c that this process, with its user and groups, could not
+// serve, as far as that can be found without opening a socket. The error has one line for
+// each problem. Only Open finds a port or socket in use, a port that needs a privilege, an
+// address that this machine does not have, and sockets that were not passed.
 func (c *Config) Check() error {
 	g, err := newGeneration(*c, preparation{log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -24,7 +23,7 @@ func (c *Config) Check() error {
 	return g.close()
 }
 
-// check is Check for all but the applications.
+// check is Check without the applications.
 func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
@@ -32,7 +31,7 @@ func (c *Config) check() error {
 		errs = append(errs, c.checkAddress(e.protocol, e.address))
 		if key := e.address.key(); key != "" {
 			if seen[key] {
-				errs = append(errs, fmt.Errorf("%v is listened on twice: remove one", e.address))
+				errs = append(errs, fmt.Errorf("%v is given twice: remove one", e.address))
 			}
 			seen[key] = true
 		}
@@ -49,7 +48,7 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// A protocolAddress is an address and what is spoken there.
+// A protocolAddress is an address and the protocol served there.
 type protocolAddress struct {
 	protocol gatehouse.Protocol
 	address  Address
@@ -68,8 +67,8 @@ func (c *Config) addresses() (list []protocolAddress) {
 	return list
 }
 
-// key is the same for two addresses that cannot be opened together, and empty
-// where that cannot be told.
+// key returns the same string for addresses that cannot be opened together, or "" if
+// that is not known.
 func (a Address) key() string {
 	switch {
 	case a.Kind == AddressUnix:
@@ -94,17 +93,17 @@ func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {
 	return nil
 }
 
-// checkReach returns an error if other machines can reach a protocol without
-// authentication, and nothing says which may.
+// checkReach returns an error if a protocol without authentication is reachable from
+// other machines, and Allow does not restrict them.
 func (c *Config) checkReach(p gatehouse.Protocol, address string) error {
 	if p == gatehouse.HTTP || len(c.Allow) > 0 {
 		return nil
 	}
-	return fmt.Errorf("%s on %s can be reached from other machines, and whoever reaches it can set every variable: "+
+	return fmt.Errorf("%s on %s can be reached from other machines, and anyone who can reach it can set every variable: "+
 		"add --allow with the address of the web server, or listen on 127.0.0.1 or a unix socket", p, address)
 }
 
-// checkListener is checkReach for a socket that is open.
+// checkListener is checkReach for an open socket.
 func (c *Config) checkListener(p gatehouse.Protocol, l net.Listener) error {
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		return c.checkReach(p, l.Addr().String())

@@ -17,18 +17,18 @@ import (
 // maxConfig bounds a configuration file, in bytes.
 const maxConfig = 4 << 20
 
-// A Config is what a daemon serves, and how. The zero value, with
-// [Config.Defaults], serves the demo application.
+// A Config says what a daemon serves, and how. The zero value serves the demo
+// application.
 type Config struct {
-	// FastCGI, SCGI and HTTP are where the daemon listens. Without any it serves what
-	// the process was started with.
+	// FastCGI, SCGI and HTTP are where the daemon listens. If all are empty, it serves
+	// what the process was started with.
 	FastCGI, SCGI, HTTP []Address
 
-	// Allow lists the TCP peers that may connect to what does not listen on loopback.
+	// Allow lists the TCP peers that may connect to addresses other than loopback.
 	Allow []netip.Prefix
 
-	// AllowUsers lists the ids of the users whose processes may connect to unix sockets;
-	// empty means all that their permissions let.
+	// AllowUsers lists the ids of the users whose processes may connect to unix sockets.
+	// If it is empty, only the permissions of the sockets decide.
 	AllowUsers []uint32
 
 	// NoMultiplexing keeps FastCGI connections to one request at a time.
@@ -37,22 +37,21 @@ type Config struct {
 	// AccessLog is "off" (or empty), "stderr", or the path of a file.
 	AccessLog string
 
-	// Validate checks every request, and the answers of the applications; see
-	// package validate.
+	// Validate checks every request and response; see package validate.
 	Validate bool
 
-	// Paths names the quirks of the web server where it reports paths.
+	// Paths says how the web server reports paths.
 	Paths cgi.PathPolicy
 
-	// Apps are the applications. Without any, the demo is mounted at "/".
+	// Apps are the applications. If it is empty, the demo is mounted at "/".
 	Apps []App
 
-	// Limits bound everything.
+	// Limits are the limits of the daemon and its applications.
 	Limits Limits
 }
 
-// LoadConfig reads a configuration file in TOML. The error holds all that is
-// wrong with it, one line for each, as [ConfigError].
+// LoadConfig reads a configuration file in TOML. The error joins a [ConfigError] for
+// everything that is wrong, one line each.
 func LoadConfig(file string) (*Config, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -84,8 +83,8 @@ func configFileError(file string, err error) error {
 	return &ConfigError{File: file, Err: bare(err)}
 }
 
-// ParseConfig reads a configuration as LoadConfig does. The file's name is for
-// messages.
+// ParseConfig parses a configuration as LoadConfig does. The name of the file is used
+// only in messages.
 func ParseConfig(file string, data []byte) (*Config, error) {
 	doc, err := parseDocument(file, data)
 	if err != nil {
@@ -103,22 +102,22 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// keys returns the keys of the top level but for the limits and the applications.
+// keys returns the keys of the top level, without the limits and the applications.
 func (c *Config) keys() []Key {
 	return []Key{
-		row("fastcgi", `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, "where to listen: an address, or a list of them", each(addAddress(&c.FastCGI))),
-		row("scgi", `"127.0.0.1:4000"`, "likewise", each(addAddress(&c.SCGI))),
-		row("http", `"127.0.0.1:8080"`, "likewise", each(addAddress(&c.HTTP))),
-		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "the TCP peers that may connect, needed unless it is loopback", each(addParsed(&c.Allow, ParseAllow))),
-		row("allow_users", `["www-data", "1001"]`, "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)", each(addParsed(&c.AllowUsers, ParseUser))),
-		row("multiplex", `true`, "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
-		row("access_log", `"off"`, `or "stderr", or a file`, text(c.setAccessLog)),
-		row("paths", `"auto"`, "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
-		row("validate", `false`, "true: check what the web server and the applications do, and log it", flag(&c.Validate)),
+		row("fastcgi", `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, "where to listen for FastCGI: an address, or a list of them", each(addAddress(&c.FastCGI))),
+		row("scgi", `"127.0.0.1:4000"`, "where to listen for SCGI", each(addAddress(&c.SCGI))),
+		row("http", `"127.0.0.1:8080"`, "where to listen for HTTP", each(addAddress(&c.HTTP))),
+		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "TCP peers that may connect; needed unless the address is loopback", each(addParsed(&c.Allow, ParseAllow))),
+		row("allow_users", `["www-data", "1001"]`, "users whose processes may connect to unix sockets (Linux); by default, the mode of the socket decides", each(addParsed(&c.AllowUsers, ParseUser))),
+		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
+		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
+		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, or keep to leave them as sent", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
+		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
 	}
 }
 
-// addParsed returns a function that adds what parse makes of a string.
+// addParsed returns a function that parses a string and adds the result.
 func addParsed[T any](list *[]T, parse func(string) (T, error)) func(string) error {
 	return func(s string) error {
 		v, err := parse(s)
@@ -147,7 +146,7 @@ func (c *Config) setAccessLog(s string) error {
 	return checkAccessLog(s)
 }
 
-// limits takes the keys of the table of limits.
+// limits sets the keys that are limits.
 func (t *table) limits(l *Limits, perApp bool) {
 	for _, row := range LimitTable() {
 		if perApp && !row.PerApp {
@@ -161,8 +160,8 @@ func (t *table) limits(l *Limits, perApp bool) {
 	}
 }
 
-// parseApps takes the array of tables "app". The limits of the whole are known
-// by now, and those of an application start from them.
+// parseApps parses the array of tables "app". The limits at the top level, which are
+// known by now, are the defaults of those in an application.
 func (c *Config) parseApps(top *table) {
 	v, ok := top.lookup("app")
 	if !ok {
@@ -184,7 +183,7 @@ func (c *Config) parseApps(top *table) {
 	}
 }
 
-// app takes one application, and returns what is wrong with it.
+// app parses one application, and returns what is wrong with it.
 func (t *table) app(limits Limits) (a App, errs []error) {
 	a = App{Prefix: "/", Source: t.place("prefix")}
 	t.set(a.keys()...)
@@ -197,7 +196,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			chosen = append(chosen, kind.name)
 		}
 	}
-	var wrong []Key // of other kinds, those that a message names together first
+	var wrong []Key // keys of other kinds, first those that a message names together
 	for _, k := range append([]Kind{a.Kind}, kinds...) {
 		if k == nil {
 			continue
@@ -236,7 +235,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	return a, errs
 }
 
-// Defaults returns c with what it leaves out: the demo application at "/".
+// Defaults returns c with the demo application at "/" if it has no application.
 func (c Config) Defaults() Config {
 	if len(c.Apps) == 0 {
 		c.Apps = []App{{Prefix: "/", Kind: Demo(), Limits: c.Limits.Programs}}

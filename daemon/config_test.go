@@ -113,7 +113,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"limits in a table of an application", "[[app]]\nhello = true\n[app.limits]\nrun = \"1s\"\n",
 			`g.toml:3:6: unknown key "limits": limits have no table: write them among the keys of the [[app]]`},
 		{"limit below an application", "[[app]]\nhello = true\ndrain = \"1s\"\n",
-			`g.toml:3:1: unknown key "drain": this limit is for the whole: write it at the top level, above the first [[app]]`},
+			`g.toml:3:1: unknown key "drain": this limit is global: write it at the top level, above the first [[app]]`},
 		{"unknown key of an application", "[[app]]\nhello = true\nzzzzzzzzz = 1\n",
 			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, cpu, demo, env, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, inherit, local_redirect, min_gid, min_uid, nice, no_core, no_new_privs, nph, only, open_files, pass_authorization, prefix, processes, programs, programs_per_address, programs_per_script, queue, queue_wait, read_paths, role, run, run_as, scripts, search_args, silence, stderr, umask, user, write_paths`},
 		{"second application", "[[app]]\nhello = true\n[[app]]\nprefix = \"/x\"\n", `g.toml:3:3: application "/x" does nothing`},
@@ -147,7 +147,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"two directories of files", "[[app]]\nfiles = [\"DIR\"]\n", `g.toml:2:1: files: [DIR] is not a string in quotes`},
 		{"hidden of programs", "[[app]]\nscripts = \"DIR\"\nhidden = true\n", `g.toml:1:3: application "/" serves no files: hidden goes with files`},
 		{"env of files", "[[app]]\nfiles = \"DIR\"\nenv = { A = \"b\" }\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts`},
-		{"key of the whole in an application", "[[app]]\nhello = true\nallow_users = [\"root\"]\n", `g.toml:3:1: unknown key "allow_users": this key is for the whole: write it at the top level, above the first [[app]]`},
+		{"key of the whole in an application", "[[app]]\nhello = true\nallow_users = [\"root\"]\n", `g.toml:3:1: unknown key "allow_users": this key is global: write it at the top level, above the first [[app]]`},
 		{"role of hello", "[[app]]\nhello = true\nrole = \"authorizer\"\n", `g.toml:1:3: application "/" runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts`},
 		{"role of a filter", "[[app]]\nscripts = \"DIR\"\nrole = \"filter\"\n", `g.toml:3:1: role: a CGI program has no second input, so it cannot be a filter: write "responder" or "authorizer"`},
 		{"unknown role", "[[app]]\nscripts = \"DIR\"\nrole = \"guard\"\n", `g.toml:3:1: role: unknown role "guard": write "responder" or "authorizer"`},
@@ -165,8 +165,8 @@ func TestParseConfigErrors(t *testing.T) {
 		{"env as a list", "[[app]]\nscripts = \"DIR\"\nenv = [\"A=b\"]\n", `g.toml:3:1: env: [A=b] is not a table: write { NAME = "value" }`},
 		{"env with a number", "[[app]]\nscripts = \"DIR\"\nenv = { A = 1 }\n", `g.toml:3:9: A: 1 is not a string in quotes`},
 		{"env with a bad name", "[[app]]\nscripts = \"DIR\"\nenv = { \"A=\" = \"1\" }\n", `g.toml:3:9: A=: "A=" is not the name of a variable`},
-		{"inherit with all and a name", "[[app]]\nscripts = \"DIR\"\ninherit = [\"PATH\", \"all\"]\n", `g.toml:3:1: inherit: "all" stands alone: write inherit = "all", or the names of variables`},
-		{"inherit with a name and all", "[[app]]\nscripts = \"DIR\"\ninherit = [\"all\", \"PATH\"]\n", `g.toml:3:1: inherit: "all" stands alone`},
+		{"inherit with all and a name", "[[app]]\nscripts = \"DIR\"\ninherit = [\"PATH\", \"all\"]\n", `g.toml:3:1: inherit: "all" must be the only value: write inherit = "all", or the names of variables`},
+		{"inherit with a name and all", "[[app]]\nscripts = \"DIR\"\ninherit = [\"all\", \"PATH\"]\n", `g.toml:3:1: inherit: "all" must be the only value`},
 		{"unknown stderr", "[[app]]\nscripts = \"DIR\"\nstderr = \"/dev/null\"\n", `g.toml:3:1: stderr: "/dev/null" is neither "log" nor "client"`},
 		{"stderr of hello", "[[app]]\nhello = true\nstderr = \"client\"\n", `g.toml:1:3: application "/" runs no programs`},
 		{"inherit with a bad name", "[[app]]\nscripts = \"DIR\"\ninherit = \"\"\n", `g.toml:3:1: inherit: "" is not the name of a variable`},
@@ -182,7 +182,7 @@ func TestParseConfigErrors(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 			if c != nil {
-				t.Errorf("a configuration beside the error: %+v", c)
+				t.Errorf("a configuration with an error: %+v", c)
 			}
 		})
 	}
@@ -289,7 +289,7 @@ func TestCheck(t *testing.T) {
 		}
 		return []Address{a}
 	}
-	reach := " can be reached from other machines, and whoever reaches it can set every variable: " +
+	reach := " can be reached from other machines, and anyone who can reach it can set every variable: " +
 		"add --allow with the address of the web server, or listen on 127.0.0.1 or a unix socket"
 	allow := []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}
 	tests := []struct {
@@ -310,7 +310,7 @@ func TestCheck(t *testing.T) {
 		{"no such group", Config{HTTP: address("unix:" + dir + "/s,group=nobody-has-this")},
 			"unix:" + dir + `/s: there is no group "nobody-has-this": create it, or write another one after group=`},
 		{"a file in the place of a socket", Config{HTTP: address("unix:" + plain)},
-			"unix:" + plain + " exists and is no socket: remove it, or choose another path"},
+			"unix:" + plain + " exists and is not a socket: remove it, or choose another path"},
 		{"directory and group", Config{HTTP: address("unix:" + dir + "/a/s,group=nobody-has-this")},
 			"unix:" + dir + "/a/s: directory " + dir + "/a does not exist: create it, or write another one\n" +
 				"unix:" + dir + `/a/s: there is no group "nobody-has-this": create it, or write another one after group=`},
@@ -323,7 +323,7 @@ func TestCheck(t *testing.T) {
 		{"mounted twice", Config{Apps: []App{{Prefix: "/x", Source: "g.toml:3:1", Kind: Hello()}, {Prefix: "/x/", Kind: Demo()}}},
 			`--app /x/=demo: prefix "/x/" is mounted twice, the first time by g.toml:3:1: give one of them another prefix, or remove it`},
 		{"twice", Config{HTTP: address("unix:" + dir + "/s"), SCGI: address("unix:" + dir + "//s,mode=0600")},
-			"unix:" + dir + "//s,mode=0600 is listened on twice: remove one"},
+			"unix:" + dir + "//s,mode=0600 is given twice: remove one"},
 		{"two free ports", Config{HTTP: address("127.0.0.1:0"), SCGI: address("127.0.0.1:0")}, ""},
 	}
 	for _, tt := range tests {

@@ -10,8 +10,8 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// checkDirectory returns what is wrong with dir. The message names what is
-// missing.
+// checkDirectory returns an error if dir is not a directory that can be used. The error
+// names the first missing parent.
 func checkDirectory(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -27,7 +27,7 @@ func checkDirectory(dir string) error {
 	return nil
 }
 
-// checkSearch is checkDirectory for one in which this process looks files up.
+// checkSearch is checkDirectory for a directory in which this process looks up files.
 func checkSearch(dir string) error {
 	if err := checkDirectory(dir); err != nil {
 		return err
@@ -39,7 +39,7 @@ func checkSearch(dir string) error {
 	return nil
 }
 
-// checkCreate is checkDirectory for one in which this process makes files.
+// checkCreate is checkDirectory for a directory in which this process creates files.
 func checkCreate(dir string) error {
 	if err := checkDirectory(dir); err != nil {
 		return err
@@ -51,10 +51,10 @@ func checkCreate(dir string) error {
 }
 
 func errCreate(dir string, err error) error {
-	return fmt.Errorf("no file can be made in %s: %w: let %s write there, or choose another directory", dir, bare(err), thisUser())
+	return fmt.Errorf("no file can be created in %s: %w: let %s write there, or choose another directory", dir, bare(err), thisUser())
 }
 
-// checkAbsolute refuses a path that depends on where gatehouse was started.
+// checkAbsolute rejects relative paths, which depend on where gatehouse was started.
 func checkAbsolute(path string) error {
 	if path != "" && !filepath.IsAbs(path) {
 		return fmt.Errorf("%q is not an absolute path: in a file, write the whole path", path)
@@ -62,7 +62,7 @@ func checkAbsolute(path string) error {
 	return nil
 }
 
-// absolute returns set for a path in a file, which must be absolute.
+// absolute returns set for a path in a configuration file, which must be absolute.
 func absolute(set func(string) error) func(string) error {
 	return func(path string) error {
 		if err := checkAbsolute(path); err != nil {
@@ -72,7 +72,7 @@ func absolute(set func(string) error) func(string) error {
 	}
 }
 
-// checkSpool tries to make a file, without a name, where bodies are kept.
+// checkSpool creates an unnamed file where bodies are kept.
 func checkSpool(dir string) error {
 	dir = spool.Limits{Dir: dir}.WithDefaults().Dir
 	if err := checkDirectory(dir); err != nil {
@@ -86,20 +86,19 @@ func checkSpool(dir string) error {
 	return nil
 }
 
-// firstMissing returns the highest directory on the way to path that does not
-// exist.
+// firstMissing returns the highest directory on the way to path that does not exist.
 func firstMissing(path string) string { return first(path, os.IsNotExist) }
 
-// errUnreachable tells which directory on the way to path this process may not
-// search.
+// errUnreachable returns an error that names the directory on the way to path that this
+// process may not search.
 func errUnreachable(path string) error {
 	denied := first(path, func(err error) bool { return errors.Is(err, fs.ErrPermission) })
 	return fmt.Errorf("%s cannot be reached: %s may not search %s: give that the x bit for the user (chmod), or write another path",
 		path, thisUser(), filepath.Dir(denied))
 }
 
-// first returns the highest file on the way to path that cannot be looked up, for
-// a reason that is known to hold for path.
+// first returns the highest file on the way to path that cannot be looked up for the
+// given reason, which is known to apply to path.
 func first(path string, reason func(error) bool) string {
 	for {
 		parent := filepath.Dir(path)
@@ -113,8 +112,8 @@ func first(path string, reason func(error) bool) string {
 	}
 }
 
-// examined are paths that were found in order when they were parsed, so that preparing
-// the application looks at none of them again.
+// examined holds the paths that were checked while parsing, so that preparing the
+// application does not check them again.
 type examined map[string]bool
 
 func (e *examined) add(path string) {
@@ -124,7 +123,8 @@ func (e *examined) add(path string) {
 	(*e)[path] = true
 }
 
-// remove reports whether a path is among them, once: later it may have changed.
+// remove removes a path and reports whether it was there. It is trusted only once, since
+// it may have changed later.
 func (e examined) remove(path string) bool {
 	had := e[path]
 	delete(e, path)

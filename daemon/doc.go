@@ -48,8 +48,8 @@
 //	hidden = false                  # whether names may begin with a dot
 //
 // With validate, package validate checks the requests and responses of each application,
-// after the mount points are resolved. A violation gets an error page, and the log names
-// the rule. This is for development.
+// after mount points are resolved. A violation gets an error page, and the log names the
+// rule. This is for development.
 //
 // # Listening
 //
@@ -62,10 +62,10 @@
 // FastCGI and SCGI have no authentication. On an address that other machines can reach they
 // need allow. If allow is given, it applies to HTTP as well; it never applies to loopback.
 //
-// Any process that the permissions of a unix socket let in may connect. With allow_users
+// The permissions of a unix socket decide which processes may connect. With allow_users
 // the process must also run as one of these users, on every unix socket and for every
-// protocol; root is not allowed unless it is listed. With nginx and Apache it is the
-// workers that connect, which run as www-data on Debian. This works on Linux only.
+// protocol; root is not allowed unless it is listed. With nginx and Apache the workers
+// connect, which run as www-data on Debian. This works on Linux only.
 //
 // A listening socket on descriptor 0 may come with FCGI_WEB_SERVER_ADDRS in the
 // environment, which lists the addresses of the web server (FastCGI 1.0 § 3.2). All other

@@ -14,19 +14,19 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A document is a TOML file: its values, and where in it each key stands.
+// A document is a TOML file: its values, and the place of each key.
 type document struct {
 	file   string
 	values map[string]any
-	places map[string]place // by the path of the key, "app.1.env.PATH"
+	places map[string]place // by the path of the key, such as "app.1.env.PATH"
 }
 
 type place struct{ line, column int }
 
-// A ConfigError is what is wrong with a configuration, and where.
+// A ConfigError says what is wrong with a configuration, and where.
 type ConfigError struct {
 	File         string
-	Line, Column int // counted from 1; 0 if it is about the file as a whole
+	Line, Column int // counted from 1; 0 for the file as a whole
 	Err          error
 }
 
@@ -39,7 +39,7 @@ func (e *ConfigError) Error() string {
 
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// parseDocument reads TOML. The file's name is for messages.
+// parseDocument parses TOML. The name of the file is used only in messages.
 func parseDocument(file string, data []byte) (*document, error) {
 	d := &document{file: file, places: make(map[string]place)}
 	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
@@ -59,12 +59,12 @@ func parseDocument(file string, data []byte) (*document, error) {
 	return d, nil
 }
 
-// locate notes the places of all keys. The document is known to be valid.
+// locate records the places of all keys. The document is known to be valid.
 func (d *document) locate(data []byte) {
 	var p unstable.Parser
 	p.Reset(data)
 	var table string
-	count := make(map[string]int) // of the elements of arrays of tables
+	count := make(map[string]int) // elements of arrays of tables
 	for p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table:
@@ -83,7 +83,7 @@ func (d *document) locate(data []byte) {
 	}
 }
 
-// markValue notes the place of a key, and of those in an inline table.
+// markValue records the place of a key, and of the keys in an inline table.
 func (d *document) markValue(p *unstable.Parser, table string, e *unstable.Node) {
 	path := d.mark(p, table, e.Key(), nil)
 	value := e.Value()
@@ -97,8 +97,8 @@ func (d *document) markValue(p *unstable.Parser, table string, e *unstable.Node)
 	}
 }
 
-// mark notes the place of a dotted key and returns its path. A name that is an
-// array of tables stands for its last element.
+// mark records the place of a dotted key and returns its path. The name of an array of
+// tables means its last element.
 func (d *document) mark(p *unstable.Parser, table string, key unstable.Iterator, count map[string]int) string {
 	path := table
 	for key.Next() {
@@ -122,23 +122,23 @@ func join(table, key string) string {
 	return table + "." + key
 }
 
-// errorf makes an error about the key at path.
+// errorf returns an error about the key at path.
 func (d *document) errorf(path string, format string, args ...any) error {
 	at := d.places[path]
 	return &ConfigError{d.file, at.line, at.column, fmt.Errorf(format, args...)}
 }
 
-// A table is a table of a document whose keys are taken one by one.
+// A table is a table of a document whose keys are looked up one by one.
 type table struct {
 	doc    *document
 	path   string
 	values map[string]any
 	known  []string
-	later  []string // keys that are no error of their own, and not offered
+	later  []string // keys that are reported elsewhere and not suggested
 	errs   []error
 }
 
-// place names where the table has a key, or else where the table itself begins.
+// place returns the place of a key for messages, or of the table if it has no such key.
 func (t *table) place(key string) string {
 	at, given := t.doc.places[join(t.path, key)]
 	if !given {
@@ -153,8 +153,7 @@ func (t *table) lookup(key string) (any, bool) {
 	return v, ok
 }
 
-// set sets the keys of rows, as far as the table has them, and reports whether it has
-// any.
+// set sets those of the keys that the table has, and reports whether it has any.
 func (t *table) set(rows ...Key) (given bool) {
 	for _, row := range rows {
 		if v, ok := t.lookup(row.Name); ok {
@@ -169,7 +168,7 @@ func (t *table) fail(key string, err error) {
 	t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "%s: %w", key, err))
 }
 
-// finish returns the errors of the table, with one for each key that nobody took.
+// finish returns the errors of the table, including one for each unknown key.
 func (t *table) finish() []error {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) || slices.Contains(t.later, key) {
@@ -180,7 +179,7 @@ func (t *table) finish() []error {
 	return t.errs
 }
 
-// hint says what to write in place of an unknown key.
+// hint says what to write instead of an unknown key.
 func (t *table) hint(key string) string {
 	if _, isTable := t.values[key].(map[string]any); isTable && key == "limits" {
 		if t.path == "" {
@@ -189,10 +188,10 @@ func (t *table) hint(key string) string {
 		return "limits have no table: write them among the keys of the [[app]]"
 	}
 	if t.path != "" && slices.ContainsFunc(LimitTable(), func(l Limit) bool { return l.Key == key }) {
-		return "this limit is for the whole: write it at the top level, above the first [[app]]"
+		return "this limit is global: write it at the top level, above the first [[app]]"
 	}
 	if t.path != "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && !k.PerApp }) {
-		return "this key is for the whole: write it at the top level, above the first [[app]]"
+		return "this key is global: write it at the top level, above the first [[app]]"
 	}
 	if hint := Suggest(key, t.known); hint != "" {
 		return hint
@@ -200,7 +199,7 @@ func (t *table) hint(key string) string {
 	return "the keys here are " + strings.Join(slices.Sorted(slices.Values(t.known)), ", ")
 }
 
-// sortByPlace sorts errors about keys as they stand in the file.
+// sortByPlace sorts errors by their place in the file.
 func sortByPlace(errs []error) {
 	slices.SortStableFunc(errs, func(a, b error) int {
 		var x, y *ConfigError

@@ -10,7 +10,7 @@ import (
 	"gatehouse/systemd"
 )
 
-// Where a daemon listens that was started bare and told nothing.
+// Where a daemon listens if nothing is configured or passed.
 var (
 	bareHTTP    = Address{Host: "127.0.0.1", Port: 8080}
 	bareFastCGI = Address{Host: "127.0.0.1", Port: 9000}
@@ -42,14 +42,14 @@ func (g *generation) listen(env Environment) error {
 	return g.openInherited(start.Descriptors)
 }
 
-// openConfigured opens what the configuration names, and sees to it that nothing
-// that was passed is left over.
+// openConfigured opens what the configuration names. It returns an error if a passed
+// socket is not used.
 func (g *generation) openConfigured(process systemd.Process) error {
 	descriptors, err := process.Descriptors()
 	if err != nil {
 		return err
 	}
-	passed := &inheritance{descriptors: descriptors, taken: make(map[int]bool)}
+	passed := &inheritance{descriptors: descriptors, used: make(map[int]bool)}
 	var errs []error
 	for _, e := range g.config.addresses() {
 		list, err := listen(e.address, passed)
@@ -60,37 +60,37 @@ func (g *generation) openConfigured(process systemd.Process) error {
 				x.WebServerAddrs, err = gatehouse.WebServerAddrs()
 				errs = append(errs, err)
 			}
-			errs = append(errs, g.add(x))
+			errs = append(errs, g.addEndpoint(x))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return passed.left()
+	return passed.checkUnused()
 }
 
-// openInherited makes endpoints of what the process was started with.
+// openInherited makes endpoints of the descriptors that the process was started with.
 func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 	for _, x := range descriptors {
 		e, err := gatehouse.Inherit(x)
 		if err != nil {
 			return err
 		}
-		if err := g.add(e); err != nil {
+		if err := g.addEndpoint(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// openBare opens the three usual ports on loopback, of which only that of HTTP
-// must be free, and tells about them.
+// openBare opens the three default ports on loopback, and prints how to use them. Only
+// the port of HTTP must be free.
 func (g *generation) openBare(stdout io.Writer) error {
 	l, err := listenTCP(bareHTTP)
 	if err != nil {
 		return fmt.Errorf("%w (--http)", err)
 	}
-	if err := g.add(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
+	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
 		return err
 	}
 	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI)
@@ -114,10 +114,10 @@ func (g *generation) openOptional(p gatehouse.Protocol, a Address) (net.Addr, er
 		g.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
 		return nil, nil
 	}
-	return l.Addr(), g.add(gatehouse.Endpoint{Protocol: p, Listener: l})
+	return l.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: l})
 }
 
-// guide tells where the page is, and how nginx finds it.
+// guide returns the URL of the page, and the configuration for nginx.
 func guide(http, fastcgi, scgi net.Addr) string {
 	s := fmt.Sprintf("http://%v/\n", http)
 	if fastcgi == nil && scgi == nil {
@@ -136,15 +136,15 @@ func guide(http, fastcgi, scgi net.Addr) string {
 	return s + "\n"
 }
 
-// add takes over an endpoint, also when it returns an error.
-func (g *generation) add(e gatehouse.Endpoint) error {
+// addEndpoint adds an endpoint, which it owns even if it returns an error.
+func (g *generation) addEndpoint(e gatehouse.Endpoint) error {
 	e.AllowUsers = g.config.AllowUsers
 	if !e.Loopback() {
 		e.Allow = g.config.Allow
 	}
 	g.endpoints = append(g.endpoints, e)
 	if len(e.WebServerAddrs) > 0 {
-		return nil // which says who may connect
+		return nil // the list says who may connect
 	}
 	return g.config.checkListener(e.Protocol, e.Listener)
 }

@@ -14,62 +14,61 @@ import (
 	"gatehouse/cgi/script"
 )
 
-// A Question is a request that is to be explained.
+// A Question is a request to explain.
 type Question struct {
-	Target string   // a URL, or the path of one
-	Front  Front    // whose variables it has; if empty, FrontNginx
-	Params []string // variables beside those, or in their place, as "NAME=VALUE"
+	Target string   // a URL, or its path
+	Front  Front    // the web server that sends it; if empty, FrontNginx
+	Params []string // variables that add to or replace those of Front, as "NAME=VALUE"
 }
 
-// An Answer tells what a daemon would do with a request.
+// An Answer says what a daemon would do with a request.
 type Answer struct {
 	Target string    `json:"target"`
-	User   string    `json:"user"`           // with whose rights everything was looked up
+	User   string    `json:"user"`           // the user as whom everything was looked up
 	Sent   []string  `json:"sent"`           // the variables of the request, as "NAME=VALUE"
-	App    string    `json:"app,omitempty"`  // what serves it, as it could be configured; empty if nothing does
-	Prefix string    `json:"prefix"`         // where that is mounted
-	Place  string    `json:"place"`          // where that is configured
-	Runs   bool      `json:"runs"`           // it would be served
-	Steps  []Step    `json:"steps"`          // the paths that were tried, in their order
+	App    string    `json:"app,omitempty"`  // the application, in the form of a configuration; empty if there is none
+	Prefix string    `json:"prefix"`         // where the application is mounted
+	Place  string    `json:"place"`          // where the application is configured
+	Runs   bool      `json:"runs"`           // whether the request would be served
+	Steps  []Step    `json:"steps"`          // the paths tried, in order
 	Fault  *Fault    `json:"fault"`          // what is wrong, or null
 	Args   []string  `json:"args"`           // the program and its arguments
-	Dir    string    `json:"dir"`            // where it would start
-	Env    []string  `json:"env"`            // its environment, as "NAME=VALUE"
-	Left   []LeftOut `json:"left,omitempty"` // the variables that it would not get
+	Dir    string    `json:"dir"`            // the program's working directory
+	Env    []string  `json:"env"`            // the program's environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"` // the variables that the program would not get
 }
 
 // A Step is a path that was tried.
 type Step struct {
-	From  string       `json:"from"` // a variable, or a root
+	From  string       `json:"from"` // the variable or root it comes from
 	Path  string       `json:"path"`
 	Check script.Check `json:"check,omitempty"` // the check that failed
 	Note  string       `json:"note,omitempty"`
 }
 
-// A Fault is what keeps a request from being served.
+// A Fault is the reason why a request would not be served.
 type Fault struct {
 	Check  script.Check `json:"check,omitempty"`
 	Path   string       `json:"path,omitempty"`
 	Detail string       `json:"detail"`
 	Remedy string       `json:"remedy,omitempty"`
 	Status int          `json:"status"`
-	Line   string       `json:"line"` // as the log has it
+	Line   string       `json:"line"` // the error as logged
 }
 
-// A LeftOut is a variable that does not reach a program.
+// A LeftOut is a variable that a program does not get.
 type LeftOut struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
 }
 
-// Explain tells what a daemon with this configuration would do with a request,
-// without running anything. Everything is looked up with the rights of this process:
-// it should be those of the daemon. The error is about the configuration or the
-// question.
+// Explain says what a daemon with this configuration would do with a request, without
+// running anything. Everything is looked up with the privileges of this process, which
+// should be those of the daemon. The error is about the configuration or the question.
 func (c Config) Explain(q Question) (answer *Answer, err error) {
 	c = c.Defaults()
-	apps, end, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
-	defer func() { err = errors.Join(err, end()) }()
+	apps, closeApps, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
+	defer func() { err = errors.Join(err, closeApps()) }()
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +99,7 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	var se *cgi.StatusError
 	if errors.As(err, &se) { // no application is mounted there
 		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
-			Remedy: "mount one there (prefix), or let the web server pass the request to another place"}
+			Remedy: "mount one there (prefix), or make the web server pass the request elsewhere"}
 		return a, nil
 	}
 	return a, err
@@ -111,7 +110,7 @@ type explainer interface {
 	Explain(*cgi.Request) (*script.Explanation, error)
 }
 
-// explain tells what app does with the request.
+// explain adds what app would do with the request.
 func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
 	x, ok := app.(explainer)
 	if !ok {
@@ -170,13 +169,13 @@ func (a *Answer) WriteText(w io.Writer) error {
 	case a.Fault != nil:
 		row("fault", "%s", shown(a.Fault.where()+a.Fault.Detail))
 		if a.Fault.Remedy != "" {
-			row("to mend it", "%s", shown(a.Fault.Remedy))
+			row("remedy", "%s", shown(a.Fault.Remedy))
 		}
 		row("status", "%d %s", a.Fault.Status, http.StatusText(a.Fault.Status))
 	case len(a.Args) > 0:
 		row("result", "it would run as %s", a.User)
 	default:
-		row("result", "it would be answered by gatehouse itself")
+		row("result", "it would be served by gatehouse itself")
 	}
 	list := func(title string, vars []string) {
 		if len(vars) == 0 {
@@ -192,7 +191,7 @@ func (a *Answer) WriteText(w io.Writer) error {
 	for _, v := range a.Left {
 		left = append(left, v.Name+": "+v.Reason)
 	}
-	list("Of that, the program does not get:", left)
+	list("The program does not get:", left)
 	list("Its arguments:", a.Args)
 	if a.Dir != "" {
 		list("It starts in:", []string{a.Dir})
@@ -209,7 +208,7 @@ func (f *Fault) where() string {
 	return f.Path + ": "
 }
 
-// shown is s on one line, without what would change a terminal.
+// shown returns s on one line, without characters that could control a terminal.
 func shown(s string) string {
 	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' || !strconv.IsPrint(c) }) {
 		return strconv.Quote(s)

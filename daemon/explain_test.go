@@ -26,7 +26,7 @@ func TestFrontVariables(t *testing.T) {
 		{FrontNginx, "/a/", []string{"SCRIPT_NAME=/x", "NEW=", "NEW=1"}, "SCRIPT_NAME=/x\nNEW=1\nDOCUMENT_URI=/a/"},
 		{FrontApache, "/a/b?c", nil, "SCRIPT_NAME=/a/b\nSCRIPT_FILENAME=proxy:fcgi://localhost/a/b\nSERVER_SOFTWARE=Apache\nREQUEST_URI=/a/b?c"},
 		{FrontNginx, "/..", nil, `"/.." leads out of the root`},
-		{FrontNginx, "a.cgi", nil, `"a.cgi" has no host, and is no path`},
+		{FrontNginx, "a.cgi", nil, `"a.cgi" has no host and is not a path`},
 		{FrontNginx, "gopher://x/", nil, `the scheme "gopher" is neither`},
 		{FrontNginx, "http://a b/", nil, `is not a URL`},
 	} {

@@ -15,9 +15,9 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// A generation is a configuration with its applications, prepared, and its listeners,
-// open. One can be made beside another that serves: what belongs to the process, as the
-// signals, its log and the reaper, is the Daemon's.
+// A generation is a configuration with its prepared applications and open listeners.
+// One can be made while another serves: what belongs to the process, such as signals,
+// the log and the reaper, is in the Daemon.
 type generation struct {
 	config    Config
 	log       *slog.Logger
@@ -26,26 +26,26 @@ type generation struct {
 	program   bool                           // this process is a CGI program
 	endpoints []gatehouse.Endpoint
 	server    *gatehouse.Server // once it serves
-	closers   []func() error    // of what was opened, in order
+	closers   []func() error    // close what was opened, in reverse order
 }
 
-// newGeneration prepares the applications of a configuration, after all has been
-// checked that needs no socket. The error has a line for each thing that is wrong.
+// newGeneration checks everything that needs no socket, and prepares the applications.
+// The error has a line for each problem.
 func newGeneration(c Config, p preparation) (*generation, error) {
-	// One budget is for all spools, those of the front-ends and the handler's.
+	// All spools, of the front-ends and of the handler, share one budget.
 	c.Limits.Spool.Total = spool.NewBudget(c.Limits.SpoolTotal)
 	c.Limits.Front.Spool = c.Limits.Spool
 	err := c.check()
 	p.limits.Spool = c.Limits.Spool
-	apps, end, wrong := prepare(c.Apps, p)
+	apps, closeApps, wrong := prepare(c.Apps, p)
 	if err = errors.Join(err, wrong); err != nil {
-		return nil, errors.Join(err, end())
+		return nil, errors.Join(err, closeApps())
 	}
 	m, err := mount(c.Apps, apps, c.Validate)
 	if err != nil {
-		return nil, errors.Join(err, end())
+		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, closers: []func() error{end}}, nil
+	return &generation{config: c, log: p.log, mounted: m, closers: []func() error{closeApps}}, nil
 }
 
 // openLog opens the access log.
@@ -55,14 +55,14 @@ func (g *generation) openLog(stderr io.Writer) error {
 		return err
 	}
 	g.access = access
-	g.closers = slices.Insert(g.closers, 0, closeLog) // the applications end first
+	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }
 
-// start begins to serve, until ctx is done. Then it drains, and cutOff, too, ends it.
-// The channel gets the result after the last request: nil, or the error of a listener.
-// overdue is called if requests in flight are cut off because they took longer than
-// drain. As a CGI program it answers one request.
+// start serves in the background until ctx is done, and then drains; cutOff ends it at
+// once. The channel receives the result after the last request: nil, or the error of a
+// listener. overdue is called if requests in flight are cut off because they took longer
+// than drain. A CGI program serves one request.
 func (g *generation) start(ctx context.Context, overdue func()) (served <-chan error) {
 	limits := &g.config.Limits
 	g.server = &gatehouse.Server{
@@ -76,7 +76,7 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 		Overdue:        overdue,
 		Log:            g.log,
 	}
-	g.endpoints = nil // their listeners are the server's
+	g.endpoints = nil // the server owns their listeners now
 	result := make(chan error, 1)
 	go func() {
 		serve := g.server.Serve
@@ -92,10 +92,10 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 	return result
 }
 
-// cutOff cuts off the requests in flight, and makes start's result come soon.
+// cutOff cuts off the requests in flight. The result of start follows soon.
 func (g *generation) cutOff() { g.server.Close() }
 
-// grace returns the longest time that a program may take between TERM and KILL.
+// grace returns the longest time between SIGTERM and SIGKILL for any program.
 func (g *generation) grace() time.Duration {
 	longest := 3 * time.Second
 	for _, a := range g.config.Apps {
@@ -104,8 +104,8 @@ func (g *generation) grace() time.Duration {
 	return longest
 }
 
-// close closes the listeners, if it was not started, ends the applications, and closes
-// what they log to.
+// close closes the applications and then the access log, and the listeners if the
+// generation was not started.
 func (g *generation) close() error {
 	for _, e := range g.endpoints {
 		e.Listener.Close()

@@ -1,18 +1,18 @@
 package daemon
 
-// A Key is a row of the table of keys: a key of the configuration that is no limit.
-// The parser, the manual and what messages say of keys come from these rows.
+// A Key is a row of the table of keys: a key of the configuration that is not a limit.
+// The parser, the manual and the messages about keys are made from these rows.
 type Key struct {
 	Name    string
-	Example string // a value, as TOML has it
-	Text    string // what it says, in one line
-	PerApp  bool   // it stands in an [[app]]
+	Example string // a value in TOML
+	Text    string // its meaning, in one line
+	PerApp  bool   // it belongs in an [[app]]
 
 	set setter
 
-	// In an application of another kind a key is an error, unless mild says that it may
-	// have this value, or an empty list or table, which is how things are there. together
-	// names the keys that the message is about; if empty, that is this one.
+	// In an application of another kind a key is an error. If mild is true, it may have
+	// the harmless value there, or an empty list or table. together lists the keys that
+	// the message names; if empty, it names this one.
 	mild     bool
 	harmless any
 	together string
@@ -39,8 +39,8 @@ func (k Key) mayHave(value any) bool {
 	return k.mild && value == k.harmless
 }
 
-// KeyTable returns the keys of the configuration beside those of [LimitTable],
-// first those of the top level.
+// KeyTable returns the keys of the configuration other than those of [LimitTable],
+// starting with those of the top level.
 func KeyTable() []Key {
 	table := new(Config).keys()
 	perApp := new(App).keys()

@@ -13,28 +13,28 @@ import (
 	"gatehouse/cgi/script"
 )
 
-// A Kind says what an application is, and holds what is configured of it. Each kind
-// has a file kind_NAME.go, and a line in kinds.
+// A Kind says what an application is, and holds its configuration. Each kind has a file
+// kind_NAME.go and a line in kinds.
 type Kind interface {
 	traits() traits
 
-	// keys returns its keys. The first has the name of the kind, and makes an [[app]] one
-	// of it.
+	// keys returns the keys of the kind. The first has the name of the kind, and decides
+	// that an [[app]] is of this kind.
 	keys() []Key
 
 	// parse sets the target of --app KIND:TARGET, which is not empty.
 	parse(target string) error
 
-	// prepare checks and makes all that can be checked and made without a request, and
-	// returns the application, and what ends it. The error has a line for each thing that
-	// is wrong. It may be called again, for another generation.
-	prepare(p preparation) (app cgi.App, end func() error, err error)
+	// prepare does everything that can be done before the first request. It returns the
+	// application, and a function that closes it. The error has a line for each problem.
+	// It may be called again, for another generation.
+	prepare(p preparation) (app cgi.App, closeApp func() error, err error)
 
-	// configured tells what the application is, as it could be configured.
+	// configured returns the application in the form of a configuration.
 	configured() string
 }
 
-// kinds returns one of each kind, with nothing configured.
+// kinds returns one of each kind, without any configuration.
 func kinds() []Kind {
 	return []Kind{
 		Scripts(new(script.App)),
@@ -44,34 +44,34 @@ func kinds() []Kind {
 	}
 }
 
-// laterKinds are the keys and kinds that have a meaning, but no code yet.
+// laterKinds are keys and kinds that are reserved but not implemented yet.
 var laterKinds = []string{"fastcgi", "fastcgi_exec", "scgi"}
 
-// traits are what others need to know of a kind.
+// traits describe a kind.
 type traits struct {
 	name    string // its first key, and its name in --app
-	target  string // what stands for a target there, such as "DIR"; empty if it has none
-	noun    string // what a target is, such as "directory"
-	without string // what is said of an application of another kind, which has no use for its keys
+	target  string // the placeholder of its target, such as "DIR"; empty if it takes none
+	noun    string // what the target is, such as "directory"
+	without string // describes an application of another kind, where its keys have no use
 
-	authorizer bool // it answers FastCGI's Authorizer requests in place of the others
+	authorizer bool // it serves FastCGI's Authorizer requests, and no others
 	starts     bool // it starts processes …
-	unchanged  bool // … as the user of this process, whoever that is
-	asSent     bool // alone it is not mounted, and looks at the path as it was sent
+	unchanged  bool // … as the user of this process
+	asSent     bool // if it is the only application, it is not mounted, and gets the path as sent
 }
 
-// A preparation is what an application is prepared with.
+// A preparation holds what applications are prepared with.
 type preparation struct {
-	place  string          // where it is configured, for messages
-	limits script.Limits   // its own, with the spool of all
-	reaper *process.Reaper // of the process, or nil
+	place  string          // where the application is configured, for messages
+	limits script.Limits   // of the application, with the shared spool
+	reaper *process.Reaper // of this process, or nil
 	log    *slog.Logger
 }
 
-// word is the name of the kind in --app.
+// word returns the name of the kind in --app.
 func (t traits) word() string { return strings.ReplaceAll(t.name, "_", "-") }
 
-// short is the kind in --app, with its target.
+// short returns the form of the kind in --app, with its target.
 func (t traits) short() string {
 	if t.target == "" {
 		return t.word()
@@ -79,7 +79,7 @@ func (t traits) short() string {
 	return t.word() + ":" + t.target
 }
 
-// long is the kind in an [[app]].
+// long returns the form of the kind in an [[app]].
 func (t traits) long() string {
 	if t.target == "" {
 		return t.name + " = true"
@@ -103,20 +103,20 @@ func enumerate(conjunction string, list []Kind, form func(traits) string) string
 	return b.String()
 }
 
-// inFlags returns the kinds as messages about --app list them, those without a target
-// first.
+// inFlags returns the kinds in the order of messages about --app: those without a target
+// come first.
 func inFlags() []Kind {
 	list := kinds()
 	slices.SortStableFunc(list, func(a, b Kind) int { return cmp.Compare(a.traits().target, b.traits().target) })
 	return list
 }
 
-// errLater is about one of laterKinds.
+// errLater returns the error for one of laterKinds.
 func errLater(name string) error {
 	return fmt.Errorf("kind %q is not available in this version: there are %s", traits{name: name}.word(), enumerate("and", inFlags(), traits.word))
 }
 
-// parseKind reads KIND[:TARGET]. The whole flag is for messages.
+// parseKind parses KIND[:TARGET]. The whole flag is used only in messages.
 func parseKind(s, flag string) (Kind, error) {
 	word, target, given := strings.Cut(s, ":")
 	var words []string
@@ -145,7 +145,7 @@ func parseKind(s, flag string) (Kind, error) {
 	return nil, fmt.Errorf("unknown kind of application %q: %s", word, hint)
 }
 
-// misplaced says that a key stands in an application of a kind that does not have it.
+// misplaced returns the message about a key in an application of the wrong kind.
 func misplaced(row Key) string {
 	owners := slices.DeleteFunc(kinds(), func(k Kind) bool {
 		return !slices.ContainsFunc(k.keys(), func(other Key) bool { return other.Name == row.Name })

@@ -10,13 +10,14 @@ import (
 	"gatehouse/cgi/files"
 )
 
-// A filesKind is the files of a directory.
+// A filesKind serves the files in a directory.
 type filesKind struct {
 	app      *files.App
 	examined examined
 }
 
-// Files is the kind of an application that serves the files of a directory. It holds a.
+// Files returns the kind of an application that serves the files in a directory. It
+// keeps a.
 func Files(a *files.App) Kind { return &filesKind{app: a} }
 
 func (*filesKind) traits() traits {
@@ -25,8 +26,8 @@ func (*filesKind) traits() traits {
 
 func (k *filesKind) keys() []Key {
 	return []Key{
-		row("files", `"/srv/static"`, "in place of scripts: the files of a directory", text(absolute(k.parse))),
-		row("hidden", `false`, "true: with files, those whose names begin with a dot, too", flag(&k.app.Hidden)).unless(false, ""),
+		row("files", `"/srv/static"`, "instead of scripts: serve the files in a directory", text(absolute(k.parse))),
+		row("hidden", `false`, "with files, true: also serve files whose names begin with a dot", flag(&k.app.Hidden)).unless(false, ""),
 	}
 }
 
@@ -57,11 +58,11 @@ func (k *filesKind) check() error {
 }
 
 func (k *filesKind) prepare(preparation) (cgi.App, func() error, error) {
-	end := func() error { return nil }
+	closeApp := func() error { return nil }
 	if k.examined.remove(k.app.Dir) {
-		return k.app, end, nil
+		return k.app, closeApp, nil
 	}
-	return k.app, end, errors.Join(checkAbsolute(k.app.Dir), k.check())
+	return k.app, closeApp, errors.Join(checkAbsolute(k.app.Dir), k.check())
 }
 
 func (k *filesKind) configured() string { return fmt.Sprintf("files = %q", k.app.Dir) }

@@ -14,15 +14,15 @@ import (
 	"gatehouse/cgi/script"
 )
 
-// A scriptsKind is the CGI programs in directories.
+// A scriptsKind runs the CGI programs in directories.
 type scriptsKind struct {
-	app        *script.App // as it is configured; prepare makes the one that runs
+	app        *script.App // as configured; prepare runs a clone
 	authorizer bool
 	examined   examined
 }
 
-// Scripts is the kind of an application that runs CGI programs. It holds a, of which
-// Limits, Reaper and Log do not count: the daemon has its own.
+// Scripts returns the kind of an application that runs CGI programs. It keeps a. The
+// daemon sets its own Limits, Reaper and Log.
 func Scripts(a *script.App) Kind { return &scriptsKind{app: a} }
 
 func (k *scriptsKind) traits() traits {
@@ -35,43 +35,43 @@ func (k *scriptsKind) traits() traits {
 	}
 }
 
-// basics are the keys of programs that a message names together.
+// basics are the keys of programs that messages name together.
 const basics = "follow, env, inherit, role, stderr and pass_authorization"
 
 func (k *scriptsKind) keys() []Key {
 	a := k.app
 	r, c, g := &a.RunAs, &a.Confinement, &a.Cgroup
 	return []Key{
-		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, a program, or a list of them, tried in turn", each(absolute(k.parse))),
-		row("follow", `["/usr/share/gitweb"]`, "directories outside, where symlinks to programs may lead", each(k.addFollow)).unless(nil, basics),
-		row("only", `["*.cgi", "tools/*"]`, "the programs in these directories that may run; all if left out", patterns(&a.Only, "*.cgi")),
-		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables of the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
-		row("inherit", `["PATH", "LANG", "TZ"]`, "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"", each(k.addInherit)).unless(nil, basics),
-		row("stderr", `"log"`, `where the programs' stderr goes: or "client", the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
-		row("pass_authorization", `false`, "true: programs get the client's password (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
-		row("role", `"responder"`, `or "authorizer": the programs answer FastCGI's requests of that role`, text(k.setRole)).unless("responder", basics),
-		row("user", `"www-data"`, "the user of the programs, if gatehouse is started as root; a name or a number", name(&r.User)),
-		row("group", `"www-data"`, "with user: a group in place of its own", name(&r.Group)),
-		row("run_as", `"owner"`, "in place of user: programs run as their owners, with the checks of suexec", text(k.setRunAs)),
-		row("min_uid", `1000`, "with run_as: the lowest number of an owner", count(&r.MinUID, 1)),
-		row("min_gid", `100`, "with run_as: the lowest number of an owner's group", count(&r.MinGID, 1)),
+		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, one program, or a list of them, tried in turn", each(absolute(k.parse))),
+		row("follow", `["/usr/share/gitweb"]`, "directories outside scripts that symlinks to programs may lead to", each(k.addFollow)).unless(nil, basics),
+		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
+		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(k.addInherit)).unless(nil, basics),
+		row("stderr", `"log"`, `where the programs' stderr goes: "log", or "client" for the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
+		row("pass_authorization", `false`, "true: programs get the client's credentials (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
+		row("role", `"responder"`, `the FastCGI role of the programs: "responder" or "authorizer"`, text(k.setRole)).unless("responder", basics),
+		row("user", `"www-data"`, "the user that programs run as, by name or number; gatehouse must be started as root", name(&r.User)),
+		row("group", `"www-data"`, "with user: the group, instead of the user's own", name(&r.Group)),
+		row("run_as", `"owner"`, "instead of user: programs run as their owners, with the checks of suexec", text(k.setRunAs)),
+		row("min_uid", `1000`, "with run_as: the lowest user ID of an owner", count(&r.MinUID, 1)),
+		row("min_gid", `100`, "with run_as: the lowest group ID of an owner's group", count(&r.MinGID, 1)),
 		row("check_owner", `false`, "true: a program and its directory must belong to root or to the user it runs as", flag(&c.CheckOwner)),
-		row("check_mode", `false`, "true: neither may be writable by group or others, and the program not set-user-ID", flag(&c.CheckMode)),
-		row("chroot", `"/srv/jail"`, "with user: a directory that becomes the programs' root; scripts lies in it", directory(&c.Chroot)),
-		row("umask", `"027"`, "of the programs", umask(&c.Umask)),
-		row("nice", `10`, "their niceness, from -20 to 19, the lowest priority", count(&c.Nice, -20)),
-		row("no_new_privs", `false`, "true: set-user-ID programs that they execute gain nothing", flag(&c.NoNewPrivs)),
-		row("no_core", `false`, "true: they leave no core files", flag(&c.NoCore)),
-		row("read_paths", `["/usr", "/lib", "/etc"]`, "all that they may read and execute, beside scripts and follow (Landlock)", paths(&c.Read)),
-		row("write_paths", `["/srv/data"]`, "all that they may change, and read", paths(&c.Write)),
-		row("cgroup", `"/sys/fs/cgroup/system.slice/gatehouse.service"`, "a delegated control group (version 2), in which they get one", directory(&g.Dir)),
-		row("cgroup_each", `false`, "true: each program gets one, and what is left in it at its end is killed", flag(&g.EachProgram)),
-		row("cgroup_memory", `"512MiB"`, "memory.max of that control group", size(&g.Memory)),
-		row("cgroup_processes", `100`, "pids.max of that control group", count(&g.Processes, 1)),
-		row("cgroup_cpu", `1.5`, "cpu.max of that control group, in processors", processors(&g.CPU)),
-		row("local_redirect", `"auto"`, `who follows a program's Location of this server: "client" (302) or "internal"; with auto, internal over HTTP alone`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
-		row("nph", `["*.nph"]`, `programs that answer with a whole HTTP response, beside those by the name nph-*`, patterns(&a.NPH, "*.nph")),
-		row("search_args", `false`, `true: programs get the words of a query like "one+two" as arguments, if all are harmless`, flag(&a.SearchArgs)),
+		row("check_mode", `false`, "true: neither may be writable by group or others, and the program must not be set-user-ID", flag(&c.CheckMode)),
+		row("chroot", `"/srv/jail"`, "with user: the root directory of the programs; it must contain scripts", directory(&c.Chroot)),
+		row("umask", `"027"`, "the umask of the programs", umask(&c.Umask)),
+		row("nice", `10`, "the niceness of the programs, from -20 to 19 (the lowest priority)", count(&c.Nice, -20)),
+		row("no_new_privs", `false`, "true: programs gain no privileges by executing set-user-ID files", flag(&c.NoNewPrivs)),
+		row("no_core", `false`, "true: programs leave no core files", flag(&c.NoCore)),
+		row("read_paths", `["/usr", "/lib", "/etc"]`, "the only paths that programs may read and execute, besides scripts and follow (Landlock)", paths(&c.Read)),
+		row("write_paths", `["/srv/data"]`, "the only paths that programs may change; they may also read them", paths(&c.Write)),
+		row("cgroup", `"/sys/fs/cgroup/system.slice/gatehouse.service"`, "a delegated control group (version 2); the programs get their own inside it", directory(&g.Dir)),
+		row("cgroup_each", `false`, "true: each program gets its own, and what is left in it when the program ends is killed", flag(&g.EachProgram)),
+		row("cgroup_memory", `"512MiB"`, "memory.max of the programs' control group", size(&g.Memory)),
+		row("cgroup_processes", `100`, "pids.max of the programs' control group", count(&g.Processes, 1)),
+		row("cgroup_cpu", `1.5`, "cpu.max of the programs' control group, in processors", processors(&g.CPU)),
+		row("local_redirect", `"auto"`, `who follows a program's redirect to a path on this server: "client" (302) or "internal"; "auto" means internal over HTTP only`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+		row("nph", `["*.nph"]`, `programs that send a whole HTTP response, besides those named nph-*`, patterns(&a.NPH, "*.nph")),
+		row("search_args", `false`, `true: programs get the words of a query such as "one+two" as arguments, if all of them are safe`, flag(&a.SearchArgs)),
 	}
 }
 
@@ -89,7 +89,7 @@ func (k *scriptsKind) parse(target string) error {
 	return checkRoot(path)
 }
 
-// merge adds the directories of other, if they are programs of the same role.
+// merge adds the directories of other, if it runs programs in the same role.
 func (k *scriptsKind) merge(other Kind) bool {
 	o, ok := other.(*scriptsKind)
 	if !ok || o.authorizer != k.authorizer {
@@ -131,7 +131,7 @@ func (k *scriptsKind) addInherit(name string) error {
 		a.InheritAll = true
 		return nil
 	case name == "all" || a.InheritAll:
-		return errors.New(`"all" stands alone: write inherit = "all", or the names of variables`)
+		return errors.New(`"all" must be the only value: write inherit = "all", or the names of variables`)
 	}
 	k.app.Inherit = append(k.app.Inherit, name)
 	return checkVariable(name)
@@ -192,8 +192,8 @@ func checkRoot(path string) error {
 	return nil
 }
 
-// examine returns what is wrong with the directories, unless that has been said when
-// they were parsed. In the manner of other gateways programs may come later.
+// examine returns what is wrong with the directories, unless they were checked while
+// parsing. In the manner of other gateways, programs may be added later.
 func (k *scriptsKind) examine() (errs []error) {
 	for _, dir := range k.app.Roots {
 		if k.app.Manner == script.Gatehouse && !k.examined.remove(dir) {

@@ -10,7 +10,7 @@ import (
 	"gatehouse/cgi/script"
 )
 
-func TestAnswerKeys(t *testing.T) {
+func TestResponseKeys(t *testing.T) {
 	dir := t.TempDir()
 	parse := func(text string) (*Config, error) {
 		return ParseConfig("g.toml", []byte(strings.ReplaceAll(text, "DIR", dir)))

@@ -12,14 +12,13 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-// Limits are the bounds of a daemon. The zero value has the defaults of
-// [LimitTable].
+// Limits are the limits of a daemon. The zero value has the defaults of [LimitTable].
 type Limits struct {
 	Front      cgi.Limits    // of the front-ends
-	Programs   script.Limits // of the applications that run programs
+	Programs   script.Limits // of applications that run programs
 	Spool      spool.Limits  // of each spool of either
-	SpoolTotal int64         // bytes that all spools keep together; 0: 8 GiB, negative: no limit
-	Drain      time.Duration // for requests in flight at the end; 0: 30 s, negative: no limit
+	SpoolTotal int64         // bytes in all spools together; 0 means 8 GiB, negative no limit
+	Drain      time.Duration // for requests in flight on shutdown; 0 means 30 s, negative no limit
 }
 
 const defaultDrain = gatehouse.DefaultDrain
@@ -27,12 +26,12 @@ const defaultDrain = gatehouse.DefaultDrain
 // A Limit is a row of the table of limits: a key of the configuration.
 type Limit struct {
 	Key     string
-	Default string // as it could be written, or in words where it depends on the machine
+	Default string // in the form of a value, or in words if it depends on the machine
 	Unit    Unit
 	Over    string // what happens beyond it
-	PerApp  bool   // may be given for one application, too
+	PerApp  bool   // may also be set for a single application
 
-	finite bool                // "off" is refused
+	finite bool                // "off" is rejected
 	at     func(l *Limits) any // the field: a pointer to an int, an int64, a time.Duration or a string
 }
 
@@ -45,7 +44,7 @@ const (
 // A Unit is what the value of a limit counts.
 type Unit string
 
-// The units of limits, in the words of a message.
+// The units of limits, as worded in messages.
 const (
 	UnitCount     Unit = "a whole number"
 	UnitSize      Unit = `a size, such as 65536, "64KiB" or "1GiB"`
@@ -53,12 +52,12 @@ const (
 	UnitDirectory Unit = "the path of a directory"
 )
 
-// LimitTable returns the limits that a configuration can set, in the order of the
-// manual. Each can be "off" where the text of an error says so.
+// LimitTable returns the limits that a configuration can set, in the order of the manual.
+// Most can also be "off".
 func LimitTable() []Limit {
 	return []Limit{
-		{"max_connections", "10000", UnitCount, "a listener accepts no more until one ends", whole, orOff, func(l *Limits) any { return &l.Front.Connections }},
-		{"max_requests", "100", UnitCount, "a FastCGI connection refuses further requests (CANT_MPX_CONN), or they wait", whole, orOff, func(l *Limits) any { return &l.Front.Requests }},
+		{"max_connections", "10000", UnitCount, "the listener accepts no more until one is closed", whole, orOff, func(l *Limits) any { return &l.Front.Connections }},
+		{"max_requests", "100", UnitCount, "further requests on a FastCGI connection are refused (CANT_MPX_CONN), or wait", whole, orOff, func(l *Limits) any { return &l.Front.Requests }},
 		{"params_bytes", "1MiB", UnitSize, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsBytes }},
 		{"params_count", "1000", UnitCount, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsCount }},
 		{"head_bytes", "64KiB", UnitSize, "502", perApp, finite, func(l *Limits) any { return &l.Programs.HeadBytes }},
@@ -67,28 +66,28 @@ func LimitTable() []Limit {
 		{"spool_bytes", "1GiB", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Spool.Max }},
 		{"spool_total", "8GiB", UnitSize, "503", whole, orOff, func(l *Limits) any { return &l.SpoolTotal }},
 		{"spool_dir", "the temporary directory", UnitDirectory, "503 when its disk is full", whole, orOff, func(l *Limits) any { return &l.Spool.Dir }},
-		{"programs", "4 for each processor", UnitCount, "requests queue", perApp, orOff, func(l *Limits) any { return &l.Programs.Programs }},
-		{"programs_per_script", "off", UnitCount, "requests for that script queue, and hold up no others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerScript }},
-		{"programs_per_address", "off", UnitCount, "requests of that client (REMOTE_ADDR) queue, and hold up no others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerAddress }},
+		{"programs", "4 for each processor", UnitCount, "requests wait in the queue", perApp, orOff, func(l *Limits) any { return &l.Programs.Programs }},
+		{"programs_per_script", "off", UnitCount, "requests for that script wait in the queue, without delaying others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerScript }},
+		{"programs_per_address", "off", UnitCount, "requests of that client (REMOTE_ADDR) wait in the queue, without delaying others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerAddress }},
 		{"queue", "1024", UnitCount, "503 with Retry-After", perApp, finite, func(l *Limits) any { return &l.Programs.Queue }},
 		{"queue_wait", "10s", UnitDuration, "503 with Retry-After", perApp, orOff, func(l *Limits) any { return &l.Programs.QueueWait }},
-		{"first_byte", "60s", UnitDuration, "a program is ended: 504", perApp, orOff, func(l *Limits) any { return &l.Programs.FirstByte }},
-		{"silence", "120s", UnitDuration, "a program is ended: 504, or the answer is truncated", perApp, orOff, func(l *Limits) any { return &l.Programs.Silence }},
-		{"run", "off", UnitDuration, "a program is ended: 504, or the answer is truncated", perApp, orOff, func(l *Limits) any { return &l.Programs.Run }},
-		{"cpu", "off", UnitDuration, "504, or the answer is truncated (CPU time of a program and its descendants)", perApp, orOff, func(l *Limits) any { return &l.Programs.CPU }},
-		{"address_space", "off", UnitSize, "the program gets no more memory (of each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.AddressSpace }},
-		{"open_files", "off", UnitCount, "the program opens no more (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.OpenFiles }},
-		{"file_bytes", "off", UnitSize, "the program writes no more to that file", perApp, orOff, func(l *Limits) any { return &l.Programs.FileBytes }},
-		{"processes", "off", UnitCount, "the program starts no more (all processes of its user)", perApp, orOff, func(l *Limits) any { return &l.Programs.Processes }},
-		{"body_read", "60s", UnitDuration, "408, or the answer is truncated", whole, orOff, func(l *Limits) any { return &l.Front.BodyRead }},
+		{"first_byte", "60s", UnitDuration, "the program is terminated: 504", perApp, orOff, func(l *Limits) any { return &l.Programs.FirstByte }},
+		{"silence", "120s", UnitDuration, "the program is terminated: 504, or a truncated response", perApp, orOff, func(l *Limits) any { return &l.Programs.Silence }},
+		{"run", "off", UnitDuration, "the program is terminated: 504, or a truncated response", perApp, orOff, func(l *Limits) any { return &l.Programs.Run }},
+		{"cpu", "off", UnitDuration, "504, or a truncated response (CPU time of a program and its descendants)", perApp, orOff, func(l *Limits) any { return &l.Programs.CPU }},
+		{"address_space", "off", UnitSize, "the program gets no more memory (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.AddressSpace }},
+		{"open_files", "off", UnitCount, "the program cannot open more (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.OpenFiles }},
+		{"file_bytes", "off", UnitSize, "the program cannot write more to the file", perApp, orOff, func(l *Limits) any { return &l.Programs.FileBytes }},
+		{"processes", "off", UnitCount, "the program cannot start more (all processes of its user)", perApp, orOff, func(l *Limits) any { return &l.Programs.Processes }},
+		{"body_read", "60s", UnitDuration, "408, or a truncated response", whole, orOff, func(l *Limits) any { return &l.Front.BodyRead }},
 		{"write", "60s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Write }},
 		{"idle", "75s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Idle }},
-		{"grace", "3s", UnitDuration, "a program that ignored TERM gets KILL", perApp, finite, func(l *Limits) any { return &l.Programs.Grace }},
-		{"drain", "30s", UnitDuration, "answers in flight are truncated", whole, orOff, func(l *Limits) any { return &l.Drain }},
+		{"grace", "3s", UnitDuration, "a program that ignores SIGTERM gets SIGKILL", perApp, finite, func(l *Limits) any { return &l.Programs.Grace }},
+		{"drain", "30s", UnitDuration, "responses in flight are truncated", whole, orOff, func(l *Limits) any { return &l.Drain }},
 	}
 }
 
-// Set sets the limit in l to a value of a configuration: a number or a string.
+// Set sets the limit in l to a value from a configuration, a number or a string.
 func (row Limit) Set(l *Limits, value any) error {
 	if row.Unit == UnitDirectory {
 		s, ok := value.(string)
@@ -119,7 +118,7 @@ func (row Limit) Set(l *Limits, value any) error {
 	return nil
 }
 
-// parse returns the number that a value stands for, -1 for "off".
+// parse returns a value as a number, -1 for "off".
 func (row Limit) parse(value any) (n int64, err error) {
 	if value == "off" {
 		if row.finite {

@@ -10,7 +10,7 @@ import (
 	"gatehouse/systemd"
 )
 
-// listen opens a. Descriptors that systemd passed are taken from passed.
+// listen opens a. Sockets passed by systemd come from passed.
 func listen(a Address, passed *inheritance) ([]net.Listener, error) {
 	switch a.Kind {
 	case AddressUnix:
@@ -20,7 +20,7 @@ func listen(a Address, passed *inheritance) ([]net.Listener, error) {
 		l, err := listenTCP(a)
 		return one(l, err)
 	case AddressDescriptor:
-		passed.taken[a.FD] = true
+		passed.used[a.FD] = true
 		l, err := listenDescriptor(a)
 		return one(l, err)
 	case AddressSystemd:
@@ -55,7 +55,7 @@ func listenTCP(a Address) (net.Listener, error) {
 	return nil, fmt.Errorf("%s: %w", address, cause(err))
 }
 
-// cause returns err without the operation and the address in front of it.
+// cause returns err without the operation and the address.
 func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -64,8 +64,7 @@ func cause(err error) error {
 	return bare(err)
 }
 
-// listenDescriptor takes over a listening socket that the process was started
-// with.
+// listenDescriptor takes over a listening socket that the process was started with.
 func listenDescriptor(a Address) (net.Listener, error) {
 	s, err := systemd.Inspect(a.FD)
 	if err != nil {
@@ -79,17 +78,17 @@ func listenDescriptor(a Address) (net.Listener, error) {
 	return l, nil
 }
 
-// An inheritance is what systemd passed, by name, and what of it was taken.
+// An inheritance holds the descriptors passed by systemd, and which of them are used.
 type inheritance struct {
 	descriptors []systemd.Descriptor
-	taken       map[int]bool // by descriptor
+	used        map[int]bool // by descriptor
 }
 
-// listeners returns the listeners of a name. Several sockets of one unit share one.
+// listeners returns the listeners with a name, which several sockets of a unit may share.
 func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 	var list []net.Listener
 	for _, d := range p.descriptors {
-		if d.Name != name || p.taken[d.FD] {
+		if d.Name != name || p.used[d.FD] {
 			continue
 		}
 		l, err := d.Listener()
@@ -97,7 +96,7 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 			closeAll(list)
 			return nil, err
 		}
-		p.taken[d.FD] = true
+		p.used[d.FD] = true
 		list = append(list, l)
 	}
 	if len(list) == 0 {
@@ -106,11 +105,11 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 	return list, nil
 }
 
-// left returns an error for what nobody has taken: on such a socket clients would
-// wait for ever.
-func (p *inheritance) left() error {
+// checkUnused returns an error if a descriptor is not used: clients of such a socket
+// would wait forever.
+func (p *inheritance) checkUnused() error {
 	for _, d := range p.descriptors {
-		if !p.taken[d.FD] {
+		if !p.used[d.FD] {
 			return fmt.Errorf("inherited %v is not used: add \"systemd:%s\" to fastcgi, scgi or http", d, d.Name)
 		}
 	}

@@ -30,7 +30,7 @@ func TestListenUnixFullBacklog(t *testing.T) {
 	}
 	defer c.Close()
 	_, err = listenUnix(Address{Kind: AddressUnix, Path: path, Mode: 0o660})
-	want := "unix:" + path + " exists, and cannot be told to be unused"
+	want := "unix:" + path + " exists and may be in use"
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v; want %s", err, want)
 	}

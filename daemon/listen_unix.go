@@ -22,13 +22,13 @@ import (
 
 func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
-// probeTime bounds how long a connection to a socket that is there already is
-// waited for, and likewise the lock of its directory.
+// probeTime bounds the attempt to connect to an existing socket, and the wait for the
+// lock of its directory.
 const probeTime = 2 * time.Second
 
-// listenUnix opens a unix socket. One that is there already is replaced only if
-// nobody answers on it. The directory is locked meanwhile, so that of two that start
-// at once the second finds the first.
+// listenUnix opens a unix socket. An existing socket is replaced only if connections to
+// it are refused. The directory is locked meanwhile, so that if two processes start at
+// once, the second finds the first.
 func listenUnix(a Address) (net.Listener, error) {
 	uid, gid, err := a.ids()
 	if err != nil {
@@ -42,8 +42,8 @@ func listenUnix(a Address) (net.Listener, error) {
 	if err := removeStale(a.Path); err != nil {
 		return nil, err
 	}
-	// Nobody may connect before the permissions are settled, whatever the umask is. On
-	// Linux a socket's mode before bind is the most that bind gives the file.
+	// Nobody may connect before the permissions are set, whatever the umask is. On Linux,
+	// bind gives the file no more than the mode that the socket has before.
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), 0o600) })
 	}}
@@ -79,7 +79,8 @@ func errInUse(path string) error {
 	return fmt.Errorf("unix:%s is in use by another process: stop it, or choose another path", path)
 }
 
-// setOwnerAndMode gives a new socket its owner and then its mode, and returns what it is.
+// setOwnerAndMode sets the owner and then the mode of a new socket, and returns its
+// file information.
 func setOwnerAndMode(a Address, uid, gid int) (fs.FileInfo, error) {
 	if uid >= 0 || gid >= 0 {
 		if err := os.Lchown(a.Path, uid, gid); err != nil {
@@ -96,7 +97,7 @@ func setOwnerAndMode(a Address, uid, gid int) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// ownerError tells why a socket cannot have its owner and group.
+// ownerError returns the error for an owner and group that cannot be set.
 func (a Address) ownerError(uid, gid int, err error) error {
 	switch {
 	case !errors.Is(err, syscall.EPERM):
@@ -107,8 +108,8 @@ func (a Address) ownerError(uid, gid int, err error) error {
 	return fmt.Errorf("unix:%s: its group cannot be set to %s: add %s to that group, or start gatehouse as root", a.Path, a.Group, thisUser())
 }
 
-// checkUnix returns what is wrong with the place of a socket, and with its owner
-// and group.
+// checkUnix returns what is wrong with the path of a socket, and with its owner and
+// group.
 func (a Address) checkUnix() error {
 	return errors.Join(a.checkPath(), a.checkOwner())
 }
@@ -127,9 +128,9 @@ func (a Address) checkPath() error {
 	return nil
 }
 
-// checkOwner returns an error if there is no such user or group, or this process
-// may not give it a socket: only root may give one to another user, and others to
-// a group that they are in.
+// checkOwner returns an error if there is no such user or group, or if this process may
+// not set it: only root may set another user; other users may set the groups that they
+// are in.
 func (a Address) checkOwner() error {
 	uid, gid, err := a.ids()
 	if err != nil || mayChown() {
@@ -169,8 +170,8 @@ func (a Address) ids() (uid, gid int, err error) {
 	return uid, gid, nil
 }
 
-// removeStale removes a socket on which nobody answers. (On systems other than
-// Linux a full backlog looks the same, for the moment that it is full.)
+// removeStale removes a socket that nobody listens on. On systems other than Linux, a
+// socket with a full backlog looks the same.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -190,7 +191,7 @@ func removeStale(path string) error {
 		return nil
 	case !errors.Is(err, syscall.ECONNREFUSED):
 		// A full backlog, no permission, a socket of another type: somebody may be there.
-		return fmt.Errorf("unix:%s exists, and cannot be told to be unused (%w): remove it if it is, or choose another path", path, cause(err))
+		return fmt.Errorf("unix:%s exists and may be in use (%w): remove it if it is not, or choose another path", path, cause(err))
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errLeftOver(path, info, err)
@@ -199,11 +200,11 @@ func removeStale(path string) error {
 }
 
 func errNoSocket(path string) error {
-	return fmt.Errorf("unix:%s exists and is no socket: remove it, or choose another path", path)
+	return fmt.Errorf("unix:%s exists and is not a socket: remove it, or choose another path", path)
 }
 
-// errLeftOver is about a socket that this process may not remove: that of another
-// user in a sticky directory.
+// errLeftOver returns the error for a socket that this process may not remove: that of
+// another user in a sticky directory.
 func errLeftOver(path string, info fs.FileInfo, err error) error {
 	owner := "root"
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
@@ -212,10 +213,10 @@ func errLeftOver(path string, info fs.FileInfo, err error) error {
 	return fmt.Errorf("unix:%s is left over from another process and cannot be removed: %w: remove it as %s, or choose another path", path, bare(err), owner)
 }
 
-// lockDirectory keeps others that open sockets in dir in this way out until
-// unlock is called (flock). It goes on without the lock where the directory cannot be
-// read or locked, and when somebody keeps it locked for longer than probeTime: any
-// user may lock a directory, and must not be able to stop a daemon by that.
+// lockDirectory keeps other processes from opening sockets in dir in this way until
+// unlock is called (flock). It continues without the lock if the directory cannot be read
+// or locked, or stays locked for longer than probeTime: any user may lock a directory,
+// and must not be able to block a daemon that way.
 func lockDirectory(dir string) (unlock func()) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -231,7 +232,7 @@ func lockDirectory(dir string) (unlock func()) {
 }
 
 // A unixListener removes its socket from the file system when it is closed, unless
-// another process has put its own there.
+// another process has replaced it.
 type unixListener struct {
 	*net.UnixListener
 	path string
@@ -240,8 +241,8 @@ type unixListener struct {
 	err  error
 }
 
-// Close removes the socket and closes the listener, in this order: as long as the
-// listener is open no other file gets the number of its inode.
+// Close removes the socket and then closes the listener: while the listener is open, its
+// inode number is not reused.
 func (l *unixListener) Close() error {
 	l.once.Do(func() {
 		unlock := lockDirectory(filepath.Dir(l.path))

@@ -82,7 +82,7 @@ func TestListenUnixKeepsOtherFiles(t *testing.T) {
 	}
 	for _, path := range []string{file, link, dir} {
 		_, err := listenUnix(Address{Kind: AddressUnix, Path: path, Mode: 0o660})
-		checkError(t, err, "unix:"+path+" exists and is no socket: remove it, or choose another path")
+		checkError(t, err, "unix:"+path+" exists and is not a socket: remove it, or choose another path")
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != "precious" {
 		t.Errorf("got %q, %v", b, err)
@@ -104,7 +104,7 @@ func TestListenUnixDatagramSocket(t *testing.T) {
 	}
 }
 
-// TestListenUnixMode holds under any umask. It must not run beside other tests:
+// TestListenUnixMode holds under any umask. It must not run in parallel with other tests:
 // the umask is the process's.
 func TestListenUnixMode(t *testing.T) {
 	dir := t.TempDir()

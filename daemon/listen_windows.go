@@ -11,7 +11,7 @@ import (
 
 func isInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
 
-// listenUnix opens a unix socket. Permissions are those of its directory.
+// listenUnix opens a unix socket. The permissions of its directory apply.
 func listenUnix(a Address) (net.Listener, error) {
 	if err := a.checkOwner(); err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func listenUnix(a Address) (net.Listener, error) {
 	return l, nil
 }
 
-// checkUnix returns what is wrong with the place of a unix socket.
+// checkUnix returns what is wrong with the path of a unix socket.
 func (a Address) checkUnix() error {
 	if err := checkDirectory(filepath.Dir(a.Path)); err != nil {
 		return fmt.Errorf("unix:%s: %w", a.Path, err)

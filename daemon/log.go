@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// NewLog returns a log that writes to w: text on a terminal, one JSON object a
-// line otherwise.
+// NewLog returns a log that writes to w: text on a terminal, otherwise one JSON object
+// per line.
 func NewLog(w io.Writer) *slog.Logger {
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {

@@ -7,18 +7,17 @@ import (
 	"gatehouse/cgi/validate"
 )
 
-// mounted is the applications by FastCGI's role. There may be no authorizer.
+// mounted holds the mounted applications. authorizer may be nil.
 type mounted struct{ app, authorizer cgi.App }
 
-// prepare prepares the applications. The second result, which must be called also if
-// there is an error, ends them all. The error has a line for each thing that is wrong with
-// any.
-func prepare(apps []App, p preparation) (prepared []cgi.App, end func() error, err error) {
+// prepare prepares the applications. closeAll closes them, and must be called even if
+// there is an error. The error has a line for each problem.
+func prepare(apps []App, p preparation) (prepared []cgi.App, closeAll func() error, err error) {
 	var errs []error
-	var ends []func() error
-	end = func() error {
+	var closers []func() error
+	closeAll = func() error {
 		var errs []error
-		for _, f := range ends {
+		for _, f := range closers {
 			errs = append(errs, f())
 		}
 		return errors.Join(errs...)
@@ -27,18 +26,17 @@ func prepare(apps []App, p preparation) (prepared []cgi.App, end func() error, e
 		own := p
 		own.place, own.limits = a.place(), a.Limits
 		own.limits.Spool = p.limits.Spool
-		app, endApp, err := a.Kind.prepare(own)
+		app, closeApp, err := a.Kind.prepare(own)
 		prepared = append(prepared, app)
-		ends = append(ends, endApp)
+		closers = append(closers, closeApp)
 		errs = append(errs, err)
 	}
-	return prepared, end, errors.Join(append(errs, checkMounts(apps)...)...)
+	return prepared, closeAll, errors.Join(append(errs, checkMounts(apps)...)...)
 }
 
-// mount mounts the applications, which have been prepared, each with a validator in
-// front of it if checked is true.
+// mount mounts the prepared applications, each behind a validator if checked is true.
 func mount(apps []App, prepared []cgi.App, checked bool) (mounted, error) {
-	muxes := make(map[bool]*cgi.Mux) // true: of the authorizers
+	muxes := make(map[bool]*cgi.Mux) // true: authorizers
 	for i, a := range apps {
 		if checked {
 			prepared[i] = &validate.App{App: prepared[i]}

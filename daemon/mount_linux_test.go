@@ -26,6 +26,6 @@ func TestRedirectBetweenApplications(t *testing.T) {
 	w := httptest.NewRecorder()
 	(&cgi.Handler{Log: log}).HTTP(m.app, cgi.Limits{}).ServeHTTP(w, httptest.NewRequest("GET", "/cgi-bin/x", nil))
 	if w.Code != 200 || w.Body.String() != "hello world\n" {
-		t.Errorf("%d, %q; want 200 and the answer of hello", w.Code, w.Body)
+		t.Errorf("%d, %q; want 200 and the response of hello", w.Code, w.Body)
 	}
 }

@@ -12,36 +12,35 @@ import (
 	"gatehouse/systemd"
 )
 
-// A Daemon has everything open that it serves.
+// A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
 	closeReaper func() error // nil if there is none
 	generation  *generation  // nil once closed
 }
 
-// ErrBare is wrapped by Open's error for a process that was started with nothing
-// to serve on, where Environment.Started asks for it.
+// ErrBare is wrapped by the error of Open if Environment.Started is true and the process
+// was started with nothing to serve on.
 var ErrBare = errors.New("gatehouse was started with nothing to serve on")
 
-// An Environment is what a daemon has around it. The zero value is that of this
+// An Environment is what a daemon uses of its process. The zero value is the current
 // process.
 type Environment struct {
 	Process systemd.Process
-	Stdout  io.Writer    // if nil, os.Stdout: tells where a daemon listens that was told nothing
-	Stderr  io.Writer    // if nil, os.Stderr: the access log, if it goes there
+	Stdout  io.Writer    // if nil, os.Stdout; gets the default addresses, if they are used
+	Stderr  io.Writer    // if nil, os.Stderr; gets the access log, if it goes there
 	Log     *slog.Logger // if nil, NewLog(Stderr)
 
-	// Alone says that all children of this process are programs that the daemon starts.
-	// Then it takes in and reaps what they leave behind (PR_SET_CHILD_SUBREAPER); see
-	// process.Reaper.
+	// Alone says that the daemon has no other children than the programs it starts. It
+	// then adopts and reaps their orphans (PR_SET_CHILD_SUBREAPER); see process.Reaper.
 	Alone bool
 
-	// Started says to open no port by default: the process must have been started with
-	// something to serve, or the configuration name an address.
+	// Started says to open no default ports: either the configuration names an address,
+	// or the process was started with something to serve.
 	Started bool
 
-	// Confine is called when everything is open, and takes from the process what it no
-	// longer needs: the user root, say, or the root directory. See [Confine].
+	// Confine, if not nil, is called once everything is open, to give up privileges that
+	// are no longer needed; see [Confine].
 	Confine func() error
 }
 
@@ -58,9 +57,8 @@ func (e Environment) withDefaults() Environment {
 	return e
 }
 
-// Open opens everything that c names, or finds out what the process was started
-// with. What fails here fails before the first request; the error has a line for
-// each thing that did. Serve or Close must follow.
+// Open opens everything that c names, or what the process was started with. The error
+// has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
 	d := &Daemon{log: env.Log}
@@ -100,7 +98,7 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	return nil
 }
 
-// Close closes what Open has opened. It is for a daemon that is not served.
+// Close closes what Open opened. It is needed only if Serve is not called.
 func (d *Daemon) Close() error {
 	var errs []error
 	if d.generation != nil {

@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What this process may do with a file is asked of the kernel (faccessat), which
-// knows of groups, capabilities, access lists and read-only file systems. Asking
-// changes nothing.
+// The kernel decides what this process may do with a file (faccessat). It considers
+// groups, capabilities, access lists and read-only file systems.
 
 func mayWrite(file string) error { return access(file, unix.W_OK) }
 func mayRun(file string) error   { return access(file, unix.X_OK) }

@@ -1,6 +1,6 @@
 package daemon
 
-// The permissions of Windows are found out by use.
+// On Windows, permissions are not checked in advance.
 
 func mayWrite(string) error  { return nil }
 func mayRun(string) error    { return nil }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mayChown reports whether this process may give files to others (CAP_CHOWN),
-// which root in a container need not, and a service of another user may.
+// mayChown reports whether this process may give files to other users (CAP_CHOWN). Root
+// in a container may lack that, and a service of another user may have it.
 func mayChown() bool {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData

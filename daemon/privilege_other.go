@@ -4,5 +4,5 @@ package daemon
 
 import "os"
 
-// mayChown reports whether this process may give files to others.
+// mayChown reports whether this process may give files to other users.
 func mayChown() bool { return os.Geteuid() == 0 }

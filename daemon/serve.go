@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// overtime is what requests get to end after they have been cut off, beyond the
-// grace of programs. Only an application in this process that ignores its context
-// needs more.
+// overtime is how long requests that were cut off may take to end, beyond the grace of
+// programs. Only an application in this process that ignores its context takes longer.
 const overtime = 5 * time.Second
 
-// errForced is returned by Serve when a second signal ended it.
+// errForced is returned by Serve after a second signal.
 var errForced = errors.New("a second signal cut off the requests in flight")
 
-// Serve serves until ctx is done or a SIGTERM or SIGINT arrives, and then drains:
-// no connection is accepted any more, and requests in flight have the limit drain
-// to end. A second signal cuts them off at once. It returns nil after a drain, and
-// when what it was started for has been served; everything has been closed by then.
+// Serve serves until ctx is done or SIGTERM or SIGINT arrives. Then it drains: it stops
+// accepting, and lets requests in flight finish for up to the drain time. A second
+// signal cuts them off at once. It returns nil after draining, or after serving all that
+// it was started for. It closes the daemon before it returns.
 //
-// A SIGHUP is logged and otherwise ignored, as are other signals.
+// SIGHUP is logged. It and other signals have no effect.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	ctx, drain := context.WithCancel(ctx)
@@ -39,13 +38,13 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 			}
 			return err
 		case <-hopeless:
-			return errors.New("requests in flight do not end: an application ignores that they were cut off")
+			return errors.New("requests in flight do not end: an application ignores their cancellation")
 		case <-overdue:
 			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", g.server.Drain.String())
 			hopeless = time.After(g.grace() + overtime)
 		case s := <-signals:
 			switch {
-			case !d.ends(s) || hopeless != nil:
+			case !d.isStop(s) || hopeless != nil:
 			case g.program:
 				drain()
 			case ctx.Err() == nil:
@@ -60,8 +59,8 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	}
 }
 
-// ends reports whether a signal asks for the end.
-func (d *Daemon) ends(s os.Signal) bool {
+// isStop reports whether a signal asks the daemon to stop. It logs SIGHUP.
+func (d *Daemon) isStop(s os.Signal) bool {
 	switch s {
 	case syscall.SIGTERM, os.Interrupt:
 		return true

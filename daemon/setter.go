@@ -9,8 +9,7 @@ import (
 	"strconv"
 )
 
-// A setter sets what a key is about to the value that a table has for it, or tells
-// the table what is wrong with that.
+// A setter applies the value of a key in a table, or adds an error to the table.
 type setter func(t *table, key string, value any)
 
 // value sets any value.
@@ -22,7 +21,7 @@ func value(set func(any) error) setter {
 	}
 }
 
-// typed sets a value of one type, which a message calls what.
+// typed sets a value of one type, which messages call what.
 func typed[T any](what string, set func(T) error) setter {
 	return value(func(v any) error {
 		x, ok := v.(T)
@@ -43,7 +42,7 @@ func flag(field *bool) setter {
 	})
 }
 
-// noFlag sets a field that says the opposite.
+// noFlag sets a field that means the opposite.
 func noFlag(field *bool) setter {
 	return typed("true or false", func(on bool) error {
 		*field = !on
@@ -81,7 +80,7 @@ func pairs(add func(name, value string) error) setter {
 	}
 }
 
-// choice sets one of some words.
+// choice sets a field to one of several words.
 func choice[T any](field *T, parse func(string) (T, bool), words string) setter {
 	return text(func(s string) error {
 		v, ok := parse(s)
@@ -93,7 +92,7 @@ func choice[T any](field *T, parse func(string) (T, bool), words string) setter 
 	})
 }
 
-// count sets a whole number that is not below least.
+// count sets a whole number that is at least least.
 func count(field *int, least int64) setter {
 	return value(func(v any) error {
 		n, err := parseCount(v)
@@ -143,7 +142,7 @@ func name(field *string) setter {
 	})
 }
 
-// umask sets an octal number in quotes, as a shell has it; -1 stands for 0.
+// umask sets an octal number in quotes, as in a shell. It stores 0 as -1.
 func umask(field *int) setter {
 	return text(func(s string) error {
 		n, err := strconv.ParseUint(s, 8, 32)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Suggest returns "did you mean ..." with the one of the words that is nearest to
-// word, or "" if none is near.
+// Suggest returns "did you mean ..." with the word in words that is most similar to
+// word, or "" if none is similar.
 func Suggest(word string, words []string) string {
 	best, least := "", max(2, len(word)/3)+1
 	if len(word) > 64 {
@@ -25,7 +25,7 @@ func Suggest(word string, words []string) string {
 }
 
 // distance returns how many bytes must be inserted, removed, replaced or swapped
-// with their neighbour to make b of a.
+// with their neighbour to turn a into b.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

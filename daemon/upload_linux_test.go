@@ -16,7 +16,7 @@ import (
 )
 
 // TestUploads: a large body reaches a program over FastCGI as a whole, and one that
-// reads no more of it answers all the same, on a connection that goes on.
+// reads no more of it responds all the same, on a connection that stays usable.
 func TestUploads(t *testing.T) {
 	dir := t.TempDir()
 	head := "printf 'Content-Type: text/plain\\n\\n'\n"
@@ -45,7 +45,7 @@ func TestUploads(t *testing.T) {
 	peer := testkit.Dial(t, l.Addr())
 	peer.SetDeadline(time.Now().Add(testkit.Patience))
 	const size = 8 << 20
-	answers := record.NewReader(peer)
+	responses := record.NewReader(peer)
 	for name, want := range map[string]string{"all": strconv.Itoa(size), "some": "300000", "none": "0"} {
 		var vars []byte
 		for _, v := range [][2]string{{"REQUEST_METHOD", "POST"}, {"SCRIPT_NAME", "/" + name}, {"CONTENT_LENGTH", strconv.Itoa(size)}} {
@@ -61,7 +61,7 @@ func TestUploads(t *testing.T) {
 		}()
 		var got bytes.Buffer
 		for {
-			h, content, err := answers.Next()
+			h, content, err := responses.Next()
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

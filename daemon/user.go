@@ -10,12 +10,12 @@ import (
 	"gatehouse/internal/frontend"
 )
 
-// ParseUser reads the name or the number of a user whose processes may connect to unix
-// sockets, and returns its number.
+// ParseUser returns the id of the user, given by name or number, whose processes may
+// connect to unix sockets.
 func ParseUser(s string) (uint32, error) {
 	switch {
 	case !frontend.KnowsUsers:
-		return 0, errors.New("the users of unix sockets cannot be told on this system: remove it, and set the permissions of the socket (mode=, group=)")
+		return 0, errors.New("not available on this system: remove it, and set the permissions of the socket instead (mode=, group=)")
 	case s == "":
 		return 0, errors.New("empty name: write a user, such as www-data")
 	}
@@ -28,13 +28,13 @@ func ParseUser(s string) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("user %q has the id %q, which is no number", s, u.Uid)
+		return 0, fmt.Errorf("user %q has the id %q, which is not a number", s, u.Uid)
 	}
 	return uint32(n), nil
 }
 
-// checkUsers returns an error if nothing is listened on that the users concern. What
-// was passed may be a unix socket.
+// checkUsers returns an error if there is no unix socket to which AllowUsers applies.
+// A passed socket may be one.
 func (c *Config) checkUsers() error {
 	if len(c.AllowUsers) == 0 || !c.Listens() {
 		return nil
@@ -44,5 +44,5 @@ func (c *Config) checkUsers() error {
 			return nil
 		}
 	}
-	return errors.New("allow_users is for unix sockets, and there is none: remove it, or listen on unix:PATH; for TCP there is allow")
+	return errors.New("allow_users is for unix sockets, and there is none: remove it, or listen on unix:PATH; for TCP, use allow")
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// quoted shows a value of a configuration in a message.
+// quoted formats a value of a configuration for a message.
 func quoted(value any) string {
 	if s, ok := value.(string); ok {
 		return strconv.Quote(s)
@@ -19,8 +19,8 @@ func quoted(value any) string {
 	return fmt.Sprint(value)
 }
 
-// bare returns err without the operation and the path in front, where the message
-// names them already.
+// bare returns err without the operation and the path, for messages that name them
+// already.
 func bare(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -57,8 +57,8 @@ var sizeUnits = []struct {
 	bytes  int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"B", 1}}
 
-// parseSize reads a number of bytes, or a string of digits and one of the suffixes
-// B, KiB, MiB, GiB and TiB.
+// parseSize reads a number of bytes, or a string of digits with one of the suffixes B,
+// KiB, MiB, GiB and TiB.
 func parseSize(value any) (int64, error) {
 	if n, ok := value.(int64); ok {
 		return n, nil
@@ -81,7 +81,7 @@ func parseSize(value any) (int64, error) {
 	return int64(n) * factor, nil
 }
 
-// parseDuration reads a string as time.ParseDuration does, into nanoseconds.
+// parseDuration reads a string in the form of time.ParseDuration, in nanoseconds.
 func parseDuration(value any) (int64, error) {
 	s, ok := value.(string)
 	if !ok {

@@ -8,30 +8,30 @@ import (
 	"gatehouse/cgi"
 )
 
-// A Front is a web server whose variables an explained request has.
+// A Front is the web server that is assumed to send an explained request.
 type Front string
 
-// The web servers, with the configuration that their packages have.
+// The web servers, with the configuration of their packages.
 const (
 	FrontNginx  Front = "nginx"  // include fastcgi_params; fastcgi_pass
 	FrontApache Front = "apache" // ProxyPass to fcgi://
 )
 
-// variables returns what a web server sends for a GET request for target, which is a
-// URL or the path of one, with what params say in place of it.
+// variables returns what a web server sends for a GET request for target, a URL or its
+// path. params add variables or replace them.
 func (f Front) variables(target string, params []string) (*cgi.Environ, error) {
 	u, err := url.Parse(target)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%q is not a URL: write one such as http://localhost/cgi-bin/a.cgi?x=1, or its path", target)
 	case u.Host == "" && !strings.HasPrefix(target, "/"):
-		return nil, fmt.Errorf("%q has no host, and is no path: write one such as http://localhost/cgi-bin/a.cgi?x=1, or its path", target)
+		return nil, fmt.Errorf("%q has no host and is not a path: write a URL such as http://localhost/cgi-bin/a.cgi?x=1, or its path", target)
 	case u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("%q: the scheme %q is neither http nor https", target, u.Scheme)
 	}
-	path, ok := settled(u.Path)
+	path, ok := cleanPath(u.Path)
 	if !ok {
-		return nil, fmt.Errorf("%q leads out of the root by \"..\": a web server answers 400 by itself", target)
+		return nil, fmt.Errorf("%q leads out of the root by \"..\": a web server itself responds with 400", target)
 	}
 	raw := u.EscapedPath()
 	if raw == "" {
@@ -84,9 +84,9 @@ func (f Front) variables(target string, params []string) (*cgi.Environ, error) {
 	return env, nil
 }
 
-// settled returns a decoded path as web servers pass it on: without "." and "..", and
-// without empty segments. ok is false if it leads out of the root.
-func settled(path string) (s string, ok bool) {
+// cleanPath returns a decoded path as web servers pass it on, without ".", ".." and empty
+// segments. ok is false if it leads out of the root.
+func cleanPath(path string) (s string, ok bool) {
 	var kept []string
 	segments := strings.Split(path, "/")
 	for i, s := range segments {

@@ -14,7 +14,7 @@ type Descriptor struct {
 	Socket Socket
 }
 
-// String names the descriptor for a message.
+// String names the descriptor for messages.
 func (d Descriptor) String() string {
 	if d.FD == 0 {
 		return "descriptor 0 (standard input)"
@@ -22,7 +22,7 @@ func (d Descriptor) String() string {
 	return fmt.Sprintf("descriptor %d (%q)", d.FD, d.Name)
 }
 
-// file takes the descriptor out of its place.
+// file takes over the descriptor. Descriptor 0 is moved, and replaced by /dev/null.
 func (d Descriptor) file() (*os.File, error) {
 	fd := d.FD
 	if fd == 0 {
@@ -34,10 +34,10 @@ func (d Descriptor) file() (*os.File, error) {
 	return os.NewFile(uintptr(fd), d.Name), nil
 }
 
-// Listener makes a net.Listener of a listening descriptor, which it takes over:
-// the number is free afterwards, and 0 is /dev/null, as are 1 and 2 where they were
-// the same socket. Closing it removes no unix socket from the file system: that
-// belongs to whoever made it.
+// Listener takes over a listening descriptor and returns a net.Listener for it. The
+// descriptor is closed; 0 is replaced by /dev/null, as are 1 and 2 if they are the same
+// socket. Closing the listener does not remove a unix socket from the file system, since
+// another process created it.
 func (d Descriptor) Listener() (net.Listener, error) {
 	if d.Socket.State != Listening {
 		return nil, fmt.Errorf("inherited %v is %v, not a listening one", d, d.Socket.State)
@@ -53,8 +53,8 @@ func (d Descriptor) Listener() (net.Listener, error) {
 	return l, nil
 }
 
-// Conn makes a net.Conn of a connected descriptor, as Listener does for a
-// listening one.
+// Conn takes over a connected descriptor and returns a net.Conn for it, as Listener does
+// for a listening one.
 func (d Descriptor) Conn() (net.Conn, error) {
 	if d.Socket.State != Connected {
 		return nil, fmt.Errorf("inherited %v is %v, not a connected one", d, d.Socket.State)

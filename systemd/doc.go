@@ -1,13 +1,13 @@
-// Package systemd finds the descriptors that a process was started with: those that
-// systemd passes (sd_listen_fds(3)), and what the kernel says of any of them.
+// Package systemd finds the descriptors that systemd passed to this process
+// (sd_listen_fds(3)), and finds out what kind of sockets they are.
 //
 //	list, err := systemd.Process{}.Descriptors()
 //
-// Descriptors are classified by what the kernel says of them ([Inspect]), never by a
-// variable alone. Nothing is found on systems other than Linux. gatehouse.FindStart
-// tells from them how the process was started.
+// Descriptors are classified by what the kernel reports ([Inspect]), never by a variable
+// alone. On systems other than Linux, no sockets are found. gatehouse.FindStart uses them
+// to find out how the process was started.
 //
-// LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and LISTEN_FDNAMES are removed from the
-// environment by the first call that looks at them, and the descriptors are closed
-// on exec, so that no program started later takes them for its own.
+// The first call removes LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and LISTEN_FDNAMES from
+// the environment, and sets the descriptors to close on exec, so that no program started
+// later mistakes them for its own.
 package systemd

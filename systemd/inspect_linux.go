@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inspect classifies the descriptor fd by SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN and
-// the names of its two ends. The error says that there is no such descriptor.
+// Inspect classifies the descriptor fd by SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN and the
+// addresses of its two ends. It returns an error if there is no such descriptor.
 func Inspect(fd int) (Socket, error) {
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if errors.Is(err, unix.EBADF) {
@@ -44,14 +44,14 @@ func Inspect(fd int) (Socket, error) {
 	return s, nil
 }
 
-// named reports whether the own end of a socket has an address.
+// named reports whether the local end of a socket has an address.
 func named(fd int) bool {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return false
 	}
 	if u, ok := sa.(*unix.SockaddrUnix); ok {
-		// An unnamed socket reads as an abstract one without a name.
+		// An unnamed socket is reported as an abstract one without a name.
 		return u.Name != "" && u.Name != "@"
 	}
 	return true
@@ -68,8 +68,8 @@ func closeOnExec(fd int) error {
 // pidfsMagic is PIDFS_MAGIC of linux/magic.h.
 const pidfsMagic = 0x50494446
 
-// pidfdID returns the inode number that is this process's own among all processes
-// since boot; older kernels than 6.9 have none.
+// pidfdID returns the inode number of this process on pidfs, which is unique since boot.
+// Kernels before 6.9 have none.
 func pidfdID() (id uint64, ok bool) {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
@@ -87,10 +87,10 @@ func pidfdID() (id uint64, ok bool) {
 	return st.Ino, true
 }
 
-// takeStandard moves descriptor 0 to a new one, closed on exec, and puts
-// /dev/null in its place. Standard output and error, where they are the same
-// socket (as inetd makes them, and systemd's StandardInput=socket), get /dev/null
-// as well: what is printed there is not for the peer.
+// takeStandard moves descriptor 0 to a new one, closed on exec, and replaces it by
+// /dev/null. Standard output and error are replaced as well if they are the same socket
+// (as with inetd and systemd's StandardInput=socket), because what is printed there is
+// not meant for the peer.
 func takeStandard() (int, error) {
 	var own unix.Stat_t
 	if err := unix.Fstat(0, &own); err != nil {

@@ -4,7 +4,7 @@ package systemd
 
 import "errors"
 
-// Inspect finds no sockets here.
+// Inspect finds no sockets on this system.
 func Inspect(int) (Socket, error) { return Socket{}, nil }
 
 func closeOnExec(int) error { return nil }

@@ -10,13 +10,13 @@ import (
 // firstFD is the first descriptor that systemd passes (SD_LISTEN_FDS_START).
 const firstFD = 3
 
-// A Process is where the descriptors and the environment are looked up. The zero
-// value is this process; the fields are for tests.
+// A Process is the process whose descriptors and environment are looked up. The zero
+// value is the current process; the fields are for tests.
 type Process struct {
 	LookupEnv   func(string) (string, bool)
 	Unsetenv    func(string) error
 	PID         int
-	PIDFDID     func() (uint64, bool)     // of this process on pidfs, if the kernel has it
+	PIDFDID     func() (uint64, bool)     // inode number on pidfs, if the kernel has it
 	Inspect     func(int) (Socket, error) // fails if there is no such descriptor
 	CloseOnExec func(fd int) error
 }
@@ -43,13 +43,13 @@ func (p Process) withDefaults() Process {
 	return p
 }
 
-// Descriptors returns the descriptors that systemd passed to this process, none
-// and no error if the variables are absent or meant for another process. It removes
-// the variables even on failure, so a second call returns none.
+// Descriptors returns the descriptors that systemd passed to this process. It returns
+// none, and no error, if the variables are absent or meant for another process. It
+// removes the variables even if it fails, so a second call returns none.
 //
-// It is sd_listen_fds_with_names(3): LISTEN_PID must be this process, and so must
-// LISTEN_PIDFDID where it is given and the kernel can tell; LISTEN_FDNAMES must have
-// as many names as there are descriptors.
+// It follows sd_listen_fds_with_names(3): LISTEN_PID must be this process, as must
+// LISTEN_PIDFDID if it is set and the kernel supports it. LISTEN_FDNAMES must have as
+// many names as there are descriptors.
 func (p Process) Descriptors() ([]Descriptor, error) {
 	p = p.withDefaults()
 	vars := make(map[string]string)
@@ -83,8 +83,8 @@ func (p Process) Descriptors() ([]Descriptor, error) {
 	return p.passed(int(n), names)
 }
 
-// addressed reports whether the variables are meant for this process and not for
-// one that it descends from.
+// addressed reports whether the variables are meant for this process, and not for an
+// ancestor.
 func (p Process) addressed(vars map[string]string) (bool, error) {
 	v, ok := vars["LISTEN_PID"]
 	if !ok {
@@ -109,8 +109,8 @@ func (p Process) addressed(vars map[string]string) (bool, error) {
 	return !known || own == id, nil
 }
 
-// passed looks at n descriptors. It ends at the first that is not open, so n is
-// bounded by what there is.
+// passed inspects n descriptors. It stops at the first that is not open, so a large n
+// does no harm.
 func (p Process) passed(n int, names []string) ([]Descriptor, error) {
 	var list []Descriptor
 	for i := range n {

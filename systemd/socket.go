@@ -4,14 +4,14 @@ package systemd
 type State uint8
 
 const (
-	// None: no socket, or a socket without an address, such as the socketpair that
-	// sshd and others give a process as its standard input.
+	// None is no socket, or one without an address, such as the socketpair that sshd and
+	// others give a process as standard input.
 	None State = iota
-	// Listening: a stream socket that accepts connections.
+	// Listening is a stream socket that accepts connections.
 	Listening
-	// Connected: a connected stream socket whose own end has a name.
+	// Connected is a connected stream socket whose local end has an address.
 	Connected
-	// Other: a socket of any other kind, such as one for datagrams.
+	// Other is a socket of any other kind, such as a datagram socket.
 	Other
 )
 
@@ -29,7 +29,7 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// A Socket is what the kernel says of a descriptor.
+// A Socket is what the kernel reports about a descriptor.
 type Socket struct {
 	State State
 

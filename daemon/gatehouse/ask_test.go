@@ -19,13 +19,13 @@ import (
 )
 
 // ask is a program that makes one request, as a web server does, and prints the
-// answer:
+// response:
 //
 //	ask http|scgi ADDR PATH
 //	ask fastcgi ADDR PATH [NAME=VALUE]...     with further variables
 //	ask inetd PATH COMMAND...     the command gets a connection as its descriptor 0
 //
-// It fails if the answer breaks off. When the first line of the body has arrived it
+// It fails if the response is truncated. When the first line of the body has arrived it
 // makes the empty file that $BEGUN names.
 func ask() {
 	if err := makeRequest(os.Args[1], os.Args[2:]); err != nil {
@@ -73,7 +73,7 @@ func askHTTP(network, address, path string) error {
 	return err
 }
 
-// printer prints an answer, and tells that it has begun.
+// printer prints a response, and reports when it begins.
 type printer struct{ seen []byte }
 
 func (p *printer) Write(b []byte) (int, error) {

@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// backgroundVariable tells a process that it goes on for one that has been started in
-// the foreground, which waits on descriptor 3 until it is ready.
+// backgroundVariable marks the background process. Its parent in the foreground waits
+// on descriptor 3 until it is ready.
 const backgroundVariable = "GATEHOUSE_BACKGROUND"
 
-// goOnInBackground starts this program again, in a session of its own, and returns
-// when it is ready. What goes wrong before that it has told on standard error.
-func goOnInBackground(args []string) error {
+// startInBackground starts this program again, in its own session, and returns when it
+// is ready. Until then the new process reports errors on standard error.
+func startInBackground(args []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -42,19 +42,19 @@ func goOnInBackground(args []string) error {
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
-		return fmt.Errorf("it cannot go on in the background: %w", err)
+		return fmt.Errorf("cannot start in the background: %w", err)
 	}
 	if n, _ := r.Read(make([]byte, 1)); n == 1 {
-		return nil // it is nobody's child, once this process has ended
+		return nil // init adopts it when this process exits
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("it does not start in the background: %w", err)
+		return fmt.Errorf("failed to start in the background: %w", err)
 	}
-	return errors.New("it does not start in the background")
+	return errors.New("failed to start in the background")
 }
 
-// inBackground reports whether this process is one that goes on, and returns what to
-// call when it is ready: that lets go of standard error.
+// inBackground reports whether this is the background process, and returns a function
+// to call when it is ready, which redirects the standard descriptors to /dev/null.
 func inBackground(getenv func(string) string) (yes bool, ready func() error) {
 	if getenv(backgroundVariable) == "" {
 		return false, nil
@@ -79,22 +79,22 @@ func inBackground(getenv func(string) string) (yes bool, ready func() error) {
 	}
 }
 
-// systemLog is a log that goes to syslog (LOG_DAEMON). The connection is opened at once.
+// systemLog returns a log that goes to syslog (LOG_DAEMON). It connects at once.
 func systemLog(name string) (*slog.Logger, error) {
 	w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, name)
 	if err != nil {
-		// There is none, as in a container: then nobody reads it.
+		// There is no syslog, as in a container, so there is nowhere to log to.
 		return slog.New(slog.DiscardHandler), nil
 	}
 	return slog.New(slog.NewTextHandler(lines{w}, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
-			return slog.Attr{} // syslog has its own
+			return slog.Attr{} // syslog adds its own
 		}
 		return a
 	}})), nil
 }
 
-// lines writes without the line end.
+// lines writes lines without the newline.
 type lines struct{ w io.Writer }
 
 func (l lines) Write(p []byte) (int, error) {

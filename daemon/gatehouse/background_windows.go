@@ -8,7 +8,7 @@ import (
 
 var errUnix = errors.New("not available on Windows")
 
-func goOnInBackground([]string) error { return errUnix }
+func startInBackground([]string) error { return errUnix }
 
 func inBackground(func(string) string) (yes bool, ready func() error) { return false, nil }
 

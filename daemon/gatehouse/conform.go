@@ -15,10 +15,10 @@ import (
 	"gatehouse/fastcgi/conform"
 )
 
-// exitFails is the status of conform if a clause does not hold.
+// exitFails is the exit status of conform if a clause fails.
 const exitFails = 1
 
-// conform tests another endpoint.
+// conform tests an endpoint, which may be of any implementation.
 func (p *process) conform(ctx context.Context, args []string) int {
 	target, asJSON, help, err := conformTarget(args)
 	switch {
@@ -77,7 +77,7 @@ func conformTarget(args []string) (target conform.Target, asJSON, help bool, err
 	}
 	switch len(addresses) {
 	case 0:
-		return target, false, false, errors.New("conform needs --fastcgi ADDR: say which endpoint to test")
+		return target, false, false, errors.New("conform needs --fastcgi ADDR, the endpoint to test")
 	case 1:
 	default:
 		return target, false, false, errors.New("--fastcgi: it is given twice: test one endpoint at a time")
@@ -120,8 +120,7 @@ func parseParam(s string) (conform.Param, error) {
 	return conform.Param{Name: name, Value: value}, nil
 }
 
-// isTerminal reports whether somebody reads what is written to w. Other devices
-// than terminals do not matter.
+// isTerminal reports whether w is a terminal, or another character device.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -131,24 +130,25 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-const conformUsage = `gatehouse conform tests how a FastCGI application keeps to FastCGI 1.0.
+const conformUsage = `gatehouse conform tests whether an application conforms to FastCGI 1.0.
 
     gatehouse conform --fastcgi ADDR [--param NAME=VALUE]... [--timeout TIME] [--json]
 
-ADDR is unix:PATH or HOST:PORT, of any implementation. For each clause it tells
-whether it holds, does not, or is not applicable, and what was seen: as a table, or
-with --json as an object that "go doc gatehouse/fastcgi/conform" describes. Colour is
-for terminals; it is off if NO_COLOR is set.
+ADDR is unix:PATH or HOST:PORT. The application may be of any implementation. For each
+clause of the specification, conform prints whether it passes, fails or is not
+applicable, and what was seen. --json prints an object instead, which "go doc
+gatehouse/fastcgi/conform" describes. NO_COLOR turns off colours.
 
---param gives a variable of every request. An endpoint that runs programs needs one,
-since the plain request must be answered:
+--param sets a variable in every request. An endpoint that runs programs needs at
+least one, to find a program that responds to a plain GET:
     php-fpm, fcgiwrap     --param SCRIPT_FILENAME=/srv/www/hello.php
 
-Each clause has --timeout for all it does, 5s unless given. An endpoint with one
-worker should not be used by others meanwhile. It is harmed by nothing that a web
-server's mistakes would not harm, but it gets some: test no endpoint in use.
+--timeout is the time limit of each clause; the default is 5s.
 
-The exit status is 0 if no clause fails, 1 if one does, and 2 if the endpoint is not
+Do not test an endpoint in use. The test sends malformed requests, which a badly
+written application may not survive, and it occupies an endpoint with one worker.
+
+The exit status is 0 if no clause fails, 1 if one does, and 2 if the endpoint cannot be
 reached.
 
 Example:

@@ -8,10 +8,10 @@ import (
 	"gatehouse/daemon"
 )
 
-// exitRefused is the status of explain for a request that would not be served.
+// exitRefused is the exit status of explain for a request that would not be served.
 const exitRefused = 1
 
-// explain tells what a daemon would do with a request.
+// explain prints what a daemon would do with a request.
 func (p *process) explain(args []string) int {
 	q, config, asJSON, help, err := p.question(args)
 	switch {
@@ -40,8 +40,8 @@ func (p *process) explain(args []string) int {
 	return status
 }
 
-// question reads the flags of explain. With --user the process has become that user
-// before the configuration is read.
+// question reads the flags of explain. With --user, the process becomes that user before
+// it reads the configuration.
 func (p *process) question(args []string) (q daemon.Question, config *daemon.Config, asJSON, help bool, err error) {
 	if err := becomeUser(args); err != nil {
 		return q, nil, false, false, err
@@ -57,7 +57,7 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 	further := []option{
 		{set: func(s string) error {
 			if q.Target != "" {
-				return fmt.Errorf("explain takes one URL: say it without %q", s)
+				return fmt.Errorf("explain takes one URL: leave out %q", s)
 			}
 			q.Target = s
 			return nil
@@ -91,13 +91,13 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 		return q, nil, false, false, fmt.Errorf("--like: %q is neither fcgiwrap nor slowcgi", like)
 	}
 	if q.Target == "" {
-		return q, nil, false, false, errors.New("explain needs a URL: write the one that fails, or its path")
+		return q, nil, false, false, errors.New("explain needs the URL of a request, or its path")
 	}
 	return q, config, json != nil && *json, false, nil
 }
 
-// becomeUser does what --user says, before any other flag is looked at: applications
-// are checked as they are read.
+// becomeUser applies --user before any other flag is parsed, because applications are
+// checked while they are parsed.
 func becomeUser(args []string) error {
 	for i, arg := range args {
 		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
@@ -118,26 +118,26 @@ func becomeUser(args []string) error {
 	return nil
 }
 
-const explainUsage = `gatehouse explain tells what would be done with a request, without running anything.
+const explainUsage = `gatehouse explain shows how a request would be served, without running anything.
 
     gatehouse explain [serve's flags] [--as nginx|apache] [--param NAME=VALUE]...
                       [--user USER] [--like fcgiwrap|slowcgi] [--json] URL
 
-It shows which application would serve it, each path that is tried, in this order, the
-program with its directory and environment; or the check that fails, the file or
-directory that fails it, and how to mend it. The log line of a failed request says the
-same. Without --config and --app it reads /etc/gatehouse/gatehouse.toml.
+It shows the application that would serve the request, the paths tried, in order, and
+the program with its directory and environment. If a check fails, it shows the check,
+the file or directory, and the remedy. The log line of a failed request says the same.
+Without --config and --app, it reads /etc/gatehouse/gatehouse.toml.
 
-The request has the variables that nginx sends with its stock fastcgi_params, or with
---as apache those of Apache's ProxyPass; --param adds one, or replaces it. Have there
-what your web server's configuration adds, such as SCRIPT_FILENAME.
+The request has the variables that nginx sends with its stock fastcgi_params or, with
+--as apache, those that Apache sends with ProxyPass. --param adds or replaces one. Use it
+for what your web server's configuration adds, such as SCRIPT_FILENAME.
 
-Everything is looked up with the rights of the user that runs it, so let that be the
-one that the gateway has; root can say --user USER. With --like the programs are found
-as behind fcgiwrap or slowcgi, whose place gatehouse takes under their names.
+Files are looked up with the privileges of the user who runs explain, so run it as the
+user of the gateway, or as root with --user USER. With --like, programs are found as
+they are when gatehouse runs as fcgiwrap or slowcgi.
 
---json prints an object that "go doc gatehouse/daemon.Answer" describes. The exit status
-is 0 if the request would be served, 1 if not, and 2 for a wrong configuration.
+--json prints an object, which "go doc gatehouse/daemon.Answer" describes. The exit
+status is 0 if the request would be served, 1 if not, and 2 for an invalid configuration.
 
 Example:
     $ gatehouse explain --user www-data \

@@ -15,8 +15,8 @@ import (
 	"gatehouse/fastcgi"
 )
 
-// namesake returns the command for the name that gatehouse was started by, if that is the
-// name of a program it replaces, or nil.
+// namesake returns the command to run if gatehouse was started under the name of a
+// program that it replaces, or nil.
 func (p *process) namesake() func(ctx context.Context, args []string) int {
 	switch p.name {
 	case "fcgiwrap":
@@ -30,9 +30,9 @@ func (p *process) namesake() func(ctx context.Context, args []string) int {
 // exitNamesake is the exit status of fcgiwrap and slowcgi if they fail to start.
 const exitNamesake = 1
 
-// fcgiwrapApp is the application of fcgiwrap without flags, and what runs its programs.
-// fcgiwrap has no time limits: those of the web server apply, and when it disconnects, the
-// program is terminated.
+// fcgiwrapApp returns the application of fcgiwrap without flags, and the script.App in
+// it. fcgiwrap has no time limits: those of the web server apply, and when it disconnects,
+// the program is terminated.
 func fcgiwrapApp() (daemon.App, *script.App) {
 	programs := &script.App{Manner: script.Fcgiwrap, InheritAll: true, PassAuthorization: true}
 	return daemon.App{
@@ -43,7 +43,7 @@ func fcgiwrapApp() (daemon.App, *script.App) {
 	}, programs
 }
 
-// fcgiwrap is the command under that name.
+// fcgiwrap runs gatehouse as fcgiwrap.
 func (p *process) fcgiwrap(ctx context.Context, args []string) int {
 	config, help, err := p.fcgiwrapConfig(args)
 	switch {
@@ -115,8 +115,8 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 	return config, false, nil
 }
 
-// webServers returns the peers that libfcgi would let connect by TCP: all of them if
-// there is no list.
+// webServers returns the peers that libfcgi lets connect over TCP: all of them if the
+// list is empty.
 func webServers(list string) (allow []netip.Prefix, err error) {
 	addrs, err := fastcgi.WebServerAddrs(list)
 	if err != nil {
@@ -131,8 +131,8 @@ func webServers(list string) (allow []netip.Prefix, err error) {
 	return allow, nil
 }
 
-// parseSocketURL reads fcgiwrap's form of an address. A unix socket gets the mode that
-// the umask leaves.
+// parseSocketURL reads an address in the form of fcgiwrap. The mode of a unix socket
+// depends on the umask.
 func parseSocketURL(s string) (daemon.Address, error) {
 	bad := fmt.Errorf("-s %q is not a socket: use unix:PATH, tcp:IPV4:PORT or tcp6:[IPV6]:PORT", s)
 	scheme, rest, _ := strings.Cut(s, ":")

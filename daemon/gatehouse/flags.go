@@ -9,16 +9,16 @@ import (
 	"gatehouse/daemon"
 )
 
-// An option is a flag with a value: --name VALUE or --name=VALUE, with one dash or
-// two. One that has a value for standing alone is --name or --name=VALUE. One without a
-// name takes the arguments that are no flags.
+// An option is a flag with a value: --name VALUE or --name=VALUE, with one dash or two.
+// If alone is set, it is the value of --name without one. An option without a name gets
+// the arguments that are not flags.
 type option struct {
 	name  string
 	set   func(value string) error
 	alone string
 }
 
-// setBool sets what is on or off, once.
+// setBool sets true or false, once.
 func setBool(b **bool) func(string) error {
 	return func(value string) error {
 		if *b != nil {
@@ -61,7 +61,7 @@ func addTo[T any](list *[]T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// parseFlags sets the options of a command. help is true if that is asked for.
+// parseFlags sets the options of a command. help reports whether help was requested.
 func parseFlags(command string, args []string, options []option) (help bool, err error) {
 	var names []string
 	var operand func(string) error
@@ -109,11 +109,11 @@ func parseFlags(command string, args []string, options []option) (help bool, err
 	return false, nil
 }
 
-// unknown makes the error about a word that is none of those there are.
+// unknown returns the error for a word that is not in words.
 func unknown(what, word string, words []string) error {
 	hint := daemon.Suggest(word, words)
 	if hint == "" {
-		hint = `say "gatehouse help"`
+		hint = `see "gatehouse help"`
 	}
 	return fmt.Errorf("unknown %s %q: %s", what, word, hint)
 }

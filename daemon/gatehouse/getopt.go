@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// A letter is an option of one letter with its value, as getopt(3) finds it.
+// A letter is an option of one letter, with its value.
 type letter struct {
 	name  byte
 	value string
 }
 
-// getopt reads arguments as getopt(3) does: letters that known names, those before a
-// colon with a value, several in one argument; "--" ends them, and what is no option is
-// passed over.
+// getopt parses arguments as getopt(3) does: known lists the letters, with a colon after
+// those that take a value. One argument may hold several letters. "--" ends the options;
+// other arguments are ignored.
 func getopt(args []string, known string) (letters []letter, err error) {
 	for len(args) > 0 {
 		arg := args[0]

@@ -11,7 +11,7 @@ import (
 // topics are the help topics that are not commands.
 var topics = []string{"config", "limits"}
 
-// help prints the usage, or more about one topic. A command is a topic, too.
+// help prints the usage, or the help on one topic. Commands are topics, too.
 func (p *process) help(args []string) int {
 	topic := ""
 	switch len(args) {
@@ -40,7 +40,7 @@ const configHead = `# The keys of the configuration file (TOML), with an example
 # limits, see "gatehouse help limits". Paths are absolute.
 `
 
-// configHelp is the table of keys, in the form of a configuration.
+// configHelp returns the table of keys in the form of a configuration.
 func configHelp() string {
 	var b strings.Builder
 	b.WriteString(configHead)
@@ -60,7 +60,7 @@ const limitsHead = `Write these keys at the top level of the configuration file,
 
 `
 
-// limitsHelp is the table of limits.
+// limitsHelp returns the table of limits.
 func limitsHelp() string {
 	rows := [][3]string{{"KEY", "DEFAULT", "BEYOND IT"}}
 	for _, l := range daemon.LimitTable() {

@@ -1,10 +1,10 @@
-// Command gatehouse stands between a web server and CGI-family applications. Say
-// "gatehouse help" for how to use it; package gatehouse/daemon is its manual. Started
-// by the name fcgiwrap or slowcgi it takes the flags of that program, and its place.
+// Command gatehouse connects a web server to CGI-family applications. "gatehouse help"
+// prints its usage; the documentation of package gatehouse/daemon is its manual. Run as
+// fcgiwrap or slowcgi, it replaces that program and takes its flags.
 //
-// What goes wrong before the first request is told in one line on standard error,
-// "gatehouse: " and the message, and ends with status 2; afterwards the log tells
-// it, and the status is 1. After a drain it is 0.
+// If something fails before the first request, gatehouse prints a line for each problem
+// to standard error, "gatehouse: " and the message, and exits with status 2. Later errors
+// go to the log, and the exit status is 1. It is 0 after draining.
 package main
 
 import (
@@ -19,16 +19,16 @@ import (
 func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
-	// SIGPIPE is caught so that a log that nobody reads does not end the process;
-	// ignoring it would be inherited by the programs.
+	// SIGPIPE is caught so that a log that nobody reads does not kill the process. If it
+	// were ignored, the programs would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
-// A process is what the command has around it.
+// A process holds what the command uses of its process.
 type process struct {
-	name           string // by which it was started
+	name           string // the name it was started under
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal

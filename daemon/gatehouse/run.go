@@ -19,14 +19,14 @@ import (
 // The exit statuses.
 const (
 	exitDone   = 0
-	exitServed = 1 // something failed after the first accept, or what was asked for could not be printed
-	exitStart  = 2 // something failed before it
+	exitServed = 1 // serving or printing failed
+	exitStart  = 2 // something failed before the first request
 )
 
-// commands are the words that run knows, for the hint after one that it does not.
+// commands are the commands, for the hint after an unknown one.
 var commands = []string{"serve", "check", "explain", "conform", "version", "help"}
 
-// run is the command: it returns the exit status.
+// run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
 	if other := p.namesake(); other != nil {
 		return other(ctx, args)
@@ -55,8 +55,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 	}
 }
 
-// runBare is a call without arguments: by a web server, a supervisor or inetd, who
-// pass something to serve, or by a person, who wants to know how to go on.
+// runBare runs gatehouse without arguments, started either by a web server, a supervisor
+// or inetd with something to serve, or by a person, who gets the usage.
 func (p *process) runBare(ctx context.Context) int {
 	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true})
 	if errors.Is(err, daemon.ErrBare) {
@@ -74,9 +74,9 @@ func (p *process) isProgram() bool {
 	return p.getenv("GATEWAY_INTERFACE") != "" && p.getenv("REQUEST_METHOD") != ""
 }
 
-// fromQuery reports whether a web server made the arguments of a CGI program from
-// the query of its request (RFC 3875 § 4.4): they belong to the client then, and are
-// no flags. The web server may have escaped them, but not letters and digits.
+// fromQuery reports whether a web server made the arguments of a CGI program from the
+// query of the request (RFC 3875 § 4.4). They come from the client then, and are not
+// flags. The web server may have escaped them, but not letters and digits.
 func fromQuery(args []string, query string) bool {
 	if len(args) == 0 || query == "" || strings.Contains(query, "=") {
 		return false
@@ -110,7 +110,7 @@ func letters(s string) string {
 	}, s)
 }
 
-// serve runs a daemon to its end.
+// serve runs a daemon until it ends.
 func (p *process) serve(ctx context.Context, args []string) int {
 	config, help, err := p.serveConfig(args)
 	switch {
@@ -126,7 +126,7 @@ func (p *process) serve(ctx context.Context, args []string) int {
 	return p.exitCode(d.Serve(ctx, p.signals))
 }
 
-// exitCode returns the status for what Serve returned.
+// exitCode returns the exit status for the result of Serve.
 func (p *process) exitCode(err error) int {
 	var exit *cgi.ExitError
 	switch {
@@ -139,15 +139,15 @@ func (p *process) exitCode(err error) int {
 	return exitServed
 }
 
-// serveConfig makes the configuration of serve: that of the file, with the flags
-// in place of its keys.
+// serveConfig returns the configuration of serve: that of the file, with keys replaced by
+// flags.
 func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, err error) {
 	return configOf("serve", args, func() string { return "" })
 }
 
-// configOf makes the configuration of a command that takes the flags of serve, and
-// further ones. Without a file and an application it is that of the file that standard
-// names, once all flags have been read.
+// configOf returns the configuration of a command that takes the flags of serve, and
+// further ones. Without --config and --app, it reads the file named by standard, which is
+// called after all flags are parsed.
 func configOf(command string, args []string, standard func() string, further ...option) (config *daemon.Config, help bool, err error) {
 	var file string
 	var flags daemon.Config
@@ -201,10 +201,10 @@ func replace[T any](key *[]T, flags []T) {
 	}
 }
 
-// standardConfig is what check and explain read unless another one is named.
+// standardConfig is the default configuration file of check and explain.
 const standardConfig = "/etc/gatehouse/gatehouse.toml"
 
-// check says what is wrong with a configuration.
+// check reports what is wrong with a configuration.
 func (p *process) check(args []string) int {
 	file := standardConfig
 	help, err := parseFlags("check", args, []option{{name: "config", set: setTo(&file)}})
@@ -225,7 +225,7 @@ func (p *process) check(args []string) int {
 	return p.print(file + ": no errors\n")
 }
 
-// version prints what the build information says.
+// version prints the version from the build information.
 func (p *process) version(args []string) int {
 	help, err := parseFlags("version", args, nil)
 	if err != nil {
@@ -265,13 +265,13 @@ func (p *process) print(text string) int {
 	return exitServed
 }
 
-// fail tells what is wrong and returns the status for what fails at the start.
+// fail prints an error and returns the exit status for a failure at the start.
 func (p *process) fail(err error) int {
 	p.complain(err)
 	return exitStart
 }
 
-// complain writes a line for each of the errors that err joins.
+// complain prints a line for each of the errors joined in err.
 func (p *process) complain(err error) {
 	name := "gatehouse"
 	if p.namesake() != nil {

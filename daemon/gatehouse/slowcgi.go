@@ -13,7 +13,7 @@ import (
 	"gatehouse/daemon"
 )
 
-// slowcgiApp is the application of slowcgi without flags.
+// slowcgiApp returns the application of slowcgi without flags.
 func slowcgiApp() daemon.App {
 	return daemon.App{
 		Source: "slowcgi",
@@ -64,7 +64,7 @@ func parseSlowcgi(args []string) (f slowcgiFlags, err error) {
 
 const slowcgiUsage = "usage: slowcgi [-dv] [-p path] [-s socket] [-t timeout] [-U user] [-u user]"
 
-// config is what these flags mean.
+// config returns the configuration for these flags.
 func (f slowcgiFlags) config() (*daemon.Config, error) {
 	a, err := daemon.ParseAddress("unix:" + f.socket)
 	if err != nil {
@@ -79,7 +79,7 @@ func (f slowcgiFlags) config() (*daemon.Config, error) {
 	return &daemon.Config{FastCGI: []daemon.Address{a}, Apps: []daemon.App{app}}, nil
 }
 
-// slowcgi is the command under that name. Without -d it continues in another process, and
+// slowcgi runs gatehouse as slowcgi. Without -d it continues in another process, and
 // returns once that process listens.
 func (p *process) slowcgi(ctx context.Context, args []string) int {
 	fail := func(err error) int {
@@ -95,7 +95,7 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 	}
 	background, ready := inBackground(p.getenv)
 	if !f.foreground && !background {
-		if err := goOnInBackground(args); err != nil {
+		if err := startInBackground(args); err != nil {
 			return fail(err)
 		}
 		return exitDone

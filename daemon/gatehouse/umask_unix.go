@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketMode is the mode that a unix socket gets of bind(2): what the umask leaves.
-// It is called before anything else makes files.
+// socketMode returns the mode that bind(2) gives a unix socket under the current umask.
+// It must be called before anything else creates files.
 func socketMode() fs.FileMode {
 	umask := unix.Umask(0o077)
 	unix.Umask(umask)

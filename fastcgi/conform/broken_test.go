@@ -128,13 +128,13 @@ func (b *broken) serve(c net.Conn) {
 	}
 }
 
-// deaf reads and never answers.
+// deaf reads and never responds.
 func (ln *line) deaf() bool {
 	io.Copy(io.Discard, ln)
 	return false
 }
 
-// take handles a record, and reports whether the connection goes on.
+// take handles a record, and reports whether to keep the connection.
 func (ln *line) take(t record.Type, id uint16, content []byte) bool {
 	if id == 0 {
 		return ln.management(t, content)
@@ -142,7 +142,7 @@ func (ln *line) take(t record.Type, id uint16, content []byte) bool {
 	c := ln.calls[id]
 	switch {
 	case t == record.BeginRequest:
-		return ln.begin(id, c, content)
+		return ln.beginCall(id, c, content)
 	case c == nil:
 		if ln.is("late") && t == record.Stdin && len(content) > 0 {
 			ln.Write(record.AppendEndRequest(nil, id, 0, 0))
@@ -157,12 +157,12 @@ func (ln *line) take(t record.Type, id uint16, content []byte) bool {
 		c.body, c.last = c.body+len(content), len(content)
 		return true
 	case t == record.Stdin:
-		return ln.end(c)
+		return ln.respond(c)
 	}
 	return !ln.is("unknown application")
 }
 
-func (ln *line) begin(id uint16, c *call, content []byte) bool {
+func (ln *line) beginCall(id uint16, c *call, content []byte) bool {
 	partly := false
 	for _, other := range ln.calls {
 		partly = partly || other.body > 0
@@ -256,8 +256,8 @@ func (ln *line) parse(c *call, b []byte) bool {
 	return true
 }
 
-// end answers a request.
-func (ln *line) end(c *call) bool {
+// respond sends the response to a request.
+func (ln *line) respond(c *call) bool {
 	length, given := c.value("CONTENT_LENGTH")
 	method, _ := c.value("REQUEST_METHOD")
 	n, err := strconv.Atoi(length)
@@ -284,18 +284,18 @@ func (ln *line) end(c *call) bool {
 	if method != "HEAD" || ln.is("head") {
 		out += "hello world\n"
 	}
-	if ln.is("long answer") && method != "HEAD" {
+	if ln.is("long response") && method != "HEAD" {
 		out += strings.Repeat("x", 100<<10)
 	}
 	if ln.is("empty roles") && c.role != record.Responder {
 		out = ""
 	}
 	delete(ln.calls, c.id)
-	ln.Write(ln.answer(c.id, out))
+	ln.Write(ln.response(c.id, out))
 	return c.keep && !ln.is("never keeps") || ln.is("never closes")
 }
 
-func (ln *line) answer(id uint16, out string) (b []byte) {
+func (ln *line) response(id uint16, out string) (b []byte) {
 	if ln.is("always 1") {
 		id = 1
 	}
@@ -331,7 +331,7 @@ func (ln *line) management(t record.Type, content []byte) bool {
 	if t != record.GetValues {
 		if t < record.GetValues {
 			if ln.is("zero") {
-				return ln.begin(0, nil, content) && ln.end(ln.calls[0])
+				return ln.beginCall(0, nil, content) && ln.respond(ln.calls[0])
 			}
 			return false
 		}

@@ -42,7 +42,7 @@ func (r *Report) explain(o Outcome) string {
 var mutations = []struct{ mutation, ids string }{
 	{"", ""},
 	{"no multiplexing", ""},
-	{"long answer", ""},
+	{"long response", ""},
 	{"stderr", ""},
 	{"padding", "F1a"},
 	{"reserved", "F1b"},

@@ -1,33 +1,32 @@
-// Package conform tests the application's side of FastCGI 1.0, from outside and
-// clause by clause: what h2spec is for HTTP/2. It speaks to any endpoint, whatever
-// serves it.
+// Package conform tests the application side of FastCGI 1.0 from outside, clause by
+// clause, as h2spec does for HTTP/2. It works with any endpoint, whatever serves it.
 //
 //	t := conform.Target{Network: "unix", Address: "/run/app.sock"}
 //	report, err := t.Run(ctx)
 //	if err != nil {
-//		…	// not reached
+//		…	// no connection
 //	}
 //	report.WriteTable(os.Stdout, false)
 //
 // # What a clause needs
 //
-// A plain GET that is answered; where the endpoint runs programs, Target.Params says
-// which one. Of the answer nothing is expected but that it is a CGI response. A clause
-// that says "the same" wants the status code that the plain request had, because an
-// endpoint that lost a variable or a part of the body mostly shows it there. A clause
-// that cannot be observed is not applicable, and says why. If the plain request is not
-// answered, F20a fails and all others are not applicable.
+// A plain GET must get a CGI response; nothing else is expected of it. If the endpoint
+// runs programs, Target.Params names one. Most clauses then vary the request and require
+// the same status code, because an endpoint that loses a variable or part of the body
+// usually shows it there. A clause that cannot be observed is not applicable, and the
+// result says why. If the plain request gets no response, F20a fails and all other
+// clauses are not applicable.
 //
-// The ids that begin with F are rules of the specification, or what follows from them
-// where it is silent; those with P are what web servers rely on beyond it, and those
-// with C what captures of web servers show that they send.
+// Clauses whose ids begin with F are rules of the specification, or follow from them
+// where it is silent. P clauses are what web servers rely on beyond it, and C clauses
+// are what web servers were captured sending.
 //
 // # Limits
 //
-// Each check has connections of its own, one after the other, and
-// [Target.Timeout] for all it does. Of what the endpoint sends, a check reads at most
-// 16 MiB, and keeps at most 64 KiB for each of at most 16 request ids. A run takes at
-// most Timeout for each clause, and three times more before the first.
+// Each check opens its own connections and has [Target.Timeout] for everything it does.
+// A check reads at most 16 MiB, and keeps at most 64 KiB for each of at most 16 request
+// ids. A run takes at most Timeout for each clause, and three times Timeout before the
+// first.
 //
 // # JSON
 //
@@ -35,15 +34,15 @@
 //
 //	address         string, what was tested
 //	passed          number of clauses that hold
-//	failed          number of those that do not
-//	not_applicable  number of those that could not be observed
-//	results         array, in the order of the ids, of objects:
-//	  id            string, such as "F1b"; an id keeps its meaning
-//	  section       string, where the clause stands: "3.3" of FastCGI 1.0, "RFC 3875
-//	                § 4.3.3", or "" for what web servers rely on
-//	  clause        string, what is demanded; its words may change
+//	failed          number of clauses that do not hold
+//	not_applicable  number of clauses that could not be observed
+//	results         array of objects, in the order of the ids:
+//	  id            string, such as "F1b"; ids are stable
+//	  section       string, the source of the clause: "3.3" for FastCGI 1.0 § 3.3, "RFC
+//	                3875 § 4.3.3", or "" for what web servers rely on
+//	  clause        string, the requirement; its wording may change
 //	  outcome       "pass", "fail" or "not applicable"
 //	  seen          string, what was seen, or why nothing could be
 //
-// Fields may be added, and none is ever absent.
+// All fields are always present. Later versions may add others.
 package conform

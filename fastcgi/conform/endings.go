@@ -15,14 +15,14 @@ func endRequest(p *probe) verdict {
 	if err := s.untilEnd(1); err != nil {
 		return fail("%v", err)
 	}
-	a := s.answers[1]
-	if a.endLen != 8 {
-		return fail("its body has %d bytes", a.endLen)
+	r := s.responses[1]
+	if r.endLen != 8 {
+		return fail("its body has %d bytes", r.endLen)
 	}
-	if a.end.ProtocolStatus > record.UnknownRole {
-		return fail("%v", a.end.ProtocolStatus)
+	if r.end.ProtocolStatus > record.UnknownRole {
+		return fail("%v", r.end.ProtocolStatus)
 	}
-	return pass("appStatus %d, %v", a.end.AppStatus, a.end.ProtocolStatus)
+	return pass("appStatus %d, %v", r.end.AppStatus, r.end.ProtocolStatus)
 }
 
 // endOnce reads on after END_REQUEST.
@@ -33,56 +33,56 @@ func endOnce(p *probe) verdict {
 		return fail("no END_REQUEST: %v", err)
 	}
 	s.quiet()
-	if a := s.answers[1]; a.ends > 1 {
-		return fail("%d END_REQUEST records", a.ends)
-	} else if a.late > 0 {
-		return fail("%d records of the request came after it", a.late)
+	if r := s.responses[1]; r.ends > 1 {
+		return fail("%d END_REQUEST records", r.ends)
+	} else if r.late > 0 {
+		return fail("%d records of the request came after it", r.late)
 	}
 	return pass("nothing follows it")
 }
 
-// plainAnswer is the answer to a GET.
-func plainAnswer(p *probe) (*answer, error) {
+// plainResponse returns the response to a GET.
+func plainResponse(p *probe) (*response, error) {
 	s := p.dial()
 	s.send(p.get(1, 0))
 	err := s.untilEnd(1)
-	return s.answers[1], err
+	return s.responses[1], err
 }
 
 func stdoutClosed(p *probe) verdict {
-	a, err := plainAnswer(p)
+	r, err := plainResponse(p)
 	switch {
 	case err != nil:
 		return fail("no END_REQUEST: %v", err)
-	case !a.closed:
+	case !r.closed:
 		return fail("END_REQUEST came without it")
-	case a.after:
+	case r.after:
 		return fail("output came after it")
 	}
 	return pass("an empty STDOUT record, then END_REQUEST")
 }
 
 func stderrClosed(p *probe) verdict {
-	a, err := plainAnswer(p)
+	r, err := plainResponse(p)
 	switch {
 	case err != nil:
 		return fail("no END_REQUEST: %v", err)
-	case !a.errRecord:
+	case !r.errRecord:
 		return pass("no STDERR record")
-	case !a.errClosed:
-		return fail("%d bytes of STDERR without an empty record after them", a.errSize)
+	case !r.errClosed:
+		return fail("%d bytes of STDERR without an empty record after them", r.errSize)
 	}
-	return pass("%d bytes of STDERR, then an empty record", a.errSize)
+	return pass("%d bytes of STDERR, then an empty record", r.errSize)
 }
 
 func firstNotEmpty(p *probe) verdict {
-	a, err := plainAnswer(p)
+	r, err := plainResponse(p)
 	switch {
 	case err != nil:
 		return fail("no END_REQUEST: %v", err)
-	case a.first:
+	case r.first:
 		return fail("the first STDOUT record is empty")
-	case a.records == 0:
+	case r.records == 0:
 		return fail("END_REQUEST came without output")
 	}
 	return pass("output first")
@@ -95,14 +95,14 @@ func cgiResponse(p *probe) verdict {
 }
 
 func bigRecords(p *probe) verdict {
-	a, err := plainAnswer(p)
+	r, err := plainResponse(p)
 	switch {
 	case err != nil:
 		return fail("no END_REQUEST: %v", err)
-	case a.size <= record.MaxContent:
-		return notApplicable("the answer has %d bytes: name a longer one with a variable", a.size)
+	case r.size <= record.MaxContent:
+		return notApplicable("the response has %d bytes: select a longer one with --param", r.size)
 	}
-	return pass("%d bytes in %d records", a.size, a.records)
+	return pass("%d bytes in %d records", r.size, r.records)
 }
 
 func closesAfterEnd(p *probe) verdict {
@@ -129,7 +129,7 @@ func keepsOpen(p *probe) verdict {
 	return pass("three requests on one connection")
 }
 
-// abortWithin aborts a POST of which half the body was sent.
+// abortWithin aborts a POST after half of its body.
 func abortWithin(p *probe, flags byte) (*session, verdict) {
 	s := p.dial()
 	s.send(p.postHead(1, flags, "64"), record.AppendRecord(nil, record.Stdin, 1, body(32)))
@@ -138,11 +138,11 @@ func abortWithin(p *probe, flags byte) (*session, verdict) {
 	if err := s.untilEnd(1); err != nil {
 		return s, fail("no END_REQUEST: %v", err)
 	}
-	a := s.answers[1]
-	if a.end.ProtocolStatus != record.RequestComplete {
-		return s, fail("%v", a.end.ProtocolStatus)
+	r := s.responses[1]
+	if r.end.ProtocolStatus != record.RequestComplete {
+		return s, fail("%v", r.end.ProtocolStatus)
 	}
-	return s, pass("END_REQUEST, appStatus %d", a.end.AppStatus)
+	return s, pass("END_REQUEST, appStatus %d", r.end.AppStatus)
 }
 
 func abortAnswered(p *probe) verdict {
@@ -150,8 +150,8 @@ func abortAnswered(p *probe) verdict {
 	if v.outcome != Pass {
 		return v
 	}
-	if s.quiet(); s.answers[1].late > 0 {
-		return fail("%d records of the request came after END_REQUEST", s.answers[1].late)
+	if s.quiet(); s.responses[1].late > 0 {
+		return fail("%d records of the request came after END_REQUEST", s.responses[1].late)
 	}
 	return v
 }
@@ -172,21 +172,21 @@ func abortUnknown(p *probe) verdict {
 
 func abortBeforeParams(p *probe) verdict {
 	s := p.dial()
-	s.send(begin(1, 0), empty(record.AbortRequest, 1))
+	s.send(beginRequest(1, 0), empty(record.AbortRequest, 1))
 	if err := s.untilEnd(1); err != nil {
 		return fail("no END_REQUEST: %v", err)
 	}
-	return pass("%v", s.answers[1].end.ProtocolStatus)
+	return pass("%v", s.responses[1].end.ProtocolStatus)
 }
 
-// lostConnection leaves in the middle of a request, twice: while PARAMS are sent, and
-// while STDIN is.
+// lostConnection disconnects in the middle of a request, twice: while sending PARAMS,
+// and while sending STDIN.
 func lostConnection(p *probe) verdict {
 	s := p.dial()
-	s.send(begin(1, 0), record.AppendRecord(nil, record.Params, 1, []byte("\x05")))
+	s.send(beginRequest(1, 0), record.AppendRecord(nil, record.Params, 1, []byte("\x05")))
 	s.close()
 	s = p.dial()
 	s.send(p.postHead(1, record.KeepConn, "64"), record.AppendRecord(nil, record.Stdin, 1, body(32)))
 	s.close()
-	return p.survives(pass("the next request is answered"))
+	return p.survives(pass("the next request is served"))
 }

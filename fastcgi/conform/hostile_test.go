@@ -49,7 +49,7 @@ func repeat(c net.Conn, b []byte) {
 	}
 }
 
-// Endpoints that answer no request: F20a says so, and why.
+// Endpoints that serve no request: F20a says so, and why.
 func TestNoAnswer(t *testing.T) {
 	output := record.AppendRecord(nil, record.Stdout, 1, make([]byte, record.MaxAligned))
 	var ids []byte
@@ -87,7 +87,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// An endpoint that answers the plain request, and floods when it is asked for values.
+// An endpoint that serves the plain request, and floods when it is asked for values.
 func TestFloodOfManagement(t *testing.T) {
 	b := &broken{}
 	target := serveFunc(t, func(c net.Conn) {
@@ -121,7 +121,7 @@ func (c *rejoined) Read(p []byte) (int, error) { return c.r.Read(p) }
 func TestNotReached(t *testing.T) {
 	target := Target{Network: "unix", Address: filepath.Join(t.TempDir(), "none")}
 	r, err := target.Run(t.Context())
-	if r != nil || err == nil || !strings.Contains(err.Error(), "is not reached: ") {
+	if r != nil || err == nil || !strings.Contains(err.Error(), "cannot be reached: ") {
 		t.Errorf("got %v, %v", r, err)
 	}
 }
@@ -153,14 +153,14 @@ func TestStatus(t *testing.T) {
 		{"Location: /\nStatus: 307\n\n", 307, ""},
 		{"", 0, "no output"},
 		{"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n", 0, "HTTP status line"},
-		{"Content-Type: a/b\r\n", 0, "no header that ends"},
+		{"Content-Type: a/b\r\n", 0, "does not end"},
 		{"\r\nbody", 0, "has none of"},
 		{"X-Other: 1\n\n", 0, "has none of"},
 		{"nonsense\n\n", 0, `"nonsense" is not a header field`},
 		{"Status: \x1b[31m\n\n", 0, `the Status field is "\x1b[31m"`},
 		{"Status: 42\n\n", 0, "the Status field is"},
 	} {
-		a := new(answer)
+		a := new(response)
 		if tt.out != "" {
 			a.add(record.Stdout, []byte(tt.out))
 		}

@@ -10,7 +10,7 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// ask asks for values, and returns those of the answer.
+// ask sends GET_VALUES and returns the values of the answer.
 func (s *session) ask(names ...string) ([]Param, error) {
 	s.send(getValues(names...))
 	o, err := s.untilOther()
@@ -18,7 +18,7 @@ func (s *session) ask(names ...string) ([]Param, error) {
 		return nil, fmt.Errorf("no GET_VALUES_RESULT: %w", err)
 	}
 	if o.typ != record.GetValuesResult || o.id != 0 {
-		return nil, fmt.Errorf("%v came, not a GET_VALUES_RESULT with id 0", o)
+		return nil, fmt.Errorf("received %v, not a GET_VALUES_RESULT with id 0", o)
 	}
 	var values []Param
 	for b := o.content; len(b) > 0; {
@@ -43,8 +43,8 @@ func getValues(names ...string) []byte {
 	return record.AppendRecord(nil, record.GetValues, 0, b)
 }
 
-// values asks in a session of its own, and checks that the answer has no other names,
-// and numbers that make sense.
+// values asks in its own session, and checks that the answer has no other names, and
+// that the numbers make sense.
 func values(p *probe, names ...string) verdict {
 	got, err := p.dial().ask(names...)
 	if err != nil {
@@ -78,7 +78,7 @@ func valuesUnknown(p *probe) verdict {
 	case err != nil:
 		return fail("%v", err)
 	case len(got) > 0:
-		return fail("%s came", quote([]byte(got[0].Name)))
+		return fail("the result has %s", quote([]byte(got[0].Name)))
 	}
 	return pass("an empty GET_VALUES_RESULT")
 }
@@ -92,7 +92,7 @@ func valuesThenRequest(p *probe) verdict {
 	return s.like(1, p.base.get)
 }
 
-// valuesWithin asks while a request is under way.
+// valuesWithin asks in the middle of a request.
 func valuesWithin(p *probe) verdict {
 	request := p.get(1, 0)
 	params := request[:len(request)-2*record.HeaderLen]
@@ -115,9 +115,9 @@ func unknownManagement(s *session) verdict {
 	case err != nil:
 		return fail("no UNKNOWN_TYPE: %v", err)
 	case o.typ != record.UnknownType || o.id != 0:
-		return fail("%v came, not an UNKNOWN_TYPE with id 0", o)
+		return fail("received %v, not an UNKNOWN_TYPE with id 0", o)
 	case !bytes.Equal(o.content, []byte{unknownType, 7: 0}):
-		return fail("the body is % x", o.content[:min(len(o.content), 16)])
+		return fail("the record contains % x", o.content[:min(len(o.content), 16)])
 	}
 	return pass("UNKNOWN_TYPE with type %d", unknownType)
 }

@@ -4,7 +4,7 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// secondBegin begins a second request before the first has its STDIN.
+// secondBegin starts a second request before sending the STDIN of the first.
 func secondBegin(p *probe) verdict {
 	first, second := p.get(1, record.KeepConn), p.get(2, record.KeepConn)
 	stdin := len(first) - record.HeaderLen
@@ -16,20 +16,20 @@ func secondBegin(p *probe) verdict {
 	if err := s.untilEnd(2); err != nil {
 		return fail("the second request has no END_REQUEST: %v", err)
 	}
-	switch ps := s.answers[2].end.ProtocolStatus; ps {
+	switch ps := s.responses[2].end.ProtocolStatus; ps {
 	case record.CantMpxConn, record.Overloaded:
 		return pass("the second is refused, %v", ps)
 	case record.RequestComplete:
 		if v := s.like(2, p.base.get); v.outcome != Pass {
 			return v
 		}
-		return pass("both are answered")
+		return pass("both are served")
 	default:
 		return fail("the second is refused, %v", ps)
 	}
 }
 
-// multiplexed is for endpoints that say they multiplex.
+// multiplexed runs check if the endpoint claims to multiplex.
 func multiplexed(p *probe, check func(*probe) verdict) verdict {
 	if !p.base.mpx {
 		return notApplicable("%s", p.base.mpxSaid)
@@ -44,7 +44,7 @@ func interleaved(p *probe) verdict {
 		for _, id := range ids {
 			requests = append(requests, p.get(id, record.KeepConn))
 		}
-		// The records of all, by turns.
+		// One record of each in turn.
 		var b []byte
 		for len(requests[0]) > 0 {
 			for i, r := range requests {
@@ -61,17 +61,17 @@ func interleaved(p *probe) verdict {
 				return v
 			}
 		}
-		return pass("%d requests by turns", len(ids))
+		return pass("%d interleaved requests", len(ids))
 	})
 }
 
-// stalled sends a part of one body, and then another request: the first must not stop
-// it.
+// stalled sends part of a body, and then another request, which the first must not
+// block.
 func stalled(p *probe, length, sent int) verdict {
 	return multiplexed(p, func(p *probe) verdict {
 		s := p.dial()
 		s.sendMeanwhile(
-			begin(1, record.KeepConn), stream(record.Params, 1, pairs(p.variables("POST", lengthOf(length)))),
+			beginRequest(1, record.KeepConn), stream(record.Params, 1, pairs(p.variables("POST", lengthOf(length)))),
 			record.AppendStream(nil, record.Stdin, 1, body(sent)),
 			p.get(3, record.KeepConn))
 		if v := s.like(3, p.base.get); v.outcome != Pass {
@@ -82,7 +82,7 @@ func stalled(p *probe, length, sent int) verdict {
 		if v := s.valid(1); v.outcome != Pass {
 			return v
 		}
-		return pass("request 3 was answered while the body of request 1 was not complete")
+		return pass("request 3 was served while the body of request 1 was incomplete")
 	})
 }
 

@@ -17,8 +17,8 @@ var unseen = map[string]bool{
 	"F18": true, "F20c": true, "F26": true, "F27": true, "F30": true, "F32": true,
 }
 
-// The server of package fastcgi keeps every clause, in every role, with a handler that
-// reads its body and one that does not, and an answer that is long.
+// The server of package fastcgi conforms to every clause, in every role, with a handler
+// that reads its body and one that does not, and a long response.
 func TestOwnServer(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		for name, handle := range map[string]func(w http.ResponseWriter, r *http.Request){

@@ -15,8 +15,8 @@ func reservedIgnored(p *probe) verdict { return p.likeGet(each(p.get(1, 0), rese
 func version0(p *probe) verdict { return otherVersion(p, 0) }
 func version2(p *probe) verdict { return otherVersion(p, 2) }
 
-// otherVersion sends a request of another version: it must not be run, and nothing can
-// be read after it.
+// otherVersion sends a request of another version. It must not be run, and the endpoint
+// cannot read past it.
 func otherVersion(p *probe, version byte) verdict {
 	s := p.dial()
 	s.send(each(p.get(1, 0), func(dst []byte, h record.Header, content []byte) []byte {
@@ -26,9 +26,9 @@ func otherVersion(p *probe, version byte) verdict {
 		return dst
 	}))
 	err := s.untilGone()
-	a := s.answers[1]
+	r := s.responses[1]
 	switch {
-	case a != nil && a.size > 0:
+	case r != nil && r.size > 0:
 		return fail("it was run as if it had version 1")
 	case !errors.Is(err, errGone):
 		return fail("the connection was not closed: %v", err)
@@ -36,14 +36,14 @@ func otherVersion(p *probe, version byte) verdict {
 	return pass("%v", err)
 }
 
-func answerTypes(p *probe) verdict {
+func responseTypes(p *probe) verdict {
 	s := p.dial()
 	s.send(p.get(1, 0))
 	if err := s.untilEnd(1); err != nil {
 		return fail("no END_REQUEST: %v", err)
 	}
 	if len(s.other) > 0 {
-		return fail("%v came", s.other[0])
+		return fail("received %v", s.other[0])
 	}
 	return pass("STDOUT, STDERR and END_REQUEST only")
 }
@@ -55,14 +55,14 @@ func otherFlags(p *probe) verdict {
 func applicationRecordsOnZero(p *probe) verdict {
 	s := p.dial()
 	s.send(p.get(0, 0))
-	err := s.until(func() bool { return len(s.other) > 0 || s.answers[0] != nil })
+	err := s.until(func() bool { return len(s.other) > 0 || s.responses[0] != nil })
 	switch {
 	case err == nil && len(s.other) > 0 && s.other[0].typ == record.UnknownType:
 		return p.survives(pass("UNKNOWN_TYPE"))
 	case err == nil && len(s.other) > 0:
-		return fail("%v came", s.other[0])
+		return fail("received %v", s.other[0])
 	case err == nil:
-		return fail("the request was taken with id 0")
+		return fail("the request was run with id 0")
 	case errors.Is(err, errGone):
 		return p.survives(pass("%v", err))
 	}
@@ -86,8 +86,8 @@ func inactiveIgnored(p *probe) verdict {
 
 func beginOnActive(p *probe) verdict {
 	s := p.dial()
-	s.send(begin(1, 0), p.get(1, 0))
-	return p.survives(s.settled(1))
+	s.send(beginRequest(1, 0), p.get(1, 0))
+	return p.survives(s.notSilent(1))
 }
 
 func shortBegin(p *probe) verdict {
@@ -99,7 +99,7 @@ func shortBegin(p *probe) verdict {
 func longBegin(p *probe) verdict {
 	s := p.dial()
 	s.send(record.AppendRecord(nil, record.BeginRequest, 1, []byte{15: 0, 1: 1}), p.get(1, 0)[record.HeaderLen+8:])
-	return p.survives(s.settled(1))
+	return p.survives(s.notSilent(1))
 }
 
 func paramsByByte(p *probe) verdict {
@@ -110,8 +110,8 @@ func stdinByByte(p *probe) verdict {
 	return p.likePost(each(p.post(1, 0, smallBody), inPieces(record.Stdin, 1)))
 }
 
-// afterEnd sends more of a stream that was ended, and then another request: the
-// records are those of an ended stream, or of an id that is not active any more.
+// afterEnd sends more of a closed stream, and then another request. By the time they
+// arrive, the id of these records may be inactive.
 func afterEnd(p *probe) verdict {
 	s := p.dial()
 	late := stream(record.Stdin, 1, body(16))
@@ -119,19 +119,19 @@ func afterEnd(p *probe) verdict {
 	if v := s.like(1, p.base.get); v.outcome != Pass {
 		return v
 	}
-	if s.quiet(); s.answers[1].late > 0 {
-		return fail("%d records after END_REQUEST", s.answers[1].late)
+	if s.quiet(); s.responses[1].late > 0 {
+		return fail("%d records after END_REQUEST", s.responses[1].late)
 	}
 	s.forget(1)
 	s.send(p.get(1, 0))
 	if v := s.like(1, p.base.get); v.outcome != Pass {
 		return v
 	}
-	return pass("nothing came of it")
+	return pass("it had no effect")
 }
 
 func fourByteLengths(p *probe) verdict {
-	return p.likeGet(with(1, 0, longPairs(p.variables("GET"))))
+	return p.likeGet(getWith(1, 0, longPairs(p.variables("GET"))))
 }
 
 func longNamesAndValues(p *probe) verdict {
@@ -147,14 +147,14 @@ func emptyValue(p *probe) verdict {
 func truncatedPair(p *probe) verdict {
 	b := pairs(p.variables("GET", Param{"HTTP_X_CUT", "value"}))
 	s := p.dial()
-	s.send(with(1, 0, b[:len(b)-3]))
+	s.send(getWith(1, 0, b[:len(b)-3]))
 	return p.survives(s.refused(1, p.base.get))
 }
 
 func announcedLength(p *probe) verdict {
 	b := append(pairs(p.variables("GET")), 6, 0xff, 0xff, 0xff, 0xff)
 	s := p.dial()
-	s.send(with(1, 0, append(b, "HTTP_Xvalue"...)))
+	s.send(getWith(1, 0, append(b, "HTTP_Xvalue"...)))
 	return p.survives(s.refused(1, p.base.get))
 }
 
@@ -169,7 +169,7 @@ func paramsFirst(p *probe) verdict {
 	s := p.dial()
 	s.send(request[:rest])
 	if s.quiet() > 0 {
-		return fail("an answer came before PARAMS had ended")
+		return fail("a response started before PARAMS had ended")
 	}
 	s.send(request[rest:])
 	return s.like(1, p.base.get)
@@ -178,7 +178,7 @@ func paramsFirst(p *probe) verdict {
 func shortStdin(p *probe) verdict {
 	s := p.dial()
 	s.send(p.postHead(1, 0, fmt.Sprint(smallBody)), stream(record.Stdin, 1, body(smallBody/2)))
-	return p.survives(s.settled(1))
+	return p.survives(s.notSilent(1))
 }
 
 func longStdin(p *probe) verdict {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// An Outcome is what became of a clause.
+// An Outcome says whether a clause holds.
 type Outcome string
 
 // The outcomes.
@@ -20,10 +20,10 @@ const (
 // A Result is the outcome of one clause.
 type Result struct {
 	ID      string  `json:"id"`      // such as F1b
-	Section string  `json:"section"` // of FastCGI 1.0, unless it names another text; "" if there is none
-	Clause  string  `json:"clause"`  // what is demanded
+	Section string  `json:"section"` // of FastCGI 1.0, unless it names another text; "" for none
+	Clause  string  `json:"clause"`  // the requirement
 	Outcome Outcome `json:"outcome"`
-	Seen    string  `json:"seen"` // what was seen; or why nothing could be
+	Seen    string  `json:"seen"` // what was seen, or why nothing could be
 }
 
 // A Report holds the results of all clauses. The package comment describes its JSON.
@@ -47,7 +47,7 @@ func (r *Report) add(res Result) {
 	r.Results = append(r.Results, res)
 }
 
-// WriteJSON writes the report as an indented JSON object and a line end.
+// WriteJSON writes the report as an indented JSON object and a newline.
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -63,8 +63,8 @@ const (
 	plain = "\x1b[0m"
 )
 
-// WriteTable writes the report for people: two lines a clause, and the sums. What the
-// endpoint sent is quoted in it, so no byte of it reaches a terminal.
+// WriteTable writes the report for people: two lines for each clause, and the totals.
+// What the endpoint sent is quoted, so that it cannot control a terminal.
 func (r *Report) WriteTable(w io.Writer, colour bool) error {
 	var b strings.Builder
 	for _, res := range r.Results {
@@ -109,8 +109,7 @@ func fail(format string, args ...any) verdict {
 	return verdict{Fail, fmt.Sprintf(format, args...)}
 }
 
-// without makes a verdict for what only matters once something else holds: v is about
-// that, and it failed.
+// without returns the verdict of a check whose precondition failed with v.
 func (v verdict) without() verdict { return verdict{NotApplicable, v.seen} }
 
 func notApplicable(format string, args ...any) verdict {

@@ -15,15 +15,14 @@ const (
 	mpxConns = "FCGI_MPXS_CONNS"
 )
 
-// The lengths of bodies, in bytes. The large one is more than the buffers of a
-// connection hold.
+// The lengths of bodies, in bytes. The large one exceeds the buffers of a connection.
 const (
 	smallBody = 64
 	largeBody = 1 << 20
 )
 
-// variables are those of a request, as a web server sends them; those of the target
-// stand in their place, extra ones at the end.
+// variables returns the variables of a request, as a web server sends them. Those of the
+// target replace them; extra ones are appended.
 func (p *probe) variables(method string, extra ...Param) []Param {
 	v := []Param{
 		{"GATEWAY_INTERFACE", "CGI/1.1"},
@@ -39,13 +38,13 @@ func (p *probe) variables(method string, extra ...Param) []Param {
 		{"REQUEST_METHOD", method},
 	}
 	for _, param := range p.Params {
-		v = set(v, param)
+		v = setParam(v, param)
 	}
 	return append(v, extra...)
 }
 
-// set puts a variable in the place of the one of its name.
-func set(v []Param, param Param) []Param {
+// setParam replaces the variable of the same name, or appends one.
+func setParam(v []Param, param Param) []Param {
 	for i := range v {
 		if v[i].Name == param.Name {
 			v[i].Value = param.Value
@@ -63,7 +62,7 @@ func pairs(v []Param) []byte {
 	return b
 }
 
-// longPairs writes every length in four bytes, which is allowed for small ones, too
+// longPairs encodes every length in four bytes, which is allowed for small ones, too
 // (FastCGI 1.0 § 3.4).
 func longPairs(v []Param) []byte {
 	var b []byte
@@ -76,43 +75,43 @@ func longPairs(v []Param) []byte {
 	return b
 }
 
-func begin(id uint16, flags byte) []byte {
+func beginRequest(id uint16, flags byte) []byte {
 	return record.AppendBegin(nil, id, record.Responder, flags)
 }
 
-// empty is a record without content, such as the end of a stream.
+// empty returns a record without content, such as the end of a stream.
 func empty(t record.Type, id uint16) []byte { return record.AppendHeader(nil, t, id, 0, 0) }
 
-// stream is a stream with its end.
+// stream returns a whole stream, including its end.
 func stream(t record.Type, id uint16, data []byte) []byte {
 	return append(record.AppendStream(nil, t, id, data), empty(t, id)...)
 }
 
-// with is a GET request with these pairs.
-func with(id uint16, flags byte, pairs []byte) []byte {
-	b := append(begin(id, flags), stream(record.Params, id, pairs)...)
+// getWith returns a GET request with these pairs.
+func getWith(id uint16, flags byte, pairs []byte) []byte {
+	b := append(beginRequest(id, flags), stream(record.Params, id, pairs)...)
 	return append(b, empty(record.Stdin, id)...)
 }
 
-// get is a whole GET request, with extra variables.
+// get returns a whole GET request, with extra variables.
 func (p *probe) get(id uint16, flags byte, extra ...Param) []byte {
-	return with(id, flags, pairs(p.variables("GET", extra...)))
+	return getWith(id, flags, pairs(p.variables("GET", extra...)))
 }
 
-// postHead is a POST request without its STDIN.
+// postHead returns a POST request without its STDIN.
 func (p *probe) postHead(id uint16, flags byte, length string) []byte {
 	v := p.variables("POST", Param{"CONTENT_TYPE", "text/plain"}, Param{"CONTENT_LENGTH", length})
-	return append(begin(id, flags), stream(record.Params, id, pairs(v))...)
+	return append(beginRequest(id, flags), stream(record.Params, id, pairs(v))...)
 }
 
-// post is a whole POST request with a body of n bytes.
+// post returns a whole POST request with a body of n bytes.
 func (p *probe) post(id uint16, flags byte, n int) []byte {
 	return append(p.postHead(id, flags, strconv.Itoa(n)), stream(record.Stdin, id, body(n))...)
 }
 
 func body(n int) []byte { return bytes.Repeat([]byte{'b'}, n) }
 
-// each makes other records of those in b.
+// each replaces each record in b by what remake appends.
 func each(b []byte, remake func(dst []byte, h record.Header, content []byte) []byte) []byte {
 	var out []byte
 	for len(b) > 0 {
@@ -124,7 +123,7 @@ func each(b []byte, remake func(dst []byte, h record.Header, content []byte) []b
 	return out
 }
 
-// padded gives every record as much padding as there can be, of bytes that are not 0.
+// padded gives every record the most padding there can be, in bytes other than 0.
 func padded(dst []byte, h record.Header, content []byte) []byte {
 	const most = 255
 	dst = record.AppendHeader(dst, h.Type(), h.ID(), len(content), most)
@@ -138,7 +137,7 @@ func reserved(dst []byte, h record.Header, content []byte) []byte {
 	return append(dst, content...)
 }
 
-// inPieces splits each stream of type t to records of n bytes.
+// inPieces splits each stream of type t into records of n bytes.
 func inPieces(t record.Type, n int) func(dst []byte, h record.Header, content []byte) []byte {
 	return func(dst []byte, h record.Header, content []byte) []byte {
 		for h.Type() == t && len(content) > n {
@@ -151,7 +150,7 @@ func inPieces(t record.Type, n int) func(dst []byte, h record.Header, content []
 	}
 }
 
-// likeGet sends a request in one session, and wants the answer of the plain GET.
+// likeGet sends a request in its own session, and expects the status of the plain GET.
 func (p *probe) likeGet(request ...[]byte) verdict {
 	s := p.dial()
 	s.send(request...)
@@ -161,14 +160,14 @@ func (p *probe) likeGet(request ...[]byte) verdict {
 // likePost is likeGet for the plain POST.
 func (p *probe) likePost(request ...[]byte) verdict {
 	if p.base.post == 0 {
-		return notApplicable("a plain POST is not answered by a CGI response")
+		return notApplicable("a plain POST gets no CGI response")
 	}
 	s := p.dial()
 	s.send(request...)
 	return s.like(1, p.base.post)
 }
 
-// survives returns v, or a failure if the endpoint does not answer a new connection.
+// survives returns v, or a failure if the endpoint does not serve a new connection.
 func (p *probe) survives(v verdict) verdict {
 	if v.outcome != Pass {
 		return v

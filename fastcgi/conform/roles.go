@@ -9,18 +9,18 @@ import (
 
 const noRole record.Role = 99
 
-// inRole is a GET request for another role.
+// inRole returns a GET request for another role.
 func (p *probe) inRole(id uint16, role record.Role, flags byte) []byte {
 	return append(record.AppendBegin(nil, id, role, flags), p.get(id, flags)[record.HeaderLen+8:]...)
 }
 
-// refusedRole waits for UNKNOWN_ROLE.
+// refusedRole passes if the request ends with UNKNOWN_ROLE.
 func refusedRole(s *session) verdict {
 	if err := s.untilEnd(1); err != nil {
 		return fail("no END_REQUEST: %v", err)
 	}
-	if ps := s.answers[1].end.ProtocolStatus; ps != record.UnknownRole {
-		return fail("the request was run: %s", s.answers[1])
+	if ps := s.responses[1].end.ProtocolStatus; ps != record.UnknownRole {
+		return fail("the request was run: %s", s.responses[1])
 	}
 	return pass("%v", record.UnknownRole)
 }
@@ -54,13 +54,13 @@ func unknownRoleCloses(p *probe) verdict {
 	return pass("closed")
 }
 
-// offered checks the answer in a role that an endpoint need not play.
+// offered checks the response in a role that an endpoint need not support.
 func offered(s *session) verdict {
 	if err := s.untilEnd(1); err != nil {
 		return fail("no END_REQUEST: %v", err)
 	}
-	if s.answers[1].end.ProtocolStatus == record.UnknownRole {
-		return notApplicable("the role is not offered: %v", record.UnknownRole)
+	if s.responses[1].end.ProtocolStatus == record.UnknownRole {
+		return notApplicable("the role is not supported: %v", record.UnknownRole)
 	}
 	return s.valid(1)
 }

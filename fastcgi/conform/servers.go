@@ -10,19 +10,19 @@ import (
 
 func lengthOf(n int) Param { return Param{"CONTENT_LENGTH", strconv.Itoa(n)} }
 
-// idsEchoed uses ids that are not 1, on connections of their own.
+// idsEchoed uses ids other than 1, each on its own connection.
 func idsEchoed(p *probe) verdict {
 	for _, id := range []uint16{3, 256, 65535} {
 		s := p.dial()
 		s.send(p.get(id, 0))
 		if err := s.untilEnd(id); err != nil {
-			for other := range s.answers {
-				return fail("request %d is answered with id %d", id, other)
+			for other := range s.responses {
+				return fail("the response to request %d has id %d", id, other)
 			}
 			return fail("request %d has no END_REQUEST: %v", id, err)
 		}
-		if len(s.answers) > 1 {
-			return fail("request %d is answered with other ids, too", id)
+		if len(s.responses) > 1 {
+			return fail("the response to request %d has records with other ids, too", id)
 		}
 		s.close()
 	}
@@ -61,7 +61,7 @@ func bodyThenRequest(p *probe) verdict {
 	return pass("%d bytes of body, then another request", largeBody)
 }
 
-// bodyFirst reads nothing before the body has left.
+// bodyFirst reads nothing before the whole body is sent.
 func bodyFirst(p *probe) verdict {
 	s := p.dial()
 	s.send(p.post(1, 0, largeBody))
@@ -71,7 +71,7 @@ func bodyFirst(p *probe) verdict {
 // manyParams sends more PARAMS than one record of 16 KiB holds, split between pairs,
 // as Apache does.
 func manyParams(p *probe) verdict {
-	b := begin(1, 0)
+	b := beginRequest(1, 0)
 	var part []byte
 	for i, v := range append(fillers(), p.variables("GET")...) {
 		part = record.AppendPair(part, v.Name, v.Value)
@@ -84,7 +84,7 @@ func manyParams(p *probe) verdict {
 	return p.likeGet(b, empty(record.Stdin, 1))
 }
 
-// fillers are 24 KiB of variables.
+// fillers returns 24 KiB of variables.
 func fillers() []Param {
 	v := make([]Param, 24)
 	for i := range v {
@@ -93,22 +93,22 @@ func fillers() []Param {
 	return v
 }
 
-// oddParam sends a variable that an endpoint may refuse, but must survive.
+// oddParam sends a variable that an endpoint may refuse but must survive.
 func oddParam(p *probe, v Param) verdict {
 	s := p.dial()
 	s.send(p.get(1, 0, v))
-	return p.survives(s.settled(1))
+	return p.survives(s.notSilent(1))
 }
 
 func emptyName(p *probe) verdict  { return oddParam(p, Param{"", "value"}) }
 func equalsName(p *probe) verdict { return oddParam(p, Param{"A=B", "value"}) }
 func nulValue(p *probe) verdict   { return oddParam(p, Param{"HTTP_X_NUL", "a\x00b"}) }
 
-// noLength sends a body without CONTENT_LENGTH, or with one that says nothing.
+// noLength sends a body without CONTENT_LENGTH, or with a useless one.
 func noLength(p *probe, lengths ...Param) verdict {
 	v := p.variables("POST", append(lengths, Param{"CONTENT_TYPE", "text/plain"})...)
 	s := p.dial()
-	s.send(begin(1, 0), stream(record.Params, 1, pairs(v)), stream(record.Stdin, 1, body(smallBody)))
+	s.send(beginRequest(1, 0), stream(record.Params, 1, pairs(v)), stream(record.Stdin, 1, body(smallBody)))
 	return p.survives(s.valid(1))
 }
 
@@ -117,8 +117,7 @@ func emptyLength(p *probe) verdict    { return noLength(p, Param{"CONTENT_LENGTH
 func zeroLength(p *probe) verdict     { return noLength(p, Param{"CONTENT_LENGTH", "0"}) }
 func negativeLength(p *probe) verdict { return noLength(p, Param{"CONTENT_LENGTH", "-1"}) }
 
-// heldConnection keeps a connection that has been used, and makes a request on
-// another one.
+// heldConnection keeps a used connection open, and sends a request on another one.
 func heldConnection(p *probe) verdict {
 	held := p.dial()
 	held.send(p.get(1, record.KeepConn))
@@ -132,14 +131,14 @@ func heldConnection(p *probe) verdict {
 
 func headWithoutBody(p *probe) verdict {
 	s := p.dial()
-	s.send(with(1, 0, pairs(p.variables("HEAD"))))
+	s.send(getWith(1, 0, pairs(p.variables("HEAD"))))
 	if v := s.valid(1); v.outcome != Pass {
 		return v
 	}
-	if _, b, _ := s.answers[1].split(); len(b) > 0 {
-		return fail("the answer to HEAD has a body, %s", quote(bytes.TrimSpace(b)))
+	if _, b, _ := s.responses[1].split(); len(b) > 0 {
+		return fail("the response to HEAD has a body, %s", quote(bytes.TrimSpace(b)))
 	}
-	return pass("a head only")
+	return pass("only a header")
 }
 
 func otherNames(p *probe) verdict {

@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	maxRead    = 16 << 20 // bytes that a session reads
-	maxAnswers = 16       // ids that it keeps answers for
-	maxOther   = 16       // management records that it keeps
+	maxRead      = 16 << 20 // bytes that a session reads
+	maxResponses = 16       // ids that it keeps responses for
+	maxOther     = 16       // management records that it keeps
 )
 
 var (
-	errSilent  = errors.New("nothing more came within the time limit")
-	errFlood   = fmt.Errorf("more than %d MiB came", maxRead>>20)
-	errManyIDs = fmt.Errorf("records for more than %d request ids came", maxAnswers)
+	errSilent  = errors.New("nothing more was received within the time limit")
+	errFlood   = fmt.Errorf("received more than %d MiB", maxRead>>20)
+	errManyIDs = fmt.Errorf("received records for more than %d request ids", maxResponses)
 	errGone    = errors.New("the connection was closed")
 )
 
-// A probe is what one check has: a time limit, and the sessions it opened.
+// A probe holds the time limit of one check, and the sessions it opened.
 type probe struct {
 	*Target
 	ctx      context.Context
@@ -40,7 +40,7 @@ func (t *Target) probe(ctx context.Context, base *baseline) *probe {
 	return p
 }
 
-// close closes what the check left open.
+// close closes the sessions that the check left open.
 func (p *probe) close() {
 	p.cancel()
 	for _, s := range p.sessions {
@@ -48,20 +48,20 @@ func (p *probe) close() {
 	}
 }
 
-// A session is one connection to the endpoint. If it could not be made, every read
-// returns the reason.
+// A session is one connection to the endpoint. If connecting failed, every read returns
+// the error.
 type session struct {
 	p       *probe
-	conn    *client.Conn // nil: not made
-	err     error        // of the connection; for good
+	conn    *client.Conn // nil if connecting failed
+	err     error        // permanent error of the connection
 	read    int          // bytes
 	writers sync.WaitGroup
 
-	answers map[uint16]*answer
-	other   []other // management records, or what looks like them
+	responses map[uint16]*response
+	other     []other // management records, and other records of no response
 }
 
-// An other is a record that is no part of an answer.
+// An other is a record that is not part of a response.
 type other struct {
 	typ     record.Type
 	id      uint16
@@ -74,7 +74,7 @@ func (o other) String() string {
 
 // dial opens a session.
 func (p *probe) dial() *session {
-	s := &session{p: p, answers: make(map[uint16]*answer)}
+	s := &session{p: p, responses: make(map[uint16]*response)}
 	p.sessions = append(p.sessions, s)
 	var err error
 	if s.conn, err = client.Dial(p.ctx, p.Network, p.Address); err != nil {
@@ -91,21 +91,21 @@ func (s *session) close() {
 	}
 }
 
-// send writes. That the endpoint does not take it is no error here: its answer may be
-// on its way, and reading tells.
+// send writes. It ignores errors: a response may be on its way even so, and reading will
+// tell.
 func (s *session) send(parts ...[]byte) {
 	if s.conn != nil {
 		s.conn.Send(s.p.ctx, slices.Concat(parts...))
 	}
 }
 
-// sendMeanwhile writes while the session is read.
+// sendMeanwhile writes in the background while the session is read.
 func (s *session) sendMeanwhile(parts ...[]byte) {
 	s.writers.Go(func() { s.send(parts...) })
 }
 
-// next reads and sorts one record.
-func (s *session) next(ctx context.Context) error {
+// readNext reads and stores one record.
+func (s *session) readNext(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
 	}
@@ -117,13 +117,13 @@ func (s *session) next(ctx context.Context) error {
 	case s.read > maxRead:
 		err = errFlood
 	case err == nil:
-		return s.sort(h.Type(), h.ID(), content)
+		return s.store(h.Type(), h.ID(), content)
 	case errors.Is(err, context.Cause(ctx)):
-		return errSilent // a read that was meant to be short may go on
+		return errSilent // not permanent: the wait may have been a short one
 	case errors.Is(err, record.ErrVersion):
 		err = fmt.Errorf("%w by a record of another version", errGone)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		err = fmt.Errorf("%w inside of a record", errGone)
+		err = fmt.Errorf("%w in the middle of a record", errGone)
 	case errors.Is(err, io.EOF):
 		err = errGone
 	default:
@@ -133,20 +133,20 @@ func (s *session) next(ctx context.Context) error {
 	return err
 }
 
-// sort puts a record where it belongs.
-func (s *session) sort(typ record.Type, id uint16, content []byte) error {
+// store adds a record to its response, or to the other records.
+func (s *session) store(typ record.Type, id uint16, content []byte) error {
 	switch typ {
 	case record.Stdout, record.Stderr, record.EndRequest:
-		a := s.answers[id]
-		if a == nil {
-			if len(s.answers) == maxAnswers {
+		r := s.responses[id]
+		if r == nil {
+			if len(s.responses) == maxResponses {
 				s.err = errManyIDs
 				return s.err
 			}
-			a = new(answer)
-			s.answers[id] = a
+			r = new(response)
+			s.responses[id] = r
 		}
-		a.add(typ, content)
+		r.add(typ, content)
 	default:
 		if len(s.other) < maxOther {
 			s.other = append(s.other, other{typ, id, slices.Clone(content[:min(len(content), maxKept)])})
@@ -155,22 +155,22 @@ func (s *session) sort(typ record.Type, id uint16, content []byte) error {
 	return nil
 }
 
-// until reads until done, which it asks first.
+// until reads until done returns true. It calls done first.
 func (s *session) until(done func() bool) error {
 	for !done() {
-		if err := s.next(s.p.ctx); err != nil {
+		if err := s.readNext(s.p.ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// untilEnd reads until END_REQUEST has come for id.
+// untilEnd reads until END_REQUEST is received for id.
 func (s *session) untilEnd(id uint16) error {
-	return s.until(func() bool { return s.answers[id].ended() })
+	return s.until(func() bool { return s.responses[id].complete() })
 }
 
-// untilOther reads until a management record has come, and returns it.
+// untilOther reads until it receives a management record, and returns it.
 func (s *session) untilOther() (other, error) {
 	err := s.until(func() bool { return len(s.other) > 0 })
 	if err != nil {
@@ -181,29 +181,29 @@ func (s *session) untilOther() (other, error) {
 	return o, nil
 }
 
-// untilGone reads until the endpoint has closed. It returns errGone then, and
-// otherwise what came in the way.
+// untilGone reads until the endpoint closes the connection. It returns errGone then, or
+// the error that prevented it.
 func (s *session) untilGone() error {
 	for {
-		if err := s.next(s.p.ctx); err != nil {
+		if err := s.readNext(s.p.ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// quiet reads for a moment in which nothing should come, and returns how many records
-// did. An endpoint that closes is quiet.
+// quiet reads for a moment in which nothing should be received, and returns how many
+// records were. An endpoint that closes the connection is quiet.
 func (s *session) quiet() (records int) {
 	if s.conn == nil {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(s.p.ctx, s.p.quiet())
 	defer cancel()
-	for s.next(ctx) == nil {
+	for s.readNext(ctx) == nil {
 		records++
 	}
 	return records
 }
 
-// forget makes room for a new answer with an id that was used.
-func (s *session) forget(id uint16) { delete(s.answers, id) }
+// forget discards the response for an id, so that the id can be used again.
+func (s *session) forget(id uint16) { delete(s.responses, id) }

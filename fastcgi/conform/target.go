@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// DefaultTimeout is the time that a check has if Target.Timeout is zero.
+// DefaultTimeout is the time limit of a check if Target.Timeout is zero.
 const DefaultTimeout = 5 * time.Second
 
-// A Target is an endpoint to test. It can be tested any number of times, but by one
-// goroutine at a time: endpoints with one worker answer only one connection.
+// A Target is an endpoint to test. It can be tested any number of times, but only by one
+// goroutine at a time: endpoints with one worker serve only one connection.
 type Target struct {
 	// Network and Address are as in net.Dial: "unix" and a path, or "tcp" and
 	// host:port.
 	Network, Address string
 
-	// Params are variables of every request, in place of those of the same name that
-	// would be sent. php-fpm and fcgiwrap need a SCRIPT_FILENAME.
+	// Params are variables of every request. They replace default ones of the same name.
+	// php-fpm and fcgiwrap need a SCRIPT_FILENAME.
 	Params []Param
 
-	// Timeout is what each check has for everything it does. Zero means DefaultTimeout.
+	// Timeout is the time limit of each check, for everything it does. Zero means
+	// DefaultTimeout.
 	Timeout time.Duration
 
-	// Quiet is how long a check waits for what must not come. Zero means a fifth of
-	// a second; it is never more than half of Timeout.
+	// Quiet is how long a check waits for records that must not be sent. Zero means
+	// 200 ms; it is never more than half of Timeout.
 	Quiet time.Duration
 }
 
@@ -55,37 +56,37 @@ func (t *Target) String() string {
 	return t.Address
 }
 
-// Run checks every clause. It returns an error only if no connection could be made,
-// or if ctx is done before the end.
+// Run checks every clause. It returns an error only if the endpoint cannot be reached, or
+// if ctx is done before the last check.
 func (t *Target) Run(ctx context.Context) (*Report, error) {
 	dialer := net.Dialer{Timeout: t.timeout()}
 	c, err := dialer.DialContext(ctx, t.Network, t.Address)
 	if err == nil {
 		c.Close()
 	} else if ctx.Err() == nil {
-		return nil, fmt.Errorf("%s is not reached: %w", t, reason(err))
+		return nil, fmt.Errorf("%s cannot be reached: %w", t, reason(err))
 	}
 	base := t.baseline(ctx)
 	report := &Report{Address: t.String(), Results: make([]Result, 0, len(clauses))}
 	for i := range clauses {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("%s: the test was ended: %w", t, context.Cause(ctx))
+			return nil, fmt.Errorf("%s: the test was interrupted: %w", t, context.Cause(ctx))
 		}
 		report.add(t.check(ctx, &clauses[i], base))
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%s: the test was ended: %w", t, context.Cause(ctx))
+		return nil, fmt.Errorf("%s: the test was interrupted: %w", t, context.Cause(ctx))
 	}
 	return report, nil
 }
 
-// check runs one check on connections of its own.
+// check runs one check, on its own connections.
 func (t *Target) check(ctx context.Context, c *clause, base *baseline) Result {
 	v := verdict{NotApplicable, c.unseen}
 	switch {
 	case c.check == nil:
 	case base.err != nil && c.id != "F20a":
-		v.seen = "the plain request was not answered"
+		v.seen = "the plain request got no response"
 	default:
 		p := t.probe(ctx, base)
 		v = c.check(p)
@@ -94,8 +95,8 @@ func (t *Target) check(ctx context.Context, c *clause, base *baseline) Result {
 	return Result{ID: c.id, Section: c.section, Clause: c.text, Outcome: v.outcome, Seen: v.seen}
 }
 
-// reason takes the operation and the addresses off a network error; the message has
-// the address already.
+// reason strips the operation and the addresses from a network error, because the
+// message has the address already.
 func reason(err error) error {
 	if op, ok := err.(*net.OpError); ok {
 		return op.Err
@@ -103,13 +104,12 @@ func reason(err error) error {
 	return err
 }
 
-// A baseline is what the endpoint answers to the plainest requests, which other
-// answers are compared with.
+// A baseline holds the results of the plainest requests, for comparison with others.
 type baseline struct {
-	err       error // why the plain GET was not answered
-	get, post int   // status codes; 0 if the answer was not a CGI response, or none
-	mpx       bool  // GET_VALUES says that the endpoint multiplexes
-	mpxSaid   string
+	err       error  // why the plain GET got no response
+	get, post int    // status codes; 0 if there was no CGI response
+	mpx       bool   // GET_VALUES says that the endpoint multiplexes
+	mpxSaid   string // what GET_VALUES says about it
 }
 
 func (t *Target) baseline(ctx context.Context) *baseline {
@@ -118,7 +118,7 @@ func (t *Target) baseline(ctx context.Context) *baseline {
 	s := p.dial()
 	s.send(p.get(1, 0))
 	if base.err = s.untilEnd(1); base.err == nil {
-		base.get, _ = s.answers[1].status()
+		base.get, _ = s.responses[1].status()
 	}
 	p.close()
 	if base.err != nil {
@@ -129,7 +129,7 @@ func (t *Target) baseline(ctx context.Context) *baseline {
 	s = p.dial()
 	s.send(p.post(1, 0, smallBody))
 	if s.untilEnd(1) == nil {
-		base.post, _ = s.answers[1].status()
+		base.post, _ = s.responses[1].status()
 	}
 	base.askMultiplexing(p)
 	return base
@@ -137,7 +137,7 @@ func (t *Target) baseline(ctx context.Context) *baseline {
 
 // askMultiplexing asks for FCGI_MPXS_CONNS.
 func (base *baseline) askMultiplexing(p *probe) {
-	base.mpxSaid = "FCGI_MPXS_CONNS is not told"
+	base.mpxSaid = "GET_VALUES does not return FCGI_MPXS_CONNS"
 	values, err := p.dial().ask(mpxConns)
 	if err != nil {
 		return

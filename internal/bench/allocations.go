@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// An allocating load counts what a side, which must be this program, allocates for a
-// request, on one connection.
+// An allocating load counts the objects that a side allocates per request, on one
+// connection. The side must be this program.
 type allocating struct {
 	requests int
 }
@@ -25,7 +25,7 @@ func (l allocating) measure(r *running, _ time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	defer c.Close()
-	answer := answer{body: helloText}
+	want := response{body: helloText}
 	request := request{keep: true}.bytes()
 	buf := make([]byte, 4096)
 	exchange := func(n int) error {
@@ -33,7 +33,7 @@ func (l allocating) measure(r *running, _ time.Duration) ([]float64, error) {
 			if _, err := c.Write(request); err != nil {
 				return err
 			}
-			if err := answer.read(c, buf); err != nil {
+			if err := want.read(c, buf); err != nil {
 				return err
 			}
 		}
@@ -56,10 +56,11 @@ func (l allocating) measure(r *running, _ time.Duration) ([]float64, error) {
 	return []float64{float64(after-before) / float64(l.requests)}, nil
 }
 
-// countersOf is the socket on which a side that is this program counts.
+// countersOf returns the socket on which this program, as a side, reports allocations.
 func countersOf(socket string) string { return socket + ".counters" }
 
-// serveAllocations tells whoever connects how many objects this process has allocated.
+// serveAllocations reports on every connection how many objects this process has
+// allocated.
 func serveAllocations(socket string) error {
 	l, err := net.Listen("unix", countersOf(socket))
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// serveBare is the least that a Go program can do: a goroutine for each connection, a
-// read and a write for each request. It looks at the headers of records to find the
-// end of a request, and answers the same whatever the request says.
+// serveBare is the least that a Go program can do: one goroutine per connection, one
+// read and one write per request. It looks only at record headers, to find the end of
+// the request, and always sends the same response.
 func serveBare(l net.Listener, application string, size int) error {
-	fixed := bareAnswer(helloText)
+	fixed := bareResponse(helloText)
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -34,7 +34,7 @@ func serveBare(l net.Listener, application string, size int) error {
 				case sender:
 					err = sendFrames(c, size)
 				case reader:
-					_, err = c.Write(bareAnswer(fmt.Sprintln(body)))
+					_, err = c.Write(bareResponse(fmt.Sprintln(body)))
 				default:
 					_, err = c.Write(fixed)
 				}
@@ -48,14 +48,14 @@ func serveBare(l net.Listener, application string, size int) error {
 
 const bareHead = "Content-Type: text/plain\r\n\r\n"
 
-// bareAnswer returns the records of an answer.
-func bareAnswer(text string) []byte {
+// bareResponse returns the records of a response.
+func bareResponse(text string) []byte {
 	b := record.AppendStream(nil, record.Stdout, 1, []byte(bareHead+text))
 	b = record.AppendRecord(b, record.Stdout, 1, nil)
 	return record.AppendEndRequest(b, 1, 0, record.RequestComplete)
 }
 
-// sendFrames writes an answer of size bytes: a block at a time, in two records.
+// sendFrames writes a response of size bytes: a block at a time, in two records.
 func sendFrames(c net.Conn, size int) error {
 	if _, err := c.Write(record.AppendStream(nil, record.Stdout, 1, []byte(bareHead))); err != nil {
 		return err
@@ -78,14 +78,14 @@ func sendFrames(c net.Conn, size int) error {
 type bare struct {
 	c          net.Conn
 	buf        []byte
-	start, end int // of what was read and not looked at
+	start, end int // of the unparsed bytes in buf
 }
 
-// request reads to the end of a request, and returns whether to keep the connection,
-// and the length of the body.
+// request reads to the end of a request, and returns whether to keep the connection and
+// the length of the body.
 func (b *bare) request() (keep bool, body int, err error) {
 	for {
-		const most = record.HeaderLen + 8 // what has to be seen at once: BEGIN_REQUEST
+		const most = record.HeaderLen + 8 // a whole BEGIN_REQUEST
 		h := record.Header(b.buf[b.start:b.end])
 		if len(h) >= record.HeaderLen && (h.Type() != record.BeginRequest || len(h) >= most) {
 			switch h.Type() {
@@ -123,7 +123,7 @@ func (b *bare) read() error {
 	return err
 }
 
-// skip passes over n bytes, and reads those that have not come.
+// skip discards n bytes, and reads as many as it needs.
 func (b *bare) skip(n int) error {
 	for n > b.end-b.start {
 		n -= b.end - b.start

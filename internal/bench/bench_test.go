@@ -32,12 +32,12 @@ func TestMain(m *testing.M) {
 }
 
 func small() scale {
-	return scale{size: 1e6 + 1, requests: 50, idle: 20, settle: 10 * time.Millisecond, many: []int{64, 200},
+	return scale{size: 1e6 + 1, requests: 50, idle: 20, steadyFor: 10 * time.Millisecond, many: []int{64, 200},
 		stream: 2e6 + 2, slow: 4, clients: 30}
 }
 
 // TestRows measures each row, too briefly for its numbers to mean anything: all sides
-// start, answer what is wanted under the load, and end.
+// start, respond as expected under the load, and end.
 func TestRows(t *testing.T) {
 	w, err := newWorkshop()
 	if err != nil {
@@ -90,49 +90,49 @@ func serve(t *testing.T, a cgi.AppFunc, overSCGI bool) *running {
 	return &running{socket: l.Addr().String()}
 }
 
-// TestWrongAnswersAreNoSpeed: a side that answers something else, the first time or
+// TestWrongResponsesAreNoSpeed: a side that sends something else, the first time or
 // later, ends the measurement.
-func TestWrongAnswersAreNoSpeed(t *testing.T) {
+func TestWrongResponsesAreNoSpeed(t *testing.T) {
 	const size = 300_000
 	data := bytes.Repeat(block(), 5)[:size]
 	wrong := bytes.Clone(data)
 	wrong[size-1]++
 	kept := request{keep: true}
 	for _, c := range []struct {
-		name    string
-		meter   meter
-		answers [2]string // the first, and all that follow
-		want    string
+		name      string
+		meter     meter
+		responses [2]string // the first, and all that follow
+		want      string
 	}{
-		{"kept", load{connections: 2, request: kept}, [2]string{"something else\n", ""}, "the answer is not"},
-		{"kept, later", load{connections: 1, request: kept}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"kept, later, shorter", load{connections: 1, request: kept}, [2]string{helloText, "hello"}, "the answer is not"},
-		{"kept, later, longer", load{connections: 1, request: kept}, [2]string{helloText, helloText + helloText}, "the answer is not"},
-		{"a connection each", load{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
-		{"a connection each, later", load{connections: 1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"multiplexed", multiplexed{4}, [2]string{"something else\n", ""}, "the answer is not"},
-		{"multiplexed, later", multiplexed{1}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"short answer", answering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
-		{"answer cut short", answering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"answer cut short, later", answering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
-		{"wrong at its end", answering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
-		{"wrong from its beginning, later", answering{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the answer is wrong"},
-		{"longer", answering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
-		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the answer is not"},
-		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the answer is not"},
-		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the answer is not"},
-		{"queued", load{connections: 2, request: kept, queued: true}, [2]string{"something else\n", ""}, "the answer is not"},
-		{"queued, later", load{connections: 1, request: kept, queued: true}, [2]string{helloText, "hello again\n"}, "the answer is not"},
-		{"slow", slow{clients: 2, size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
+		{"kept", load{connections: 2, request: kept}, [2]string{"something else\n", ""}, "the response is not"},
+		{"kept, later", load{connections: 1, request: kept}, [2]string{helloText, "hello again\n"}, "the response is not"},
+		{"kept, later, shorter", load{connections: 1, request: kept}, [2]string{helloText, "hello"}, "the response is not"},
+		{"kept, later, longer", load{connections: 1, request: kept}, [2]string{helloText, helloText + helloText}, "the response is not"},
+		{"a connection each", load{connections: 2}, [2]string{"something else\n", ""}, "the response is not"},
+		{"a connection each, later", load{connections: 1}, [2]string{helloText, "hello again\n"}, "the response is not"},
+		{"multiplexed", multiplexed{4}, [2]string{"something else\n", ""}, "the response is not"},
+		{"multiplexed, later", multiplexed{1}, [2]string{helloText, "hello again\n"}, "the response is not"},
+		{"short response", fetching{size: size}, [2]string{string(data[1:]), ""}, "the response differs"},
+		{"response cut short", fetching{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"response cut short, later", fetching{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"wrong at its end", fetching{size: size}, [2]string{string(wrong), ""}, "the response differs"},
+		{"wrong from its beginning, later", fetching{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the response differs"},
+		{"longer", fetching{size: size}, [2]string{string(data) + "x", ""}, "the response differs"},
+		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the response is not"},
+		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the response is not"},
+		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the response is not"},
+		{"queued", load{connections: 2, request: kept, queued: true}, [2]string{"something else\n", ""}, "the response is not"},
+		{"queued, later", load{connections: 1, request: kept, queued: true}, [2]string{helloText, "hello again\n"}, "the response is not"},
+		{"slow", slow{clients: 2, size: size}, [2]string{string(data[1:]), ""}, "the response differs"},
 		{"slow, cut short", slow{clients: 2, size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"slow, longer", slow{clients: 2, size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
-		{"peak", peak{answering{size: size}}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"SCGI", scgiAnswering{size: size}, [2]string{string(data[1:]), ""}, "the answer is wrong"},
-		{"SCGI, cut short", scgiAnswering{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
-		{"SCGI, cut short, later", scgiAnswering{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
-		{"SCGI, wrong at its end", scgiAnswering{size: size}, [2]string{string(wrong), ""}, "the answer is wrong"},
-		{"SCGI, longer", scgiAnswering{size: size}, [2]string{string(data) + "x", ""}, "the answer is wrong"},
-		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the answer is not"},
+		{"slow, longer", slow{clients: 2, size: size}, [2]string{string(data) + "x", ""}, "the response differs"},
+		{"peak", peak{fetching{size: size}}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI", scgiFetching{size: size}, [2]string{string(data[1:]), ""}, "the response differs"},
+		{"SCGI, cut short", scgiFetching{size: size}, [2]string{string(data[:size-1]), ""}, "not 300000"},
+		{"SCGI, cut short, later", scgiFetching{size: size}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
+		{"SCGI, wrong at its end", scgiFetching{size: size}, [2]string{string(wrong), ""}, "the response differs"},
+		{"SCGI, longer", scgiFetching{size: size}, [2]string{string(data) + "x", ""}, "the response differs"},
+		{"allocations", allocating{2}, [2]string{"something else\n", ""}, "the response is not"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := 0
@@ -143,8 +143,8 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 				if err := w.StartResponse("200 OK", nil); err != nil {
 					return err
 				}
-				text := c.answers[min(n, 1)]
-				if c.answers[1] != "" { // one client: nobody else counts
+				text := c.responses[min(n, 1)]
+				if c.responses[1] != "" { // one client: nobody else counts
 					n++
 				}
 				_, err := io.WriteString(w, text)
@@ -157,21 +157,21 @@ func TestWrongAnswersAreNoSpeed(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswers: what is no FastCGI answer ends the measurement too.
-func TestBrokenAnswers(t *testing.T) {
-	good := bareAnswer(helloText)
+// TestBrokenResponses: an invalid FastCGI response ends the measurement, too.
+func TestBrokenResponses(t *testing.T) {
+	good := bareResponse(helloText)
 	for _, c := range []struct {
-		name, answer, want string
+		name, response, want string
 	}{
 		{"nothing", "", "EOF"},
 		{"cut short", string(good[:len(good)-1]), "EOF"},
-		{"two answers", string(good) + string(good), "behind the end"},
+		{"two responses", string(good) + string(good), "after the end of"},
 		{"version 0", "\x00" + string(good[1:]), "version 0"},
 		{"another id", string(record.AppendEndRequest(nil, 2, 0, record.RequestComplete)), "id 2"},
 		{"another type", string(record.AppendRecord(nil, record.Params, 1, nil)), "FCGI_PARAMS"},
 		{"refused", string(record.AppendEndRequest(nil, 1, 0, record.Overloaded)), "FCGI_OVERLOADED"},
 		{"a status", string(record.AppendEndRequest(nil, 1, 3, record.RequestComplete)), "and 3"},
-		{"no head", string(record.AppendEndRequest(record.AppendStream(nil, record.Stdout, 1, []byte(helloText)), 1, 0, record.RequestComplete)), "the answer is not"},
+		{"no head", string(record.AppendEndRequest(record.AppendStream(nil, record.Stdout, 1, []byte(helloText)), 1, 0, record.RequestComplete)), "the response is not"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := testkit.Listen(t, "unix")
@@ -185,7 +185,7 @@ func TestBrokenAnswers(t *testing.T) {
 				defer conn.Close()
 				b := &bare{c: conn, buf: make([]byte, 4096)}
 				b.request()
-				io.WriteString(conn, c.answer)
+				io.WriteString(conn, c.response)
 			}()
 			defer func() {
 				l.Close()
@@ -212,7 +212,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 			}
 			b := &bare{c: conn, buf: make([]byte, 4096)}
 			b.request()
-			conn.Write(bareAnswer(helloText))
+			conn.Write(bareResponse(helloText))
 			conn.Close()
 		}
 	}()
@@ -225,7 +225,7 @@ func TestIdleConnectionsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &running{socket: l.Addr().String(), commands: []*exec.Cmd{{Process: self}}}
-	_, err = resident{connections: 2, settle: 5 * time.Millisecond}.measure(r, 0)
+	_, err = resident{connections: 2, steadyFor: 5 * time.Millisecond}.measure(r, 0)
 	if err == nil || !strings.Contains(err.Error(), "did not stay") {
 		t.Errorf("measure returned %v", err)
 	}
@@ -237,8 +237,8 @@ func TestAskMultiplex(t *testing.T) {
 		return record.AppendRecord(nil, t, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", value))
 	}
 	for _, c := range []struct {
-		answer []byte
-		ok     bool
+		response []byte
+		ok       bool
 	}{
 		{pair(record.GetValuesResult, "1"), true},
 		{pair(record.GetValuesResult, "0"), false},
@@ -251,9 +251,9 @@ func TestAskMultiplex(t *testing.T) {
 		err := askMultiplex(struct {
 			io.Reader
 			io.Writer
-		}{bytes.NewReader(c.answer), &sent})
+		}{bytes.NewReader(c.response), &sent})
 		if (err == nil) != c.ok {
-			t.Errorf("%q: %v", c.answer, err)
+			t.Errorf("%q: %v", c.response, err)
 		}
 		if h := record.Header(sent.Bytes()); h.Type() != record.GetValues || h.ID() != 0 {
 			t.Errorf("sent %q", sent.Bytes())

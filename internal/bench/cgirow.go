@@ -27,27 +27,27 @@ func cgiRows(w *workshop, n scale) []row {
 			ours: contender{ours, each(language[1])}, peers: []rival{against(fcgiwrap(8), each(language[1]), atLeast(1.3))}})
 	}
 
-	send := answering{n.size, sender}
+	send := fetching{n.size, sender}
 	all = append(all,
-		row{name: "cgi-answer", title: "CGI program, large answers", ours: contender{ours, send}, peers: []rival{
+		row{name: "cgi-response", title: "CGI program, large responses", ours: contender{ours, send}, peers: []rival{
 			against(fcgiwrap(8), send, atLeast(3.5)),
 			against(splice(overFastCGI, sender, n.size), send, atLeast(0.9)),
 		}},
-		row{name: "cgi-answer", title: "CGI program, large answers over SCGI", ours: contender{ours.scgi(), scgiAnswering{n.size, sender}}, peers: []rival{
+		row{name: "cgi-response", title: "CGI program, large responses over SCGI", ours: contender{ours.scgi(), scgiFetching{n.size, sender}}, peers: []rival{
 			against(fcgiwrap(8), send, atLeast(3.5)),
-			against(splice(overSCGI, sender, n.size), scgiAnswering{n.size, sender}, atLeast(0.9)),
+			against(splice(overSCGI, sender, n.size), scgiFetching{n.size, sender}, atLeast(0.9)),
 		}},
 		row{name: "cgi-body", title: "CGI program, large bodies", ours: contender{ours, posting{n.size, reader}}, peers: []rival{
 			against(fcgiwrap(8), posting{n.size, reader}, goal{}),
 			against(splice(overFastCGI, reader, 0), posting{n.size, reader}, atLeast(0.8)),
 		}})
 
-	// Each load has two requests or more, one of which does not count for its speed.
-	many := answering{n.stream / 2, sender}
+	// Each load has at least two requests, the first of which is not timed.
+	many := fetching{n.stream / 2, sender}
 	much := posting{n.stream / 2, reader}
 	sips := slow{n.slow, n.size, sender}
 	all = append(all,
-		row{name: "cgi-rss", title: fmt.Sprintf("CGI program, peak memory while it answers %.3g GB", float64(n.stream)/1e9), fresh: true, once: true,
+		row{name: "cgi-rss", title: fmt.Sprintf("CGI program, peak memory while it sends %.3g GB", float64(n.stream)/1e9), fresh: true, once: true,
 			ours: contender{ours, peak{many}}, peers: []rival{against(splice(overFastCGI, sender, n.stream/2), peak{many}, atMost(30))}},
 		row{name: "cgi-rss", title: fmt.Sprintf("CGI program, peak memory while it reads %.3g GB", float64(n.stream)/1e9), fresh: true, once: true,
 			ours: contender{ours, peak{much}}, peers: []rival{against(splice(overFastCGI, reader, 0), peak{much}, atMost(30))}},

@@ -12,9 +12,9 @@ import (
 )
 
 // serveExec is the least that a Go program can do to run a CGI program for each
-// request: a goroutine for each connection, which looks at the request as serveBare
-// does, starts the program, reads its output to the end, waits for it, and answers with
-// what it read. The program's environment is made beforehand.
+// request: one goroutine per connection parses the request as serveBare does, starts the
+// program, reads its output to the end, waits for it, and sends the output in one
+// response. The program's environment is prepared in advance.
 func serveExec(l net.Listener, program string) error {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -40,9 +40,9 @@ func serveExec(l net.Listener, program string) error {
 				if err != nil {
 					return
 				}
-				answer := record.AppendStream(nil, record.Stdout, 1, out[:n])
-				answer = record.AppendRecord(answer, record.Stdout, 1, nil)
-				if _, err := c.Write(record.AppendEndRequest(answer, 1, 0, record.RequestComplete)); err != nil || !keep {
+				response := record.AppendStream(nil, record.Stdout, 1, out[:n])
+				response = record.AppendRecord(response, record.Stdout, 1, nil)
+				if _, err := c.Write(record.AppendEndRequest(response, 1, 0, record.RequestComplete)); err != nil || !keep {
 					return
 				}
 			}

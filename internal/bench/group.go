@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A group is a control group of a side's own. It counts the processor time of all that
-// the side ever ran, also of programs that nobody has waited for.
+// A group is the control group of a side. It counts the processor time of everything
+// that the side has run, including programs that nobody has waited for.
 type group string
 
-// newGroup makes a control group below the root of version 2. Where there is none, or
-// we must not write to it, the group is "".
+// newGroup creates a control group below the root of version 2. If there is none, or it
+// is not writable, the group is "".
 func newGroup(name string) group {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -37,7 +37,7 @@ func newGroup(name string) group {
 	return ""
 }
 
-// used returns the processor time, user and system.
+// used returns the processor time used, user and system.
 func (g group) used() (time.Duration, error) {
 	b, err := os.ReadFile(filepath.Join(string(g), "cpu.stat"))
 	if err != nil {
@@ -51,7 +51,7 @@ func (g group) used() (time.Duration, error) {
 	return time.Duration(microseconds) * time.Microsecond, nil
 }
 
-// remove ends what is left in the group, and removes it.
+// remove kills what is left in the group, and removes it.
 func (g group) remove() {
 	if g == "" {
 		return

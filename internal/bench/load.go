@@ -11,12 +11,12 @@ import (
 )
 
 // A load is a number of clients, each of which sends its next request when it has
-// the answer to the last. One goroutine is all of them.
+// the response to the last. One goroutine runs them all.
 type load struct {
 	connections int
 	request     request // with keep, on one connection for each client
-	latency     bool    // measure also how long answers take
-	queued      bool    // measure how evenly clients wait that are more than are served at once
+	latency     bool    // also measure the response times
+	queued      bool    // measure how evenly clients wait if only some are served at once
 }
 
 func (l load) figures() []string {
@@ -29,26 +29,26 @@ func (l load) figures() []string {
 	return []string{"/s"}
 }
 
-// A client has one request on its way.
+// A client has one request in flight.
 type client struct {
 	fd   int
-	rest []byte // of the request, what the socket has not taken
-	got  []byte // of an answer that came in parts, those that have come
+	rest []byte // of the request, not sent yet
+	got  []byte // what was received of a partial response
 	sent time.Time
 }
 
-// clients are those of a load while it runs.
+// clients are the clients of a running load.
 type clients struct {
 	load
-	socket  string
-	poller  *poller
-	request []byte
-	answer  answer
-	all     []client
-	buf     []byte
-	count   int             // answers
-	least   int             // answers, however long they take
-	took    []time.Duration // latencies, in the order of the answers
+	socket   string
+	poller   *poller
+	request  []byte
+	response response
+	all      []client
+	buf      []byte
+	count    int             // responses
+	least    int             // responses, however long they take
+	took     []time.Duration // latencies, in the order of the responses
 }
 
 func (l load) measure(r *running, length time.Duration) ([]float64, error) {
@@ -56,29 +56,29 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), answer: answer{body: helloText}, buf: make([]byte, 64<<10)}
+	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), response: response{body: helloText}, buf: make([]byte, 64<<10)}
 	defer cs.close()
 	for i := range l.connections {
 		cs.all = append(cs.all, client{fd: -1})
-		if err := cs.open(i); err != nil {
+		if err := cs.openClient(i); err != nil {
 			return nil, err
 		}
 	}
-	// Until each has had an answer, nothing counts.
-	if err := cs.run(time.Time{}); err != nil {
+	// Nothing counts until each has received a response.
+	if err := cs.requestUntil(time.Time{}); err != nil {
 		return nil, err
 	}
 	cs.count, cs.took = 0, nil
 	if l.queued {
 		cs.least = 3 * l.connections
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
-	if err := cs.run(time.Now().Add(length)); err != nil {
+	if err := cs.requestUntil(time.Now().Add(length)); err != nil {
 		return nil, err
 	}
-	elapsed, err := r.end(cs.count)
+	elapsed, err := r.stopMeasuring(cs.count)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func p99(took []time.Duration) time.Duration {
 	return took[len(took)*99/100]
 }
 
-// unevenness is the 99th percentile of latencies by their mean.
+// unevenness returns the 99th percentile of latencies, divided by their mean.
 func unevenness(took []time.Duration) float64 {
 	var sum time.Duration
 	for _, t := range took {
@@ -116,7 +116,7 @@ func (cs *clients) close() {
 	cs.poller.close()
 }
 
-func (cs *clients) open(i int) error {
+func (cs *clients) openClient(i int) error {
 	fd, err := connect(cs.socket, false)
 	if err != nil {
 		return err
@@ -125,9 +125,9 @@ func (cs *clients) open(i int) error {
 	return cs.poller.watch(unix.EPOLL_CTL_ADD, fd, i, unix.EPOLLIN)
 }
 
-// run has each client send a request, and the next when it is answered, until a
-// time has come; and returns when all are answered.
-func (cs *clients) run(until time.Time) error {
+// requestUntil makes each client send one request after the other until the given time,
+// and returns when every request has a response.
+func (cs *clients) requestUntil(until time.Time) error {
 	for i := range cs.all {
 		if err := cs.send(i); err != nil {
 			return err
@@ -174,11 +174,11 @@ func (cs *clients) run(until time.Time) error {
 	return nil
 }
 
-// send begins a request.
+// send starts to send a request.
 func (cs *clients) send(i int) error {
 	c := &cs.all[i]
 	if c.fd < 0 {
-		if err := cs.open(i); err != nil {
+		if err := cs.openClient(i); err != nil {
 			return err
 		}
 	}
@@ -196,7 +196,7 @@ func (cs *clients) send(i int) error {
 	return nil
 }
 
-// flush sends what is left of a request.
+// flush continues to send a request.
 func (cs *clients) flush(i int) error {
 	c := &cs.all[i]
 	n, err := send(c.fd, c.rest)
@@ -209,19 +209,19 @@ func (cs *clients) flush(i int) error {
 	return nil
 }
 
-// receive reads once, and reports whether the answer is whole.
+// receive reads once, and reports whether the response is complete.
 func (cs *clients) receive(i int) (bool, error) {
 	c := &cs.all[i]
 	n, err := recv(c.fd, cs.buf)
 	if err != nil {
-		return false, fmt.Errorf("after %d answers: %w", cs.count, err)
+		return false, fmt.Errorf("after %d responses: %w", cs.count, err)
 	}
 	b := cs.buf[:n]
 	if len(c.got) > 0 {
 		c.got = append(c.got, b...)
 		b = c.got
 	}
-	whole, err := cs.answer.whole(b)
+	whole, err := cs.response.complete(b)
 	switch {
 	case err != nil:
 		return false, err

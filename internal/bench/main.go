@@ -1,11 +1,10 @@
 //go:build linux
 
-// Command bench measures the gateway beside its peers, and prints a table of
-// ratios. Each row runs its sides in turn, with the same load from the same
-// process, several times; what is printed is the median, and the spread of the
-// ratio from round to round. Only the ratios mean anything: they hold on a machine
-// whose speed drifts, and the load takes its share of the processors.
-// docs/benchmarks.md says what each row is.
+// Command bench compares the gateway with its peers and prints a table of ratios. Each
+// row measures its sides in turn, several times, with the same load from the same
+// process, and prints the median and the spread of the ratio. Only the ratios mean
+// anything: rates depend on the machine, and the load shares its processors.
+// docs/benchmarks.md describes the rows.
 //
 //	go run ./internal/bench [-rounds N] [-time DUR] [-v] [ROW…]
 package main
@@ -26,7 +25,7 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 5, "how often each side of a row is measured")
 	length := flag.Duration("time", 2*time.Second, "how long each measurement takes")
-	verbose := flag.Bool("v", false, "say what the load took of the processors")
+	verbose := flag.Bool("v", false, "also print the processor time used")
 	flag.Parse()
 	fatal(run(*rounds, *length, *verbose, flag.Args()))
 }
@@ -40,14 +39,14 @@ func fatal(err error) {
 
 func run(rounds int, length time.Duration, verbose bool, only []string) error {
 	if rounds < 1 {
-		return fmt.Errorf("-rounds is %d, and must be 1 or more", rounds)
+		return fmt.Errorf("-rounds is %d: it must be at least 1", rounds)
 	}
 	w, err := newWorkshop()
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	// The sides end with this process, the folder does not.
+	// The sides die with this process, but the directory does not.
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {

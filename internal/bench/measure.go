@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A result is what was measured of one contender of a row.
+// A result holds the measurements of one contender of a row.
 type result struct {
 	side    string
 	figures [][]float64 // by figure, then by round
@@ -15,7 +15,7 @@ type result struct {
 	count   int // requests
 }
 
-// measure runs the contenders of a row in turn, several times: the first result is
+// measure runs the contenders of a row in turn, several times. The first result is
 // ours, the others are the peers'.
 func measure(w *workshop, r row, rounds int, length time.Duration) ([]result, error) {
 	contenders := []contender{r.ours}
@@ -42,7 +42,7 @@ func measure(w *workshop, r row, rounds int, length time.Duration) ([]result, er
 			results[i].side = c.side.name
 			var err error
 			if sides[i] == nil {
-				if sides[i], err = w.start(c.side); err != nil {
+				if sides[i], err = w.startSide(c.side); err != nil {
 					return nil, err
 				}
 			}
@@ -72,7 +72,7 @@ func (r *result) add(values []float64) {
 	}
 }
 
-// ratios returns ours to theirs, round by round.
+// ratios returns ours divided by theirs, round by round.
 func ratios(ours, theirs []float64) []float64 {
 	var out []float64
 	for i := range ours {

@@ -45,7 +45,7 @@ func TestUsage(t *testing.T) {
 // TestGroup: a side's control group counts what it used, and is gone with it.
 func TestGroup(t *testing.T) {
 	w := &workshop{dir: t.TempDir()}
-	r, err := w.start(self(bareLoop, hello))
+	r, err := w.startSide(self(bareLoop, hello))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestUnevenness(t *testing.T) {
 	}
 }
 
-// TestQueuedLoadRunsInTurns: each client has an answer that counts, however short the
+// TestQueuedLoadRunsInTurns: each client has a response that counts, however short the
 // measurement.
 func TestQueuedLoadRunsInTurns(t *testing.T) {
 	n := 0

@@ -12,9 +12,9 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// A multiplexed load has several requests under way on one connection, which it
-// opens as HAProxy does: GET_VALUES first. As soon as a request is answered, its id
-// begins another. What is to be sent after one read is sent in one write.
+// A multiplexed load has several requests in flight on one connection, on which it sends
+// GET_VALUES first, as HAProxy does. When a request ends, its id immediately starts
+// another. Everything caused by one read is sent in one write.
 type multiplexed struct {
 	requests int
 }
@@ -30,7 +30,7 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 	if err := askMultiplex(blocking(fd)); err != nil {
 		return nil, err
 	}
-	// Both directions at once need a socket that does not block.
+	// Sending and receiving at once needs a non-blocking socket.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 		return nil, err
 	}
 	defer p.close()
-	s := &shared{fd: fd, poller: p, answer: answer{body: helloText}, buf: make([]byte, 256<<10)}
+	s := &shared{fd: fd, poller: p, response: response{body: helloText}, buf: make([]byte, 256<<10)}
 	for i := range m.requests {
 		s.requests = append(s.requests, request{keep: true, id: uint16(i + 1)}.bytes())
 	}
@@ -47,17 +47,17 @@ func (m multiplexed) measure(r *running, length time.Duration) ([]float64, error
 	if err := p.watch(unix.EPOLL_CTL_ADD, fd, 0, unix.EPOLLIN); err != nil {
 		return nil, err
 	}
-	if err := s.run(time.Time{}); err != nil { // until each id has had an answer, nothing counts
+	if err := s.requestUntil(time.Time{}); err != nil { // nothing counts until each id has received a response
 		return nil, err
 	}
 	s.count = 0
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
-	if err := s.run(time.Now().Add(length)); err != nil {
+	if err := s.requestUntil(time.Now().Add(length)); err != nil {
 		return nil, err
 	}
-	elapsed, err := r.end(s.count)
+	elapsed, err := r.stopMeasuring(s.count)
 	return []float64{float64(s.count) / elapsed.Seconds()}, err
 }
 
@@ -75,7 +75,7 @@ func askMultiplex(c io.ReadWriter) error {
 		return err
 	}
 	if h.Type() != record.GetValuesResult {
-		return fmt.Errorf("%v in answer to FCGI_GET_VALUES", h.Type())
+		return fmt.Errorf("%v in reply to FCGI_GET_VALUES", h.Type())
 	}
 	values := make(map[string]string)
 	for len(content) > 0 {
@@ -96,21 +96,21 @@ type shared struct {
 	fd       int
 	poller   *poller
 	requests [][]byte // by id, from 1
-	stdout   [][]byte // by id, what has come of its answer; nil while it has no request
-	last     []byte   // the last STDOUT that was parsed, as answer.bytes
-	answer   answer
+	stdout   [][]byte // by id, the response so far; nil without a request
+	last     []byte   // the last STDOUT that was checked
+	response response
 	buf      []byte
-	filled   int    // of buf
+	filled   int    // bytes in buf
 	out      []byte // to send
-	blocked  bool   // EPOLLOUT is awaited
+	blocked  bool   // waiting for EPOLLOUT
 	count    int
 }
 
-// run has a request under way for each id until a time has come, and returns when
-// all are answered.
-func (s *shared) run(until time.Time) error {
+// requestUntil keeps a request in flight for each id until the given time, and returns
+// when every request has a response.
+func (s *shared) requestUntil(until time.Time) error {
 	for i := range s.requests {
-		s.begin(i)
+		s.queueRequest(i)
 	}
 	open := len(s.requests)
 	for {
@@ -129,10 +129,10 @@ func (s *shared) run(until time.Time) error {
 		}
 		n, err := recv(s.fd, s.buf[s.filled:])
 		if err != nil {
-			return fmt.Errorf("after %d answers: %w", s.count, err)
+			return fmt.Errorf("after %d responses: %w", s.count, err)
 		}
 		s.filled += n
-		ended, err := s.sort(time.Now().Before(until))
+		ended, err := s.consume(time.Now().Before(until))
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (s *shared) run(until time.Time) error {
 	}
 }
 
-func (s *shared) begin(i int) {
+func (s *shared) queueRequest(i int) {
 	s.stdout[i] = s.stdout[i][:0]
 	if s.stdout[i] == nil {
 		s.stdout[i] = make([]byte, 0, 512)
@@ -148,7 +148,7 @@ func (s *shared) begin(i int) {
 	s.out = append(s.out, s.requests[i]...)
 }
 
-// flush sends what the socket takes.
+// flush sends as much as the socket accepts.
 func (s *shared) flush() error {
 	if len(s.out) > 0 {
 		n, err := send(s.fd, s.out)
@@ -168,8 +168,9 @@ func (s *shared) flush() error {
 	return nil
 }
 
-// sort takes the records that have come, and returns how many ids have ended for good.
-func (s *shared) sort(more bool) (ended int, err error) {
+// consume handles the records received, and returns how many ids are done. If more is
+// true, each id starts another request instead.
+func (s *shared) consume(more bool) (ended int, err error) {
 	b := s.buf[:s.filled]
 	for len(b) >= record.HeaderLen {
 		h := record.Header(b)
@@ -187,30 +188,30 @@ func (s *shared) sort(more bool) (ended int, err error) {
 		case record.Stdout:
 			s.stdout[i] = append(s.stdout[i], content...)
 		case record.EndRequest:
-			if err := s.end(i, content); err != nil {
+			if err := s.checkResponse(i, content); err != nil {
 				return ended, err
 			}
 			if more {
-				s.begin(i)
+				s.queueRequest(i)
 			} else {
 				s.stdout[i] = nil
 				ended++
 			}
 		default:
-			return ended, fmt.Errorf("a record of %v in an answer", h.Type())
+			return ended, fmt.Errorf("a record of %v in a response", h.Type())
 		}
 	}
 	s.filled = copy(s.buf, b)
 	return ended, nil
 }
 
-// end checks an answer that has come as a whole.
-func (s *shared) end(i int, content []byte) error {
-	if err := ended(content); err != nil {
+// checkResponse checks a complete response.
+func (s *shared) checkResponse(i int, content []byte) error {
+	if err := checkEnd(content); err != nil {
 		return err
 	}
 	if string(s.stdout[i]) != string(s.last) {
-		if err := s.answer.check(s.stdout[i]); err != nil {
+		if err := s.response.check(s.stdout[i]); err != nil {
 			return err
 		}
 		s.last = append(s.last[:0], s.stdout[i]...)

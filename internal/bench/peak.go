@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// A peak is a load of which the largest resident set of the side is measured, since it
-// was started. The side must be a fresh one, of one process; programs that it runs do
-// not count.
+// A peak measures the side's largest resident set under a load. The side must be freshly
+// started and a single process; programs that it runs do not count.
 type peak struct {
 	meter
 }

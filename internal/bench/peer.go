@@ -16,11 +16,11 @@ import (
 	"gatehouse/fastcgi"
 )
 
-// What this program is told in its environment when it is a side.
+// The environment of this program when it runs as a side.
 const (
 	sideVariable   = "GATEHOUSE_BENCH_SIDE"   // its server and its application
 	socketVariable = "GATEHOUSE_BENCH_SOCKET" // where to listen
-	sizeVariable   = "GATEHOUSE_BENCH_SIZE"   // length of large answers, in bytes
+	sizeVariable   = "GATEHOUSE_BENCH_SIZE"   // length of large responses, in bytes
 
 	programVariable = "GATEHOUSE_BENCH_PROGRAM" // to run
 )
@@ -37,12 +37,12 @@ const (
 
 // The applications that each of them can have.
 const (
-	hello  = "hello"  // answers helloText
-	sender = "sender" // answers many bytes
-	reader = "reader" // answers how many bytes it was sent
+	hello  = "hello"  // sends helloText
+	sender = "sender" // sends many bytes
+	reader = "reader" // sends the length of the request's body
 )
 
-// What a splice loop can speak in place of an application.
+// The protocols of a splice loop, in place of an application.
 const (
 	overFastCGI = "FastCGI"
 	overSCGI    = "SCGI"
@@ -50,7 +50,7 @@ const (
 
 const helloText = "hello world\n"
 
-// serveSide is this program as a side.
+// serveSide runs this program as a side.
 func serveSide(name string) error {
 	server, application, _ := strings.Cut(name, ":")
 	size, err := strconv.Atoi(os.Getenv(sizeVariable))
@@ -83,7 +83,7 @@ func serveSide(name string) error {
 	return fmt.Errorf("there is no side %q", name)
 }
 
-// app is the application as an App.
+// app returns an application as an App.
 func app(application string, size int) cgi.App {
 	fields := []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}
 	text, data := []byte(helloText), block()
@@ -110,7 +110,7 @@ func app(application string, size int) cgi.App {
 	})
 }
 
-// handler is the same as an http.Handler.
+// handler returns an application as an http.Handler.
 func handler(application string, size int) http.Handler {
 	text, data := []byte(helloText), block()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func handler(application string, size int) http.Handler {
 	})
 }
 
-// repeat writes size bytes, from one block.
+// repeat writes size bytes, repeating one block.
 func repeat(w io.Writer, block []byte, size int) error {
 	for size > 0 {
 		n, err := w.Write(block[:min(size, len(block))])
@@ -144,7 +144,7 @@ func repeat(w io.Writer, block []byte, size int) error {
 	return nil
 }
 
-// count reads to the end.
+// count reads to the end and returns the number of bytes.
 func count(r io.Reader) (int, error) {
 	buf, total := make([]byte, blockLen), 0
 	for {

@@ -15,9 +15,9 @@ import (
 // patience is how long a side may take for anything before its row fails.
 const patience = 30 * time.Second
 
-// A poller watches non-blocking sockets for one goroutine. The load shares its
-// processors with what it measures, so it does without Go's network poller, and a
-// system call that cannot block does without Go's scheduler.
+// A poller watches non-blocking sockets for one goroutine. The load shares the
+// processors with what it measures, so it avoids Go's network poller, and Go's scheduler
+// around system calls that cannot block.
 type poller struct {
 	fd     int
 	events [256]unix.EpollEvent
@@ -33,7 +33,7 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() { unix.Close(p.fd) }
 
-// watch reports events of a socket, as those of number i.
+// watch makes wait report events of a socket, under the number i.
 func (p *poller) watch(op, fd, i int, events uint32) error {
 	e := unix.EpollEvent{Events: events, Fd: int32(i)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
@@ -43,7 +43,7 @@ func (p *poller) watch(op, fd, i int, events uint32) error {
 	return nil
 }
 
-// wait returns the events there are, once there are some.
+// wait waits for events and returns them.
 func (p *poller) wait() ([]unix.EpollEvent, error) {
 	for {
 		n, err := unix.EpollWait(p.fd, p.events[:], int(patience.Milliseconds()))
@@ -54,14 +54,14 @@ func (p *poller) wait() ([]unix.EpollEvent, error) {
 			return nil, fmt.Errorf("epoll_wait: %w", err)
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("no answer for %v", patience)
+			return nil, fmt.Errorf("no response for %v", patience)
 		}
 		return p.events[:n], nil
 	}
 }
 
-// connect opens a connection to a unix socket; it and all that follows on it blocks,
-// for at most patience, or not.
+// connect opens a connection to a unix socket. If block is true, calls on it block for
+// at most patience.
 func connect(path string, block bool) (int, error) {
 	kind := unix.SOCK_STREAM | unix.SOCK_CLOEXEC
 	if !block {
@@ -83,7 +83,7 @@ func connect(path string, block bool) (int, error) {
 			return fd, nil
 		case err == unix.EINTR:
 			err = nil
-		case err == unix.EAGAIN && time.Since(start) < patience: // the queue of the listener is full
+		case err == unix.EAGAIN && time.Since(start) < patience: // the backlog is full
 			time.Sleep(time.Millisecond)
 			err = nil
 		}
@@ -92,13 +92,13 @@ func connect(path string, block bool) (int, error) {
 	return -1, fmt.Errorf("connect: %w", err)
 }
 
-// recv reads what there is on a non-blocking socket, 0 bytes if there is nothing.
+// recv reads what is available on a non-blocking socket, 0 bytes if there is nothing.
 func recv(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	return transferred(n, errno, "read")
 }
 
-// send writes what a non-blocking socket takes.
+// send writes as much as a non-blocking socket accepts.
 func send(fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	return transferred(n, errno, "write")
@@ -116,7 +116,7 @@ func transferred(n uintptr, errno unix.Errno, call string) (int, error) {
 	return int(n), nil
 }
 
-// A blocking is a blocking socket as a reader and writer, for one connection at a time.
+// A blocking is a blocking socket as a reader and writer.
 type blocking int
 
 func (s blocking) Read(b []byte) (int, error) {
@@ -125,7 +125,7 @@ func (s blocking) Read(b []byte) (int, error) {
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
-			return 0, fmt.Errorf("no answer for %v", patience)
+			return 0, fmt.Errorf("no response for %v", patience)
 		case err != nil:
 			return 0, fmt.Errorf("read: %w", err)
 		case n == 0:

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CGI programs in C. That which answers much writes the block of large answers.
+// CGI programs in C. sender writes the same block as block does.
 const (
 	helloC = `#include <stdio.h>
 int main(void) { fputs("Content-Type: text/plain\r\n\r\nhello world\n", stdout); return 0; }
@@ -52,14 +52,14 @@ int main(void) {
 `
 )
 
-// scripts are hello in languages that CGI programs are written in, by file name.
+// scripts are hello in other languages, by file name.
 var scripts = map[string]string{
 	"hello.sh": "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nhello world\\n'\n",
 	"hello.pl": "#!/usr/bin/perl\nprint \"Content-Type: text/plain\\r\\n\\r\\nhello world\\n\";\n",
 	"hello.py": "#!/usr/bin/python3\nprint('Content-Type: text/plain\\r\\n\\r\\nhello world')\n",
 }
 
-// writePrograms makes the CGI programs of the workshop.
+// writePrograms builds the CGI programs of the workshop.
 func (w *workshop) writePrograms() error {
 	err := errors.Join(
 		w.compile("hello", helloC, "-static"),
@@ -71,14 +71,14 @@ func (w *workshop) writePrograms() error {
 	return err
 }
 
-// A process is a CGI program that a bare loop has started.
+// A process is a CGI program started by a bare loop.
 type process struct {
 	pid     int
 	in, out blocking // our ends of its pipes; in is -1 without a body
 }
 
-// startProcess starts a program with a pipe for its output and, if it gets a body, one
-// for that; else stdin is its input. The pipes have a size, if that is not 0.
+// startProcess starts a program with a pipe for its output. If body is true, its input
+// is a pipe, too, and otherwise stdin. If size is not 0, it is the size of the pipes.
 func startProcess(path string, env []string, stdin uintptr, body bool, size int) (*process, error) {
 	p := &process{in: -1}
 	var in, out [2]int

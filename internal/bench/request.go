@@ -14,15 +14,15 @@ import (
 
 // A request is what a load sends.
 type request struct {
-	keep     bool   // ask that the connection is kept
-	id       uint16 // 0 is 1
+	keep     bool   // KEEP_CONN
+	id       uint16 // 0 means 1
 	filename string // SCRIPT_FILENAME; "" for a common one
 	query    string // QUERY_STRING; "" for a common one
 	body     int    // length of the body, in bytes
 }
 
-// forSize returns a request for a program of the workshop; it takes the length of its
-// answer from the query.
+// forSize returns a request for a program of the workshop, which takes the length of its
+// response from the query.
 func forSize(filename string, size int) request {
 	q := request{filename: filename}
 	if filename != "" {
@@ -58,7 +58,7 @@ func (q request) variables() [][2]string {
 	}
 }
 
-// environment returns the variables as a program gets them.
+// environment returns the variables as the environment of a program.
 func (q request) environment() []string {
 	var env []string
 	for _, v := range q.variables() {
@@ -67,7 +67,7 @@ func (q request) environment() []string {
 	return env
 }
 
-// scgi returns the request without a body as SCGI has it.
+// scgi returns the SCGI form of a request without a body.
 func (q request) scgi() []byte {
 	b := []byte("CONTENT_LENGTH\x000\x00SCGI\x001\x00")
 	for _, v := range q.variables() {
@@ -94,25 +94,25 @@ func (q request) head() []byte {
 	return record.AppendRecord(b, record.Params, id, nil)
 }
 
-// bytes returns a request without a body, whole.
+// bytes returns a whole request without a body.
 func (q request) bytes() []byte {
 	return record.AppendRecord(q.head(), record.Stdin, max(q.id, 1), nil)
 }
 
-// An answer is what a side must answer. The first answer of a side is parsed, and the
-// others must be the same bytes; one that is not (net/http/fcgi sends the time of
-// day) is parsed as well, and is the one that the next are compared with. So all
-// answers are checked, at the cost of a comparison.
-type answer struct {
+// A response is what a side must send. The first response of a side is parsed, and the
+// others must be the same bytes. One that differs (net/http/fcgi sends the time of day)
+// is parsed as well, and the next ones are compared with it. So every response is
+// checked, mostly at the cost of a comparison.
+type response struct {
 	body  string // after the head
-	bytes []byte // the last answer that was parsed
+	bytes []byte // the last response that was parsed
 }
 
-// whole reports whether b is a whole answer, or the beginning of one. Anything else
-// is an error: speed with wrong answers is no speed.
-func (a *answer) whole(b []byte) (bool, error) {
-	if len(b) <= len(a.bytes) && string(b) == string(a.bytes[:len(b)]) {
-		return len(b) == len(a.bytes), nil
+// complete reports whether b is a complete response; false means that it is the beginning
+// of one. Anything else is an error, because speed with wrong responses is worthless.
+func (r *response) complete(b []byte) (bool, error) {
+	if len(b) <= len(r.bytes) && string(b) == string(r.bytes[:len(b)]) {
+		return len(b) == len(r.bytes), nil
 	}
 	stdout, n, err := parse(b)
 	if err == io.ErrUnexpectedEOF {
@@ -122,40 +122,40 @@ func (a *answer) whole(b []byte) (bool, error) {
 		return false, err
 	}
 	if n < len(b) {
-		return false, fmt.Errorf("%d bytes behind the end of the answer", len(b)-n)
+		return false, fmt.Errorf("%d bytes after the end of the response", len(b)-n)
 	}
-	if err := a.check(stdout); err != nil {
+	if err := r.check(stdout); err != nil {
 		return false, err
 	}
-	a.bytes = bytes.Clone(b)
+	r.bytes = bytes.Clone(b)
 	return true, nil
 }
 
-// read reads an answer, with a buffer that it fits in.
-func (a *answer) read(r io.Reader, buf []byte) error {
+// read reads a response into a buffer that can hold it.
+func (r *response) read(from io.Reader, buf []byte) error {
 	for got := 0; ; {
-		n, err := r.Read(buf[got:])
+		n, err := from.Read(buf[got:])
 		if err != nil {
 			return err
 		}
 		got += n
-		if whole, err := a.whole(buf[:got]); whole || err != nil {
+		if whole, err := r.complete(buf[:got]); whole || err != nil {
 			return err
 		}
 	}
 }
 
-// check looks at what came in STDOUT.
-func (a *answer) check(stdout []byte) error {
+// check checks the contents of STDOUT.
+func (r *response) check(stdout []byte) error {
 	n := headLen(stdout)
-	if n == 0 || string(stdout[n:]) != a.body {
-		return fmt.Errorf("the answer is not %.20q but %.200q", a.body, stdout)
+	if n == 0 || string(stdout[n:]) != r.body {
+		return fmt.Errorf("the response is not %.20q but %.200q", r.body, stdout)
 	}
 	return nil
 }
 
-// headLen returns the length of an answer's head with the empty line that ends it,
-// or 0 if it has not ended.
+// headLen returns the length of a response's header, including the empty line that ends
+// it, or 0 if it has not ended.
 func headLen(b []byte) int {
 	for _, end := range []string{"\r\n\r\n", "\n\n"} {
 		if i := bytes.Index(b, []byte(end)); i >= 0 {
@@ -165,8 +165,8 @@ func headLen(b []byte) int {
 	return 0
 }
 
-// parse reads the records of one answer, and returns what was in STDOUT, and the
-// length of the answer. If that has not come as a whole, it is io.ErrUnexpectedEOF.
+// parse parses the records of one response, and returns the contents of STDOUT and the
+// length of the response. The error of an incomplete one is io.ErrUnexpectedEOF.
 func parse(b []byte) (stdout []byte, n int, err error) {
 	for {
 		rest := b[n:]
@@ -187,15 +187,15 @@ func parse(b []byte) (stdout []byte, n int, err error) {
 			stdout = append(stdout, content...)
 		case record.Stderr:
 		case record.EndRequest:
-			return stdout, n, ended(content)
+			return stdout, n, checkEnd(content)
 		default:
-			return stdout, n, fmt.Errorf("a record of %v in an answer", h.Type())
+			return stdout, n, fmt.Errorf("a record of %v in a response", h.Type())
 		}
 	}
 }
 
-// ended looks at the content of END_REQUEST.
-func ended(content []byte) error {
+// checkEnd checks the content of END_REQUEST.
+func checkEnd(content []byte) error {
 	e, err := record.ParseEnd(content)
 	if err == nil && (e.AppStatus != 0 || e.ProtocolStatus != record.RequestComplete) {
 		err = errors.New("the request ended with " + e.ProtocolStatus.String() + " and " + fmt.Sprint(e.AppStatus))

@@ -11,29 +11,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A resident load has idle connections, which have each been answered once. What is
-// measured is the memory that one of them costs: the side's resident set when it
-// has come to rest, less that before them. The side must be a fresh one, of one
-// process.
+// A resident load measures the memory that an idle connection costs after one request:
+// the side's resident set once it is steady, less that before the connections were
+// opened. The side must be freshly started and a single process.
 type resident struct {
 	connections int
-	settle      time.Duration // how long the figure must stand still
+	steadyFor   time.Duration // how long the figure must not change
 }
 
 func (resident) figures() []string { return []string{"kB"} }
 
 func (l resident) measure(r *running, _ time.Duration) ([]float64, error) {
-	if err := l.exchange(r.socket, 1, nil); err != nil { // what is made once is no connection's
+	if err := l.exchange(r.socket, 1, nil); err != nil { // allocates what is shared by all connections
 		return nil, err
 	}
 	pid := r.commands[0].Process.Pid
-	before, err := l.rest(pid)
+	before, err := l.waitSteady(pid)
 	if err != nil {
 		return nil, err
 	}
 	var after float64
 	err = l.exchange(r.socket, l.connections, func() (err error) {
-		after, err = l.rest(pid)
+		after, err = l.waitSteady(pid)
 		return err
 	})
 	if err != nil {
@@ -44,7 +43,7 @@ func (l resident) measure(r *running, _ time.Duration) ([]float64, error) {
 
 // exchange opens n connections, sends a request on each, calls while, and closes them.
 func (l resident) exchange(socket string, n int, while func() error) error {
-	answer := answer{body: helloText}
+	want := response{body: helloText}
 	request := request{keep: true}.bytes()
 	buf := make([]byte, 4096)
 	var open []blocking
@@ -62,7 +61,7 @@ func (l resident) exchange(socket string, n int, while func() error) error {
 		if _, err := c.Write(request); err != nil {
 			return err
 		}
-		if err := answer.read(c, buf); err != nil {
+		if err := want.read(c, buf); err != nil {
 			return err
 		}
 	}
@@ -72,7 +71,7 @@ func (l resident) exchange(socket string, n int, while func() error) error {
 	if err := while(); err != nil {
 		return err
 	}
-	// A connection that the side has closed costs nothing, and would be no measure.
+	// A connection closed by the side costs nothing, and would spoil the figure.
 	for _, c := range open {
 		if n, _, err := unix.Recvfrom(int(c), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT); err != unix.EAGAIN {
 			return fmt.Errorf("an idle connection did not stay as it was: %d bytes, %v", n, err)
@@ -81,13 +80,13 @@ func (l resident) exchange(socket string, n int, while func() error) error {
 	return nil
 }
 
-// rest waits until the resident set of a process stands still, for at most ten times
-// settle, and returns it in kB.
-func (l resident) rest(pid int) (float64, error) {
+// waitSteady waits until the resident set of a process is steady, for at most ten times
+// steadyFor, and returns it in kB.
+func (l resident) waitSteady(pid int) (float64, error) {
 	var last float64
 	steady := 0
 	for i := 0; i < 50 && steady < 5; i++ {
-		time.Sleep(l.settle / 5)
+		time.Sleep(l.steadyFor / 5)
 		kB, err := residentSet(pid)
 		if err != nil {
 			return 0, err

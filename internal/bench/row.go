@@ -13,8 +13,8 @@ type row struct {
 	title string
 	ours  contender
 	peers []rival
-	fresh bool // each measurement has its side started anew
-	once  bool // one round is enough: each takes long, and they differ little
+	fresh bool // each measurement starts its side anew
+	once  bool // one round is enough, because rounds take long and differ little
 }
 
 // A contender is a side under a load.
@@ -30,16 +30,16 @@ type meter interface {
 	measure(r *running, length time.Duration) ([]float64, error)
 }
 
-// A rival is a peer, and what the first figure has to be beside it.
+// A rival is a peer, and the goal of the first figure against it.
 type rival struct {
 	contender
 	goal goal
 }
 
-// A goal is a bound of what is measured; zero is none.
+// A goal is a bound on a figure; zero means none.
 type goal struct {
-	ratio float64 // ours is at least so many times the peer's
-	most  float64 // ours is at most that
+	ratio float64 // ours is at least this many times the peer's
+	most  float64 // ours is at most this
 }
 
 func (g goal) String() string {
@@ -56,32 +56,32 @@ func (g goal) met(ours, ratio float64) bool {
 	return (g.ratio == 0 || ratio >= g.ratio) && (g.most == 0 || ours <= g.most)
 }
 
-// A scale is how much the rows with many of something have.
+// A scale sets the sizes of the rows.
 type scale struct {
-	size     int           // bytes of a large body
-	requests int           // whose allocations are counted
-	idle     int           // connections
-	settle   time.Duration // of the memory
-	many     []int         // connections
-	stream   int           // bytes that a program sends, or is sent, in all
-	slow     int           // clients
-	clients  int           // that wait for programs
+	size      int           // bytes of a large body
+	requests  int           // whose allocations are counted
+	idle      int           // connections
+	steadyFor time.Duration // of the idle row
+	many      []int         // connections
+	stream    int           // bytes that a program sends, or is sent, in all
+	slow      int           // clients
+	clients   int           // that wait for programs
 }
 
 func full() scale {
-	return scale{size: 100e6, requests: 20_000, idle: 5_000, settle: 3 * time.Second, many: []int{64, 1_000, 10_000},
+	return scale{size: 100e6, requests: 20_000, idle: 5_000, steadyFor: 3 * time.Second, many: []int{64, 1_000, 10_000},
 		stream: 10e9, slow: 64, clients: 1_000}
 }
 
-// rows returns all rows. {dir} in a script's name stands for the workshop's folder.
+// rows returns all rows. {dir} stands for the workshop's directory.
 func rows(w *workshop, n scale) []row {
 	kept := load{connections: 8, request: request{keep: true}}
 	each := load{connections: 8}
 	against := func(s side, m meter, g goal) rival { return rival{contender{s, m}, g} }
 	atLeast := func(ratio float64) goal { return goal{ratio: ratio} }
 	atMost := func(figure float64) goal { return goal{most: figure} }
-	send, post := answering{size: n.size}, posting{size: n.size}
-	allocs, idle := allocating{n.requests}, resident{n.idle, n.settle}
+	send, post := fetching{size: n.size}, posting{size: n.size}
+	allocs, idle := allocating{n.requests}, resident{n.idle, n.steadyFor}
 
 	all := []row{
 		{name: "app", title: "App, 8 kept connections", ours: contender{self(ourApp, hello), kept}, peers: []rival{
@@ -101,11 +101,11 @@ func rows(w *workshop, n scale) []row {
 			against(libfcgi(8), each, atLeast(0.95)),
 			against(self(bareLoop, hello), each, goal{}),
 		}},
-		{name: "answer", title: "App, large answers", ours: contender{self(ourApp, sender).sized(n.size), send}, peers: []rival{
+		{name: "response", title: "App, large responses", ours: contender{self(ourApp, sender).sized(n.size), send}, peers: []rival{
 			against(self(netFCGI, sender).sized(n.size), send, atLeast(1.5)),
 			against(self(bareLoop, sender).sized(n.size), send, atLeast(0.8)),
 		}},
-		{name: "answer", title: "http.Handler, large answers", ours: contender{self(ourHandler, sender).sized(n.size), send}, peers: []rival{
+		{name: "response", title: "http.Handler, large responses", ours: contender{self(ourHandler, sender).sized(n.size), send}, peers: []rival{
 			against(self(netFCGI, sender).sized(n.size), send, atLeast(1.5)),
 		}},
 		{name: "body", title: "App, large bodies", ours: contender{self(ourApp, reader), post}, peers: []rival{

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// An scgiAnswering load asks for large answers over SCGI, one after the other.
-type scgiAnswering struct {
+// An scgiFetching load requests large responses over SCGI, one after the other.
+type scgiFetching struct {
 	size     int
 	filename string // of a program that writes them
 }
 
-func (scgiAnswering) figures() []string { return []string{"MB/s"} }
+func (scgiFetching) figures() []string { return []string{"MB/s"} }
 
-func (a scgiAnswering) measure(r *running, length time.Duration) ([]float64, error) {
+func (a scgiFetching) measure(r *running, length time.Duration) ([]float64, error) {
 	request := forSize(a.filename, a.size).scgi()
 	d := newDownload(-1, a.size)
 	return transfers(r, a.size, length, func() error {
@@ -35,21 +35,21 @@ func (a scgiAnswering) measure(r *running, length time.Duration) ([]float64, err
 	})
 }
 
-// readToEnd reads an answer without framing.
+// readToEnd reads a response without framing.
 func (d *download) readToEnd() error {
-	d.begin()
+	d.reset()
 	for {
 		n, err := d.c.Read(d.buf)
 		if err == io.EOF {
 			if d.got != d.size {
-				return fmt.Errorf("an answer of %d bytes, not %d", d.got, d.size)
+				return fmt.Errorf("a response of %d bytes, not %d", d.got, d.size)
 			}
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("after %d bytes of an answer: %w", d.got, err)
+			return fmt.Errorf("after %d bytes of a response: %w", d.got, err)
 		}
-		if err := d.take(d.buf[:n]); err != nil {
+		if err := d.checkContent(d.buf[:n]); err != nil {
 			return err
 		}
 	}

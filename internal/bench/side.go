@@ -14,48 +14,48 @@ import (
 	"time"
 )
 
-// A side is a program that is measured. In its arguments and environment
-// {socket} stands for the socket it must listen on, and {dir} for the folder of
+// A side is a program that is measured. In its arguments and environment,
+// {socket} stands for the socket it must listen on, and {dir} for the directory of
 // the CGI programs.
 type side struct {
 	name      string
-	program   string // "" is this program itself
+	program   string // "" means this program itself
 	args      []string
 	env       []string
-	config    string // of the gateway, in a file {socket}.toml
-	processes int    // that share a listening socket as descriptor 0; 0 is one that opens its own
+	config    string // of the gateway, in the file {socket}.toml
+	processes int    // sharing a listening socket on descriptor 0; 0: one that opens its own
 }
 
-// gateway is the command, with an application as its --app has it.
+// gateway returns the gatehouse command with --app app.
 func gateway(app string) side {
 	return side{name: "gatehouse", program: "{dir}/gatehouse", args: []string{"serve", "--fastcgi", "unix:{socket}", "--app", app}}
 }
 
-// self is this program as a server with an application.
+// self returns this program as a server with an application.
 func self(server, application string) side {
 	return side{name: server, env: []string{sideVariable + "=" + server + ":" + application, socketVariable + "={socket}"}}
 }
 
-// sized says how long the answers of sender are.
+// sized sets the length of sender's responses.
 func (s side) sized(bytes int) side {
 	s.env = append(s.env, fmt.Sprintf("%s=%d", sizeVariable, bytes))
 	return s
 }
 
-// running says which program a side runs.
+// running sets the program that a side runs.
 func (s side) running(program string) side {
 	s.env = append(s.env, programVariable+"="+program)
 	return s
 }
 
-// scgi is the gateway with SCGI in place of FastCGI.
+// scgi returns the gateway with SCGI instead of FastCGI.
 func (s side) scgi() side {
 	s.args = slices.Clone(s.args)
 	s.args[slices.Index(s.args, "--fastcgi")] = "--scgi"
 	return s
 }
 
-// configured is the gateway with keys of its configuration.
+// configured returns the gateway with keys in a configuration file.
 func (s side) configured(config string) side {
 	s.config = config
 	s.args = append(slices.Clone(s.args), "--config", "{socket}.toml")
@@ -70,16 +70,16 @@ func fcgiwrap(processes int) side {
 	return side{name: fmt.Sprintf("fcgiwrap -c %d", processes), program: "fcgiwrap", args: []string{"-c", fmt.Sprint(processes), "-s", "unix:{socket}"}}
 }
 
-// A running side has its socket open.
+// A running is a side that is running, with its socket open.
 type running struct {
 	socket   string
 	commands []*exec.Cmd
 	group    group
 
-	began    time.Time // by begin, as is before
-	before   usage
-	used     usage // between begin and end, in all rounds
-	requests int
+	measuringSince time.Time // set by startMeasuring, as is before
+	before         usage
+	used           usage // while measuring, in all rounds
+	requests       int
 }
 
 // groups returns the process groups of a side.
@@ -91,14 +91,14 @@ func (r *running) groups() []int {
 	return groups
 }
 
-// start starts a side and waits until it takes connections.
-func (w *workshop) start(s side) (*running, error) {
+// startSide starts a side and waits until it accepts connections.
+func (w *workshop) startSide(s side) (*running, error) {
 	w.n++
 	r := &running{socket: filepath.Join(w.dir, fmt.Sprintf("%d.sock", w.n))}
 	var listener *os.File
 	if s.processes > 0 {
 		var err error
-		if listener, err = listen(r.socket); err != nil {
+		if listener, err = listenBlocking(r.socket); err != nil {
 			return nil, err
 		}
 		defer listener.Close()
@@ -108,13 +108,13 @@ func (w *workshop) start(s side) (*running, error) {
 			return nil, err
 		}
 	}
-	// What a side complains of is for the day when it does not start.
+	// The log of a side is printed if the side does not start.
 	complaints, err := os.Create(r.socket + ".log")
 	if err != nil {
 		return nil, err
 	}
 	defer complaints.Close()
-	r.group = w.group(fmt.Sprint(w.n))
+	r.group = w.newGroup(fmt.Sprint(w.n))
 	var within *os.File
 	if r.group != "" {
 		if within, err = os.Open(string(r.group)); err != nil {
@@ -175,7 +175,7 @@ func (w *workshop) command(s side, socket string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// stop ends a side with all its processes.
+// stop kills all processes of a side.
 func (r *running) stop() {
 	for _, c := range r.commands {
 		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A slow load has clients that read large answers at the same time, evenly over five
+// A slow load has clients that read large responses at the same time, evenly over five
 // times the length of a measurement. There is always more to read than they want.
 type slow struct {
 	clients  int
@@ -21,8 +21,8 @@ func (slow) figures() []string { return []string{"MB/s"} }
 // A sip is one client of a slow load.
 type sip struct {
 	*download
-	rest []byte // what was read and not understood
-	read int    // bytes, framing and all
+	rest []byte // read and not parsed yet
+	read int    // bytes, including the framing
 	done bool
 }
 
@@ -42,7 +42,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		d := &download{c: blocking(fd), size: s.size} // the first alone compares all bytes
+		d := &download{c: blocking(fd), size: s.size} // only the first compares all bytes
 		if len(clients) > 0 {
 			d.pattern = clients[0].pattern
 		} else {
@@ -50,7 +50,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 		}
 		clients = append(clients, &sip{download: d})
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
 	began, progress := time.Now(), time.Now()
@@ -66,7 +66,7 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 			if c.done {
 				continue
 			}
-			// Whoever has read all of it still wants the framing.
+			// A client that has read the whole body still wants the framing.
 			n, err := c.sip(buf, wanted-c.read, over == 1)
 			if err != nil {
 				return nil, err
@@ -79,14 +79,14 @@ func (s slow) measure(r *running, length time.Duration) ([]float64, error) {
 			}
 		}
 		if time.Since(progress) > patience+5*length {
-			return nil, fmt.Errorf("no answer for %v", patience)
+			return nil, fmt.Errorf("no response for %v", patience)
 		}
 	}
-	elapsed, err := r.end(s.clients)
+	elapsed, err := r.stopMeasuring(s.clients)
 	return []float64{float64(s.clients) * float64(s.size) / 1e6 / elapsed.Seconds()}, err
 }
 
-// sip reads as many bytes as are wanted, or what there is, and returns how many.
+// sip reads up to the wanted number of bytes, as far as available, and returns how many.
 func (c *sip) sip(buf []byte, wanted int, all bool) (total int, err error) {
 	for !c.done && (all || wanted > 0) {
 		kept := copy(buf, c.rest)
@@ -98,11 +98,11 @@ func (c *sip) sip(buf []byte, wanted int, all bool) (total int, err error) {
 		if err == nil && n > 0 {
 			total, c.read, wanted = total+n, c.read+n, wanted-n
 			var rest []byte
-			rest, c.done, err = c.sort(buf[:kept+n])
+			rest, c.done, err = c.consume(buf[:kept+n])
 			c.rest = append(c.rest[:0], rest...)
 		}
 		if err != nil {
-			return total, fmt.Errorf("after %d bytes of an answer: %w", c.got, err)
+			return total, fmt.Errorf("after %d bytes of a response: %w", c.got, err)
 		}
 		if n == 0 {
 			break

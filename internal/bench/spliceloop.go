@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	splicePipe = 256 << 10 // the size of pipes that are spliced
+	splicePipe = 256 << 10 // the size of the pipes
 	sendBuffer = 512 << 10 // of the socket
 )
 
-// serveSplice is the least that a Go program can do with the bytes of a CGI program:
-// they are moved between its pipes and the socket. A goroutine for each connection does
-// what a loop in C would do, and blocks in each call.
+// serveSplice is the least that a Go program can do with the bytes of a CGI program: it
+// moves them between the pipes and the socket. One goroutine per connection does what a
+// loop in C would do, and blocks in each call.
 func serveSplice(l net.Listener, protocol, program string, size int) error {
 	env := forSize(program, size).environment()
 	for {
@@ -37,7 +37,7 @@ func serveSplice(l net.Listener, protocol, program string, size int) error {
 			s := &splicing{c: blocking(f.Fd()), program: program, env: env, buf: make([]byte, 4096)}
 			unix.SetsockoptInt(int(s.c), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
 			if protocol == overSCGI {
-				s.answerSCGI()
+				s.serveSCGI()
 				return
 			}
 			for {
@@ -57,8 +57,8 @@ type splicing struct {
 	buf     []byte
 }
 
-// exchange starts a program at the first STDIN of a request, passes on the body and then
-// the output, and returns whether to keep the connection.
+// exchange starts a program at the first STDIN of a request, passes the body and then
+// the output on, and returns whether to keep the connection.
 func (s *splicing) exchange() (keep bool, err error) {
 	var p *process
 	defer func() {
@@ -104,9 +104,9 @@ func (s *splicing) exchange() (keep bool, err error) {
 	return keep, err
 }
 
-// answerSCGI reads a request without a body, which fits into the buffer, and answers
-// with the output of a program.
-func (s *splicing) answerSCGI() (err error) {
+// serveSCGI reads a request without a body, which fits into the buffer, and sends the
+// output of a program.
+func (s *splicing) serveSCGI() (err error) {
 	for n := 0; n == 0 || s.buf[n-1] != ','; {
 		m, err := s.c.Read(s.buf[n:])
 		if err != nil {
@@ -122,8 +122,8 @@ func (s *splicing) answerSCGI() (err error) {
 	return errors.Join(s.pass(p.out, nil), p.wait())
 }
 
-// pass moves what comes out of a pipe to the socket, until its end. What stands in the
-// pipe is one record, with a header before it.
+// pass moves the output of a pipe to the socket, until its end. The contents of the pipe
+// become one record, after its header.
 func (s *splicing) pass(pipe blocking, header func(n int) []byte) error {
 	for {
 		fds := []unix.PollFd{{Fd: int32(pipe), Events: unix.POLLIN}}

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// The columns of the table, by their widths; numbers stand to the right.
+// The columns of the table. Numbers are aligned to the right.
 var columns = []struct {
 	title string
 	width int
 	right bool
 }{
-	{"row", 10, false}, {"ours", 62, false}, {"", 10, true}, {"peer", 19, false}, {"", 10, true}, {"unit", 8, false},
+	{"row", 12, false}, {"ours", 62, false}, {"", 10, true}, {"peer", 19, false}, {"", 10, true}, {"unit", 8, false},
 	{"ratio", 6, true}, {"spread", 11, true}, {"goal", 8, true}, {"", 8, false},
 }
 
@@ -42,8 +42,8 @@ func printHeading(w io.Writer) {
 	printLine(w, titles...)
 }
 
-// printRow writes a line for each peer and each figure: medians, the median of the
-// ratio and its spread from round to round, and whether the goal is met.
+// printRow prints a line for each peer and figure: the medians, the median of the ratio
+// and its spread from round to round, and whether the goal is met.
 func printRow(w io.Writer, r row, results []result) {
 	ours := results[0]
 	for i, p := range r.peers {
@@ -63,18 +63,18 @@ func printRow(w io.Writer, r row, results []result) {
 	}
 }
 
-// printUsage writes what each side and its load took of the processors. Where the load
-// is slower than the side, what a request costs the side says more than its rate.
+// printUsage prints the processor time of each side and its load. Where the load is
+// slower than the side, the cost of a request says more than the rate.
 func printUsage(w io.Writer, results []result) {
 	for _, r := range results {
 		if r.count > 0 {
-			fmt.Fprintf(w, "    %-19s %.1f µs a request; the load took %.0f %% of the processor time\n",
+			fmt.Fprintf(w, "    %-19s %.1f µs a request; the load used %.0f %% of the processor time\n",
 				r.side, float64(r.used.side.Nanoseconds())/1e3/float64(r.count), 100*r.used.share())
 		}
 	}
 }
 
-// number writes three digits or more.
+// number formats a number with at least three digits.
 func number(v float64) string {
 	switch {
 	case v >= 100:

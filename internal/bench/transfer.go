@@ -10,10 +10,10 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// blockLen is how much an application writes, and reads, at a time.
+// blockLen is how many bytes an application writes, and reads, at a time.
 const blockLen = 64 << 10
 
-// block is what large answers repeat; each byte of it depends on its place.
+// block returns the block that large responses repeat. Its bytes depend on their offsets.
 func block() []byte {
 	b := make([]byte, blockLen)
 	for i := range b {
@@ -22,15 +22,15 @@ func block() []byte {
 	return b
 }
 
-// An answering load asks for large answers on one connection, one after the other.
-type answering struct {
+// A fetching load requests large responses on one connection, one after the other.
+type fetching struct {
 	size     int
 	filename string // of a program that writes them
 }
 
-func (answering) figures() []string { return []string{"MB/s"} }
+func (fetching) figures() []string { return []string{"MB/s"} }
 
-func (a answering) measure(r *running, length time.Duration) ([]float64, error) {
+func (a fetching) measure(r *running, length time.Duration) ([]float64, error) {
 	c, err := dial(r.socket)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (a answering) measure(r *running, length time.Duration) ([]float64, error) 
 			return err
 		}
 		err := d.read()
-		d.all = false // only the first, which does not count, is looked at as a whole
+		d.all = false // only the first, which does not count, is compared as a whole
 		return err
 	})
 }
@@ -61,7 +61,7 @@ func transfers(r *running, size int, length time.Duration, once func() error) ([
 	if err := once(); err != nil {
 		return nil, err
 	}
-	if err := r.begin(); err != nil {
+	if err := r.startMeasuring(); err != nil {
 		return nil, err
 	}
 	n := 0
@@ -70,13 +70,13 @@ func transfers(r *running, size int, length time.Duration, once func() error) ([
 			return nil, err
 		}
 	}
-	elapsed, err := r.end(n)
+	elapsed, err := r.stopMeasuring(n)
 	return []float64{float64(n) * float64(size) / 1e6 / elapsed.Seconds()}, err
 }
 
-// A download reads large answers. The framing and the length of each are checked. Of
-// the content all bytes are compared, or, to cost less than what is measured, the
-// first of each piece that is read.
+// A download reads large responses. It checks the framing and the length of each. It
+// compares all bytes of the content or, to cost less than what is measured, the first
+// ones of each read.
 type download struct {
 	c       blocking
 	size    int
@@ -84,32 +84,32 @@ type download struct {
 	buf     []byte
 	all     bool
 
-	head    []byte // of the answer, until it ends
+	head    []byte // the header, until it ends
 	inBody  bool
-	got     int // of the body
-	content int // of the record, what has not come
+	got     int // bytes of the body
+	content int // bytes of the record still to be read, as is padding
 	padding int
 }
 
-// newDownload returns a download of answers of size bytes, all of which are compared.
+// newDownload returns a download of responses of size bytes, all of which are compared.
 func newDownload(c blocking, size int) *download {
 	return &download{c: c, size: size, pattern: append(block(), block()...), buf: make([]byte, 256<<10), all: true}
 }
 
-// begin prepares for an answer.
-func (d *download) begin() {
+// reset prepares for the next response.
+func (d *download) reset() {
 	d.head, d.inBody, d.got, d.content, d.padding = d.head[:0], false, 0, 0, 0
 }
 
 func (d *download) read() error {
-	d.begin()
+	d.reset()
 	kept := 0
 	for {
 		n, err := d.c.Read(d.buf[kept:])
 		if err != nil {
-			return fmt.Errorf("after %d bytes of an answer: %w", d.got, err)
+			return fmt.Errorf("after %d bytes of a response: %w", d.got, err)
 		}
-		rest, done, err := d.sort(d.buf[:kept+n])
+		rest, done, err := d.consume(d.buf[:kept+n])
 		if done || err != nil {
 			return err
 		}
@@ -117,11 +117,11 @@ func (d *download) read() error {
 	}
 }
 
-// sort takes what was read, and returns what has to be read further to be understood.
-func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
+// consume parses what was read, and returns the rest, which is incomplete.
+func (d *download) consume(b []byte) (rest []byte, done bool, err error) {
 	for {
 		n := min(d.content, len(b))
-		if err := d.take(b[:n]); err != nil {
+		if err := d.checkContent(b[:n]); err != nil {
 			return nil, false, err
 		}
 		d.content -= n
@@ -144,26 +144,26 @@ func (d *download) sort(b []byte) (rest []byte, done bool, err error) {
 				return b, false, nil
 			}
 			if d.got != d.size || len(b) > end+h.PaddingLength() {
-				return nil, false, fmt.Errorf("an answer of %d bytes, not %d", d.got, d.size)
+				return nil, false, fmt.Errorf("a response of %d bytes, not %d", d.got, d.size)
 			}
-			return nil, true, ended(b[record.HeaderLen:end])
+			return nil, true, checkEnd(b[record.HeaderLen:end])
 		default:
-			return nil, false, fmt.Errorf("a record of %v in an answer", h.Type())
+			return nil, false, fmt.Errorf("a record of %v in a response", h.Type())
 		}
 		d.content, d.padding = h.ContentLength(), h.PaddingLength()
 		b = b[record.HeaderLen:]
 	}
 }
 
-// take looks at content.
-func (d *download) take(b []byte) error {
+// checkContent compares content with what is expected.
+func (d *download) checkContent(b []byte) error {
 	if !d.inBody && len(b) > 0 {
 		had := len(d.head)
 		d.head = append(d.head, b[:min(len(b), 4096)]...)
 		n := headLen(d.head)
 		if n == 0 {
 			if len(d.head) > 4096 {
-				return fmt.Errorf("the answer has no head but %.200q", d.head)
+				return fmt.Errorf("the response has no header but %.200q", d.head)
 			}
 			return nil
 		}
@@ -178,7 +178,7 @@ func (d *download) take(b []byte) error {
 			look = min(n, 64)
 		}
 		if !bytes.Equal(b[:look], d.pattern[at:at+look]) {
-			return fmt.Errorf("the answer is wrong in the %d bytes from %d", look, d.got)
+			return fmt.Errorf("the response differs in the %d bytes from %d", look, d.got)
 		}
 		d.got += n
 		b = b[n:]
@@ -186,8 +186,8 @@ func (d *download) take(b []byte) error {
 	return nil
 }
 
-// A posting load sends large bodies on one connection, one after the other; the
-// answer is how many bytes there were.
+// A posting load sends large bodies on one connection, one after the other. Each
+// response is the number of bytes.
 type posting struct {
 	size     int
 	filename string // of a program that reads them
@@ -202,13 +202,13 @@ func (p posting) measure(r *running, length time.Duration) ([]float64, error) {
 	}
 	defer c.Close()
 	upload := newUpload(p.size, p.filename)
-	answer := answer{body: fmt.Sprintln(p.size)}
+	want := response{body: fmt.Sprintln(p.size)}
 	buf := make([]byte, 4096)
 	return transfers(r, p.size, length, func() error {
 		if err := upload.write(c); err != nil {
 			return err
 		}
-		return answer.read(c, buf)
+		return want.read(c, buf)
 	})
 }
 

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A usage is the processor time, user and system, that the load and a side took.
+// A usage is the processor time, user and system, used by the load and a side.
 type usage struct {
 	load, side time.Duration
 }
 
-// usageOf returns what has been used until now. Without a
-// control group, programs that a side runs count once the side has waited for them.
+// usageOf returns the processor time used so far. Without a control group, programs that
+// a side runs count only once the side has waited for them.
 func usageOf(r *running) (usage, error) {
 	var self unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &self); err != nil {
@@ -35,27 +35,27 @@ func usageOf(r *running) (usage, error) {
 	return u, err
 }
 
-// begin begins what a meter measures: what it had to do before does not count.
-func (r *running) begin() (err error) {
-	r.began = time.Now()
+// startMeasuring starts the measurement. What a meter did before does not count.
+func (r *running) startMeasuring() (err error) {
+	r.measuringSince = time.Now()
 	r.before, err = usageOf(r)
 	return err
 }
 
-// end ends what begin began, and returns how long it took.
-func (r *running) end(requests int) (time.Duration, error) {
-	elapsed := time.Since(r.began)
+// stopMeasuring stops the measurement, and returns how long it took.
+func (r *running) stopMeasuring(requests int) (time.Duration, error) {
+	elapsed := time.Since(r.measuringSince)
 	after, err := usageOf(r)
 	r.used = usage{r.used.load + after.load - r.before.load, r.used.side + after.side - r.before.side}
 	r.requests += requests
 	return elapsed, err
 }
 
-// share is the load's part of the processor time.
+// share returns the load's share of the processor time.
 func (u usage) share() float64 { return float64(u.load) / float64(u.load+u.side) }
 
-// processorTime adds up what the processes of some process groups used: utime, stime,
-// cutime and cstime in /proc/PID/stat, in hundredths of a second.
+// processorTime returns the processor time of all processes in some process groups: the
+// sum of utime, stime, cutime and cstime in /proc/PID/stat, in hundredths of a second.
 func processorTime(groups []int) (time.Duration, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// libfcgiC is hello on the FastCGI developer's kit, with its interface that keeps no
-// global state, which is the faster one.
+// libfcgiC is hello on the FastCGI developer's kit, with its faster interface, which keeps
+// no global state.
 const libfcgiC = `#include <fcgiapp.h>
 int main(void) {
 	FCGX_Request r;
@@ -28,7 +28,7 @@ int main(void) {
 }
 `
 
-// A workshop is a temporary folder with what is measured in it.
+// A workshop is a temporary directory with the programs to measure.
 type workshop struct {
 	dir string
 	n   int
@@ -58,14 +58,14 @@ func newWorkshop() (*workshop, error) {
 func (w *workshop) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, g := range w.groups { // those of sides that have not been stopped
+	for _, g := range w.groups { // of sides that have not been stopped
 		g.remove()
 	}
 	os.RemoveAll(w.dir)
 }
 
-// group makes a control group for a side.
-func (w *workshop) group(name string) group {
+// newGroup makes a control newGroup for a side.
+func (w *workshop) newGroup(name string) group {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := newGroup(name)
@@ -75,10 +75,10 @@ func (w *workshop) group(name string) group {
 	return g
 }
 
-// fill replaces what stands for the folder.
+// fill replaces {dir} by the directory.
 func (w *workshop) fill(s string) string { return strings.ReplaceAll(s, "{dir}", w.dir) }
 
-// compile makes a program of the workshop from its source in C.
+// compile builds a program of the workshop from C.
 func (w *workshop) compile(name, source string, flags ...string) error {
 	out := filepath.Join(w.dir, name)
 	if err := os.WriteFile(out+".c", []byte(source), 0o600); err != nil {
@@ -95,9 +95,9 @@ func build(name string, args ...string) error {
 	return nil
 }
 
-// listen opens a listening socket that blocks, as spawn-fcgi would: C programs accept
-// on it.
-func listen(path string) (*os.File, error) {
+// listenBlocking opens a blocking listening socket, as spawn-fcgi does, for C programs to
+// accept on.
+func listenBlocking(path string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)

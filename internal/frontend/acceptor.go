@@ -1,8 +1,8 @@
-// Package frontend holds what the front-ends on sockets share, whatever their
-// wire format: accepting with back-off and a bound, the peers that may connect,
-// the tick that sweeps their time limits, and the ways of a socket that a web
-// server's side needs (waiting without a buffer, seeing a peer that has gone
-// behind bytes that nobody has read, ending a connection visibly).
+// Package frontend holds what the front-ends share, whatever their wire format: a bounded
+// accept loop with back-off, the peers that may connect, the tick that enforces time
+// limits, and socket operations: waiting without a buffer, noticing that a peer has
+// disconnected despite unread data, and closing a connection so that the peer notices a
+// truncation.
 package frontend
 
 import (
@@ -20,89 +20,89 @@ import (
 // ErrServerClosed is returned by Serve after Shutdown or Close.
 var ErrServerClosed = http.ErrServerClosed
 
-// The tick sweeps the connections this often: quickly while any of them is busy,
-// so that a client that leaves is noticed soon, and slowly otherwise.
+// The interval of the tick: short while any connection is busy, so that a disconnected
+// client is noticed soon, and long otherwise.
 const (
 	busyTick = 25 * time.Millisecond
 	idleTick = 500 * time.Millisecond
 
-	// tickCost makes the ticks rarer by that much for each connection, so that they never
-	// take more than some hundredths of the time.
+	// tickCost lengthens the interval for each connection, so that ticks never take more
+	// than a few percent of the CPU time.
 	tickCost = 5 * time.Microsecond
 )
 
 // A Conn is a connection that a front-end serves.
 type Conn interface {
-	// Start begins to serve the connection, on goroutines of its own, and returns. The
-	// Conn calls Acceptor.Remove after the last of them has ended.
+	// Start starts to serve the connection, on its own goroutines, and returns. The Conn
+	// calls Acceptor.Remove after the last of them has ended.
 	Start()
 
-	// Tick is called at every tick, with the time since the Acceptor began. It must
-	// not wait. It reports whether the connection has anything in flight.
+	// Tick is called at every tick, with the time since the Acceptor started. It must
+	// not block. It reports whether the connection has anything in flight.
 	Tick(now time.Duration) (busy bool)
 
-	// Drain lets what is in flight end, then closes the connection.
+	// Drain closes the connection once nothing is in flight on it.
 	Drain()
 
-	// Abort ends the connection now: requests are cancelled with the cause, and their
-	// responses visibly truncated.
+	// Abort closes the connection at once. Requests are cancelled with the cause, and
+	// their responses visibly truncated.
 	Abort(cause error)
 }
 
-// An Acceptor accepts connections and keeps account of them.
+// An Acceptor accepts connections and keeps track of them.
 type Acceptor struct {
-	// NewConn makes the Conn of an accepted connection. The context is what BaseContext
-	// and ConnContext have made.
+	// NewConn returns the Conn for an accepted connection. The context comes from
+	// BaseContext and ConnContext.
 	NewConn func(ctx context.Context, l net.Listener, c net.Conn) Conn
 
-	// BaseContext, if not nil, is called once for each Serve, and must not return nil.
+	// BaseContext, if not nil, is called once for each Serve. It must not return nil.
 	BaseContext func(net.Listener) context.Context
 
-	// ConnContext, if not nil, is called once for each connection with the context of
-	// BaseContext. A connection for which it returns nil is closed.
+	// ConnContext, if not nil, is called once for each connection, with the context from
+	// BaseContext. If it returns nil, the connection is closed.
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
 
-	// Connections bounds the open connections of a listener; beyond it accepting
-	// waits. Zero means 10,000.
+	// Connections is the maximum number of open connections of a listener; at the
+	// maximum, it stops accepting. Zero means 10,000.
 	Connections int
 
 	// Peers says who may connect.
 	Peers Peers
 
-	// Log gets a line when accepting fails or a peer is refused.
+	// Log receives a line when accepting fails or a peer is refused.
 	Log *slog.Logger
 
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	conns     map[Conn]chan struct{} // the listener's slots
-	empty     chan struct{}          // closed when conns becomes empty; nil unless waited for
-	closing   atomic.Bool
-	stop      chan struct{} // ends the tick
-	ticking   sync.WaitGroup
-	wake      chan struct{} // makes the next tick come soon
-	slow      atomic.Bool   // the next tick is far
-	began     time.Time
-	now       atomic.Int64
-	crew      goroutinePool
-	turns     int // see Turn; belongs to the tick
+	mu         sync.Mutex
+	listeners  map[net.Listener]struct{}
+	conns      map[Conn]chan struct{} // the listener's slots
+	empty      chan struct{}          // closed when conns becomes empty; nil unless waited for
+	closing    atomic.Bool
+	stop       chan struct{} // ends the tick
+	ticking    sync.WaitGroup
+	wake       chan struct{} // makes the next tick come soon
+	slow       atomic.Bool   // the next tick is far
+	began      time.Time
+	now        atomic.Int64
+	goroutines goroutinePool
+	turns      int // see Turn; belongs to the tick
 }
 
-// turnsPerTick is how often Turn grants in one tick.
+// turnsPerTick is how many calls of Turn return true in one tick.
 const turnsPerTick = 200
 
-// Turn reports whether a connection may do in its Tick what costs memory for a moment:
-// if all of them did it in the same tick, it would be memory for good.
+// Turn reports whether a connection may do something in its Tick that needs memory for a
+// moment. If all of them did so in the same tick, the process would keep the memory.
 func (a *Acceptor) Turn() bool {
 	a.turns--
 	return a.turns >= 0
 }
 
-// Go runs f on a goroutine of its own, which Shutdown and Close wait for. It is for the
-// goroutine that a connection begins with.
-func (a *Acceptor) Go(f func()) { a.crew.run(f) }
+// Go runs f on its own goroutine, which Shutdown and Close wait for. It is for the first
+// goroutine of a connection.
+func (a *Acceptor) Go(f func()) { a.goroutines.run(f) }
 
-// Wake makes the ticks come quickly from now on. A Conn calls it when it has
-// something in flight.
+// Wake switches to the short tick interval. A Conn calls it when it has something in
+// flight.
 func (a *Acceptor) Wake() {
 	if a.slow.Load() && a.slow.CompareAndSwap(true, false) {
 		select {
@@ -112,7 +112,7 @@ func (a *Acceptor) Wake() {
 	}
 }
 
-// Now returns the time since the Acceptor began, as of the last tick.
+// Now returns the time since the Acceptor started, as of the last tick.
 func (a *Acceptor) Now() time.Duration { return time.Duration(a.now.Load()) }
 
 func (a *Acceptor) log() *slog.Logger {
@@ -122,10 +122,10 @@ func (a *Acceptor) log() *slog.Logger {
 	return slog.Default()
 }
 
-// Serve accepts connections until Shutdown or Close, then returns
-// ErrServerClosed. It closes l. An error of Accept that may pass (no free
-// descriptor, a connection that broke) is tried again after 5 ms to 1 s, and logged
-// the first time and every 10 s; any other is returned.
+// Serve accepts connections until Shutdown or Close, and then returns ErrServerClosed.
+// It closes l. After a temporary error of Accept (no free descriptor, a broken
+// connection) it tries again in 5 ms to 1 s, and logs the error at first and every 10 s.
+// It returns any other error.
 func (a *Acceptor) Serve(l net.Listener) error {
 	defer l.Close()
 	if err := a.Peers.Check(); err != nil {
@@ -174,14 +174,14 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			<-slots
 			continue
 		}
-		a.add(ctx, l, c, slots)
+		a.serveConn(ctx, l, c, slots)
 	}
 }
 
-// acceptLog is how long accepting fails before that is logged again.
+// acceptLog is how often failures to accept are logged.
 const acceptLog = 10 * time.Second
 
-// admit returns the context of a connection, or nil if it is refused.
+// admit returns the context for a connection, or nil to refuse it.
 func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) context.Context {
 	if err := a.Peers.Refuse(c); err != nil {
 		a.log().Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
@@ -195,7 +195,7 @@ func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) contex
 	return ctx
 }
 
-// pause waits, or returns at once when the Acceptor is closed.
+// pause waits for d, or until the Acceptor is closed.
 func (a *Acceptor) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -244,9 +244,9 @@ func (a *Acceptor) untrack(l net.Listener) {
 	a.mu.Unlock()
 }
 
-// add begins to serve a connection, unless closing has begun meanwhile: then it
-// would be missed by what ends the others.
-func (a *Acceptor) add(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
+// serveConn starts to serve a connection. It closes the connection if the Acceptor is
+// closing, which has drained or aborted the other ones already.
+func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
 	a.mu.Lock()
 	if a.closing.Load() {
 		a.mu.Unlock()
@@ -260,7 +260,7 @@ func (a *Acceptor) add(ctx context.Context, l net.Listener, nc net.Conn, slots c
 	c.Start()
 }
 
-// Remove takes a connection that has ended out of the account.
+// Remove removes a connection that has ended.
 func (a *Acceptor) Remove(c Conn) {
 	a.mu.Lock()
 	slots := a.conns[c]
@@ -273,7 +273,7 @@ func (a *Acceptor) Remove(c Conn) {
 	<-slots
 }
 
-// tick sweeps the connections until stop is closed.
+// tick calls Tick of every connection regularly until stop is closed.
 func (a *Acceptor) tick(stop chan struct{}) {
 	defer a.ticking.Done()
 	t := time.NewTimer(idleTick)
@@ -306,16 +306,16 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		if busy {
 			t.Reset(busyTick + time.Duration(len(conns))*tickCost)
 		} else {
-			a.crew.rest()
+			a.goroutines.releaseIdle()
 			a.slow.Store(true)
 			t.Reset(idleTick)
 		}
 	}
 }
 
-// Shutdown stops accepting and lets what is in flight end. When ctx is done
-// first, the rest is aborted with the cause, and ctx's error returned. It returns
-// after every connection has ended.
+// Shutdown stops accepting and drains the connections. When ctx is done first, it aborts
+// the rest with the cause, and returns ctx's error. It returns after every connection
+// has ended.
 func (a *Acceptor) Shutdown(ctx context.Context, cause error) error {
 	empty := a.beginClose(func(c Conn) { c.Drain() })
 	var err error
@@ -338,8 +338,8 @@ func (a *Acceptor) Close(cause error) error {
 	return nil
 }
 
-// beginClose closes the listeners, calls f for each connection, and returns a
-// channel that is closed when there is none left.
+// beginClose closes the listeners, calls f for each connection, and returns a channel
+// that is closed when no connection is left.
 func (a *Acceptor) beginClose(f func(Conn)) <-chan struct{} {
 	a.mu.Lock()
 	a.closing.Store(true)
@@ -384,5 +384,5 @@ func (a *Acceptor) stopTick() {
 	}
 	a.mu.Unlock()
 	a.ticking.Wait()
-	a.crew.close()
+	a.goroutines.close()
 }

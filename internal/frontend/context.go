@@ -2,15 +2,15 @@ package frontend
 
 import "context"
 
-// A Context is the context of a request, made only when somebody asks for it. A lock
-// of its owner's guards it. The zero value is ready to use.
+// A Context is the context of a request, created only when needed. A lock of its owner
+// guards it. The zero value is ready to use.
 type Context struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	cause  error
 }
 
-// Get returns the context, which it derives from base at the first call.
+// Get returns the context. The first call derives it from base.
 func (c *Context) Get(base context.Context) context.Context {
 	if c.ctx == nil {
 		c.ctx, c.cancel = context.WithCancelCause(base)
@@ -21,10 +21,10 @@ func (c *Context) Get(base context.Context) context.Context {
 	return c.ctx
 }
 
-// Asked reports whether the context has been made.
+// Asked reports whether Get has been called.
 func (c *Context) Asked() bool { return c.ctx != nil }
 
-// Cancel cancels the context, also one that is made later. Only the first cause counts.
+// Cancel cancels the context, even if it is created later. Only the first cause counts.
 func (c *Context) Cancel(cause error) {
 	if c.cause != nil {
 		return
@@ -35,11 +35,11 @@ func (c *Context) Cancel(cause error) {
 	}
 }
 
-// Cause returns what Cancel was called with, or nil.
+// Cause returns the cause given to Cancel, or nil.
 func (c *Context) Cause() error { return c.cause }
 
-// End cancels a context that has been made, with context.Canceled as the cause: the
-// request is over.
+// End cancels the context, if it was created, because the request has ended. The cause is
+// context.Canceled.
 func (c *Context) End() {
 	if c.cancel != nil {
 		c.cancel(context.Canceled)

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Log returns where a server logs: to l, else as text to a log of package log, else to
-// slog.Default().
+// Log returns the log of a server: l if it is not nil, else one that writes to text if
+// that is not nil, else slog.Default().
 func Log(l *slog.Logger, text *log.Logger) *slog.Logger {
 	switch {
 	case l != nil:
@@ -18,7 +18,7 @@ func Log(l *slog.Logger, text *log.Logger) *slog.Logger {
 	return slog.Default()
 }
 
-// withoutTime leaves out the time, which the text log has its own flag for.
+// withoutTime leaves out the time: the text log has its own flag for it.
 func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey && len(groups) == 0 {
 		return slog.Attr{}
@@ -26,7 +26,7 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// lines passes whole lines on.
+// lines writes each line to a log.
 type lines struct{ log *log.Logger }
 
 func (l lines) Write(p []byte) (int, error) {

@@ -8,26 +8,26 @@ import (
 	"slices"
 )
 
-// Peers says who may connect. The zero value lets everybody.
+// Peers says who may connect. The zero value allows everybody.
 type Peers struct {
 	// Allow lists the TCP peers that may connect; empty means all.
 	Allow []netip.Prefix
 
 	// WebServers lists the addresses of the web server (FCGI_WEB_SERVER_ADDRS,
-	// FastCGI 1.0 § 3.2); empty means all. Otherwise a peer that is not on TCP is
-	// refused, too.
+	// FastCGI 1.0 § 3.2); empty means all. If it is not empty, peers that do not use TCP
+	// are refused, too.
 	WebServers []netip.Addr
 
 	// Users lists the ids of the users whose processes may connect to a unix socket;
-	// empty means all that its permissions let. The process that called connect(2)
-	// counts (SO_PEERCRED). Nobody else may, root included. It is known on Linux only.
+	// empty means all. The process that called connect(2) counts (SO_PEERCRED). Root is
+	// refused unless it is listed. This works on Linux only.
 	Users []uint32
 }
 
-// Check returns an error if this system cannot tell who the peers are.
+// Check returns an error if this system cannot identify the peers.
 func (p *Peers) Check() error {
 	if len(p.Users) > 0 && !KnowsUsers {
-		return errors.New("the users of unix sockets cannot be told on this system (allow_users)")
+		return errors.New("this system cannot identify the users of unix sockets (allow_users)")
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (p *Peers) refuseUser(c net.Conn) error {
 	uid, pid, err := peerUser(c)
 	switch {
 	case err != nil:
-		return fmt.Errorf("its user cannot be told (allow_users): %w", err)
+		return fmt.Errorf("its user cannot be determined (allow_users): %w", err)
 	case !slices.Contains(p.Users, uid):
 		return fmt.Errorf("user %d, process %d, is not allowed (allow_users)", uid, pid)
 	}

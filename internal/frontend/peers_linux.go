@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KnowsUsers says whether this system tells the users of unix sockets.
+// KnowsUsers says whether this system can identify the users of unix sockets.
 const KnowsUsers = true
 
 // peerUser returns the user and the process that called connect(2).

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// KnowsUsers says whether this system tells the users of unix sockets.
+// KnowsUsers says whether this system can identify the users of unix sockets.
 const KnowsUsers = false
 
 func peerUser(net.Conn) (uid uint32, pid int32, err error) {

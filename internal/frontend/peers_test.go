@@ -43,7 +43,7 @@ func TestPeersRefuse(t *testing.T) {
 		{"web server, unix", Peers{WebServers: servers}, unix, "FCGI_WEB_SERVER_ADDRS"},
 		{"both lists", Peers{Allow: allow, WebServers: servers}, tcp("[::1]:1"), "(allow)"},
 		{"users do not concern TCP", Peers{Users: []uint32{1}}, tcp("192.0.2.8:1"), ""},
-		{"user that cannot be told", Peers{Users: []uint32{1}}, unix, "its user cannot be told (allow_users): "},
+		{"unknown user", Peers{Users: []uint32{1}}, unix, "its user cannot be determined (allow_users): "},
 	} {
 		err := tt.p.Refuse(tt.c)
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ErrKicked is returned by a wait that Kick ended.
+// ErrKicked is returned by a wait that Kick interrupted.
 var ErrKicked = errors.New("wait was interrupted")
 
 // BufferSize is the size of the buffers that a Socket reads into.
@@ -26,35 +26,35 @@ func GetBuffer() *Buffer { return buffers.Get().(*Buffer) }
 // PutBuffer returns a buffer to the pool.
 func PutBuffer(b *Buffer) { buffers.Put(b) }
 
-// past is a deadline that has always passed.
+// past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// A Socket is a connection with what a gateway needs beyond net.Conn. Reading
-// and waiting exclude each other.
+// A Socket is a connection with the operations that a gateway needs beyond net.Conn. Only
+// one goroutine at a time may read or wait.
 type Socket struct {
 	net.Conn
 
-	// Unix reports a unix socket, where only a hang-up tells that the peer has gone: a
-	// peer may shut down its writing side after the request.
+	// Unix says that this is a unix socket. Its peer may shut down its writing side after
+	// the request, so only a hang-up means that it has disconnected.
 	Unix bool
 
-	// HalfClose says the same of TCP peers.
+	// HalfClose says that the same applies to a TCP peer.
 	HalfClose bool
 
 	grown bool // GrowSendBuffer has been called
 
 	raw    syscall.RawConn
-	vector *vectorRead // made when it is needed
+	vector *vectorRead // created when needed
 
 	await  func(fd uintptr) bool
-	flags  int     // for recv, of await
-	window int     // how much of a buffer await may fill
-	buf    *Buffer // result of await, with n and err
+	flags  int     // of recv in await
+	window int     // how much of the buffer await may fill
+	buf    *Buffer // result of await, as are n and err
 	n      int
 	err    error
 }
 
-// NewSocket wraps c, and turns off what delays small writes.
+// NewSocket wraps c.
 func NewSocket(c net.Conn) *Socket {
 	s := &Socket{Conn: c}
 	switch c.(type) {
@@ -70,25 +70,25 @@ func NewSocket(c net.Conn) *Socket {
 	return s
 }
 
-// Kick makes a Read or a wait that is under way, or the next one, return
-// ErrKicked or os.ErrDeadlineExceeded. Unkick must follow before the next one.
+// Kick makes the current Read or wait, or else the next one, return ErrKicked or
+// os.ErrDeadlineExceeded. Unkick must be called before the next one after that.
 func (s *Socket) Kick() { s.SetReadDeadline(past) }
 
 // Unkick undoes Kick.
 func (s *Socket) Unkick() { s.SetReadDeadline(time.Time{}) }
 
-// IsKick reports whether err is what Kick causes.
+// IsKick reports whether err was caused by Kick.
 func IsKick(err error) bool {
 	return errors.Is(err, ErrKicked) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// sendBuffer is what GrowSendBuffer asks for, in bytes. The system bounds it
-// (net.core.wmem_max), and takes the double.
+// sendBuffer is the size that GrowSendBuffer requests, in bytes. The system limits it
+// (net.core.wmem_max), and doubles it.
 const sendBuffer = 512 << 10
 
-// GrowSendBuffer makes room on a unix socket for what a large answer writes while the
-// peer is at work, so that either wakes the other less often. It does so once. TCP
-// sees to its buffers by itself.
+// GrowSendBuffer enlarges the send buffer of a unix socket for a large response, so that
+// the two processes wake each other less often. It does so once. TCP adjusts its buffers
+// itself.
 func (s *Socket) GrowSendBuffer() {
 	if c, ok := s.Conn.(*net.UnixConn); ok && !s.grown {
 		s.grown = true
@@ -96,22 +96,22 @@ func (s *Socket) GrowSendBuffer() {
 	}
 }
 
-// CloseWrite shuts down the writing side, if there is such a thing.
+// CloseWrite shuts down the writing side, if the connection supports that.
 func (s *Socket) CloseWrite() {
 	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
 }
 
-// Reset makes Close send a reset on TCP, so that the peer cannot take what it got
-// for the whole. On a unix socket nothing does that but bytes left unread.
+// Reset makes Close send a reset on TCP, so that the peer cannot mistake a partial
+// response for a complete one. On a unix socket, only unread data has that effect.
 func (s *Socket) Reset() {
 	if c, ok := s.Conn.(*net.TCPConn); ok {
 		c.SetLinger(0)
 	}
 }
 
-// waitKick waits until Kick or Close without looking at the peer.
+// waitKick waits until Kick or Close, whatever the peer does.
 func (s *Socket) waitKick() error {
 	if s.raw == nil {
 		return ErrKicked

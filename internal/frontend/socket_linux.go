@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadFirst waits for bytes and reads them into a pooled buffer, of which none is
-// held while it waits. The caller owns the buffer.
+// ReadFirst waits for bytes and reads them into a pooled buffer. It holds no buffer while
+// it waits. The caller owns the buffer.
 func (s *Socket) ReadFirst() (*Buffer, int, error) {
 	if s.raw == nil {
 		return s.readHeld()
@@ -17,8 +17,8 @@ func (s *Socket) ReadFirst() (*Buffer, int, error) {
 	return s.first(0)
 }
 
-// ReadFew is ReadFirst for at most n bytes, where the system can leave the rest in the
-// socket.
+// ReadFew is ReadFirst for at most n bytes. Where the system cannot leave the rest in the
+// socket, it may read more.
 func (s *Socket) ReadFew(n int) (*Buffer, int, error) {
 	if s.raw == nil {
 		return s.readHeld()
@@ -27,8 +27,7 @@ func (s *Socket) ReadFew(n int) (*Buffer, int, error) {
 	return s.first(0)
 }
 
-// PeekFirst is ReadFirst, except that the bytes stay in the socket. It needs
-// CanPeek.
+// PeekFirst is ReadFirst, except that the bytes stay in the socket. It requires CanPeek.
 func (s *Socket) PeekFirst() (*Buffer, int, error) {
 	if s.raw == nil {
 		return nil, 0, os.ErrInvalid
@@ -92,8 +91,8 @@ func (s *Socket) readHeld() (*Buffer, int, error) {
 	return b, n, nil
 }
 
-// Peek waits for bytes and copies them to p without taking them from the socket.
-// It does not wait for more than there are.
+// Peek waits for bytes and copies them to p, but leaves them in the socket. It does not
+// wait until p is full.
 func (s *Socket) Peek(p []byte) (n int, err error) {
 	if s.raw == nil {
 		return 0, os.ErrInvalid
@@ -118,7 +117,7 @@ func (s *Socket) Peek(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Queued returns how many bytes stand in the socket.
+// Queued returns how many bytes can be read without waiting.
 func (s *Socket) Queued() int {
 	n := 0
 	if s.raw != nil {
@@ -131,8 +130,8 @@ func (s *Socket) Queued() int {
 	return n
 }
 
-// PeekQueued returns what stands in the socket, up to n bytes and 512 KiB, without
-// taking it or waiting.
+// PeekQueued returns up to n bytes, and up to 512 KiB, that can be read without waiting,
+// but leaves them in the socket.
 func (s *Socket) PeekQueued(n int) []byte {
 	p := make([]byte, max(0, min(n, 512<<10)))
 	got := 0
@@ -149,10 +148,10 @@ func (s *Socket) PeekQueued(n int) []byte {
 // CanPeek reports whether Peek works on this socket.
 func (s *Socket) CanPeek() bool { return s.raw != nil }
 
-// CanWatch reports whether WaitGone notices a peer that leaves.
+// CanWatch reports whether WaitGone notices that the peer disconnects.
 func (s *Socket) CanWatch() bool { return s.raw != nil }
 
-// Gone reports whether the peer has left, even behind bytes that were not read.
+// Gone reports whether the peer has disconnected, even if there is unread data.
 func (s *Socket) Gone() bool {
 	gone := false
 	if s.raw != nil {
@@ -173,8 +172,8 @@ func (s *Socket) hungUp(fd uintptr) bool {
 	return fds[0].Revents&want != 0
 }
 
-// WaitGone waits until the peer has left and returns nil, or until Kick. It reads
-// nothing.
+// WaitGone waits until the peer disconnects, and then returns nil, or until Kick. It
+// reads nothing.
 func (s *Socket) WaitGone() error {
 	if s.raw == nil {
 		return s.waitKick()
@@ -182,7 +181,7 @@ func (s *Socket) WaitGone() error {
 	return s.raw.Read(s.hungUp)
 }
 
-// Unsent returns how many bytes that were written the peer has not taken, or -1.
+// Unsent returns how many written bytes the peer has not received, or -1 if unknown.
 func (s *Socket) Unsent() int {
 	n := -1
 	if s.raw != nil {

@@ -4,8 +4,8 @@ package frontend
 
 import "os"
 
-// ReadFirst waits for bytes and reads them into a pooled buffer, which the caller
-// owns.
+// ReadFirst waits for bytes and reads them into a pooled buffer. The caller owns the
+// buffer.
 func (s *Socket) ReadFirst() (*Buffer, int, error) {
 	b := GetBuffer()
 	n, err := s.Read(b[:])
@@ -25,7 +25,7 @@ func (s *Socket) PeekFirst() (*Buffer, int, error) { return nil, 0, os.ErrInvali
 // Peek is not available here.
 func (s *Socket) Peek([]byte) (int, error) { return 0, os.ErrInvalid }
 
-// Queued cannot be told here.
+// Queued is not available here.
 func (s *Socket) Queued() int { return 0 }
 
 // PeekQueued is not available here.
@@ -42,14 +42,14 @@ func (s *Socket) ReadVector([]byte, int) (int, *Buffer, int, error) { return 0, 
 // CanReadVector reports whether ReadVector works on this socket.
 func (s *Socket) CanReadVector() bool { return false }
 
-// CanWatch reports whether WaitGone notices a peer that leaves.
+// CanWatch reports whether WaitGone notices that the peer disconnects.
 func (s *Socket) CanWatch() bool { return false }
 
-// Gone cannot be told here without reading.
+// Gone is not available here: only reading would tell.
 func (s *Socket) Gone() bool { return false }
 
-// WaitGone waits until Kick: a peer that leaves is noticed by reading or writing.
+// WaitGone waits until Kick. Only reads and writes notice that the peer disconnects.
 func (s *Socket) WaitGone() error { return s.waitKick() }
 
-// Unsent cannot be told here.
+// Unsent is not available here.
 func (s *Socket) Unsent() int { return -1 }

@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spliceFlags let neither end of a splice wait: the runtime's poller waits for the
-// socket, and the caller for the pipe.
+// spliceFlags keep splice from blocking: the runtime's poller waits for the socket, and
+// the caller for the pipe.
 const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 
-// SpliceTo waits for bytes and moves up to max of them to a pipe, without a copy of
-// them in this process. It does not wait for the pipe: if that is full, the error is
-// ErrPipeFull, and EPIPE if it has no reader. It needs CanSplice, and nobody else
-// may fill the pipe.
+// SpliceTo waits for bytes and moves up to max of them to a pipe, without copying them
+// to this process. It does not wait for the pipe: the error is ErrPipeFull if the
+// pipe is full, and EPIPE if it has no reader. It requires CanSplice, and nobody else may
+// write to the pipe.
 func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 	rerr := s.raw.Read(func(fd uintptr) bool {
 		for hadRoom := false; ; hadRoom = true {
@@ -28,8 +28,8 @@ func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 			case hadRoom:
 				return false
 			}
-			// The pipe may have been emptied since. The poller does not tell of bytes
-			// that stood in the socket before.
+			// The pipe may have been emptied in between. Try once more, since the poller
+			// does not report bytes that were in the socket before.
 		}
 	})
 	switch {
@@ -43,8 +43,8 @@ func (s *Socket) SpliceTo(pipe, max int) (n int, err error) {
 	return n, err
 }
 
-// SpliceFrom moves n bytes, which must stand ready in the pipe, to the peer, and waits
-// as Write does. If more is true, the next write follows at once. It needs CanSplice.
+// SpliceFrom moves n bytes, which must be in the pipe already, to the peer, and blocks as
+// Write does. If more is true, the next write follows at once. It requires CanSplice.
 func (s *Socket) SpliceFrom(pipe, n int, more bool) (moved int, err error) {
 	flags := 0
 	if more {
@@ -75,7 +75,7 @@ func (s *Socket) SpliceFrom(pipe, n int, more bool) (moved int, err error) {
 	return moved, nil
 }
 
-// WriteNow writes to a pipe without waiting for it. If it is full, the error is
+// WriteNow writes to a pipe without blocking. If the pipe is full, the error is
 // ErrPipeFull.
 func WriteNow(pipe int, p []byte) (int, error) {
 	for {
@@ -104,7 +104,7 @@ func splice(from, to, n, flags int) (int, error) {
 	}
 }
 
-// full reports whether a pipe takes nothing more, or has no reader.
+// full reports whether a pipe is full or has no reader.
 func full(pipe int) bool {
 	fds := []unix.PollFd{{Fd: int32(pipe), Events: unix.POLLOUT}}
 	n, err := unix.Poll(fds, 0)

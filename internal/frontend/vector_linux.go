@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vectorRead is a ReadVector under way.
+// A vectorRead holds the state of ReadVector.
 type vectorRead struct {
 	try    func(fd uintptr) bool
 	parts  [2][]byte
@@ -17,9 +17,9 @@ type vectorRead struct {
 	err    error
 }
 
-// ReadVector waits for bytes and reads them into p and, behind it, up to window of
-// them into a pooled buffer, which the caller owns. No buffer is held while it waits,
-// and b is nil if nothing came behind p. It needs CanReadVector.
+// ReadVector waits for bytes and reads them into p and, once p is full, up to window
+// bytes into a pooled buffer, which the caller owns. It holds no buffer while it waits.
+// b is nil if p was not exceeded. It requires CanReadVector.
 func (s *Socket) ReadVector(p []byte, window int) (n int, b *Buffer, m int, err error) {
 	v := s.vector
 	if v == nil {

@@ -19,7 +19,7 @@ func TestCrew(t *testing.T) {
 		if ran != 100 || len(c.idle) != 1 {
 			t.Errorf("%d functions ran, %d goroutines wait; want 100 and 1", ran, len(c.idle))
 		}
-		c.rest()
+		c.releaseIdle()
 		c.all.Wait()
 		c.run(func() { ran++ })
 		c.close()
@@ -36,7 +36,7 @@ func TestCrewIsBounded(t *testing.T) {
 		var c goroutinePool
 		var started, all sync.WaitGroup
 		release := make(chan struct{})
-		const n = 3 * crewSize
+		const n = 3 * maxIdleGoroutines
 		started.Add(n)
 		all.Add(n)
 		for range n {
@@ -50,8 +50,8 @@ func TestCrewIsBounded(t *testing.T) {
 		close(release)
 		all.Wait()
 		synctest.Wait()
-		if len(c.idle) != crewSize {
-			t.Errorf("%d goroutines wait, want %d", len(c.idle), crewSize)
+		if len(c.idle) != maxIdleGoroutines {
+			t.Errorf("%d goroutines wait, want %d", len(c.idle), maxIdleGoroutines)
 		}
 		c.close()
 		c.run(func() {})
@@ -71,7 +71,7 @@ func TestCrewLosesNothing(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				c.rest()
+				c.releaseIdle()
 			}
 		}
 	})

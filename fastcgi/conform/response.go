@@ -10,85 +10,86 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
-// maxKept is how many bytes of an answer, or of a management record, are kept.
+// maxKept is how many bytes of a response or a management record are kept.
 const maxKept = 64 << 10
 
-// An answer is what came for one request id. A nil answer is that nothing came.
-type answer struct {
+// A response is everything received for one request id. It is nil if nothing was.
+type response struct {
 	stdout    []byte // the first maxKept bytes
 	size      int64  // all bytes of STDOUT
 	records   int    // STDOUT records with content
 	first     bool   // the first STDOUT record was empty
-	closed    bool   // STDOUT was ended by an empty record
-	after     bool   // and more of it came
+	closed    bool   // STDOUT was closed by an empty record
+	after     bool   // STDOUT continued after that
 	errSize   int64  // bytes of STDERR
-	errRecord bool   // a STDERR record came
-	errClosed bool   // STDERR was ended
+	errRecord bool   // there was a STDERR record
+	errClosed bool   // STDERR was closed
 	ends      int    // END_REQUEST records
-	endLen    int    // the body of the first
+	endLen    int    // bytes in the first of them
 	end       record.End
 	late      int // records after END_REQUEST
 }
 
-func (a *answer) ended() bool { return a != nil && a.ends > 0 }
+// complete reports whether END_REQUEST was received.
+func (r *response) complete() bool { return r != nil && r.ends > 0 }
 
 // add adds a record.
-func (a *answer) add(typ record.Type, content []byte) {
-	if a.ends > 0 {
-		a.late++
+func (r *response) add(typ record.Type, content []byte) {
+	if r.ends > 0 {
+		r.late++
 	}
 	switch typ {
 	case record.Stdout:
 		switch {
-		case a.closed:
-			a.after = true
+		case r.closed:
+			r.after = true
 		case len(content) == 0:
-			a.closed, a.first = true, a.records == 0
+			r.closed, r.first = true, r.records == 0
 		default:
-			a.records++
+			r.records++
 		}
-		a.size += int64(len(content))
-		a.stdout = append(a.stdout, content[:min(len(content), maxKept-len(a.stdout))]...)
+		r.size += int64(len(content))
+		r.stdout = append(r.stdout, content[:min(len(content), maxKept-len(r.stdout))]...)
 	case record.Stderr:
-		a.errRecord = true
-		a.errClosed = len(content) == 0
-		a.errSize += int64(len(content))
+		r.errRecord = true
+		r.errClosed = len(content) == 0
+		r.errSize += int64(len(content))
 	case record.EndRequest:
-		if a.ends++; a.ends == 1 {
-			a.endLen = len(content)
-			a.end, _ = record.ParseEnd(content)
+		if r.ends++; r.ends == 1 {
+			r.endLen = len(content)
+			r.end, _ = record.ParseEnd(content)
 		}
 	}
 }
 
-// split cuts the head off the kept output (RFC 3875 § 6); ok is false if it has no
-// end.
-func (a *answer) split() (head, body []byte, ok bool) {
-	rest := a.stdout
+// split separates the header of the kept output (RFC 3875 § 6) from the body; ok is
+// false if the header does not end.
+func (r *response) split() (head, body []byte, ok bool) {
+	rest := r.stdout
 	for len(rest) > 0 {
 		line, after, found := bytes.Cut(rest, []byte("\n"))
 		if !found {
 			break
 		}
 		if len(bytes.TrimSuffix(line, []byte("\r"))) == 0 {
-			return a.stdout[:len(a.stdout)-len(rest)], after, true
+			return r.stdout[:len(r.stdout)-len(rest)], after, true
 		}
 		rest = after
 	}
 	return nil, nil, false
 }
 
-// status returns the status code of a CGI response, or why the output is none.
-func (a *answer) status() (int, error) {
-	if a == nil || a.size == 0 {
+// status returns the status code of a CGI response, or why the output is not one.
+func (r *response) status() (int, error) {
+	if r == nil || r.size == 0 {
 		return 0, errors.New("no output")
 	}
-	if bytes.HasPrefix(a.stdout, []byte("HTTP/")) {
-		return 0, fmt.Errorf("the output begins with an HTTP status line, %s", quote(a.stdout))
+	if bytes.HasPrefix(r.stdout, []byte("HTTP/")) {
+		return 0, fmt.Errorf("the output begins with an HTTP status line, %s", quote(r.stdout))
 	}
-	head, _, ok := a.split()
+	head, _, ok := r.split()
 	if !ok {
-		return 0, fmt.Errorf("the output has no header that ends, %s", quote(a.stdout))
+		return 0, fmt.Errorf("the header of the output does not end, %s", quote(r.stdout))
 	}
 	code, fields := 200, 0
 	location, stated := false, false
@@ -131,24 +132,24 @@ func quote(b []byte) string {
 	return strconv.QuoteToASCII(string(b))
 }
 
-// like waits for the end of a request, and passes if it was answered with the status
-// code that the plain request had.
+// like waits for the end of a request, and passes if the response has the same status
+// code as that to the plain request.
 func (s *session) like(id uint16, want int) verdict {
 	if err := s.untilEnd(id); err != nil {
 		return fail("request %d has no END_REQUEST: %v", id, err)
 	}
-	a := s.answers[id]
-	if a.end.ProtocolStatus != record.RequestComplete {
-		return fail("request %d was refused: %v", id, a.end.ProtocolStatus)
+	r := s.responses[id]
+	if r.end.ProtocolStatus != record.RequestComplete {
+		return fail("request %d was refused: %v", id, r.end.ProtocolStatus)
 	}
-	code, err := a.status()
+	code, err := r.status()
 	switch {
 	case want == 0:
-		return notApplicable("the plain request has no CGI response to compare with")
+		return notApplicable("the plain request got no CGI response to compare with")
 	case err != nil:
 		return fail("request %d: %v", id, err)
 	case code != want:
-		return fail("status %d; the plain request has %d", code, want)
+		return fail("status %d; the plain request got %d", code, want)
 	}
 	return pass("status %d, as for the plain request", code)
 }
@@ -158,36 +159,36 @@ func (s *session) valid(id uint16) verdict {
 	if err := s.untilEnd(id); err != nil {
 		return fail("request %d has no END_REQUEST: %v", id, err)
 	}
-	if ps := s.answers[id].end.ProtocolStatus; ps != record.RequestComplete {
+	if ps := s.responses[id].end.ProtocolStatus; ps != record.RequestComplete {
 		return fail("request %d was refused: %v", id, ps)
 	}
-	code, err := s.answers[id].status()
+	code, err := s.responses[id].status()
 	if err != nil {
 		return fail("request %d: %v", id, err)
 	}
 	return pass("status %d", code)
 }
 
-// settled passes if a request is answered, or the connection closed: anything but
+// notSilent passes if there is a response or the connection is closed: anything but
 // silence.
-func (s *session) settled(id uint16) verdict {
+func (s *session) notSilent(id uint16) verdict {
 	switch err := s.untilEnd(id); {
 	case errors.Is(err, errGone):
 		return pass("%v", err)
 	case err != nil:
-		return fail("request %d was left without an end: %v", id, err)
+		return fail("request %d never ended: %v", id, err)
 	}
-	return pass("%s", s.answers[id])
+	return pass("%s", s.responses[id])
 }
 
 // refused passes if the request is not run: the connection is closed, or the request
-// ended by an error. If the plain request has an error status, too, nobody can tell.
+// ends with an error. If the plain request got an error status, too, there is no telling.
 func (s *session) refused(id uint16, want int) verdict {
-	v := s.settled(id)
-	if a := s.answers[id]; v.outcome == Pass && a.ended() && a.end.ProtocolStatus == record.RequestComplete {
-		switch code, err := a.status(); {
+	v := s.notSilent(id)
+	if r := s.responses[id]; v.outcome == Pass && r.complete() && r.end.ProtocolStatus == record.RequestComplete {
+		switch code, err := r.status(); {
 		case err == nil && code < 400:
-			return fail("it was answered, status %d", code)
+			return fail("the request was run: status %d", code)
 		case err == nil && code == want:
 			return notApplicable("status %d, as for the plain request", code)
 		}
@@ -195,12 +196,12 @@ func (s *session) refused(id uint16, want int) verdict {
 	return v
 }
 
-// String says how a request ended.
-func (a *answer) String() string {
-	if a.end.ProtocolStatus != record.RequestComplete {
-		return a.end.ProtocolStatus.String()
+// String tells how the request ended.
+func (r *response) String() string {
+	if r.end.ProtocolStatus != record.RequestComplete {
+		return r.end.ProtocolStatus.String()
 	}
-	code, err := a.status()
+	code, err := r.status()
 	if err != nil {
 		return fmt.Sprintf("END_REQUEST, %v", err)
 	}
