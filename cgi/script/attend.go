@@ -42,6 +42,7 @@ func (u *run) attend() {
 // startAttending starts these goroutines. attending is held.
 func (u *run) startAttending() {
 	u.attendance = attended
+	u.finished = make(chan struct{})
 	u.proc.Stderr.Open()
 	go u.readStderr()
 	go u.watch()
@@ -125,5 +126,7 @@ func (u *run) finish() {
 	s.mu.Unlock()
 	s.reached("leave")
 	s.gate.Leave(u.place)
-	close(u.finished)
+	if u.finished != nil {
+		close(u.finished)
+	}
 }

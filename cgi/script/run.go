@@ -37,7 +37,7 @@ type run struct {
 	attending  sync.Mutex
 	attendance attendance
 
-	finished   chan struct{} // closed when all that the program had has been given back
+	finished   chan struct{} // closed when all has been given back; nil unless goroutines attend to the program
 	stderrDone chan struct{} // closed when stderr has been read to its end
 	stderrMu   sync.Mutex    // held while stderr is sent to the web server
 	stderrLeft bool          // nothing is sent there any more
@@ -61,7 +61,9 @@ func (u *run) abort(cause error) {
 	u.mu.Lock()
 	if u.proc.Terminate(u.limits.Grace) {
 		u.cause = cause
-		close(u.aborted)
+		if u.aborted != nil {
+			close(u.aborted)
+		}
 		u.proc.Stdout.Interrupt()
 		if u.request == nil {
 			// The response has ended before, and nobody else tells this.
@@ -190,6 +192,12 @@ func (u *run) awaitExit() {
 	if known && !exiting {
 		return
 	}
+	aborted := make(chan struct{}) // by a limit that passes, or because the client has gone
+	u.mu.Lock()
+	if u.aborted = aborted; u.cause != nil {
+		close(aborted)
+	}
+	u.mu.Unlock()
 	var timeout <-chan time.Time
 	if !known {
 		timer := time.NewTimer(exitDelay)
@@ -198,7 +206,7 @@ func (u *run) awaitExit() {
 	}
 	select {
 	case <-u.finished:
-	case <-u.aborted: // a limit has passed, or the client has gone
+	case <-aborted:
 	case <-timeout:
 	}
 }
