@@ -130,7 +130,7 @@ func (s *Server) Serve(ctx context.Context) error {
 // ServeProgram answers the one request of a CGI program, which this process is. The end
 // of ctx, or Close, cancels the request. It returns what [cgi.Program.Serve] does.
 func (s *Server) ServeProgram(ctx context.Context) error {
-	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits}
+	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
 		request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -113,7 +113,7 @@ func (c *Config) keys() []Key {
 		row("allow_users", `["www-data", "1001"]`, "the users whose processes may connect to unix sockets: all that the mode lets if left out (Linux)", each(addParsed(&c.AllowUsers, ParseUser))),
 		row("multiplex", `true`, "false: a FastCGI connection carries one request at a time (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
 		row("access_log", `"off"`, `or "stderr", or a file`, text(c.setAccessLog)),
-		row("paths", `"auto"`, "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
+		row("paths", `"auto"`, "how the web server reports paths: or nginx, apache, iis, keep (all as it sends them), request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("validate", `false`, "true: check what the web server and the applications do, and log it", flag(&c.Validate)),
 	}
 }

@@ -24,18 +24,19 @@ type Question struct {
 // An Answer tells what a daemon would do with a request.
 type Answer struct {
 	Target string    `json:"target"`
-	User   string    `json:"user"`           // with whose rights everything was looked up
-	Sent   []string  `json:"sent"`           // the variables of the request, as "NAME=VALUE"
-	App    string    `json:"app,omitempty"`  // what serves it, as it could be configured; empty if nothing does
-	Prefix string    `json:"prefix"`         // where that is mounted
-	Place  string    `json:"place"`          // where that is configured
-	Runs   bool      `json:"runs"`           // it would be served
-	Steps  []Step    `json:"steps"`          // the paths that were tried, in their order
-	Fault  *Fault    `json:"fault"`          // what is wrong, or null
-	Args   []string  `json:"args"`           // the program and its arguments
-	Dir    string    `json:"dir"`            // where it would start
-	Env    []string  `json:"env"`            // its environment, as "NAME=VALUE"
-	Left   []LeftOut `json:"left,omitempty"` // the variables that it would not get
+	User   string    `json:"user"`            // with whose rights everything was looked up
+	Sent   []string  `json:"sent"`            // the variables of the request, as "NAME=VALUE"
+	App    string    `json:"app,omitempty"`   // what serves it, as it could be configured; empty if nothing does
+	Prefix string    `json:"prefix"`          // where that is mounted
+	Place  string    `json:"place"`           // where that is configured
+	Runs   bool      `json:"runs"`            // it would be served
+	Notes  []string  `json:"notes,omitempty"` // what the log would say about the web server
+	Steps  []Step    `json:"steps"`           // the paths that were tried, in their order
+	Fault  *Fault    `json:"fault"`           // what is wrong, or null
+	Args   []string  `json:"args"`            // the program and its arguments
+	Dir    string    `json:"dir"`             // where it would start
+	Env    []string  `json:"env"`             // its environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"`  // the variables that it would not get
 }
 
 // A Step is a path that was tried.
@@ -84,6 +85,15 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	}
 	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: c.Paths}
 	r.ContentLength, _ = strconv.ParseInt(env.Get("CONTENT_LENGTH"), 10, 64)
+	advice, err := r.InspectPath()
+	if advice != "" {
+		a.Notes = append(a.Notes, advice)
+	}
+	var se *cgi.StatusError
+	if errors.As(err, &se) {
+		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error()}
+		return a, nil
+	}
 	var mux cgi.Mux
 	for i, app := range c.Apps {
 		if app.Kind.traits().authorizer {
@@ -97,7 +107,6 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 		}
 	}
 	err = mux.ServeCGI(nil, r)
-	var se *cgi.StatusError
 	if errors.As(err, &se) { // no application is mounted there
 		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
 			Remedy: "mount one there (prefix), or let the web server pass the request to another place"}
@@ -155,6 +164,9 @@ func (a *Answer) WriteText(w io.Writer) error {
 		row("application", "none")
 	} else {
 		row("application", "%s at %s (%s)", a.App, a.Prefix, a.Place)
+	}
+	for _, note := range a.Notes {
+		row("note", "%s", shown(note))
 	}
 	for _, s := range a.Steps {
 		result := "found"
