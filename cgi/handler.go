@@ -264,7 +264,7 @@ func (h *Handler) inspectPath(r *Request, a App) error {
 	}
 	advice, err := r.InspectPath()
 	if advice != "" && h.advised.CompareAndSwap(false, true) {
-		h.log().Warn(advice, "request", r.ID, "script_name", r.Env.Get("SCRIPT_NAME"), "note", "this is logged once")
+		h.log().Warn("path mended; this is logged once", "request", r.ID, "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
 	}
 	return err
 }
