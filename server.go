@@ -132,7 +132,7 @@ func (s *Server) Serve(ctx context.Context) error {
 // program. The request is cancelled when ctx is done, or by Close. It returns the result
 // of [cgi.Program.Serve].
 func (s *Server) ServeProgram(ctx context.Context) error {
-	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits}
+	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
 		request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -3,7 +3,9 @@ package cgi_test
 import (
 	"encoding/binary"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gatehouse/cgi"
@@ -48,6 +50,57 @@ func TestUWSGICaptures(t *testing.T) {
 	}
 	if n == 0 {
 		t.Error("there are no uwsgi captures")
+	}
+}
+
+// TestCapturePaths: the path of each captured request is what the client asked for, in the
+// words of the web server. So the policy of that server finds it, and so does PathAuto.
+func TestCapturePaths(t *testing.T) {
+	captures, err := cgitest.LoadCaptures(os.DirFS(filepath.Join("testdata", "captures")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, capture := range captures {
+		for i := range capture.Requests {
+			want := &capture.Requests[i]
+			if want.FullPath == "" {
+				continue // no application sees it
+			}
+			n++
+			env := new(cgi.Environ)
+			for _, v := range want.Vars {
+				switch v.Name {
+				case "SCRIPT_NAME", "PATH_INFO", "DOCUMENT_URI", "REQUEST_URI":
+					if !v.Absent {
+						env.Set(v.Name, v.Value)
+					}
+				}
+			}
+			policies := []cgi.PathPolicy{cgi.PathAuto}
+			switch server, _, _ := strings.Cut(capture.File, "-"); server {
+			case "nginx":
+				policies = append(policies, cgi.PathNginx)
+			case "apache":
+				policies = append(policies, cgi.PathApache)
+			}
+			for _, policy := range policies {
+				r := &cgi.Request{Env: env, Paths: policy}
+				if got := r.FullPath(); got != want.FullPath {
+					t.Errorf("%s, %v: the path is %q, want %q", capture.File, policy, got, want.FullPath)
+				}
+				if advice, err := r.InspectPath(); advice != "" || err != nil {
+					t.Errorf("%s: %q, %v", capture.File, advice, err)
+				}
+			}
+			decoded := strings.ReplaceAll(want.FullPath, "%2F", "/")
+			if asked := env.RequestPath(); path.Clean(asked) != path.Clean(decoded) {
+				t.Errorf("%s: the client asked for %q, and the path is %q", capture.File, asked, want.FullPath)
+			}
+		}
+	}
+	if n < 157 {
+		t.Errorf("%d captured requests; there should be 157", n)
 	}
 }
 

@@ -74,11 +74,46 @@
 //
 // # Paths
 //
-// Web servers report the path of a request in different ways, and some report it twice.
-// [Request.FullPath] is the whole path, whichever way it came; a [Mux] splits it into
-// SCRIPT_NAME, the mount point, and PATH_INFO, the rest. What the web server sent stays
-// available as [Request.SentPath]. [PathPolicy] names the quirks, for the rare cases where
-// the default is wrong.
+// REQUEST_URI is what the client asked for. SCRIPT_NAME, PATH_INFO and DOCUMENT_URI are what
+// the web server made of it, and each server, and each administrator who sets them by hand,
+// divides the path among them in another way. So REQUEST_URI is the witness for the others,
+// which can be read in four ways:
+//
+//  1. SCRIPT_NAME is the whole path; PATH_INFO, if it was sent, is a part of it (nginx; its
+//     recipe for git).
+//  2. SCRIPT_NAME and PATH_INFO, one after the other, are the path (RFC 3875; Apache,
+//     lighttpd, Caddy). There is one slash between them, whichever of the two has it: with a
+//     SCRIPT_NAME of "/" the path is "/x", not "//x".
+//  3. DOCUMENT_URI is the path, and SCRIPT_NAME, without a PATH_INFO, is where it begins
+//     (nginx, if SCRIPT_NAME is set by hand; for SCGI it is not sent).
+//  4. PATH_INFO is the path, and SCRIPT_NAME, which may be empty, is where it begins (nginx with
+//     "PATH_INFO $uri").
+//
+// The first reading that equals the path of REQUEST_URI is [Request.FullPath]. In the second
+// to fourth SCRIPT_NAME is the mount point, which is [ScriptName]; in the first nothing tells
+// one, unless PATH_INFO was sent and is empty. What is compared has repeated slashes merged
+// and dot segments removed, as most servers do, and REQUEST_URI is taken decoded; decoded
+// except "%2F" (Apache with "AllowEncodedSlashes NoDecode"); and as it is. A reading that
+// equals it only as it is has not been decoded by the server, and is decoded then. Otherwise
+// the path is in the server's words, which its access rules are about, and never in those
+// of REQUEST_URI.
+//
+// If no reading equals REQUEST_URI, the server has rewritten the path, or lacks the variable.
+// Then DOCUMENT_URI, to which nginx rewrites, is the witness in its place. Caddy's is no more
+// than SCRIPT_NAME, and so the first reading counts only if SCRIPT_NAME ends in PATH_INFO. If
+// that leads to nothing, the path is SCRIPT_NAME and PATH_INFO, whichever was sent; without
+// both DOCUMENT_URI; without that REQUEST_URI.
+//
+// [PathPolicy] restricts this to one server's ways, for the rare cases where the default is
+// wrong. With [PathRequest] the path is REQUEST_URI itself, as with net/http/fcgi and
+// net/http/cgi; [Serve], fastcgi.Serve and scgi.Serve, which are called in their place, use
+// it.
+//
+// A path with a ".." segment that shows only once "%2F" is decoded gets a response of 400. A
+// PATH_INFO without its slash is read with it, and logged: see [Request.InspectPath].
+//
+// A [Mux] splits the path into SCRIPT_NAME, the prefix at which the application is mounted,
+// and PATH_INFO, the rest. What the web server sent stays available as [Request.SentPath].
 //
 // A [Redirector] above a Mux follows the local redirects of the programs that package script
 // runs, where there is no web server in front: the client gets the response of the other

@@ -20,7 +20,8 @@ import (
 // variables tell it:
 //
 //   - URL.Path is [Request.FullPath], mount point included; [ScriptName] returns the
-//     mount point. RawPath is set where REQUEST_URI spells the same path in another way.
+//     mount point. RawPath is set where REQUEST_URI spells the same path in another way, so
+//     that EscapedPath keeps "%2F". URL.RawQuery is [Request.RawQuery].
 //   - Header has the HTTP_* variables, but never Proxy; Content-Type and
 //     Content-Length come from their own variables. A "_" in a name reads "-".
 //   - RemoteAddr is "address:port", or REMOTE_ADDR itself if that is not an IP address.
@@ -91,7 +92,6 @@ func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 	}
 	x.writer.attach(w, r)
 	x.env = env
-	x.scriptName = r.scriptName()
 	x.ctx.attach(x, r)
 
 	https := env.IsHTTPS()
@@ -139,34 +139,51 @@ func (x *exchange) detach() {
 	}
 }
 
+// setURL sets the URL of the request, and the mount point.
 func (x *exchange) setURL(r *Request, target string) {
-	path := r.FullPath()
-	if path == "" || path[0] != '/' && path != "*" {
-		path = "/" + path
+	settled := r.settlePath()
+	path, script := settled.path, settled.mount
+	if r.RunOnce && !r.sent.split {
+		// The web server has started a program that is at SCRIPT_NAME, whole path or not.
+		if s := r.Env.Get("SCRIPT_NAME"); r.Paths != PathRequest || hasPrefix(path, s) {
+			script = s
+		}
 	}
-	x.url.Path = path
-	x.url.RawQuery = r.Env.Get("QUERY_STRING")
-	if raw := rawPath(target); raw != path && syntax.Unescape(raw) == path {
-		if x.url.EscapedPath() != raw {
+	if path == "" {
+		path = "/"
+	}
+	x.url.Path, x.scriptName = path, script
+	x.url.RawQuery = r.RawQuery()
+	raw := rawPath(target)
+	if raw == path && strings.IndexByte(raw, '%') < 0 {
+		return
+	}
+	for _, raw := range spellings(raw) {
+		switch {
+		case syntax.Unescape(raw) == path:
+		case unescapeButSlash(raw) == path:
+			// Apache has left "%2F" in the path, which alone tells it from a slash.
+			x.url.Path = syntax.Unescape(raw)
+			x.scriptName = syntax.Unescape(rawPrefix(raw, script))
+		default:
+			continue
+		}
+		if raw != x.url.Path && x.url.EscapedPath() != raw {
 			x.url.RawPath = raw
 		}
+		return
 	}
 }
 
-// scriptName returns the mount point.
-func (r *Request) scriptName() string {
-	script := r.Env.Get("SCRIPT_NAME")
-	if r.sent.split || r.RunOnce {
-		return script
+// rawPrefix returns how a path that is not decoded begins where that is prefix once it is
+// decoded except "%2F".
+func rawPrefix(raw, prefix string) string {
+	for i := range len(raw) + 1 {
+		if (i == len(raw) || raw[i] == '/') && unescapeButSlash(raw[:i]) == prefix {
+			return raw[:i]
+		}
 	}
-	info, ok := r.Env.Lookup("PATH_INFO")
-	if r.Paths == PathIIS {
-		info = trimScriptName(script, info)
-	}
-	if ok && script+info == r.FullPath() {
-		return script
-	}
-	return ""
+	return prefix
 }
 
 // remoteAddr returns REMOTE_ADDR with REMOTE_PORT, in the form that

@@ -112,9 +112,9 @@ func TestFromHTTPURL(t *testing.T) {
 		uri, script          string
 	}{
 		{[]string{"SCRIPT_NAME=/a b", "DOCUMENT_URI=/a b", "REQUEST_URI=/a%20b"}, "/a b", "", "", "/a%20b", ""},
-		{[]string{"SCRIPT_NAME=/a b", "REQUEST_URI=/x/../a%20b?q"}, "/a b", "", "", "/x/../a%20b?q", ""},
+		{[]string{"SCRIPT_NAME=/a b", "REQUEST_URI=/x/../a%20b?q"}, "/a b", "", "q", "/x/../a%20b?q", ""},
 		{[]string{"SCRIPT_NAME=/a", "PATH_INFO=/b?", "QUERY_STRING=q=%zz"}, "/a/b?", "", "q=%zz", "/a/b%3F?q=%zz", "/a"},
-		{[]string{"REQUEST_URI=http://h/a%2Bb?q"}, "/a+b", "/a%2Bb", "", "http://h/a%2Bb?q", ""},
+		{[]string{"REQUEST_URI=http://h/a%2Bb?q"}, "/a+b", "/a%2Bb", "q", "http://h/a%2Bb?q", ""},
 		{[]string{"REQUEST_URI=*"}, "*", "", "", "*", ""},
 		{[]string{"PATH_INFO=x"}, "/x", "", "", "/x", ""},
 		{nil, "/", "", "", "/", ""},

@@ -138,6 +138,7 @@ type Handler struct {
 	FirstByte time.Duration
 
 	lastID    atomic.Uint64
+	advised   atomic.Bool // about PATH_INFO
 	spoolOnce sync.Once
 	total     *spool.Budget // where Spool has none
 }
@@ -185,6 +186,9 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.ContentLength != 0 && r.Body != http.NoBody {
 		w.body = newBufferedBody(r.Body, h.spool())
 		r.Body = w.body
+	}
+	if err == nil {
+		err = h.inspectPath(r, a)
 	}
 	var t *timeout
 	if err == nil {
@@ -249,6 +253,20 @@ func (h *Handler) setupEnviron(r *Request) (err error) {
 		r.Multithread, r.Multiprocess, r.RunOnce = f.Multithread, f.Multiprocess, f.RunOnce || r.program
 	}
 	return nil
+}
+
+// inspectPath refuses a path that the web server and the application would not agree on, and
+// logs what is wrong with the one that was sent. Every request of a web server has that, so
+// one line is enough.
+func (h *Handler) inspectPath(r *Request, a App) error {
+	if _, refused := a.(refusal); refused {
+		return nil
+	}
+	advice, err := r.InspectPath()
+	if advice != "" && h.advised.CompareAndSwap(false, true) {
+		h.log().Warn("path mended; this is logged once", "request", r.ID, "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
+	}
+	return err
 }
 
 // Refuse responds to a request that cannot be given to an application, as Run does for an

@@ -11,8 +11,9 @@ import (
 // prefix that matches on a segment boundary wins: it becomes SCRIPT_NAME, and the rest of
 // the path PATH_INFO. What the web server sent stays available as [Request.SentPath].
 //
-// The prefix "/" changes nothing when the web server sent both SCRIPT_NAME and
-// PATH_INFO; otherwise it leaves SCRIPT_NAME empty.
+// The prefix "/" leaves the mount point to the web server: it changes nothing where
+// SCRIPT_NAME and PATH_INFO, one after the other, are the path. Otherwise SCRIPT_NAME becomes
+// the mount point if the web server told one, and empty if it did not.
 //
 // The zero value responds to every request with 404. Mount must not be called while requests
 // are served.
@@ -44,13 +45,14 @@ func (m *Mux) Mount(prefix string, a App) error {
 
 // ServeCGI implements App.
 func (m *Mux) ServeCGI(w ResponseWriter, r *Request) error {
-	path := r.FullPath()
+	settled := r.settlePath()
+	path := settled.path
 	for i := range m.mounts {
 		x := &m.mounts[i]
 		if !hasPrefix(path, x.prefix) {
 			continue
 		}
-		x.split(r, path)
+		x.split(r, settled)
 		return x.app.ServeCGI(w, r)
 	}
 	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path)}
@@ -62,13 +64,17 @@ func hasPrefix(path, prefix string) bool {
 }
 
 // split moves the prefix to SCRIPT_NAME.
-func (x *mount) split(r *Request, path string) {
+func (x *mount) split(r *Request, settled settledPath) {
 	r.saveSentPath()
-	r.mount = mountPoint{true, x.prefix, path[len(x.prefix):]}
-	if x.prefix == "" && r.sent.hasScript && r.sent.hasInfo {
-		return
+	path, prefix := settled.path, x.prefix
+	r.mount = mountPoint{true, prefix, path[len(prefix):]}
+	if prefix == "" {
+		if r.sent.hasScript && r.sent.hasInfo && (!settled.told || r.sent.script+r.sent.info == path) {
+			return
+		}
+		prefix = settled.mount
 	}
 	r.sent.split = true
-	r.Env.Set("SCRIPT_NAME", x.prefix)
-	r.Env.Set("PATH_INFO", path[len(x.prefix):])
+	r.Env.Set("SCRIPT_NAME", prefix)
+	r.Env.Set("PATH_INFO", path[len(prefix):])
 }

@@ -1,29 +1,35 @@
 package cgi
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
-
-	"gatehouse/cgi/internal/syntax"
 )
 
-// A PathPolicy says how the web server in front reports the path of a request.
+// A PathPolicy says how the web server in front reports the path of a request. The section
+// "Paths" of the package documentation has the rule.
 type PathPolicy uint8
 
 const (
-	// PathAuto is right for nginx, Apache, lighttpd, HAProxy and Caddy.
+	// PathAuto compares what the web server sent with REQUEST_URI, then with DOCUMENT_URI.
+	// It is right for nginx, Apache, lighttpd, HAProxy and Caddy.
 	PathAuto PathPolicy = iota
-	// PathNginx takes SCRIPT_NAME for the whole path only if DOCUMENT_URI says so.
+	// PathNginx compares with DOCUMENT_URI alone: the path is what nginx has rewritten it to.
 	PathNginx
-	// PathApache does so only if REQUEST_URI says so.
+	// PathApache compares with REQUEST_URI alone.
 	PathApache
-	// PathIIS removes SCRIPT_NAME from the beginning of PATH_INFO.
+	// PathIIS removes SCRIPT_NAME from the beginning of PATH_INFO, and compares nothing.
 	PathIIS
-	// PathKeep takes SCRIPT_NAME and PATH_INFO as they are.
+	// PathKeep takes SCRIPT_NAME and PATH_INFO as they are, and compares nothing.
 	PathKeep
+	// PathRequest takes the path and the query of REQUEST_URI, as net/http/fcgi and
+	// net/http/cgi do, whatever the web server has rewritten them to. Without REQUEST_URI it
+	// does as PathKeep.
+	PathRequest
 )
 
-// ParsePathPolicy returns the policy of the given name: auto, nginx, apache, iis
-// or keep.
+// ParsePathPolicy returns the policy of the given name: auto, nginx, apache, iis, keep or
+// request.
 func ParsePathPolicy(name string) (PathPolicy, bool) {
 	for i, n := range policyNames {
 		if n == name {
@@ -33,7 +39,7 @@ func ParsePathPolicy(name string) (PathPolicy, bool) {
 	return 0, false
 }
 
-var policyNames = [...]string{"auto", "nginx", "apache", "iis", "keep"}
+var policyNames = [...]string{"auto", "nginx", "apache", "iis", "keep", "request"}
 
 func (p PathPolicy) String() string {
 	if int(p) < len(policyNames) {
@@ -84,49 +90,58 @@ func (r *Request) saveSentPath() {
 	r.sent = s
 }
 
-// FullPath returns the whole path of the request, decoded. Web servers report it in
-// different ways; a Mux that has split it changes nothing.
+// FullPath returns the whole path of the request, decoded, whichever way the web server
+// reported it; a Mux that has split it changes nothing. It begins with a slash, but is "*"
+// for "OPTIONS *", and "" if no variable tells of a path.
 //
-// If SCRIPT_NAME equals DOCUMENT_URI, or the decoded path of REQUEST_URI, it is the whole
-// path, and PATH_INFO overlaps it (nginx's recipe for git sends both) and is not appended.
-// It is not the whole path, though, if the decoded path of REQUEST_URI continues after
-// SCRIPT_NAME: Caddy's DOCUMENT_URI leaves PATH_INFO out. Otherwise the path is SCRIPT_NAME
-// and PATH_INFO if PATH_INFO was sent, else SCRIPT_NAME, else DOCUMENT_URI, else the decoded
-// path of REQUEST_URI.
-func (r *Request) FullPath() string {
-	if r.sent.split {
-		return r.Env.Get("SCRIPT_NAME") + r.Env.Get("PATH_INFO")
+// It is what the web server sent, not REQUEST_URI; the package documentation says how the one
+// is compared with the other (Paths). An Apache with "AllowEncodedSlashes NoDecode" leaves
+// "%2F" in it: that slash is part of a segment.
+func (r *Request) FullPath() string { return r.settlePath().path }
+
+// settlePath returns the path and the mount point of the request.
+func (r *Request) settlePath() settledPath {
+	if !r.sent.split {
+		return settle(r.Env, r.Paths)
 	}
-	return fullPath(r.Env, r.Paths)
+	script := r.Env.Get("SCRIPT_NAME")
+	return settledPath{path: script + r.Env.Get("PATH_INFO"), mount: script, told: true}
 }
 
-// fullPath is FullPath for a request whose path no Mux has split.
-func fullPath(env *Environ, policy PathPolicy) string {
-	script := env.Get("SCRIPT_NAME")
-	info, hasInfo := env.Lookup("PATH_INFO")
-	if policy == PathIIS {
-		info = trimScriptName(script, info)
+// RawQuery returns the query of the request, not decoded and without the "?": QUERY_STRING
+// if it was sent, otherwise that of REQUEST_URI. With [PathRequest] it is that of REQUEST_URI
+// in any case, if that was sent.
+func (r *Request) RawQuery() string {
+	query, sent := r.Env.Lookup("QUERY_STRING")
+	target := r.Env.Get("REQUEST_URI")
+	if sent && (r.Paths != PathRequest || target == "") {
+		return query
 	}
-	if script != "" && hasInfo && scriptIsWhole(env, policy, script) {
-		return script
-	}
-	if p := script + info; p != "" {
-		return p
-	}
-	if d := env.Get("DOCUMENT_URI"); d != "" {
-		return d
-	}
-	return env.RequestPath()
+	target, _, _ = strings.Cut(target, "#")
+	_, query, _ = strings.Cut(target, "?")
+	return query
 }
 
-func scriptIsWhole(env *Environ, policy PathPolicy, script string) bool {
-	if policy > PathApache {
-		return false
+// InspectPath returns what is wrong with the path of the request as the web server sent it.
+// The Handler calls it before the application.
+//
+// The error is a *[StatusError] of 400. A ".." segment that only decoding "%2F" brought to
+// light is refused: some servers would resolve it and some would not, and so they and the
+// application disagree about which path it is.
+//
+// The advice, if it is not empty, is a line for an administrator about a mistake in the
+// configuration of the web server that has been mended here.
+func (r *Request) InspectPath() (advice string, err error) {
+	if target := rawPath(r.Env.Get("REQUEST_URI")); hidesDotDot(target) && hasDotDot(r.FullPath()) {
+		return "", &StatusError{Code: http.StatusBadRequest,
+			Err: fmt.Errorf(`a ".." behind an encoded slash in the path of REQUEST_URI %.200q`, target)}
 	}
-	requested := env.RequestPath()
-	byDocument := env.Get("DOCUMENT_URI") == script && !strings.HasPrefix(requested, script+"/")
-	byRequest := requested == script
-	return byDocument && policy != PathApache || byRequest && policy != PathNginx
+	_, info, sent := r.SentPath()
+	if sent && info != "" && info[0] != '/' && info != "*" {
+		advice = fmt.Sprintf("PATH_INFO %.200q does not begin with a slash (RFC 3875 § 4.1.5), and is read as %.200q: "+
+			"let the slash be part of it, as in fastcgi_split_path_info ^(.+\\.cgi)(/.*)$", info, "/"+info)
+	}
+	return advice, nil
 }
 
 // TrimPathInfo returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its
@@ -145,44 +160,4 @@ func trimScriptName(scriptName, pathInfo string) string {
 		return pathInfo[len(scriptName):]
 	}
 	return pathInfo
-}
-
-// RequestPath returns the decoded path of REQUEST_URI, or "" if that is not set. An
-// invalid escape is left as it is.
-func (e *Environ) RequestPath() string { return decodedPath(e.Get("REQUEST_URI")) }
-
-// decodedPath returns the path of a request-target (RFC 9112 § 3.2), decoded. An
-// invalid escape is left as it is.
-func decodedPath(target string) string { return syntax.Unescape(rawPath(target)) }
-
-// rawPath returns the path of a request-target as it was sent.
-func rawPath(target string) string {
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		target = target[:i]
-	}
-	if !strings.HasPrefix(target, "/") {
-		// The absolute form has a scheme and an authority in front.
-		if i := strings.Index(target, "://"); i >= 0 {
-			rest := target[i+3:]
-			j := strings.IndexByte(rest, '/')
-			if j < 0 {
-				return "/"
-			}
-			target = rest[j:]
-		}
-	}
-	return target
-}
-
-// RequestTarget returns the path and the query of a request for a log line, as the client
-// sent them if the web server reports that (REQUEST_URI).
-func (e *Environ) RequestTarget() string {
-	if u := e.Get("REQUEST_URI"); u != "" {
-		return u
-	}
-	u := fullPath(e, PathAuto)
-	if q := e.Get("QUERY_STRING"); q != "" {
-		u += "?" + q
-	}
-	return u
 }

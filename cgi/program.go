@@ -33,8 +33,9 @@ func (e *ExitError) Error() string {
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Serve serves the request that this process was started for with h, as net/http/cgi's Serve
-// does. If h is nil, it is [http.DefaultServeMux]. See [Program.Serve] for what it returns.
-func Serve(h http.Handler) error { return ServeApp(FromHTTP(h)) }
+// does. If h is nil, it is [http.DefaultServeMux]. As there, the URL of the request is
+// REQUEST_URI ([PathRequest]). See [Program.Serve] for what it returns.
+func Serve(h http.Handler) error { return (&Program{Paths: PathRequest}).Serve(FromHTTP(h)) }
 
 // ServeApp serves the request that this process was started for with a.
 func ServeApp(a App) error { return new(Program).Serve(a) }
@@ -51,6 +52,10 @@ type Program struct {
 
 	// Limits: BodyBytes applies. All others are the web server's.
 	Limits Limits
+
+	// Paths names the quirks of the web server where it reports paths. The default is
+	// right for all common ones.
+	Paths PathPolicy
 }
 
 // Serve serves one request with a. The program should exit after it: with status 0 if Serve
@@ -100,6 +105,7 @@ func (p *Program) Serve(a App) error {
 		Role:          Responder,
 		Multiprocess:  true,
 		RunOnce:       true,
+		Paths:         p.Paths,
 		program:       true,
 	}
 	h := p.Handler

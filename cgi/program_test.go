@@ -64,6 +64,24 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+// TestProgramRequestURI: as with net/http/cgi, the URL of Serve is REQUEST_URI. That of a
+// Program is the web server's.
+func TestProgramRequestURI(t *testing.T) {
+	vars := []string{"REQUEST_METHOD=GET", "SCRIPT_NAME=/app.cgi", "PATH_INFO=/blog", "QUERY_STRING=p=2", "REQUEST_URI=/blog?p=1"}
+	out, err := program("echo", vars...).Output()
+	if !strings.Contains(string(out), "GET /blog?p=1 ") || err != nil {
+		t.Errorf("got %q, %v", out, err)
+	}
+	for policy, want := range map[PathPolicy]string{PathAuto: "/app.cgi/blog?p=2 /app.cgi", PathRequest: "/blog?p=1 "} {
+		var body bytes.Buffer
+		p := &Program{Env: NewEnviron(vars...), Stdin: strings.NewReader(""), Stdout: &body, Stderr: io.Discard, Paths: policy}
+		err := p.Serve(FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL, " ", ScriptName(r)) })))
+		if !strings.HasSuffix(body.String(), "\r\n\r\n"+want) || err != nil {
+			t.Errorf("%v: got %q, %v; want %q", policy, &body, err, want)
+		}
+	}
+}
+
 func TestProgramNotCGI(t *testing.T) {
 	cmd := program("echo")
 	var stderr bytes.Buffer

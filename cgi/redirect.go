@@ -119,6 +119,7 @@ func (r *Request) redirected(location string) (*Request, error) {
 	next.Env = r.Env.redirected(r.FullPath(), path, query)
 	next.Body, next.ContentLength = http.NoBody, 0
 	next.sent, next.mount, next.Script = sentPath{}, mountPoint{}, ""
+	next.Paths = PathKeep // REQUEST_URI is not that of this path
 	return &next, nil
 }
 

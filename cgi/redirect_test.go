@@ -246,6 +246,21 @@ func TestRedirectToAHandler(t *testing.T) {
 	}
 }
 
+// TestRedirectLeavesRequestURI: REQUEST_URI stays the client's, and so is not where the
+// redirect leads, whatever the policy.
+func TestRedirectLeavesRequestURI(t *testing.T) {
+	m := new(Mux)
+	m.Mount("/a", AppFunc(func(w ResponseWriter, r *Request) error { return &LocalRedirect{"/b/c?e=f"} }))
+	m.Mount("/b", FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL, " ", ScriptName(r)) })))
+	for _, policy := range []PathPolicy{PathAuto, PathIIS, PathRequest} {
+		r := &Request{Env: NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME=/a", "DOCUMENT_URI=/a", "REQUEST_URI=/a?x=y"), Paths: policy}
+		run := serveWith(t, new(Handler), r, &Redirector{App: m})
+		if _, body, _ := strings.Cut(run.sink.String(), "\r\n\r\n"); body != "/b/c?e=f /b" {
+			t.Errorf("%v: %q, %v", policy, body, run.result.Err)
+		}
+	}
+}
+
 func TestResolveDots(t *testing.T) {
 	for path, want := range map[string]string{
 		"/":              "/",

@@ -112,7 +112,7 @@ func (c *Config) keys() []Key {
 		row("allow_users", `["www-data", "1001"]`, "users whose processes may connect to unix sockets (Linux); by default, the mode of the socket decides", each(addParsed(&c.AllowUsers, ParseUser))),
 		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
 		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
-		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, or keep to leave them as sent", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis and keep")),
+		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
 	}
 }

@@ -24,7 +24,7 @@
 //	allow_users = ["www-data"]      # whose processes may connect to unix sockets
 //	multiplex = true                # several requests on a FastCGI connection
 //	access_log = "off"              # or "stderr", or a file
-//	paths = "auto"                  # or nginx, apache, iis, keep
+//	paths = "auto"                  # or nginx, apache, iis, keep, request
 //	validate = false                # check the web server and the applications
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //

@@ -24,18 +24,19 @@ type Question struct {
 // An Answer says what a daemon would do with a request.
 type Answer struct {
 	Target string    `json:"target"`
-	User   string    `json:"user"`           // the user as whom everything was looked up
-	Sent   []string  `json:"sent"`           // the variables of the request, as "NAME=VALUE"
-	App    string    `json:"app,omitempty"`  // the application, in the form of a configuration; empty if there is none
-	Prefix string    `json:"prefix"`         // where the application is mounted
-	Place  string    `json:"place"`          // where the application is configured
-	Runs   bool      `json:"runs"`           // whether the request would be served
-	Steps  []Step    `json:"steps"`          // the paths tried, in order
-	Fault  *Fault    `json:"fault"`          // what is wrong, or null
-	Args   []string  `json:"args"`           // the program and its arguments
-	Dir    string    `json:"dir"`            // the program's working directory
-	Env    []string  `json:"env"`            // the program's environment, as "NAME=VALUE"
-	Left   []LeftOut `json:"left,omitempty"` // the variables that the program would not get
+	User   string    `json:"user"`            // the user as whom everything was looked up
+	Sent   []string  `json:"sent"`            // the variables of the request, as "NAME=VALUE"
+	App    string    `json:"app,omitempty"`   // the application, in the form of a configuration; empty if there is none
+	Prefix string    `json:"prefix"`          // where the application is mounted
+	Place  string    `json:"place"`           // where the application is configured
+	Runs   bool      `json:"runs"`            // whether the request would be served
+	Notes  []string  `json:"notes,omitempty"` // what the log would say about the web server
+	Steps  []Step    `json:"steps"`           // the paths tried, in order
+	Fault  *Fault    `json:"fault"`           // what is wrong, or null
+	Args   []string  `json:"args"`            // the program and its arguments
+	Dir    string    `json:"dir"`             // the program's working directory
+	Env    []string  `json:"env"`             // the program's environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"`  // the variables that the program would not get
 }
 
 // A Step is a path that was tried.
@@ -83,6 +84,15 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	}
 	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: c.Paths}
 	r.ContentLength, _ = strconv.ParseInt(env.Get("CONTENT_LENGTH"), 10, 64)
+	advice, err := r.InspectPath()
+	if advice != "" {
+		a.Notes = append(a.Notes, advice)
+	}
+	var se *cgi.StatusError
+	if errors.As(err, &se) {
+		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error()}
+		return a, nil
+	}
 	var mux cgi.Mux
 	for i, app := range c.Apps {
 		if app.Kind.traits().authorizer {
@@ -96,7 +106,6 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 		}
 	}
 	err = mux.ServeCGI(nil, r)
-	var se *cgi.StatusError
 	if errors.As(err, &se) { // no application is mounted there
 		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
 			Remedy: "mount one there (prefix), or make the web server pass the request elsewhere"}
@@ -154,6 +163,9 @@ func (a *Answer) WriteText(w io.Writer) error {
 		row("application", "none")
 	} else {
 		row("application", "%s at %s (%s)", a.App, a.Prefix, a.Place)
+	}
+	for _, note := range a.Notes {
+		row("note", "%s", shown(note))
 	}
 	for _, s := range a.Steps {
 		result := "found"

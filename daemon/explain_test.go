@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/script"
 )
 
@@ -99,6 +100,29 @@ func TestExplain(t *testing.T) {
 	programs.Roots = []string{dir + "/missing"}
 	if _, err = config.Explain(Question{Target: "/"}); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v; want an error about the directory", err)
+	}
+}
+
+// TestExplainPath: what the log says of a path, and what is refused because of it.
+func TestExplainPath(t *testing.T) {
+	config := Config{Apps: []App{{Prefix: "/s", Kind: Hello()}}}
+	a, err := config.Explain(Question{Target: "/s/x/y", Params: []string{"SCRIPT_NAME=/s", "PATH_INFO=x/y"}})
+	const note = `PATH_INFO "x/y" does not begin with a slash (RFC 3875 § 4.1.5), and is read as "/x/y"`
+	if err != nil || !a.Runs || len(a.Notes) != 1 || !strings.HasPrefix(a.Notes[0], note) {
+		t.Errorf("%+v, %v; want a note", a, err)
+	}
+	var text strings.Builder
+	if err := a.WriteText(&text); err != nil || !strings.Contains(text.String(), "\nnote         "+note) {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	a, err = config.Explain(Question{Target: "/s/..%2Fy", Params: []string{"SCRIPT_NAME=/s/..%2Fy"}})
+	if err != nil || a.Runs || a.Fault == nil || a.Fault.Status != 400 || !strings.Contains(a.Fault.Line, "encoded slash") {
+		t.Errorf("%+v, %v; want 400", a, err)
+	}
+	config.Paths = cgi.PathRequest
+	a, err = config.Explain(Question{Target: "/s/x", Params: []string{"SCRIPT_NAME=/other"}})
+	if err != nil || !a.Runs {
+		t.Errorf("%+v, %v; want that REQUEST_URI decides", a, err)
 	}
 }
 

@@ -71,6 +71,24 @@ func difference(theirs, ours http.Header, body string) string {
 	return strings.Join(lines, ", ")
 }
 
+// TestRequestURI: the URL of a request is REQUEST_URI.
+func TestRequestURI(t *testing.T) {
+	c := serveHandler(t, frontController()).dial()
+	for _, r := range []struct {
+		vars []string
+		want string
+	}{
+		{[]string{"REQUEST_URI=/blog?p=1", "SCRIPT_NAME=/app.fcgi", "QUERY_STRING=p=2"}, "/blog /blog p=1 1\n"},
+		{[]string{"REQUEST_URI=/x?p=b"}, "/x /x p=b b\n"},
+		{[]string{"SCRIPT_NAME=/a", "PATH_INFO=/b", "QUERY_STRING=p=2"}, "/a/b /a/b p=2 2\n"},
+	} {
+		c.Write(slices.Concat(begin(1, 1), params(1, append(r.vars, "REQUEST_METHOD=GET")...), endStdin(1)))
+		if _, body := parse(t, c.answer(1).stdout); body != r.want {
+			t.Errorf("%q: %q, want %q", r.vars, body, r.want)
+		}
+	}
+}
+
 // usual are the variables of a request as web servers send them.
 func usual(method, target string, more ...string) []string {
 	path, query, _ := strings.Cut(target, "?")
@@ -115,6 +133,13 @@ func shop() http.Handler {
 		io.WriteString(w, r.URL.Path)
 	})))
 	return mux
+}
+
+// frontController is a program to which the web server sends every path.
+func frontController() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, r.URL.Path, r.URL.EscapedPath(), r.URL.RawQuery, r.FormValue("p"))
+	})
 }
 
 // uploads takes files of at most 100,000 bytes.
@@ -229,6 +254,13 @@ func TestPrograms(t *testing.T) {
 			{usual("GET", "/cookies"), "", "+Content-Length"},
 			{usual("GET", "/strip/x/y"), "", "+Content-Length"},
 			{usual("GET", "/missing"), "", "+Content-Length"},
+		}},
+		{"front controller", frontController(), []request{
+			{usual("GET", "/blog?p=1", "SCRIPT_NAME=/app.fcgi", "DOCUMENT_URI=/app.fcgi"), "", "+Content-Length"},
+			{usual("GET", "/blog?p=1", "SCRIPT_NAME=/app.fcgi", "PATH_INFO=/blog", "QUERY_STRING=p=2&path=/blog"), "", "+Content-Length"},
+			{usual("GET", "/blog?p=1", "QUERY_STRING="), "", "+Content-Length"},
+			{usual("GET", "/a/../b%2Fc%20d", "SCRIPT_NAME=/b/c d"), "", "+Content-Length"},
+			{usual("GET", "//x", "SCRIPT_NAME=/x"), "", "+Content-Length"},
 		}},
 		{"uploads", uploads(), []request{
 			{usual("POST", "/", multipart), fmt.Sprintf(form, "small"), "+Content-Length"},

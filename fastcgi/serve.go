@@ -38,13 +38,14 @@ func (errHalfClosed) Unwrap() error        { return io.ErrUnexpectedEOF }
 // Serve serves the requests of l's connections with handler, as net/http/fcgi's Serve
 // does. If l is nil it is standard input, where mod_fcgid and spawn-fcgi put a listening
 // socket; only the peers in the environment's FCGI_WEB_SERVER_ADDRS, if it is set, may
-// connect then. If handler is nil it is http.DefaultServeMux.
+// connect then. If handler is nil it is http.DefaultServeMux. As there, the URL of a request is
+// REQUEST_URI ([cgi.PathRequest]).
 //
 // When accepting fails for good, as it does once l is closed, Serve returns the error,
 // after the requests in flight have ended. While no descriptor is free it waits. The
 // limits are those of a zero [Server], which has a way to shut down, too.
 func Serve(l net.Listener, handler http.Handler) error {
-	s := &Server{App: cgi.FromHTTP(handler)}
+	s := &Server{App: cgi.FromHTTP(handler), Paths: cgi.PathRequest}
 	var err error
 	if l == nil {
 		if l, err = listenStdin(os.Stdin); err != nil {

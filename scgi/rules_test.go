@@ -311,6 +311,8 @@ func TestServeHTTP(t *testing.T) {
 	s := &testServer{network: "tcp", addr: l.Addr()}
 	wantBody(t, s.do(t, request("hi", "REQUEST_METHOD=PUT", "SCRIPT_NAME=", "PATH_INFO=/x", "REQUEST_URI=/x?y",
 		"QUERY_STRING=y", "SERVER_PROTOCOL=HTTP/1.1", "HTTP_HOST=h")), "PUT /x?y hi")
+	// The URL is REQUEST_URI, as with net/http/fcgi.
+	wantBody(t, s.do(t, request("", "REQUEST_METHOD=GET", "SCRIPT_NAME=/app.scgi", "QUERY_STRING=z", "REQUEST_URI=/blog?p=1")), "GET /blog?p=1 ")
 	l.Close()
 	if err := <-done; err == nil {
 		t.Error("Serve returned nil")

@@ -75,12 +75,13 @@ type Server struct {
 // Serve serves the requests that arrive on l with h, or http.DefaultServeMux if
 // h is nil, until accepting fails, as it does once l is closed. Then it lets the
 // requests in flight end, and returns that error. Its signature is that of
-// net/http/fcgi's Serve.
+// net/http/fcgi's Serve, and as there the URL of a request is REQUEST_URI
+// ([cgi.PathRequest]).
 func Serve(l net.Listener, h http.Handler) error {
 	if h == nil {
 		h = http.DefaultServeMux
 	}
-	s := &Server{App: cgi.FromHTTP(h)}
+	s := &Server{App: cgi.FromHTTP(h), Paths: cgi.PathRequest}
 	err := s.Serve(l)
 	s.Shutdown(context.Background())
 	return err

@@ -268,7 +268,10 @@ func filterFinding() *Finding {
 // ServeCGI runs the program for r.
 //
 // If SCRIPT_FILENAME names a file in a root, that is the program, with SCRIPT_NAME
-// and PATH_INFO as the web server sent them. If it names a file elsewhere, the
+// and PATH_INFO as the web server sent them. If it goes on behind the file, as in
+// "/srv/cgi/a.cgi/x", the rest is moved from SCRIPT_NAME to PATH_INFO. Apache's forms
+// "proxy:fcgi://HOST/path" and "proxy:unix:SOCKET|fcgi://HOST/path" name the path if it lies in
+// a root. If SCRIPT_FILENAME names a file elsewhere, the
 // response is 403. Otherwise the path, below the prefix at which a cgi.Mux has mounted
 // the App, is followed down from each root to the first regular file, and what is
 // left of it is PATH_INFO.

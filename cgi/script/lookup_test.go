@@ -158,12 +158,16 @@ func TestScriptFilename(t *testing.T) {
 		{f.dir + "/missing", f.dir + "/git: no such file", 404},
 		{f.dir, f.dir + "/git: no such file", 404},
 		{outside.dir, f.dir + "/git: no such file", 404},
-		{file + "/repo.git/HEAD", f.dir + "/git: no such file", 404}, // with the rest of the path behind it
+		{file + "/repo.git/HEAD", file + " " + file + asSent, 200}, // with PATH_INFO behind it, which was sent, too
 		{file + "?service=x", f.dir + "/git: no such file", 404},
-		{"proxy:fcgi://127.0.0.1:9000" + file, f.dir + "/git: no such file", 404},
-		{"proxy:fcgi://localhost/" + file, f.dir + "/git: no such file", 404},
-		{"proxy:balancer://name" + file, f.dir + "/git: no such file", 404},
-		{"proxy:unix:/run/s|fcgi://localhost" + file, f.dir + "/git: no such file", 404},
+		{"proxy:fcgi://127.0.0.1:9000" + file, file + " " + file + asSent, 200},
+		{"proxy:fcgi://localhost/" + file, file + " " + file + asSent, 200},
+		{"proxy:balancer://name" + file, file + " " + file + asSent, 200},
+		{"proxy:unix:/run/s|fcgi://localhost" + file, file + " " + file + asSent, 200},
+		{"proxy:fcgi://localhost" + other, f.dir + "/git: no such file", 404},
+		{"proxy:fcgi://localhost" + f.dir + "/plain.txt", "not executable", 403},
+		{"proxy:fcgi://localhost", f.dir + "/git: no such file", 404},
+		{"proxy:unix:/run/s", f.dir + "/git: no such file", 404},
 		{"a.cgi", f.dir + "/git: no such file", 404},
 		{"", f.dir + "/git: no such file", 404},
 	} {

@@ -12,20 +12,14 @@ import (
 type gatehouse struct{}
 
 // find uses SCRIPT_FILENAME if it names a file in a root; the program then sees the path as
-// the web server sent it. A name of a file elsewhere is refused. If it names nothing, or is
-// no file name (Apache's "proxy:" forms), find walks down the path from each root to the
-// first regular file.
+// the web server sent it. A name of a file elsewhere is refused. If it names nothing, find
+// walks down the path from each root to the first regular file.
 func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
-	if name := r.Env.Get("SCRIPT_FILENAME"); filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
-		t, err := a.findNamed(r, filepath.Clean(name), tr)
-		switch {
-		case err != nil:
-			return nil, err
-		case t != nil:
-			return a.only(t, tr)
-		}
-	} else if name != "" {
-		tr.add(fromScriptFilename, name, errNoName, "the path of the request decides")
+	switch t, err := a.named(r, r.Env.Get(fromScriptFilename), tr); {
+	case err != nil:
+		return nil, err
+	case t != nil:
+		return a.only(t, tr)
 	}
 	prefix, rest, ok := r.Mounted()
 	if !ok {
@@ -39,42 +33,6 @@ func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 		return nil, err
 	}
 	return a.only(t, tr)
-}
-
-// findNamed finds the program that SCRIPT_FILENAME names, or returns nothing if
-// the name leaves it to the walk.
-func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error) {
-	err := errOutside
-	for _, root := range a.Roots {
-		if rel, in := below(root, name); in {
-			if err = a.check(root, rel); err == nil || !errors.Is(err, errOutside) {
-				break
-			}
-		}
-	}
-	if errors.Is(err, errOutside) {
-		// The name may lead into a root by another way.
-		err = a.checkReal(name, a.Roots)
-	}
-	switch {
-	case err == nil:
-		tr.add(fromScriptFilename, name, nil, "")
-		t := &target{path: name, asSent: true}
-		t.scriptName, t.pathInfo, t.hasPathInfo = r.SentPath()
-		return t, nil
-	case errors.Is(err, errMissing):
-		tr.add(fromScriptFilename, name, err, "the path of the request decides")
-		return nil, nil
-	case errors.Is(err, errDirectory), isDirectory(name):
-		// nginx sends one for a location that it maps to no file; lighttpd, its own
-		// document root where it cuts nothing off the path (fix-root-scriptname).
-		tr.add(fromScriptFilename, name, errDirectory, "the path of the request decides")
-		return nil, nil
-	}
-	tr.add(fromScriptFilename, name, err, "")
-	f := lookupFinding(name, err)
-	f.Named = fromScriptFilename
-	return nil, f.status()
 }
 
 // A failure is a file that failed a check on the walk.
@@ -95,6 +53,10 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 		if err == nil {
 			t := &target{path: filepath.Join(root, filepath.FromSlash(path[:used]))}
 			t.scriptName, t.pathInfo = prefix+path[:used], path[used:]
+			if script, info := r.Env.Get("SCRIPT_NAME"), r.Env.Get("PATH_INFO"); used == 0 && script+info == prefix+path {
+				// The root is the program, and its mount point may be the web server's.
+				t.scriptName, t.pathInfo = script, info
+			}
 			t.hasPathInfo = t.pathInfo != ""
 			_, sent, has := r.SentPath()
 			t.asSent = has && sent == t.pathInfo
@@ -173,7 +135,7 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 		s = append(s, setting{name: "PATH_TRANSLATED", unset: true})
 	}
 	if _, ok := env.Lookup("QUERY_STRING"); !ok {
-		set("QUERY_STRING", "")
+		set("QUERY_STRING", r.RawQuery())
 	}
 	require("REQUEST_METHOD", "GET")
 	require("SERVER_PROTOCOL", "HTTP/1.0")

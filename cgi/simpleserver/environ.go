@@ -27,6 +27,9 @@ func (s *Server) environ(base *cgi.Environ, h *head, host string) (*cgi.Environ,
 		path = ""
 		err = &requestError{code: 400, explain: "NUL byte in the path"}
 	}
+	if !s.Compat {
+		env.Set("REQUEST_URI", h.target)
+	}
 	env.Set("PATH_INFO", path)
 	env.Set("QUERY_STRING", query)
 	env.Set("REMOTE_ADDR", host)

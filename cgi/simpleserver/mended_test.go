@@ -167,3 +167,27 @@ func TestContinue(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestURI: the target is told as the client sent it, which wsgiref does not do.
+func TestRequestURI(t *testing.T) {
+	for target, want := range map[string]string{"/a%2Fb%20c?x=%20": "/a/b c", "http://h/a?b": "/a", "*": "*", "//a": "//a"} {
+		method := "GET"
+		if target == "*" {
+			method = "OPTIONS"
+		}
+		for _, compat := range []bool{false, true} {
+			s := &Server{Compat: compat}
+			env, err := s.environ(new(cgi.Environ), &head{method: method, target: target, version: "HTTP/1.0"}, "unix:")
+			if err != nil {
+				t.Fatal(err)
+			}
+			uri, set := env.Lookup("REQUEST_URI")
+			if set == compat || set && uri != target {
+				t.Errorf("%s, compat %v: REQUEST_URI is %q, %v", target, compat, uri, set)
+			}
+			if info := env.Get("PATH_INFO"); !compat && info != want {
+				t.Errorf("%s: PATH_INFO is %q, want %q", target, info, want)
+			}
+		}
+	}
+}
