@@ -376,7 +376,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		Whole:            a.sendsHTTP(t.path),
 		NoBody:           r.Env.Get("REQUEST_METHOD") == http.MethodHead,
 		FollowsRedirects: r.FollowsRedirects(a.LocalRedirect),
-		HeadParsed:       u.noteTraceback,
+		HeadParsed:       u.noteHead,
 		Activity:         &u.activity,
 	}
 	s.mu.Lock()
