@@ -45,6 +45,7 @@ func (k *scriptsKind) keys() []Key {
 		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, a program, or a list of them, tried in turn", each(absolute(k.parse))),
 		row("follow", `["/usr/share/gitweb"]`, "directories outside, where symlinks to programs may lead", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "the programs in these directories that may run; all if left out", patterns(&a.Only, "*.cgi")),
+		row("directory", `"/srv/data"`, "where programs start, as they see it with chroot; each in its own directory if left out", laterDirectory(&a.Dir)),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables of the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
 		row("inherit", `["PATH", "LANG", "TZ"]`, "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"", each(k.addInherit)).unless(nil, basics),
 		row("stderr", `"log"`, `where the programs' stderr goes: or "client", the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
