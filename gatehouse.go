@@ -32,10 +32,23 @@
 // # The end
 //
 // When the context is done, no connection is accepted any more, and requests in
-// flight have [Server].Drain to end. What is left then is visibly truncated, and
-// its context cancelled with cgi.ErrShutdown as the cause; [Server.Close] does so at
-// once. Serve returns after the last request, with nil. It installs no signal handler:
-// use signal.NotifyContext.
+// flight have [Server].Drain to end, which is 30 s by default and for [Serve]. What is
+// left then is visibly truncated, and its context cancelled with cgi.ErrShutdown as the
+// cause; [Server.Close] does so at once. Serve returns after the last request, with nil. It
+// installs no signal handler: use signal.NotifyContext.
+//
+// A stream of events ends when Drain has passed at the latest, if it looks at the context
+// of its request. To end it sooner, and as a whole, let it look at the context that Serve
+// was called with, too:
+//
+//	select {
+//	case <-r.Context().Done(): // the client has gone, or Drain has passed
+//		return
+//	case <-ctx.Done(): // Serve is to end
+//		return
+//	case e := <-events:
+//		…
+//	}
 //
 // # Trust
 //

@@ -63,7 +63,9 @@ type Server struct {
 	Listening func(net.Addr)
 
 	// Drain is how long requests in flight may take to end: 30 s if zero, for ever if
-	// negative.
+	// negative. Then their contexts are cancelled, and their responses truncated. A stream
+	// of events that is to end sooner looks at the context of Serve; see the package
+	// documentation.
 	Drain time.Duration
 
 	// Overdue, if not nil, is called when requests in flight are cut off because Drain
