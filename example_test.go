@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"gatehouse"
 	"gatehouse/cgi"
@@ -30,6 +31,34 @@ func ExampleServe() {
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+}
+
+// A stream of events ends when the client leaves, and as soon as the program is told to
+// stop: a request's own context is cancelled only when Server.Drain has passed.
+func ExampleServe_events() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	events := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				fmt.Fprintf(w, "data: %s\n\n", now.Format(time.TimeOnly))
+				if http.NewResponseController(w).Flush() != nil {
+					return
+				}
+			}
+		}
+	}
+	if err := gatehouse.Serve(ctx, http.HandlerFunc(events)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 }
 

@@ -32,10 +32,23 @@
 // # Shutdown
 //
 // When the context is done, the server stops accepting, and requests in flight have
-// [Server].Drain to finish. After that the rest are cut off: their responses are visibly
-// truncated, and their contexts cancelled with the cause cgi.ErrShutdown. [Server.Close]
-// cuts them off at once. Serve returns after the last request. It installs no signal
-// handler: use signal.NotifyContext.
+// [Server].Drain (30 s by default) to finish. After that the rest are cut off: their
+// responses are visibly truncated, and their contexts cancelled with the cause
+// cgi.ErrShutdown. [Server.Close] cuts them off at once. Serve returns after the last
+// request. It installs no signal handler: use signal.NotifyContext.
+//
+// An event stream ends when Drain has passed at the latest, if it watches the context of
+// its request. To end it sooner, without a truncation, watch the context given to Serve,
+// too:
+//
+//	select {
+//	case <-r.Context().Done(): // the client has gone, or Drain has passed
+//		return
+//	case <-ctx.Done(): // Serve is to end
+//		return
+//	case e := <-events:
+//		…
+//	}
 //
 // # Security
 //

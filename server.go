@@ -64,7 +64,9 @@ type Server struct {
 	Listening func(net.Addr)
 
 	// Drain is how long requests in flight may take to finish on shutdown. Zero means
-	// 30 s, negative means no limit.
+	// 30 s, negative means no limit. Then their contexts are cancelled and their responses
+	// truncated. An event stream that is to end sooner watches the context of Serve; see the
+	// package documentation.
 	Drain time.Duration
 
 	// Overdue, if not nil, is called when requests in flight are cut off because Drain

@@ -35,12 +35,18 @@ import (
 // in a header field) get a response of 400.
 //
 // The ResponseWriter behaves as net/http's: the status is 200 unless WriteHeader was called,
-// a missing Content-Type is guessed from the first Write, flushing and deadlines work
-// through [http.ResponseController] as far as the front-end has them, and a panic with
-// [http.ErrAbortHandler] breaks the response off. Trailers are dropped, informational
-// responses are sent only where the protocol has them, Hijack is [http.ErrNotSupported], and
-// a header field that net/http would silently mend is an error (see [ResponseWriter]). A
-// goroutine that the handler leaves behind gets errors from the writer and from the body.
+// flushing and deadlines work through [http.ResponseController] as far as the front-end has
+// them, and a panic with [http.ErrAbortHandler] breaks the response off. A missing
+// Content-Type is guessed, by [http.DetectContentType], from what is held of the body when
+// the head leaves: all that was written until the first Flush, the end, or 16 KiB; net/http
+// looks at the first Write alone.
+//
+// Trailers are dropped, informational responses are sent only where the protocol has them,
+// and Hijack is [http.ErrNotSupported]. A header field whose name is no token is dropped, as
+// net/http does, and so is Status, which means something else in CGI; the request's log has
+// one line that names them. A control character in a value, which net/http would silently
+// mend, is an error (see [ResponseWriter]). A goroutine that the handler leaves behind gets
+// errors from the writer and from the body.
 func FromHTTP(h http.Handler) App {
 	if h == nil {
 		h = http.DefaultServeMux

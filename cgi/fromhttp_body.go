@@ -1,6 +1,8 @@
 package cgi
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -26,7 +28,20 @@ func (b *handlerBody) Read(p []byte) (int, error) {
 	if r == nil || b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	return r.Body.Read(p)
+	n, err := r.Body.Read(p)
+	if err != nil && err != io.EOF {
+		err = handlerError(err)
+	}
+	return n, err
+}
+
+// handlerError returns what a http.Handler sees of an error of a front-end: that says what
+// the handler compares with ==, where programs for net/http have always done so.
+func handlerError(err error) error {
+	if e := (interface{ HandlerError() error })(nil); errors.As(err, &e) {
+		return e.HandlerError()
+	}
+	return err
 }
 
 // Close implements io.Closer. A Read that is under way returns.

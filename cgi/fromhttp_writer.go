@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/cgi/internal/syntax"
 )
 
 // errReturned is what a goroutine gets that writes after its handler returned.
@@ -32,7 +34,8 @@ type handlerWriter struct {
 	typed    bool // no Content-Type is to be guessed
 	bodyless bool // 204 or 304
 	started  bool
-	err      error // why the head was refused
+	err      error    // why the head was refused
+	dropped  []string // names of fields that were dropped
 }
 
 func (w *handlerWriter) attach(rw ResponseWriter, r *Request) {
@@ -80,11 +83,16 @@ func (w *handlerWriter) setHead(code int) {
 	w.code = code
 	w.bodyless = code == http.StatusNoContent || code == http.StatusNotModified
 	w.setFields()
+	if len(w.dropped) > 0 {
+		w.logDropped()
+	}
 	_, w.typed = w.header["Content-Type"]
 	w.typed = w.typed || w.header.Get("Content-Encoding") != "" || w.header.Get("Transfer-Encoding") != ""
 }
 
-// setFields makes fields of the header, sorted by name, without trailers.
+// setFields makes fields of the header, sorted by name, without trailers. As net/http does,
+// it drops what has no token for a name: that is what an upstream may send a ReverseProxy. A
+// Status, which the web server would take for the status itself, goes the same way.
 func (w *handlerWriter) setFields() {
 	if w.fields == nil {
 		w.fields = w.few[:0]
@@ -95,11 +103,33 @@ func (w *handlerWriter) setFields() {
 		if strings.HasPrefix(name, http.TrailerPrefix) || trailers != nil && isTrailer(trailers, name) {
 			continue
 		}
+		if !syntax.IsToken(name) || len(name) == len("Status") && strings.EqualFold(name, "Status") {
+			w.dropped = append(w.dropped, name)
+			continue
+		}
 		for _, v := range values {
 			w.fields = append(w.fields, Field{name, v})
 		}
 	}
 	slices.SortStableFunc(w.fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// maxDropped bounds the names of dropped fields in a log line.
+const maxDropped = 8
+
+// logDropped logs the names of the fields that were dropped, of an informational response
+// before the final one, too.
+func (w *handlerWriter) logDropped() {
+	slices.Sort(w.dropped)
+	names, more := slices.Compact(w.dropped), ""
+	if n := len(names) - maxDropped; n > 0 {
+		names, more = names[:maxDropped], fmt.Sprintf(" and %d more", n)
+	}
+	if w.request.Stderr != nil {
+		fmt.Fprintf(w.request.Stderr, "header fields dropped: %.80q%s: a name is a token, and Status is CGI's own: "+
+			"delete them, of an upstream's response in ReverseProxy.ModifyResponse\n", names, more)
+	}
+	w.dropped = nil
 }
 
 // isTrailer reports whether name was announced in a Trailer field.
@@ -115,7 +145,7 @@ func isTrailer(trailers []string, name string) bool {
 }
 
 // startResponse passes the head on, once. If the handler set no Content-Type, it is guessed
-// from p, the first bytes of the body.
+// from p, the first bytes of the body, and later from all that is held.
 func (w *handlerWriter) startResponse(p []byte) error {
 	if w.w == nil {
 		return errReturned
@@ -127,10 +157,17 @@ func (w *handlerWriter) startResponse(p []byte) error {
 		return w.err
 	}
 	w.started = true
+	var guess typeGuess
 	if !w.typed && !w.bodyless && len(p) > 0 {
-		w.fields = append(w.fields, Field{"Content-Type", http.DetectContentType(p)})
+		guess = typeGuess{http.DetectContentType(p), len(p)}
+		w.fields = append(w.fields, Field{"Content-Type", guess.value})
 	}
 	w.err = w.w.StartResponse(knownStatus(w.code), w.fields)
+	if guess.value != "" && w.err == nil {
+		if r, ok := ability[interface{ guessContentType(typeGuess) }](w.w); ok {
+			r.guessContentType(guess)
+		}
+	}
 	return w.err
 }
 

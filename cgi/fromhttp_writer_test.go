@@ -1,11 +1,15 @@
 package cgi
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +119,60 @@ func TestSuperfluousWriteHeaderIsLogged(t *testing.T) {
 	})
 	r.want(t, Complete, "Status: 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 	if log := r.log.String(); !strings.Contains(log, "superfluous WriteHeader(500) from fromhttp_writer_test.go:") || strings.Count(log, "\n") != 1 {
+		t.Errorf("log %q", log)
+	}
+}
+
+// What an upstream may send that is no field of a CGI response costs the field, and not the
+// response.
+func TestFieldsOfAnUpstreamAreDropped(t *testing.T) {
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c, err := upstream.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nX B: 1\r\n\r\n"+
+			"HTTP/1.1 201 Created\r\nStatus: 201 Created\r\nX A: 1\r\nX-C: 2\r\nContent-Type: a/b\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
+	}()
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: upstream.Addr().String()})
+	proxy.Transport = transport
+	r := answerHTTP(t, "GET", proxy.ServeHTTP)
+	<-served
+	r.want(t, Complete, "Status: 201 Created\r\nContent-Length: 4\r\nContent-Type: a/b\r\nX-C: 2\r\n\r\nbody")
+	const line = `line="header fields dropped: [\"Status\" \"X A\" \"X B\"]: a name is a token, and Status is CGI's own: delete them, of an upstream's response in ReverseProxy.ModifyResponse"`
+	if log := r.log.String(); !strings.Contains(log, line) || strings.Count(log, "\n") != 1 {
+		t.Errorf("log %q", log)
+	}
+}
+
+func TestDroppedFieldsAreNamedOnce(t *testing.T) {
+	r := answerHTTP(t, "GET", func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"status", "STATUS", "", "X A", "X:", "X\n"} {
+			w.Header()[name] = []string{"1", "2"}
+		}
+		for i := range 5 {
+			w.Header()[fmt.Sprint("z ", i)] = []string{"1"}
+		}
+		w.Header().Set("Status-Code", "3")
+		w.WriteHeader(204)
+	})
+	r.want(t, Complete, "Status: 204 No Content\r\nStatus-Code: 3\r\n\r\n")
+	const list = `[\"\" \"STATUS\" \"X\\n\" \"X A\" \"X:\" \"status\" \"z 0\" \"z 1\"] and 3 more: `
+	if log := r.log.String(); !strings.Contains(log, list) || strings.Count(log, "\n") != 1 {
 		t.Errorf("log %q", log)
 	}
 }

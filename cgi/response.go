@@ -33,6 +33,7 @@ type response struct {
 	written  int64 // bytes of body from the application, without those that were cut
 	sent     int64 // bytes of body that the sink took
 	buffered []byte
+	guess    typeGuess // of the head's Content-Type
 
 	timeout    *timeout      // nil without a time limit, and once one has passed
 	overdue    bool          // a time limit has passed
@@ -110,7 +111,7 @@ func (w *response) SetExitStatus(n int) { w.exitStatus = n }
 
 // setHead checks and copies a head.
 func (w *response) setHead(status string, headers []Field) error {
-	w.valid, w.declared = false, -1
+	w.valid, w.declared, w.guess = false, -1, typeGuess{}
 	code, err := parseStatus(status)
 	if err != nil {
 		return err
@@ -181,6 +182,7 @@ func (w *response) setLength(n int64) {
 func (w *response) Write(p []byte) (int, error) {
 	p, err := w.admit(p)
 	if len(p) == 0 || w.bodyless {
+		w.holdSample(p)
 		w.written += int64(len(p))
 		return len(p), err
 	}
@@ -215,6 +217,7 @@ func (w *response) forward(p []byte) error {
 	if err := w.bufferBody(); err != nil {
 		return err
 	}
+	w.completeGuess(p)
 	if err := w.flushBuffered(); err != nil {
 		return err
 	}
@@ -256,11 +259,15 @@ func (w *response) flushBuffered() error {
 			}
 		}
 		w.headSent = true
+		w.completeGuess(nil)
 		if w.handler.OriginServer {
 			w.addPreamble()
 		}
 		if err := w.sink.WriteHead(&w.head); err != nil {
 			return w.noteSinkError(err)
+		}
+		if w.bodyless {
+			w.buffered = w.buffered[:0]
 		}
 	}
 	if len(w.buffered) == 0 {

@@ -45,6 +45,7 @@ func (k *scriptsKind) keys() []Key {
 		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, one program, or a list of them, tried in turn", each(absolute(k.parse))),
 		row("follow", `["/usr/share/gitweb"]`, "directories outside scripts that symlinks to programs may lead to", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
+		row("directory", `"/srv/data"`, "the directory that programs start in, as they see it with chroot; by default each starts in its own", laterDirectory(&a.Dir)),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
 		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(k.addInherit)).unless(nil, basics),
 		row("stderr", `"log"`, `where the programs' stderr goes: "log", or "client" for the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),

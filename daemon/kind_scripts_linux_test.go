@@ -86,6 +86,8 @@ func TestConfinementErrors(t *testing.T) {
 		`check_mode = "yes"`:             `check_mode: "yes" is not true or false`,
 		`chroot = "DIR/a/b"`:             `chroot: directory DIR/a does not exist: create it, or write another one`,
 		`chroot = "jail"`:                `chroot: "jail" is not an absolute path: in a file, write the whole path`,
+		`directory = "data"`:             `directory: "data" is not an absolute path: in a file, write the whole path`,
+		`directory = ""`:                 `directory: empty path: write a directory, or remove the key`,
 		`umask = "8"`:                    `umask: "8" is not a umask: write three octal digits in quotes, such as "027"`,
 		`umask = 27`:                     `umask: 27 is not a string in quotes`,
 		`nice = -21`:                     `nice: -21 is less than -20`,
@@ -119,6 +121,9 @@ func TestCheckConfinement(t *testing.T) {
 	c := Config{Apps: []App{{Prefix: "/", Source: "g.toml:3:1", Kind: Scripts(programs)}}}
 	checkError(t, c.Check(), "g.toml:3:1: user: there is no user \"nobody-has-this\": create it, or write another one\n"+
 		"g.toml:3:1: nice: 99 is not from -20 to 19")
+	programs = &script.App{Roots: []string{dir}, Dir: dir + "/a"}
+	c = Config{Apps: []App{{Prefix: "/", Source: "g.toml:3:1", Kind: Scripts(programs)}}}
+	checkError(t, c.Check(), "g.toml:3:1: directory: "+dir+"/a: the directory that the program starts in does not exist: create it")
 	if os.Geteuid() != 0 {
 		programs.RunAs.User, programs.Confinement.Nice = "nobody", 0
 		checkError(t, c.Check(), "g.toml:3:1: user: only root can run programs as user nobody, and this process runs as "+thisUser()+": start it as root, or remove user")

@@ -181,6 +181,16 @@ func paths(list *[]string) setter {
 
 // directory sets a directory, which must exist.
 func directory(field *string) setter {
+	return absoluteDirectory(field, checkDirectory)
+}
+
+// laterDirectory sets a directory that is looked up later, since other keys say where it
+// lies.
+func laterDirectory(field *string) setter {
+	return absoluteDirectory(field, func(string) error { return nil })
+}
+
+func absoluteDirectory(field *string, check func(string) error) setter {
 	return text(func(s string) error {
 		*field = s
 		if s == "" {
@@ -189,6 +199,6 @@ func directory(field *string) setter {
 		if err := checkAbsolute(s); err != nil {
 			return err
 		}
-		return checkDirectory(s)
+		return check(s)
 	})
 }

@@ -162,7 +162,7 @@ func (b *body) stream() (*stream, error) {
 	case b.s == nil:
 		return nil, cgi.ErrBodyClosed
 	case b.s.expired():
-		return nil, errReadLate
+		return nil, frontend.ErrReadLate
 	}
 	return b.s, nil
 }

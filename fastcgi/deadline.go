@@ -4,38 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"time"
+
+	"gatehouse/internal/frontend"
 )
 
-// A lateError is an error of a deadline that an application has set. It is
-// os.ErrDeadlineExceeded.
-type lateError string
-
-func (e lateError) Error() string   { return string(e) }
-func (e lateError) Unwrap() error   { return os.ErrDeadlineExceeded }
-func (e lateError) Timeout() bool   { return true }
-func (e lateError) Temporary() bool { return true }
-
-const (
-	errReadLate  lateError = "the read deadline of the request has passed"
-	errWriteLate lateError = "the write deadline of the request has passed"
-)
-
-// deadlines are those of a request, made when the application sets the first. Each is
-// a timer of its own: the tick is too coarse for them.
+// deadlines are those of a request, made when the application sets the first.
 type deadlines struct {
 	c *conn
 	s *sink // nil once the response has ended; guarded by c.mu
 
-	read, write deadline
-}
-
-// A deadline is a time after which reading or writing fails.
-type deadline struct {
-	timer  *time.Timer // guarded by c.mu
-	set    int         // how often it was set, which tells a timer that is out of date
-	passed atomic.Bool // changed under c.mu
+	read, write frontend.Deadline // guarded by c.mu
 }
 
 // SetReadDeadline sets the time after which Read of the request's streams fails, with
@@ -46,7 +25,7 @@ func (s *sink) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := s.ensureDeadlines()
-	d.setAt(&d.read, t, d.stopRead)
+	d.read.Set(&c.mu, t, d.stopRead)
 	return nil
 }
 
@@ -60,7 +39,7 @@ func (s *sink) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := s.ensureDeadlines()
-	d.setAt(&d.write, t, d.stopWrite)
+	d.write.Set(&c.mu, t, d.stopWrite)
 	return nil
 }
 
@@ -74,36 +53,11 @@ func (s *sink) ensureDeadlines() *deadlines {
 	return d
 }
 
-// setAt sets l. At its time stop is called, with the connection's mu held.
-func (d *deadlines) setAt(l *deadline, t time.Time, stop func()) {
-	l.set++
-	l.passed.Store(false)
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
-	if t.IsZero() {
-		return
-	}
-	wait := time.Until(t)
-	if wait <= 0 {
-		l.passed.Store(true)
-		stop()
-		return
-	}
-	set := l.set
-	l.timer = time.AfterFunc(wait, func() {
-		d.c.mu.Lock()
-		defer d.c.mu.Unlock()
-		if d.s != nil && l.set == set {
-			l.passed.Store(true)
-			stop()
-		}
-	})
-}
-
 // stopRead makes those return that read a stream of the request.
 func (d *deadlines) stopRead() {
+	if d.s == nil {
+		return
+	}
 	for s := range d.s.r.streams {
 		if s.reading {
 			d.c.sock.Kick()
@@ -114,6 +68,9 @@ func (d *deadlines) stopRead() {
 
 // stopWrite makes a write of the response return, also one that waits for its turn.
 func (d *deadlines) stopWrite() {
+	if d.s == nil {
+		return
+	}
 	if d.c.out.owner.Load() == d.s {
 		d.c.sock.SetWriteDeadline(time.Now())
 	}
@@ -125,18 +82,15 @@ func (d *deadlines) detach() {
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()
 	d.s = nil
-	for _, l := range []*deadline{&d.read, &d.write} {
-		if l.timer != nil {
-			l.timer.Stop()
-		}
-	}
+	d.read.Stop()
+	d.write.Stop()
 }
 
 // expired reports whether the stream may not be read any more for its request's deadline.
 // One that has been read to its end may be read again. The connection's mu is held.
 func (s *stream) expired() bool {
 	d := s.r.sink.deadlines.Load()
-	if d == nil || !d.read.passed.Load() || s.left == 0 {
+	if d == nil || !d.read.Passed() || s.left == 0 {
 		return false
 	}
 	return s.buffered() || !s.ended || s.left > 0
@@ -146,13 +100,13 @@ func (s *stream) expired() bool {
 // connection's mu is held.
 func (r *request) limited() bool {
 	d := r.sink.deadlines.Load()
-	return d == nil || d.read.set == 0
+	return d == nil || !d.read.IsSet()
 }
 
 // expired reports whether the request's write deadline has passed.
 func (s *sink) expired() bool {
 	d := s.deadlines.Load()
-	return d != nil && d.write.passed.Load()
+	return d != nil && d.write.Passed()
 }
 
 // lock locks the connection's outlet, unless the write deadline passes before.
@@ -177,12 +131,12 @@ func (d *deadlines) lock() error {
 		locked = true
 		c.cond.Broadcast()
 	}()
-	for !locked && !d.write.passed.Load() {
+	for !locked && !d.write.Passed() {
 		c.cond.Wait()
 	}
 	if !locked {
 		given = true
-		return errWriteLate
+		return frontend.ErrWriteLate
 	}
 	return nil
 }
@@ -199,9 +153,9 @@ func (s *sink) sentLate(n int64) error {
 		return c.dead
 	case n > 0:
 		c.close(fmt.Errorf("%w: a write deadline passed in the middle of a record", ErrConnClosed))
-		return fmt.Errorf("%w, in the middle of a record", errWriteLate)
+		return fmt.Errorf("%w, in the middle of a record", frontend.ErrWriteLate)
 	}
-	return errWriteLate
+	return frontend.ErrWriteLate
 }
 
 // endedLate reports whether err, of a write, is that the deadline had passed.

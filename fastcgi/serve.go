@@ -12,11 +12,14 @@ import (
 )
 
 // Errors of reading a body, and causes for which the context of a request is
-// cancelled. Both are cgi.ErrAborted.
+// cancelled. Both are cgi.ErrAborted. The Body of an [http.Request] returns them as they
+// are, so that they can be compared by ==, as those of net/http/fcgi; elsewhere errors.Is
+// tells them.
 var (
 	// ErrRequestAborted: the web server aborted the request.
 	ErrRequestAborted error = goneError("the web server aborted the request")
-	// ErrConnClosed: the connection to the web server is closed, or broke.
+	// ErrConnClosed: the connection to the web server is closed, or broke, before the body
+	// had come to its end. It is io.ErrUnexpectedEOF, too.
 	ErrConnClosed error = goneError("the connection to the web server is closed")
 )
 
@@ -26,10 +29,20 @@ type goneError string
 func (e goneError) Error() string { return string(e) }
 func (e goneError) Unwrap() error { return cgi.ErrAborted }
 
-// errHalfClosed is what reads of a body get after the peer has shut down its sending
-// side in the middle of it. The peer may still wait for a response, so it is ErrConnClosed
-// but not cgi.ErrAborted.
+// Is reports whether target is io.ErrUnexpectedEOF, and e is a connection that ended.
+func (e goneError) Is(target error) bool { return target == io.ErrUnexpectedEOF && e == ErrConnClosed }
+
+// HandlerError is what the Body of a http.Request returns; see cgi.FromHTTP.
+func (e goneError) HandlerError() error { return e }
+
+// errHalfClosed is what an application's reads of a body get after the peer has shut down
+// its sending side in the middle of it. The peer may still wait for a response, so it is
+// ErrConnClosed but not cgi.ErrAborted: an application that returns it gets an error page
+// sent.
 type errHalfClosed struct{}
+
+// HandlerError returns ErrConnClosed: an http.Handler returns no errors.
+func (errHalfClosed) HandlerError() error { return ErrConnClosed }
 
 func (errHalfClosed) Error() string        { return "the connection ended before the body: unexpected EOF" }
 func (errHalfClosed) Is(target error) bool { return target == ErrConnClosed }

@@ -224,10 +224,10 @@ func TestBodyOfARequestThatIsGivenUp(t *testing.T) {
 						t.Errorf("got %v", err)
 					}
 				}
+				if c.closed != (e.err == ErrConnClosed) || c.closed == (e.err == ErrRequestAborted) { // as programs compare them
+					t.Errorf("Read returned %v", e.err)
+				}
 				if !c.closed {
-					if e.err != ErrRequestAborted { // programs compare it, too
-						t.Errorf("Read returned %v", e.err)
-					}
 					if a := cl.answer(1); a.end.ProtocolStatus != record.RequestComplete {
 						t.Errorf("got %+v", a)
 					}
@@ -241,12 +241,32 @@ func TestBodyOfARequestThatIsGivenUp(t *testing.T) {
 func TestBodyOfAHalfClosedConnection(t *testing.T) {
 	ts := serve(t, "unix", &Server{App: cgi.FromHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, errors.Is(err, ErrConnClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, cgi.ErrAborted))
+		fmt.Fprint(w, err == ErrConnClosed, errors.Is(err, io.ErrUnexpectedEOF), r.Context().Err())
 	}))})
 	c := ts.dial()
 	c.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100"), stdin(1, "part"))
 	c.Conn.(*net.UnixConn).CloseWrite()
-	if a := c.answer(1); bodyOf(t, a) != "true true false" {
+	if a := c.answer(1); bodyOf(t, a) != "true true <nil>" {
 		t.Errorf("got %q", a.stdout)
+	}
+}
+
+// What it waits for may be the page for an application that returns the error of its body.
+func TestApplicationOfAHalfClosedConnection(t *testing.T) {
+	failed := make(chan error, 1)
+	ts := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		_, err := io.Copy(io.Discard, r.Body)
+		failed <- err
+		return err
+	})})
+	c := ts.dial()
+	c.send(begin(1, 1), params(1, "REQUEST_METHOD=POST", "CONTENT_LENGTH=100"), stdin(1, "part"))
+	c.Conn.(*net.UnixConn).CloseWrite()
+	if a := c.answer(1); !strings.HasPrefix(a.stdout, "Status: 500 ") {
+		t.Errorf("got %q", a.stdout)
+	}
+	err := testkit.Receive(t, "the end of the body", failed)
+	if !errors.Is(err, ErrConnClosed) || !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, cgi.ErrAborted) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 const (
@@ -161,7 +162,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 			b = record.AppendHeader(b, record.Stderr, id, 0, 0)
 		}
 		s.buf = record.AppendEndRequest(b, id, status, record.RequestComplete)
-		if late = s.send(s.buf); late != errWriteLate {
+		if late = s.send(s.buf); late != frontend.ErrWriteLate {
 			return late
 		}
 	}
@@ -278,7 +279,7 @@ func (s *sink) beginWrite() error {
 	if s.expired() {
 		s.broken = true
 		s.endWrite()
-		return errWriteLate
+		return frontend.ErrWriteLate
 	}
 	c.beginWrite()
 	return nil

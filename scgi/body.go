@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/frontend"
 )
 
 // bodyTail is how much of the end of a body is peeked at before it is read, so
@@ -28,6 +29,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if c.left == 0 {
 		return 0, io.EOF
 	}
+	if c.readExpired() {
+		return 0, frontend.ErrReadLate
+	}
 	if int64(len(p)) > c.left {
 		p = p[:c.left]
 	}
@@ -43,21 +47,32 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	c.waitFor(inBody)
-	if err := c.consume(); err != nil {
-		return 0, err
-	}
-	c.freeBuffer()
-	n, err := c.receive(p)
+	n, err := c.await(p)
 	c.left -= int64(n)
 	if n > 0 || err == nil {
 		return n, nil
 	}
-	err = c.readError(err)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("the body ended %d bytes before its length: %w", c.left, err)
 	}
 	return 0, err
+}
+
+// await waits for bytes of the body, and reads them into p.
+func (c *conn) await(p []byte) (n int, err error) {
+	for {
+		c.waitFor(inBody)
+		if err = c.consume(); err == nil {
+			c.freeBuffer()
+			if n, err = c.receive(p); n > 0 || err == nil {
+				return n, nil
+			}
+			err = c.readError(err)
+		}
+		if err != errKicked {
+			return 0, err
+		}
+	}
 }
 
 // Close implements io.Closer: it ends the reading, also one that is under way.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"gatehouse/cgi"
 	"gatehouse/internal/frontend"
@@ -29,6 +30,8 @@ type conn struct {
 	unread   int   // of the bytes up to end, or given to the application, how many are still in the socket
 	left     int64 // bytes of the body that the application has not read
 	refused  bool  // how many bytes the peer will send is not known
+
+	deadlines atomic.Pointer[deadlines] // nil until one is set
 
 	req  cgi.Request
 	sink sink

@@ -120,9 +120,7 @@ func (c *conn) consume() error {
 func (c *conn) readError(err error) error {
 	switch {
 	case frontend.IsKick(err):
-		if stopped := c.stopCause(); stopped != nil {
-			return stopped
-		}
+		return c.kickCause()
 	case err == io.EOF:
 		if c.sock.Gone() || !c.sock.CanPeek() && !c.sock.Unix && !c.sock.HalfClose {
 			c.cancelRequest(cgi.ErrAborted)

@@ -2,6 +2,7 @@ package scgi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -82,11 +83,31 @@ func (c *conn) waitFor(what uint64) {
 		for c.watching {
 			c.turn.Wait()
 		}
-		if c.stopped == nil {
+		if c.stopped == nil && !c.readExpired() {
 			c.unkick()
 		}
 	}
 	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
+}
+
+// errKicked is for a kick that has no cause any more.
+var errKicked = errors.New("kicked")
+
+// kickCause returns the cause of a kick. If it is gone (a deadline that passed, and was set
+// anew), the socket can be read again, and the result is errKicked.
+func (c *conn) kickCause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.stopped != nil:
+		return c.stopped
+	case c.closing:
+		return cgi.ErrBodyClosed
+	case c.readExpired():
+		return frontend.ErrReadLate
+	}
+	c.unkick()
+	return errKicked
 }
 
 // release gives up the reading side.
@@ -105,6 +126,7 @@ func (c *conn) acquireForClose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true
+	c.dropDeadlines()
 	for c.owned || c.watching {
 		c.kick()
 		c.turn.Wait()
@@ -224,7 +246,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 		return c.draining.Load()
 	case inBody:
-		if elapsed > limits.BodyRead {
+		if elapsed > limits.BodyRead && c.readLimited() {
 			c.stopWait(wait, &cgi.StatusError{Code: http.StatusRequestTimeout,
 				Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)})
 		}

@@ -25,6 +25,7 @@ type sink struct {
 	vec  [2][]byte
 	bufs net.Buffers
 	sent bool // something was written to the socket
+	late bool // a write failed for the deadline: the response has a gap
 	end  cgi.End
 
 	aborted atomic.Bool
@@ -112,7 +113,9 @@ func (s *sink) send(p []byte) (n int, err error) {
 		return 0, s.c.cancelled()
 	}
 	held := len(s.out)
-	s.writing.Add(1)
+	if err := s.beginWrite(); err != nil {
+		return 0, err
+	}
 	switch {
 	case held == 0:
 		n, err = s.c.sock.Write(p)
@@ -126,7 +129,7 @@ func (s *sink) send(p []byte) (n int, err error) {
 		n = int(m)
 		s.vec = [2][]byte{}
 	}
-	s.writing.Add(1)
+	s.endWrite()
 	s.out = s.out[:0]
 	s.sent = s.sent || n > 0
 	if err != nil {
@@ -152,9 +155,11 @@ func (s *sink) SendPipe(pipe, n int) (sent int, err error) {
 			return sent, s.c.cancelled()
 		}
 		part := min(n-sent, writePiece)
-		s.writing.Add(1)
+		if err := s.beginWrite(); err != nil {
+			return sent, err
+		}
 		m, err := s.c.sock.SpliceFrom(pipe, part, sent+part < n)
-		s.writing.Add(1)
+		s.endWrite()
 		sent += m
 		s.sent = s.sent || m > 0
 		if err != nil {
@@ -171,6 +176,9 @@ func (s *sink) failed(err error) error {
 		err = fmt.Errorf("%w: %w", cgi.ErrAborted, err)
 	case cause != nil:
 		err = cause
+	case s.expired():
+		s.late = true
+		return frontend.ErrWriteLate
 	default:
 		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
 	}

@@ -2,7 +2,7 @@
 // SCGI application writes before the body (RFC 3875 § 6).
 //
 // [Read] reads a head from an io.Reader. A [Parser] is fed with pieces as they arrive.
-// Both are as lenient as RFC 3875 asks for, and give a [Head] whose status is ready for
+// Both are lenient where RFC 3875 asks for it or the common web servers are, and give a [Head] whose status is ready for
 // [cgi.ResponseWriter.StartResponse].
 package cgihead
 
@@ -47,9 +47,13 @@ type Head struct {
 
 	// Fields are the header fields in order, hop-by-hop ones included. It lacks Status,
 	// X-CGI-* (RFC 3875 § 6.3.5 lets a server drop those), a Content-Type without a value,
-	// and all but the first Content-Length.
+	// all but the last Content-Type, and all but the first Content-Length.
 	Fields        []cgi.Field
 	ContentLength int64 // the value of Content-Length, or -1
+
+	// ContentTypes is how many Content-Types with a value the response gave. RFC 3875 §
+	// 6.3 allows one.
+	ContentTypes int
 
 	// Explicit reports whether the response gave a status, in a Status field or in an HTTP
 	// status line. Otherwise it is 302 with a Location and 200 without.
@@ -74,13 +78,20 @@ func (h *Head) Location() string {
 	return ""
 }
 
-// setStatus sets a checked status, with a missing reason supplied. A HTAB in the reason,
-// which HTTP allows, becomes a space.
+// setStatus sets a checked status, with a missing reason supplied, and without what stands
+// between code and reason but for one space. A HTAB in the reason, which HTTP allows,
+// becomes a space.
 func (h *Head) setStatus(s string) {
 	h.Explicit = true
 	h.Code, _ = strconv.Atoi(s[:3])
-	h.Status = strings.ReplaceAll(s, "\t", " ")
-	if len(strings.TrimRight(s, " ")) == 3 {
+	s = strings.ReplaceAll(s, "\t", " ")
+	reason := strings.TrimLeft(s[3:], ": ")
+	switch {
+	case reason == "":
 		h.Status = s[:3] + " " + http.StatusText(h.Code)
+	case len(reason) == len(s)-4 && s[3] == ' ':
+		h.Status = s
+	default:
+		h.Status = s[:3] + " " + reason
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gatehouse/cgi"
@@ -43,12 +44,21 @@ func Read(r io.Reader, limit int) (head *Head, rest []byte, err error) {
 // A Parser parses a head that arrives in pieces of any size. The result does not depend
 // on how the input is cut.
 //
-// Lines end in LF or CR LF, in any mixture; extra CRs before the LF are ignored. Everything
-// else is strict: a line without a colon, a space before the colon, a continuation line, a
-// control character, a repeated Content-Type, Location or Status, and contradicting
-// Content-Lengths are errors. The first line may be an HTTP status line. A line
-// "<!--: spam", with which Python's cgitb breaks out of any head, starts the head over:
-// earlier lines are dropped.
+// A Parser is lenient where the common web servers are:
+//
+//   - Lines end in LF or CR LF, in any mixture; extra CRs before the LF are ignored.
+//   - The first line may be an HTTP status line.
+//   - A status is three digits; the reason may follow in any way, as in the
+//     "404: Not Found" of php-cgi.
+//   - Location may be relative to the URL of the request. Without a status that is a 302 for
+//     the client, which resolves it.
+//   - Of several Content-Types the last one counts.
+//   - A line "<!--: spam", with which Python's cgitb breaks out of any head, starts the head
+//     over: earlier lines are dropped.
+//
+// Everything else is strict: a line without a colon, a space before the colon, a
+// continuation line, a control character, a repeated Location or Status, and contradicting
+// Content-Lengths are errors.
 type Parser struct {
 	limit int
 	text  []byte // the lines of the head that count, and a last one that is not complete
@@ -59,7 +69,9 @@ type Parser struct {
 	some  bool // any field has been seen
 
 	status, statusLine     headMark
-	location, contentType  bool
+	location               bool
+	contentType            int // number of the mark of Content-Type, from 1; 0 if there is none
+	types                  int // Content-Types so far
 	contentLength          int64
 	hasStatus, hasHTTPLine bool
 
@@ -215,7 +227,8 @@ func (p *Parser) parseLine(line []byte) (keep bool, err error) {
 // startOver drops the fields so far: they belong to a response that the program gave up.
 func (p *Parser) startOver() {
 	p.marks, p.some, p.contentLength = p.marks[:0], false, -1
-	p.location, p.contentType, p.hasStatus, p.hasHTTPLine = false, false, false, false
+	p.location, p.hasStatus, p.hasHTTPLine = false, false, false
+	p.contentType, p.types = 0, 0
 	p.head.Traceback = true
 }
 
@@ -267,10 +280,11 @@ func (p *Parser) addField(name []byte, m headMark, value []byte) (keep bool, err
 		if len(value) == 0 {
 			return false, nil
 		}
-		if p.contentType {
-			return false, p.errorf("Content-Type is given twice")
+		if p.contentType > 0 {
+			p.marks = slices.Delete(p.marks, p.contentType-1, p.contentType)
 		}
-		p.contentType = true
+		p.contentType = len(p.marks) + 1
+		p.types++
 	case is("Location"):
 		if p.location {
 			return false, p.errorf("Location is given twice")
@@ -301,9 +315,9 @@ func (p *Parser) addField(name []byte, m headMark, value []byte) (keep bool, err
 	return true, nil
 }
 
-// checkStatus checks "404 Not Found", "404 " or "404".
+// checkStatus checks "404 Not Found", "404: Not Found" or "404".
 func (p *Parser) checkStatus(v []byte) error {
-	if len(v) < 3 || !syntax.IsDigit(v[0]) || !syntax.IsDigit(v[1]) || !syntax.IsDigit(v[2]) || len(v) > 3 && v[3] != ' ' {
+	if len(v) < 3 || !syntax.IsDigit(v[0]) || !syntax.IsDigit(v[1]) || !syntax.IsDigit(v[2]) || len(v) > 3 && !endsCode(v[3]) {
 		return p.errorf("a status is three digits, a space and a reason")
 	}
 	if v[0] < '2' {
@@ -315,13 +329,16 @@ func (p *Parser) checkStatus(v []byte) error {
 	return nil
 }
 
+// endsCode reports whether c may follow the three digits of a status.
+func endsCode(c byte) bool { return c == ' ' || c == '\t' || c == ':' }
+
 // finishHead makes the Head, at its empty line.
 func (p *Parser) finishHead() error {
 	if !p.some {
 		return p.errorf("the head has no field")
 	}
 	text, h := string(p.text), &p.head
-	h.ContentLength = p.contentLength
+	h.ContentLength, h.ContentTypes = p.contentLength, p.types
 	for _, m := range p.marks {
 		h.Fields = append(h.Fields, cgi.Field{Name: text[m.name:m.nameEnd], Value: text[m.value:m.valueEnd]})
 	}
@@ -331,41 +348,12 @@ func (p *Parser) finishHead() error {
 	case p.hasHTTPLine:
 		h.setStatus(text[p.statusLine.value:p.statusLine.valueEnd])
 	case p.location:
-		return p.finishRedirect()
+		h.Code, h.Status = http.StatusFound, "302 Found"
+		location := h.Location()
+		h.LocalRedirect = len(h.Fields) == 1 && strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//")
 	default:
 		h.Code, h.Status = http.StatusOK, "200 OK"
 	}
 	p.done = true
 	return nil
-}
-
-// finishRedirect makes the Head of one that has a Location and no status.
-func (p *Parser) finishRedirect() error {
-	h := &p.head
-	h.Code, h.Status = http.StatusFound, "302 Found"
-	location := h.Location()
-	if strings.HasPrefix(location, "/") {
-		h.LocalRedirect = len(h.Fields) == 1 && !strings.HasPrefix(location, "//")
-	} else if !hasScheme(location) {
-		e := p.errorf("Location without a Status is an absolute URI or a path that begins with a slash").(*Error)
-		e.Text = excerpt([]byte("Location: " + location))
-		return e
-	}
-	p.done = true
-	return nil
-}
-
-// hasScheme reports whether s begins with a URI scheme (RFC 3986 § 3.1).
-func hasScheme(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case i > 0 && (syntax.IsDigit(c) || c == '+' || c == '-' || c == '.'):
-		case c == ':':
-			return i > 0
-		default:
-			return false
-		}
-	}
-	return false
 }

@@ -156,8 +156,6 @@ func TestR46OtherLocationWithStatusIsADocument(t *testing.T) {
 
 func TestR47CGIFieldsOnce(t *testing.T) {
 	for _, in := range []string{
-		"Content-Type: text/html\nContent-Type: text/html\n\n",
-		"Content-Type: text/html\ncontent-type: text/plain\n\n",
 		"Status: 200 OK\nSTATUS: 200 OK\n\n",
 		"Location: /a\nLocation: /a\n\n",
 	} {
@@ -219,9 +217,37 @@ func TestTracebackBeginsTheHeadAnew(t *testing.T) {
 	}
 }
 
+// What nginx and Apache do with a repeated Content-Type.
+func TestLastContentTypeCounts(t *testing.T) {
+	plain := cgi.Field{Name: "content-type", Value: "text/plain"}
+	a := cgi.Field{Name: "X-A", Value: "1"}
+	for _, c := range []struct {
+		in    string
+		want  []cgi.Field
+		types int
+	}{
+		{"Content-Type: text/html\nX-A: 1\n\n", []cgi.Field{html, a}, 1},
+		{"Content-Type: text/html\nContent-Type: text/html\n\n", []cgi.Field{html}, 2},
+		{"Content-Type: text/html\nX-A: 1\ncontent-type: text/plain\n\n", []cgi.Field{a, plain}, 2},
+		{"X-A: 1\ncontent-type: text/plain\nContent-Type: a/b\nContent-Type: text/html\n\n", []cgi.Field{a, html}, 3},
+		{"Content-Type: text/html\nX-A: 1\nContent-Type:\n\n", []cgi.Field{html, a}, 1},
+		{"Content-Type: a/b\nContent-Type: a/b\n<!--: spam\nContent-Type: text/html\n\n", []cgi.Field{html}, 1},
+		{"X-A: 1\n\n", []cgi.Field{a}, 0},
+	} {
+		if h := checkHead(t, c.in+"b", "200 OK", c.want, "b"); h.ContentTypes != c.types {
+			t.Errorf("%q: %d Content-Types; want %d", c.in, h.ContentTypes, c.types)
+		}
+	}
+}
+
+// The client resolves it, as behind nginx and Apache.
 func TestR49RelativeLocation(t *testing.T) {
-	for _, v := range []string{"x", "x/y.html", "?q", "#f", "../x", "1http://x", ":x", "ht tp://x"} {
-		checkBadHead(t, "Location: "+v+"\n\n", ErrMalformed, "absolute URI or a path")
+	for _, v := range []string{"sign-in.cgi", "x/y.html", "?q", "#f", "../x", "./x", "1http://x", ":x", "ht tp://x"} {
+		h := checkHead(t, "Location: "+v+"\n\n", "302 Found", []cgi.Field{{Name: "Location", Value: v}}, "")
+		if h.LocalRedirect || h.Explicit {
+			t.Errorf("%q: %+v; want a redirect for the client, without a status of its own", v, h)
+		}
+		checkHead(t, "Content-Type: text/html\nLocation: "+v+"\n\nb", "302 Found", []cgi.Field{html, {Name: "Location", Value: v}}, "b")
 	}
 	checkBadHead(t, "Location:\n\n", ErrMalformed, "no value")
 }
@@ -234,17 +260,24 @@ func TestR50Status(t *testing.T) {
 		"status: 404 ":                    "404 Not Found",
 		"Status: 404 weg \xfcber":         "404 weg \xfcber",
 		"Status: 404 Not\tFound":          "404 Not Found",
+		"Status: 404: Not Found":          "404 Not Found",
+		"Status: 404:Not Found":           "404 Not Found",
+		"Status: 404 : Not Found":         "404 Not Found",
+		"Status: 404:":                    "404 Not Found",
+		"Status: 404\tNot Found":          "404 Not Found",
+		"Status: 404  Gone: away":         "404 Gone: away",
 		"Status: 599":                     "599 ",
 		"Status: 999 x":                   "999 x",
 		"HTTP/1.1 203 X":                  "203 X",
 		"HTTP/1.0 404":                    "404 Not Found",
+		"HTTP/1.1 404: Not Found":         "404 Not Found",
 		"HTTP/1.1 200 OK\nStatus: 403 No": "403 No",
 	} {
 		if h := checkHead(t, in+"\n\nb", want, nil, "b"); !h.Explicit {
 			t.Errorf("%q: the status is not explicit", in)
 		}
 	}
-	for _, v := range []string{"abc", "20", "2000", "200OK", "-200", "+20 x", "2 00"} {
+	for _, v := range []string{"abc", "20", "2000", "200OK", "2000: x", "-200", "+20 x", "2 00", "20: x"} {
 		checkBadHead(t, "Status: "+v+"\n\n", ErrMalformed, "three digits")
 		checkBadHead(t, "HTTP/1.1 "+v+"\n\n", ErrMalformed, "three digits")
 	}
@@ -328,6 +361,7 @@ func TestHeadParserReset(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	for _, in := range []string{
 		"Content-Type: text/html\n\nbody", "Status: 404\r\nX: \r\n\r\n", "Location: /x\n\n", "HTTP/1.1 203 X\n\n",
+		"Status: 404: Not Found\n\n", "Location: x\n\n", "Content-Type: a/b\nX: 1\nContent-Type: b/c\n\n",
 		"<!--: spam\nContent-Length: 007\n\n", "X-CGI-A: 1\r\r\nA:b\n\n", " a\n", "a b\n", "Status: 599\n\n", "X-A: 1\n", "Location: x:\n\n",
 	} {
 		f.Add([]byte(in), uint16(3), uint16(40))
@@ -346,6 +380,7 @@ func FuzzRead(f *testing.F) {
 		printed := (&cgi.Head{Code: h.Code, Status: h.Status, Fields: h.Fields}).AppendCGI(nil)
 		again := parseHead(string(printed)+whole.Rest, -1)
 		h.Explicit, h.LocalRedirect, h.Traceback = true, false, false
+		h.ContentTypes = min(h.ContentTypes, 1)
 		if len(h.Fields) == 0 {
 			h.Fields = again.Head.Fields[:0]
 		}

@@ -41,6 +41,7 @@ type Launcher struct {
 
 	uid     uint32              // that programs run as, unless it is their owner
 	user    *syscall.Credential // of all programs; nil: not changed
+	home    string              // of RunAs.User, or ""
 	owners  *owners             // nil unless RunAs.Owner
 	checked bool                // programs are checked, and pinned
 	chroot  string              // without symlinks, or ""

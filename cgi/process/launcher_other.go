@@ -50,6 +50,9 @@ func (r *Rules) keys() (keys []string) {
 // Inside returns path: there is no chroot here.
 func (*Launcher) Inside(path string) (string, error) { return path, nil }
 
+// Home returns "": programs run as this process does.
+func (*Launcher) Home(string) string { return "" }
+
 // Check checks nothing.
 func (*Launcher) Check(*Command) error { return nil }
 

@@ -35,10 +35,11 @@ func (l *Launcher) identify() error {
 	case r.User == "":
 		return errors.New("group: without user: write user, too")
 	}
-	cred, err := lookupUser(r.User, r.Group)
+	cred, home, err := lookupUser(r.User, r.Group)
 	if err != nil {
 		return err
 	}
+	l.home = home
 	if cred.Uid == 0 {
 		return errors.New("user: programs do not run as root: write another user, or remove user and start gatehouse as root with all that this means")
 	}
@@ -54,20 +55,20 @@ func (l *Launcher) identify() error {
 
 // lookupUser returns the numbers of a user, by name or number, and of the groups that
 // it is in (as initgroups(3) has them). A number without an entry in the user
-// database needs a group, and is in no other.
-func lookupUser(name, group string) (*syscall.Credential, error) {
+// database needs a group, is in no other, and has no home.
+func lookupUser(name, group string) (_ *syscall.Credential, home string, _ error) {
 	var cred syscall.Credential
 	u, err := user.Lookup(name)
 	if n, nerr := strconv.ParseUint(name, 10, 32); err != nil && nerr == nil && n < math.MaxUint32 {
 		if u, err = user.LookupId(name); err != nil {
 			if group == "" {
-				return nil, fmt.Errorf("user: there is no user %s: a number without a user needs a group: write group, too", name)
+				return nil, "", fmt.Errorf("user: there is no user %s: a number without a user needs a group: write group, too", name)
 			}
 			u, err = &user.User{Uid: name, Gid: "0"}, nil
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("user: there is no user %q: create it, or write another one", name)
+		return nil, "", fmt.Errorf("user: there is no user %q: create it, or write another one", name)
 	}
 	cred.Uid = number(u.Uid)
 	cred.Gid = number(u.Gid)
@@ -78,17 +79,17 @@ func lookupUser(name, group string) (*syscall.Credential, error) {
 		} else if n, nerr := strconv.ParseUint(group, 10, 32); nerr == nil && n < math.MaxUint32 {
 			cred.Gid = uint32(n)
 		} else {
-			return nil, fmt.Errorf("group: there is no group %q: create it, or write another one", group)
+			return nil, "", fmt.Errorf("group: there is no group %q: create it, or write another one", group)
 		}
 	}
 	if cred.Gid == 0 && cred.Uid != 0 {
-		return nil, fmt.Errorf("group: %s would have root's group: write another group", userNamed(cred.Uid))
+		return nil, "", fmt.Errorf("group: %s would have root's group: write another group", userNamed(cred.Uid))
 	}
 	cred.Groups = []uint32{cred.Gid}
 	if u.Username != "" {
 		ids, err := u.GroupIds()
 		if err != nil {
-			return nil, fmt.Errorf("user: the groups of %s: %w", u.Username, err)
+			return nil, "", fmt.Errorf("user: the groups of %s: %w", u.Username, err)
 		}
 		for _, id := range ids {
 			// Root's group stays out, and the user's own where another one is named takes
@@ -98,7 +99,7 @@ func lookupUser(name, group string) (*syscall.Credential, error) {
 			}
 		}
 	}
-	return &cred, nil
+	return &cred, u.HomeDir, nil
 }
 
 func number(s string) uint32 {
@@ -132,6 +133,7 @@ type owners struct {
 
 type owner struct {
 	user  *syscall.Credential
+	home  string
 	err   error
 	until time.Time
 }
@@ -141,18 +143,18 @@ const (
 	ownerTime = time.Minute
 )
 
-func (o *owners) lookup(uid uint32, now time.Time) (*syscall.Credential, error) {
+func (o *owners) lookup(uid uint32, now time.Time) *owner {
 	o.mu.Lock()
 	w := o.known[uid]
 	o.mu.Unlock()
 	if w != nil && now.Before(w.until) {
-		return w.user, w.err
+		return w
 	}
 	w = &owner{until: now.Add(ownerTime)}
 	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err != nil {
 		w.err = fmt.Errorf("is owned by number %d, which is no user", uid)
 	} else {
-		w.user, w.err = lookupUser(u.Uid, "")
+		w.user, w.home, w.err = lookupUser(u.Uid, "")
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -160,7 +162,30 @@ func (o *owners) lookup(uid uint32, now time.Time) (*syscall.Credential, error) 
 		clear(o.known)
 	}
 	o.known[uid] = w
-	return w.user, w.err
+	return w
+}
+
+// Home returns the home directory, as programs see it, of the user that the program path
+// runs as by RunAs, or "": it runs as this process does, or nothing is known of its user.
+func (l *Launcher) Home(path string) string {
+	home := l.home
+	if l.owners != nil {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) != nil {
+			return "" // no start will come of it
+		}
+		home = l.owners.lookup(st.Uid, time.Now()).home
+	}
+	if home == "" || l.chroot == "" {
+		return home
+	}
+	if inside, err := l.Inside(home); err == nil {
+		return inside
+	}
+	if info, err := os.Stat(filepath.Join(l.chroot, home)); err == nil && info.IsDir() {
+		return home
+	}
+	return "/"
 }
 
 // A pinned is a program that was checked, in a directory that is held open.
@@ -287,10 +312,11 @@ func (l *Launcher) examineOwner(dir string, file, parent *unix.Stat_t) (*syscall
 	case parent.Uid != file.Uid:
 		return nil, fmt.Errorf("is in %s, which is owned by %s, not by %s, its own owner (run_as): chown one of them", dir, userNamed(parent.Uid), userNamed(file.Uid))
 	}
-	cred, err := l.owners.lookup(file.Uid, time.Now())
+	w := l.owners.lookup(file.Uid, time.Now())
+	cred := w.user
 	switch {
-	case err != nil:
-		return nil, err
+	case w.err != nil:
+		return nil, w.err
 	case cred.Gid < leastGroup:
 		return nil, fmt.Errorf("is owned by %s, whose group has number %d, below %d (min_gid)", userNamed(file.Uid), cred.Gid, leastGroup)
 	case file.Gid != cred.Gid:

@@ -29,7 +29,7 @@ func TestRunAsGroups(t *testing.T) {
 		for _, g := range strings.Fields(string(out)) {
 			want = append(want, number(g))
 		}
-		cred, err := lookupUser(name, "")
+		cred, _, err := lookupUser(name, "")
 		if slices.Contains(want, 0) {
 			continue // root, and who has its group
 		}
@@ -103,14 +103,14 @@ func TestOwnersAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody := number(u.Uid)
-	a, err := o.lookup(nobody, now)
-	if err != nil {
-		t.Fatal(err)
+	a := o.lookup(nobody, now)
+	if a.err != nil || a.home != u.HomeDir {
+		t.Fatalf("home %q, %v; want %q", a.home, a.err, u.HomeDir)
 	}
-	if b, _ := o.lookup(nobody, now.Add(ownerTime-1)); a != b {
+	if b := o.lookup(nobody, now.Add(ownerTime-1)); a != b {
 		t.Error("looked up again within the time")
 	}
-	if b, _ := o.lookup(nobody, now.Add(ownerTime)); a == b {
+	if b := o.lookup(nobody, now.Add(ownerTime)); a == b {
 		t.Error("not looked up again")
 	}
 }

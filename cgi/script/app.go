@@ -1,7 +1,8 @@
 // Package script runs CGI programs (RFC 3875): one process for each request, with the
 // variables as its environment, the body on its stdin and the response on its stdout.
 //
-// A program runs in its own process group and its own directory. It has no descriptors
+// A program runs in its own process group and, unless [App].Dir names another one, in its
+// own directory. It has no descriptors
 // but its three, and no signals ignored or blocked except those that were blocked when
 // this process started. Its output is passed on as it comes; it may write before it
 // reads, and need not read at all. Its stderr goes to the log, with the request's id.
@@ -80,6 +81,13 @@ type App struct {
 	// the root. A root that is a program runs in any case.
 	Only []string
 
+	// Dir is the directory that programs start in, absolute, and as they see it if there is
+	// a Confinement.Chroot. If empty, each starts in its own. It must exist, and cannot be
+	// had together with what runs a program in its own directory: RunAs.Owner,
+	// Confinement.CheckOwner and CheckMode. What the manner Fcgiwrap takes from FCGI_CHDIR
+	// counts before it.
+	Dir string
+
 	// Env is the application's own environment, as "NAME=VALUE". It overrides what the
 	// web server sends.
 	Env []string
@@ -88,7 +96,8 @@ type App struct {
 	PassAuthorization bool
 
 	// Inherit names what programs get from the environment of this process, unless the
-	// web server or Env sets it. If nil: PATH, LANG and TZ.
+	// web server or Env sets it. If nil: PATH, LANG and TZ. With RunAs they also get HOME,
+	// that of the user they run as and never that of this process.
 	Inherit []string
 
 	// InheritAll gives programs the whole environment of this process, as of its first
@@ -186,7 +195,7 @@ func (a *App) Prepare() error {
 // Clone returns an App that is configured as a is, and has served nothing.
 func (a *App) Clone() *App {
 	return &App{
-		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner,
+		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir,
 		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
 		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH,
 		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Log: a.Log,
@@ -238,7 +247,8 @@ func (a *App) newLauncher() (*process.Launcher, error) {
 	if a.Limits.CPU > 0 && !process.KnowsCPUTime {
 		return nil, fmt.Errorf("cpu: not on %s, only on Linux: remove it", runtime.GOOS)
 	}
-	return process.NewLauncher(process.Rules{
+	dirErr := a.checkDir()
+	l, err := process.NewLauncher(process.Rules{
 		Roots:       a.Roots,
 		Follow:      a.Follow,
 		RunAs:       a.RunAs,
@@ -247,9 +257,16 @@ func (a *App) newLauncher() (*process.Launcher, error) {
 		Limits: process.Limits{AddressSpace: a.Limits.AddressSpace, FileBytes: a.Limits.FileBytes,
 			OpenFiles: a.Limits.OpenFiles, Processes: a.Limits.Processes},
 	}, a.Reaper, a.log())
+	if err == nil && dirErr != nil {
+		err = l.Close()
+	}
+	if err = errors.Join(dirErr, err); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
-// Check returns what is wrong with RunAs, Confinement, Cgroup and the limits that
+// Check returns what is wrong with Dir, RunAs, Confinement, Cgroup and the limits that
 // go with them, for this process on this system: one line for each thing, which
 // names its key. Requests are refused with 500 while it is not nil.
 func (a *App) Check() error {
@@ -318,13 +335,15 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 
 // command returns the command of the program t for r. The error is that of a [Finding].
 func (a *App) command(r *cgi.Request, t *target, length int64, dropped func(name, reason string)) (*process.Command, error) {
-	c := &process.Command{Path: t.path, Dir: a.Manner.finder().dir(r, t), Env: a.environment(r, t, length, dropped)}
+	c := &process.Command{Path: t.path, Dir: a.startDir(r, t), Env: a.environment(r, t, length, dropped)}
 	seen, err := a.state.launcher.Inside(t.path)
 	if err != nil {
-		return nil, startFinding(c, err).status()
+		return nil, a.startFinding(c, err).status()
 	}
 	if a.Confinement.Chroot != "" {
-		c.Dir = filepath.Dir(seen)
+		if a.Dir == "" {
+			c.Dir = filepath.Dir(seen)
+		}
 		for i, v := range c.Env {
 			if strings.HasPrefix(v, "SCRIPT_FILENAME=") {
 				c.Env[i] = "SCRIPT_FILENAME=" + seen
@@ -369,7 +388,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)
-		return nil, a.Manner.finder().startFailure(startFinding(c, err)).status()
+		return nil, a.Manner.finder().startFailure(a.startFinding(c, err)).status()
 	}
 	u.relay = relay.Relay{
 		Output:           u.proc.Stdout,
@@ -379,7 +398,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		Whole:            a.sendsHTTP(t.path),
 		NoBody:           r.Env.Get("REQUEST_METHOD") == http.MethodHead,
 		FollowsRedirects: r.FollowsRedirects(a.LocalRedirect),
-		HeadParsed:       u.noteTraceback,
+		HeadParsed:       u.noteHead,
 		Activity:         &u.activity,
 	}
 	s.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
 )
 
 // inherited returns what programs get from this process's environment.
@@ -157,8 +158,8 @@ type setting struct {
 
 // environment returns the environment of the program t for r: what the web server
 // sent, with the variables that RFC 3875 § 4.1 requires guaranteed, then the
-// application's own, then what is inherited. Among these the application's own
-// win, and what is inherited yields to both.
+// application's own, then what is inherited, and the HOME of another user. Among these
+// the application's own win, and what is inherited yields to both.
 //
 // dropped is called for each variable that the web server sent and that is left out.
 func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(name, reason string)) []string {
@@ -171,7 +172,7 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 	settled = manner.settings(settled, r, t)
 	var e environment
 	e.text.Grow(2048)
-	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited))
+	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited)+1)
 	for name, value := range r.Env.All() {
 		if find(settled, name) || names(a.Env, name) {
 			continue
@@ -194,14 +195,29 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 			e.add(name, value)
 		}
 	}
+	home := a.home(t)
 	for _, v := range a.state.inherited {
 		name, value, _ := strings.Cut(v, "=")
+		if home != "" && name == "HOME" {
+			continue
+		}
 		sent, is := r.Env.Lookup(name)
 		if is = is && a.refuses(name, sent) == ""; !is && !names(a.Env, name) {
 			e.add(name, value)
 		}
 	}
+	if _, sent := r.Env.Lookup("HOME"); home != "" && !sent && !names(a.Env, "HOME") {
+		e.add("HOME", home)
+	}
 	return e.strings()
+}
+
+// home returns the HOME of the program t where it runs as another user, or "".
+func (a *App) home(t *target) string {
+	if a.RunAs == (process.RunAs{}) {
+		return ""
+	}
+	return a.state.launcher.Home(t.path)
 }
 
 // pathSettings appends, for the manners that pass variables on as they were sent, what

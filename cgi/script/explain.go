@@ -77,7 +77,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		return e, nil
 	}
 	e.Args, e.Dir, e.Env = c.Args, c.Dir, c.Env
-	if e.Finding = inspectDir(m.dir(r, t)); e.Finding == nil {
+	if e.Finding = inspectDir(a.outside(c.Dir)); e.Finding == nil {
 		e.Finding = inspect(t.path)
 	}
 	if e.Finding == nil {
@@ -85,7 +85,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	}
 	if e.Finding == nil {
 		if err := a.state.launcher.Check(c); err != nil {
-			e.Finding = startFinding(c, err)
+			e.Finding = a.startFinding(c, err)
 		}
 	}
 	if e.Finding != nil {

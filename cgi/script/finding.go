@@ -210,10 +210,10 @@ func whereOutside(path string) string {
 }
 
 // startFinding says why the program of c was not started.
-func startFinding(c *process.Command, err error) *Finding {
+func (a *App) startFinding(c *process.Command, err error) *Finding {
 	var pe *process.Error
 	if !errors.As(err, &pe) {
-		return systemFinding(c.Path, c.Dir, err)
+		return systemFinding(c.Path, a.outside(c.Dir), err)
 	}
 	switch pe.Op {
 	case process.OpCheck, process.OpChroot:
@@ -223,6 +223,10 @@ func startFinding(c *process.Command, err error) *Finding {
 		}
 		return f
 	case process.OpConfine:
+		if f := inspectDir(a.outside(c.Dir)); f != nil && errors.Is(pe.Err, fs.ErrNotExist) {
+			f.Err = pe.Err
+			return f
+		}
 		// What the program may see is not what a look at its files from here shows.
 		f := &Finding{Check: CheckSecurity, Path: c.Path, Detail: pe.Err.Error(), Code: http.StatusBadGateway, Err: pe.Err}
 		if errors.Is(pe.Err, fs.ErrPermission) {
@@ -230,7 +234,7 @@ func startFinding(c *process.Command, err error) *Finding {
 		}
 		return f
 	}
-	return systemFinding(c.Path, c.Dir, pe.Err)
+	return systemFinding(c.Path, a.outside(c.Dir), pe.Err)
 }
 
 // systemFinding says why the system did not start the program path, in the directory

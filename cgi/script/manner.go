@@ -41,8 +41,9 @@ type finder interface {
 	// find returns the program for r. The error is that of a [Finding].
 	find(a *App, r *cgi.Request, tr *trace) (*target, error)
 
-	// dir returns the directory that the program starts in, "" for that of this process.
-	dir(r *cgi.Request, t *target) string
+	// dir returns the directory that the program starts in, "" for that of this process,
+	// and whether that was chosen for this request or process.
+	dir(r *cgi.Request, t *target) (dir string, chosen bool)
 
 	// sent returns the value of a variable that was sent, perhaps more than once.
 	sent(env *cgi.Environ, name, last string) string

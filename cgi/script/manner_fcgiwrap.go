@@ -76,18 +76,18 @@ func (m fcgiwrap) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 // maxPath is the longest path that Linux looks up, with the NUL at its end.
 const maxPath = 4096
 
-func (fcgiwrap) dir(r *cgi.Request, t *target) string {
+func (fcgiwrap) dir(r *cgi.Request, t *target) (_ string, chosen bool) {
 	dir, set := r.Env.First("FCGI_CHDIR")
 	if !set {
 		dir, set = os.LookupEnv("FCGI_CHDIR")
 	}
 	switch {
 	case set && dir == "-":
-		return ""
+		return "", true
 	case set && strings.IndexByte(dir, 0) < 0:
-		return dir
+		return dir, true
 	}
-	return filepath.Dir(t.path)
+	return filepath.Dir(t.path), false
 }
 
 func (fcgiwrap) sent(env *cgi.Environ, name, _ string) string {

@@ -112,7 +112,7 @@ func (a *App) descend(root, path string, tr *trace) (used int, failed *failure) 
 	return fail(at(len(path)), errDirectory)
 }
 
-func (gatehouse) dir(_ *cgi.Request, t *target) string { return filepath.Dir(t.path) }
+func (gatehouse) dir(_ *cgi.Request, t *target) (string, bool) { return filepath.Dir(t.path), false }
 
 func (gatehouse) sent(_ *cgi.Environ, _, last string) string { return last }
 

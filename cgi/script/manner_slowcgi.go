@@ -17,7 +17,7 @@ func (m slowcgi) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 	return exactly(a, m, r, "SCRIPT_NAME", script, tr)
 }
 
-func (slowcgi) dir(_ *cgi.Request, t *target) string { return filepath.Dir(t.path) }
+func (slowcgi) dir(_ *cgi.Request, t *target) (string, bool) { return filepath.Dir(t.path), false }
 
 func (slowcgi) sent(_ *cgi.Environ, _, last string) string { return last }
 

@@ -33,6 +33,16 @@ func lookupAccount(t *testing.T, name string) account {
 	return account{name, g.Name, uid, gid}
 }
 
+// lookupHome returns the home directory of a user, which is not the root.
+func lookupHome(t *testing.T, name string) string {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil || u.HomeDir == "" || u.HomeDir == "/" {
+		t.Fatalf("the home of %s: %+v, %v", name, u, err)
+	}
+	return u.HomeDir
+}
+
 func TestRunAsUser(t *testing.T) {
 	needRoot(t)
 	nobody, daemon := lookupAccount(t, "nobody"), lookupAccount(t, "daemon")

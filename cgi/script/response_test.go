@@ -27,7 +27,6 @@ func TestR42NoContentType(t *testing.T) {
 func TestBadHeadsAreRefused(t *testing.T) {
 	f := newFixture(t)
 	for name, c := range map[string]struct{ head, why string }{
-		"type":         {"Content-Type: a/b\nContent-Type: a/b\n\n", "Content-Type is given twice"},
 		"status":       {"Status: 200\nstatus: 200\n\n", "Status is given twice"},
 		"location":     {"Location: /a\nLocation: /b\n\n", "Location is given twice"},
 		"length":       {"Content-Length: 1\nContent-Length: 2\n\n", "Content-Length is given twice"},
@@ -44,6 +43,39 @@ func TestBadHeadsAreRefused(t *testing.T) {
 		checkRefused(t, res, 502, f.dir+"/"+name+": bad head: line", c.why)
 		if strings.Contains(s.Body.String(), "body") {
 			t.Errorf("%s: %q", name, s.Body.String())
+		}
+	}
+}
+
+// What the common web servers let pass reaches the client, too.
+func TestLenientHeads(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct {
+		name, head string
+		status     string
+		field      string // "Name: value"
+		log        string // in the one line of the log, or empty for none
+	}{
+		{"colon", "Status: 404: Not Found\nContent-Type: text/html\n\n", "404 Not Found", "Content-Type: text/html", ""},
+		{"relative", "Location: sign-in.cgi\n\n", "302 Found", "Location: sign-in.cgi", ""},
+		{"query", "Content-Type: text/html\nLocation: ?a=b\n\n", "302 Found", "Location: ?a=b", ""},
+		{"types", "Content-Type: text/html\nContent-Type: a/b\nContent-Type: text/plain\n\n", "200 OK", "Content-Type: text/plain",
+			`msg="program printed Content-Type more than once, and the last one counts: let it print only one" request=4 script=` + f.dir + `/types times=3 used=text/plain` + "\n"},
+	} {
+		f.sh(t, c.name, "printf '"+c.head+"body'")
+		before := f.log.String()
+		r := request("/" + c.name)
+		if c.log != "" {
+			r.ID = 4
+		}
+		s, res := f.serve(r)
+		name, value, _ := strings.Cut(c.field, ": ")
+		if res.Err != nil || s.Head.Status != c.status || s.Field(name) != value || s.Body.String() != "body" {
+			t.Errorf("%s: %+v, %q, %v", c.name, s.Head, s.Body.String(), res.Err)
+		}
+		line := strings.TrimPrefix(f.log.String(), before)
+		if !strings.HasSuffix(line, c.log) || strings.Count(line, "\n") != min(1, len(c.log)) {
+			t.Errorf("%s: log %q", c.name, line)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -211,9 +212,17 @@ func (u *run) awaitExit() {
 	}
 }
 
-// noteTraceback logs that the head is that of a traceback.
-func (u *run) noteTraceback(h *cgihead.Head) {
+// noteHead logs what is odd about a head that is passed on all the same.
+func (u *run) noteHead(h *cgihead.Head) {
 	if h.Traceback {
 		u.logAttrs("program failed, and shows its traceback (cgitb) in the response")
+	}
+	if h.ContentTypes > 1 {
+		for _, f := range h.Fields {
+			if strings.EqualFold(f.Name, "Content-Type") {
+				u.logAttrs("program printed Content-Type more than once, and the last one counts: let it print only one",
+					slog.Int("times", h.ContentTypes), slog.String("used", f.Value))
+			}
+		}
 	}
 }

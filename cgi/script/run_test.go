@@ -210,6 +210,8 @@ func TestClone(t *testing.T) {
 		switch f.Kind() {
 		case reflect.Bool:
 			f.SetBool(true)
+		case reflect.String:
+			f.SetString("x")
 		case reflect.Uint8:
 			f.SetUint(1)
 		case reflect.Slice:

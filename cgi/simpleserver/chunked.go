@@ -16,11 +16,13 @@ const chunkLine = 4 << 10
 
 var (
 	errChunk   = &requestError{code: 400, explain: "malformed chunked body"}
+	errBareLF  = &requestError{code: 400, explain: "malformed chunked body: a line ends in LF without CR"}
 	errChunked = &requestError{code: 400, explain: "the chunked body broke off"}
 )
 
 // decodeChunked reads a chunked body (RFC 9112 § 7.1) into a spool, and drops its
-// trailer fields. The error is a *requestError, one of the spool, or one of in. The
+// trailer fields. All its lines end in CR LF: a proxy in front that disagrees about what a
+// bare LF ends could be made to see other requests than this server does. The error is a *requestError, one of the spool, or one of in. The
 // caller closes the spool.
 func decodeChunked(in *bufio.Reader, to *spool.Spool, limit int64, l headLimits) error {
 	r := &headReader{headLimits: l, in: in}
@@ -41,17 +43,30 @@ func decodeChunked(in *bufio.Reader, to *spool.Spool, limit int64, l headLimits)
 			return brokenOff(err)
 		}
 		line, err := r.readLine(2)
-		if err == errLineTooLong || err == nil && !isLineEnd(line) {
+		switch {
+		case err == errLineTooLong:
 			return errChunk
-		}
-		if err != nil {
+		case err != nil:
 			return brokenOff(err)
+		}
+		text, err := lineText(line)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			return errChunk
 		}
 	}
 }
 
-// isLineEnd reports whether a line is empty.
-func isLineEnd(line []byte) bool { return string(line) == "\r\n" || string(line) == "\n" }
+// lineText returns a line of a chunked body without its end, which is CR LF.
+func lineText(line []byte) (string, error) {
+	text, ok := strings.CutSuffix(string(line), "\r\n")
+	if !ok {
+		return "", errBareLF
+	}
+	return text, nil
+}
 
 // brokenOff makes the error of a body that ends too early.
 func brokenOff(err error) error {
@@ -70,7 +85,10 @@ func (r *headReader) chunkSize() (int64, error) {
 	if err != nil {
 		return 0, brokenOff(err)
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+	text, err := lineText(line)
+	if err != nil {
+		return 0, err
+	}
 	digits, _, _ := strings.Cut(text, ";")
 	digits = strings.TrimRight(digits, " \t")
 	if digits == "" || len(digits) > 15 || strings.IndexByte(text, '\r') >= 0 {
@@ -95,8 +113,9 @@ func (r *headReader) trailer() error {
 		if err != nil {
 			return brokenOff(err)
 		}
-		if isLineEnd(line) {
-			return nil
+		text, err := lineText(line)
+		if err != nil || text == "" {
+			return err
 		}
 		if n == r.count {
 			return r.tooMany()

@@ -23,7 +23,8 @@
 //   - repeated fields are joined with ", ", Cookie with "; " ("," in wsgiref);
 //   - Host may come once;
 //   - a chunked body is decoded first, within Limits.Spool, so that CONTENT_LENGTH
-//     is its true length; HTTP/1.0 has no chunks, and gets 411;
+//     is its true length; HTTP/1.0 has no chunks, and gets 411; a line of it that ends
+//     in LF without CR gets a 400 (RFC 9112 § 7.1);
 //   - a Content-Length that is not a number, that contradicts another, or that comes
 //     with Transfer-Encoding gets a 400;
 //   - a target in absolute form loses its scheme and authority, which becomes

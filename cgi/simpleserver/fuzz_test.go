@@ -67,7 +67,7 @@ func FuzzReadHead(f *testing.F) {
 
 // FuzzChunked: what is decoded, sent as one chunk, decodes to the same.
 func FuzzChunked(f *testing.F) {
-	for _, s := range []string{"0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "3;a=b\nabc\n0\nX: y\n\n", "A\r\n0123456789\r\n00\r\n\r\n", "fffffffffffffff\r\n", "-1\r\n"} {
+	for _, s := range []string{"0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n", "3\nabc\n0\n\n", "A\r\n0123456789\r\n00\r\n\r\n", "fffffffffffffff\r\n", "-1\r\n"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
