@@ -28,6 +28,8 @@ type exchange struct {
 	keep bool
 	quit chan struct{} // closed when nothing more is to be written
 
+	aborts *exchange // whose ABORT_REQUEST this one writes, or nil
+
 	// The rest is guarded by conn.mu.
 	stopped  bool   // quit is closed
 	readCut  bool   // the read deadline was set, to interrupt
@@ -101,7 +103,7 @@ func (x *exchange) write(b []byte) error {
 	switch {
 	case x.err != nil:
 		return x.err
-	case x.stopped:
+	case x.stopped || x.aborts != nil && x.aborts.ended:
 		return errStopped
 	case c.err != nil:
 		return c.err
