@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,11 +112,18 @@ func startTraced(t *testing.T, keys string) *traced {
 	return w
 }
 
+// crash is where the log of a gateway that has crashed says so.
+var crash = regexp.MustCompile(`(?m)^(panic|fatal error): `)
+
 // kill ends the gateway, and whatever a failed test has left.
 func (w *traced) kill(t *testing.T) {
 	if t.Failed() {
 		if text, err := os.ReadFile(w.log); err == nil {
-			t.Logf("gatehouse:\n%.20000s", text)
+			end := len(text)
+			if i := crash.FindIndex(text); i != nil {
+				end = i[0]
+			}
+			t.Logf("gatehouse:\n%.20000s\n%.20000s", text[:end], text[end:])
 		}
 	}
 	w.cmd.Process.Kill()
@@ -190,7 +198,12 @@ func (w *traced) descriptors(t *testing.T) (links []string) {
 	dir := fmt.Sprintf("/proc/%d/fd", w.cmd.Process.Pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		t.Fatal(err)
+		select {
+		case <-w.done:
+			t.Fatalf("the gateway has ended: %v", w.cmd.ProcessState)
+		case <-time.After(patience):
+			t.Fatal(err)
+		}
 	}
 	for _, e := range entries {
 		if link, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {

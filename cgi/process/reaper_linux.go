@@ -41,8 +41,8 @@ func NewReaper() (*Reaper, error) {
 	return r, nil
 }
 
-// startBegins says that a child will be started. know or forget must follow. A nil Reaper does
-// nothing with any of it.
+// startBegins says that a child will be started. startDone or startFailed must follow. A
+// nil Reaper does nothing with any of it.
 func (r *Reaper) startBegins() (start uint64) {
 	if r == nil {
 		return 0

@@ -170,7 +170,10 @@ type state struct {
 	closed  bool
 	running map[*run]struct{}
 
-	testHook func(stage string) // "wait": before a program is waited for; "leave": before its place is free
+	// testHook, if not nil, is called when a stage is reached: "begin", a program runs, and
+	// its body is not passed on yet; "wait", before it is waited for; "leave", before its
+	// place is free.
+	testHook func(stage string)
 
 	owned sync.WaitGroup // processes, and the goroutines that serve them
 }
@@ -401,12 +404,18 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		HeadParsed:       u.noteHead,
 		Activity:         &u.activity,
 	}
+	u.timer = time.AfterFunc(forever, u.tick)
+	if u.proc.Stdin != nil {
+		u.pump = &pump{run: u, done: make(chan struct{})}
+	}
+	// From here on Close, the pump or the clock may abort the program, and watch may finish
+	// u before the next line. So all that they use is there.
 	s.mu.Lock()
 	s.running[u] = struct{}{}
 	closed := s.closed
 	s.mu.Unlock()
-	if u.proc.Stdin != nil {
-		u.pump = &pump{run: u, done: make(chan struct{})}
+	s.reached("begin")
+	if u.pump != nil {
 		go u.pump.pass(b)
 	} else {
 		u.activity.BodyPassed()

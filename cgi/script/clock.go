@@ -22,7 +22,7 @@ func (u *run) watchTime() {
 	if u.limits.CPU != forever {
 		first = min(first, u.cpuPause(0))
 	}
-	u.timer = time.AfterFunc(first, u.tick)
+	u.timer.Reset(first)
 }
 
 func (u *run) tick() {
@@ -43,9 +43,7 @@ func (u *run) tick() {
 		return
 	}
 	if next != forever {
-		u.mu.Lock()
 		u.timer.Reset(max(next, time.Millisecond))
-		u.mu.Unlock()
 	}
 }
 

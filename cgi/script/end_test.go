@@ -307,6 +307,21 @@ func TestExitComesLate(t *testing.T) {
 	}
 }
 
+// TestCloseAtTheBeginning: a program may have ended before its body is passed on.
+func TestCloseAtTheBeginning(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.sh(t, "slow", "sleep 1000 & wait")
+	f.Prepare()
+	f.state.testHook = func(stage string) {
+		if stage == "begin" {
+			f.Close()
+		}
+	}
+	_, res := f.serve(withBody(request("/slow"), 5, strings.NewReader("hello")))
+	checkRefused(t, res, 503, "shut down")
+}
+
 // TestOutlived: what becomes of a program that had closed its stdout is logged.
 func TestOutlived(t *testing.T) {
 	f := newFixture(t)

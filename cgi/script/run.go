@@ -66,8 +66,7 @@ func (u *run) abort(cause error) {
 			close(u.aborted)
 		}
 		u.proc.Stdout.Interrupt()
-		if u.request == nil {
-			// The response has ended before, and nobody else tells this.
+		if u.outlived { // nobody else tells this
 			u.logAttrs("program ended after its response", slog.String("error", cause.Error()))
 		}
 	}
@@ -159,16 +158,17 @@ func (u *run) conclude() error {
 	if !u.reap() {
 		u.awaitExit()
 	}
-	if cause := u.abortCause(); cause != nil {
+	// In one step: what comes later is logged by whoever notices it.
+	u.mu.Lock()
+	cause, exited := u.cause, u.proc.HasExited()
+	u.outlived = cause == nil && !exited && u.relay.HeadDone()
+	u.mu.Unlock()
+	switch {
+	case cause != nil:
 		return cause
-	}
-	if !u.proc.HasExited() {
-		if u.relay.HeadDone() {
-			u.mu.Lock()
-			u.outlived = true
-			u.mu.Unlock()
-			return u.relay.Complete()
-		}
+	case u.outlived:
+		return u.relay.Complete()
+	case !exited:
 		err := u.errorf(http.StatusBadGateway, "%w; it has closed its stdout and keeps running", u.relay.HeadError())
 		u.abort(err)
 		return err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
+	"testing/synctest"
 
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/testkit"
@@ -99,6 +101,61 @@ func TestCloseEarly(t *testing.T) {
 	if !s.closed || c.Err() != ErrAbandoned {
 		t.Errorf("closed: %v; the connection: %v", s.closed, c.Err())
 	}
+}
+
+// TestCloseBehindEnd: a request that has ended before its abort could be sent is not
+// aborted, as its id may be another's by then.
+func TestCloseBehindEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far := pipe(t)
+		wait := meanwhile(func() {
+			far.until(record.Stdin, 1)
+			far.send(stdout(1, "A: b\n\n"))
+			far.until(record.Stdin, 2)
+			far.send(stdout(2, "A: b\n\n"))
+		})
+		first, err := c.Do(t.Context(), &Request{KeepConn: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := c.Do(t.Context(), &Request{KeepConn: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait()
+		sent := meanwhile(func() { c.Send(t.Context(), record.AppendRecord(nil, record.GetValues, 0, nil)) })
+		synctest.Wait()
+		closed := meanwhile(func() { first.Close() })
+		synctest.Wait() // it waits for its turn to write
+		read := meanwhile(func() { body(t, second) })
+		far.send(ended(1, 0, record.RequestComplete))
+		synctest.Wait()
+		answered := meanwhile(func() {
+			if third, err := c.Do(t.Context(), &Request{ID: 1, KeepConn: true}); err == nil {
+				body(t, third)
+			}
+		})
+		synctest.Wait()
+		var types []record.Type
+		for {
+			h, _, err := far.records.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if types = append(types, h.Type()); h.Type() == record.Stdin {
+				break
+			}
+		}
+		if want := []record.Type{record.GetValues, record.BeginRequest, record.Params, record.Stdin}; !slices.Equal(types, want) {
+			t.Errorf("sent: %v; want %v", types, want)
+		}
+		far.send(hello(1), ended(2, 0, record.RequestComplete))
+		sent()
+		closed()
+		read()
+		answered()
+		second.Close()
+	})
 }
 
 // TestConnClose: it ends what is in flight.

@@ -28,9 +28,12 @@ type exchange struct {
 	keep bool
 	quit chan struct{} // closed when nothing more is to be written
 
+	aborts *exchange // whose ABORT_REQUEST this one writes, or nil
+
 	// The rest is guarded by conn.mu.
 	stopped  bool   // quit is closed
 	readCut  bool   // the read deadline was set, to interrupt
+	writeCut bool   // the write deadline was set, to interrupt
 	err      error  // of this exchange alone: that of its context, or of its streams
 	kept     []byte // unread bytes of STDOUT that had to make room
 	view     []byte // unread bytes behind those, in the buffer of conn.records
@@ -70,6 +73,7 @@ func (x *exchange) cancel(err error) {
 		c.nc.SetReadDeadline(longPast)
 	}
 	if c.writer == x {
+		x.writeCut = true
 		c.nc.SetWriteDeadline(longPast)
 	}
 	c.cond.Broadcast()
@@ -99,7 +103,7 @@ func (x *exchange) write(b []byte) error {
 	switch {
 	case x.err != nil:
 		return x.err
-	case x.stopped:
+	case x.stopped || x.aborts != nil && x.aborts.ended:
 		return errStopped
 	case c.err != nil:
 		return c.err
@@ -114,12 +118,15 @@ func (x *exchange) write(b []byte) error {
 	n, err := c.nc.Write(b)
 	c.mu.Lock()
 	c.writer = nil
+	if x.writeCut {
+		x.writeCut = false
+		c.nc.SetWriteDeadline(time.Time{}) // what it cut, or came too late for, is over
+	}
 	switch {
 	case err == nil:
 	case x.err == nil:
 		c.writeErr = err
 	case n == 0:
-		c.nc.SetWriteDeadline(time.Time{})
 		return x.err
 	default:
 		c.writeErr = ErrAbandoned

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,5 +74,42 @@ func TestSendContext(t *testing.T) {
 		if _, err := c.Do(t.Context(), &Request{}); err != ErrAbandoned {
 			t.Errorf("a request: %v", err)
 		}
+	})
+}
+
+// A follower is a connection with something that happens right behind a write.
+type follower struct {
+	net.Conn
+	then func()
+}
+
+func (f *follower) Write(p []byte) (int, error) {
+	n, err := f.Conn.Write(p)
+	f.then()
+	return n, err
+}
+
+// TestCancelBehindWrite: a context that is done when all has been written is of no
+// consequence for whoever writes next.
+func TestCancelBehindWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, far := pipe(t)
+		wait := meanwhile(func() { io.Copy(io.Discard, far) })
+		ctx, cancel := context.WithCancel(t.Context())
+		c.nc = &follower{c.nc, func() {
+			cancel()
+			synctest.Wait()
+		}}
+		if err := c.Send(ctx, []byte("one")); err != nil {
+			t.Errorf("the first: %v", err)
+		}
+		if err := c.Send(t.Context(), []byte("two")); err != nil {
+			t.Errorf("the second: %v", err)
+		}
+		if err := c.Err(); err != nil {
+			t.Errorf("the connection: %v", err)
+		}
+		c.Close()
+		wait()
 	})
 }

@@ -299,7 +299,9 @@ func (c *Conn) wanted() bool {
 func (x *exchange) abort() {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeWait, ErrAbandoned)
 	defer cancel()
-	x.conn.Send(ctx, record.AppendRecord(nil, record.AbortRequest, x.id, nil))
+	a := &exchange{conn: x.conn, aborts: x, quit: make(chan struct{})}
+	defer a.watch(ctx)()
+	a.write(record.AppendRecord(nil, record.AbortRequest, x.id, nil))
 }
 
 // abandon closes the connection if x is still writing to it.
