@@ -43,7 +43,7 @@ func (k *scriptsKind) keys() []Key {
 	r, c, g := &a.RunAs, &a.Confinement, &a.Cgroup
 	return []Key{
 		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, a program, or a list of them, tried in turn", each(absolute(k.parse))),
-		row("follow", `["/usr/share/gitweb"]`, "directories outside, where symlinks to programs may lead", each(k.addFollow)).unless(nil, basics),
+		row("follow", `["/usr/share/gitweb"]`, "programs and directories outside, to which symlinks in there may lead", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "the programs in these directories that may run; all if left out", patterns(&a.Only, "*.cgi")),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables of the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
 		row("inherit", `["PATH", "LANG", "TZ"]`, "what programs get of gatehouse's own environment; these if left out, the whole with \"all\"", each(k.addInherit)).unless(nil, basics),
@@ -102,10 +102,10 @@ func (k *scriptsKind) merge(other Kind) bool {
 	return true
 }
 
-// addFollow adds a directory that symlinks may lead to.
+// addFollow adds a program or a directory that symlinks may lead to.
 func (k *scriptsKind) addFollow(s string) error {
 	if s == "" {
-		return errors.New("empty path: write the directory that symlinks may lead to")
+		return errors.New("empty path: write the program or the directory that symlinks may lead to")
 	}
 	if err := checkAbsolute(s); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (k *scriptsKind) addFollow(s string) error {
 	path := filepath.Clean(s)
 	k.app.Follow = append(k.app.Follow, path)
 	k.examined.add(path)
-	return checkSearch(s)
+	return checkFollow(s)
 }
 
 func (k *scriptsKind) addEnv(name, value string) error {
@@ -180,6 +180,22 @@ func checkRoot(path string) error {
 		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
 	case err != nil || info.IsDir():
 		return checkSearch(path)
+	}
+	return checkProgram(path, info)
+}
+
+// checkFollow returns what is wrong with what symlinks may lead to.
+func checkFollow(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return checkSearch(path)
+	}
+	return checkProgram(path, info)
+}
+
+// checkProgram returns what is wrong with a file that is to be a program.
+func checkProgram(path string, info os.FileInfo) error {
+	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is neither a directory nor a program: write a directory of programs, or one program", path)
 	case info.Mode()&0o111 == 0 && filepath.Separator == '/':
@@ -202,7 +218,7 @@ func (k *scriptsKind) examine() (errs []error) {
 	}
 	for _, dir := range k.app.Follow {
 		if !k.examined.remove(dir) {
-			errs = append(errs, checkAbsolute(dir), checkSearch(dir))
+			errs = append(errs, checkAbsolute(dir), checkFollow(dir))
 		}
 	}
 	return errs

@@ -135,8 +135,6 @@ func lookupFinding(path string, err error) *Finding {
 		f.Remedy = "the URL must go on with the name of a program in it"
 	case CheckMode:
 		f.Remedy = "chmod +x " + path
-	case CheckOutside:
-		f.Remedy = whereOutside(path)
 	case CheckRoot:
 		f.Remedy = `write scripts = "DIR"`
 	case CheckRequest:
@@ -195,18 +193,6 @@ func whyMissing(path string) (detail, remedy string) {
 		there = above[:end]
 	}
 	return detail, ""
-}
-
-// whereOutside says where the symlinks of a file lead, and what would let it run.
-func whereOutside(path string) string {
-	realPath, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return ""
-	}
-	if realPath == path {
-		return fmt.Sprintf("to let it run, add %q to scripts", filepath.Dir(path))
-	}
-	return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, filepath.Dir(realPath))
 }
 
 // startFinding says why the program of c was not started.

@@ -72,7 +72,7 @@ func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error)
 		return nil, nil
 	}
 	tr.add(fromScriptFilename, name, err, "")
-	f := lookupFinding(name, err)
+	f := a.outside(lookupFinding(name, err), r)
 	f.Named = fromScriptFilename
 	return nil, f.status()
 }
@@ -108,7 +108,7 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 	if failed == nil {
 		failed = &failure{path, errNoRoot}
 	}
-	return nil, lookupFinding(failed.path, failed.err).status()
+	return nil, a.outside(lookupFinding(failed.path, failed.err), r).status()
 }
 
 // descend returns how much of path names the first regular file below root.
