@@ -168,7 +168,7 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	set("GATEWAY_INTERFACE", "CGI/1.1")
 	set("SCRIPT_FILENAME", t.path)
 	set("SCRIPT_NAME", t.scriptName)
-	s = append(s, setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})
+	s = append(s, setting{name: "PATH_INFO", value: t.pathInfo, unset: !t.hasPathInfo})
 	if t.pathInfo == "" || !t.asSent {
 		s = append(s, setting{name: "PATH_TRANSLATED", unset: true})
 	}
@@ -178,7 +178,15 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	require("REQUEST_METHOD", "GET")
 	require("SERVER_PROTOCOL", "HTTP/1.0")
 	require("SERVER_SOFTWARE", "gatehouse")
-	require("REDIRECT_STATUS", "200") // php-cgi runs nothing without it
+	// To php-cgi it says that the web server has mapped the path to a PHP file. A client that
+	// calls the interpreter itself could otherwise read, and run, any file it names.
+	switch {
+	case isScript(t.path):
+		require("REDIRECT_STATUS", "200")
+	case !t.root && env.Get("REDIRECT_URL") == "":
+		s = append(s, setting{name: "REDIRECT_STATUS", unset: true,
+			reason: "php-cgi would run any file for clients that call it itself; beside REDIRECT_URL it passes, and to scripts that begin with #!"})
+	}
 	host, port := env.GuessServer()
 	require("SERVER_NAME", host)
 	require("SERVER_PORT", port)
