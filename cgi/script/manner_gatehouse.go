@@ -179,13 +179,15 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	require("SERVER_PROTOCOL", "HTTP/1.0")
 	require("SERVER_SOFTWARE", "gatehouse")
 	// To php-cgi it says that the web server has mapped the path to a PHP file. A client that
-	// calls the interpreter itself could otherwise read, and run, any file it names.
+	// calls the interpreter itself must not have it say so.
+	sent, mapped := env.Get("REDIRECT_STATUS") != "", t.root || env.Get("REDIRECT_URL") != ""
 	switch {
+	case sent && mapped:
 	case isScript(t.path):
 		require("REDIRECT_STATUS", "200")
-	case !t.root && env.Get("REDIRECT_URL") == "":
+	case !mapped:
 		s = append(s, setting{name: "REDIRECT_STATUS", unset: true,
-			reason: "php-cgi would run any file for clients that call it itself; beside REDIRECT_URL it passes, and to scripts that begin with #!"})
+			reason: `it would let clients call php-cgi itself: scripts that begin with "#!" get it, and binaries beside REDIRECT_URL`})
 	}
 	host, port := env.GuessServer()
 	require("SERVER_NAME", host)
