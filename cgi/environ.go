@@ -34,6 +34,10 @@ type Environ struct {
 	// last one won.
 	firsts map[string]string
 
+	// contradicted holds the names that were sent with values that differ, each once,
+	// but for those whose values are joined.
+	contradicted []string
+
 	scheme  string   // what SetScheme set
 	request *Request // while a WSGI application runs
 }
@@ -83,8 +87,10 @@ func (e *Environ) index(name string) int {
 
 // Add adds a variable as it arrives from a web server. The values of a repeated HTTP_*
 // variable are joined (HTTP_COOKIE with "; ", others with ", ", RFC 9110 § 5.3), but the last
-// value of HTTP_HOST, HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE and all other names wins. A
-// variable without a name, or with a NUL byte, is an error.
+// value of HTTP_HOST, HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE and all other names wins. But
+// REMOTE_USER, REMOTE_IDENT, AUTH_TYPE and SSL_CLIENT_* say who the client is, and one of
+// two values may be the client's own claim: if they differ, in whatever order, the variable
+// is empty. A variable without a name, or with a NUL byte, is an error.
 func (e *Environ) Add(name, value string) error {
 	if name == "" {
 		return ErrEmptyName
@@ -133,15 +139,42 @@ func (e *Environ) AddPairs(text string, list ...Pair) error {
 // resolveRepeated sets the value of a name that is there already, as the i-th.
 func (e *Environ) resolveRepeated(i int, name, value string) {
 	if sep := separator(name); sep != "" {
-		value = e.join(i, name, sep, value)
-	} else if _, known := e.firsts[name]; !known {
+		e.pairs.setValue(i, e.join(i, name, sep, value))
+		return
+	}
+	had := e.pairs.value(i)
+	if value == had {
+		return
+	}
+	if !slices.Contains(e.contradicted, name) {
+		e.contradicted = append(e.contradicted, name)
+	}
+	if identifies(name) {
+		e.pairs.setValue(i, "")
+		return
+	}
+	if _, known := e.firsts[name]; !known {
 		if e.firsts == nil {
 			e.firsts = make(map[string]string)
 		}
-		e.firsts[name] = e.pairs.value(i)
+		e.firsts[name] = had
 	}
 	e.pairs.setValue(i, value)
 }
+
+// identifies reports whether programs take a variable for what the web server found out
+// about who the client is.
+func identifies(name string) bool {
+	switch name {
+	case "REMOTE_USER", "REMOTE_IDENT", "AUTH_TYPE":
+		return true
+	}
+	return strings.HasPrefix(name, "SSL_CLIENT_")
+}
+
+// Contradicted returns the names that a web server sent with values that differ, each once,
+// in the order in which that showed. Names whose values are joined are not among them.
+func (e *Environ) Contradicted() []string { return slices.Clone(e.contradicted) }
 
 // First returns the value of name that arrived first. It differs from Lookup where a web
 // server sent several and the last one won: C programs find the first in their environment.
@@ -244,7 +277,8 @@ func (e *Environ) All() iter.Seq2[string, string] {
 
 // Clone returns a copy that shares nothing that can change.
 func (e *Environ) Clone() *Environ {
-	return &Environ{pairs: e.pairs.clone(), seen: e.seen, firsts: maps.Clone(e.firsts), scheme: e.scheme}
+	return &Environ{pairs: e.pairs.clone(), seen: e.seen, firsts: maps.Clone(e.firsts),
+		contradicted: slices.Clone(e.contradicted), scheme: e.scheme}
 }
 
 // Strings returns the variables as "NAME=value", in order.
@@ -284,5 +318,5 @@ func (e *Environ) Scheme() string {
 func (e *Environ) Reset() {
 	e.pairs.reset()
 	e.seen = [4]uint64{}
-	e.joins, e.firsts, e.scheme, e.request = nil, nil, "", nil
+	e.joins, e.firsts, e.contradicted, e.scheme, e.request = nil, nil, nil, "", nil
 }

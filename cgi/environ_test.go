@@ -196,3 +196,67 @@ func TestEnvironFirst(t *testing.T) {
 	e.Reset()
 	first("THRICE", "", false)
 }
+
+// TestEnvironIdentity: of two values that differ, neither says who the client is.
+func TestEnvironIdentity(t *testing.T) {
+	for _, c := range []struct {
+		sent         []string
+		value, first string
+		contradicted bool
+	}{
+		{[]string{"alice"}, "alice", "alice", false},
+		{[]string{"alice", "alice"}, "alice", "alice", false},
+		{[]string{"", ""}, "", "", false},
+		{[]string{"alice", "bob"}, "", "", true},
+		{[]string{"alice", ""}, "", "", true},
+		{[]string{"", "alice"}, "", "", true},
+		{[]string{"alice", "alice", "bob"}, "", "", true},
+		{[]string{"alice", "bob", "bob"}, "", "", true},
+		{[]string{"alice", "", "alice"}, "", "", true},
+		{[]string{"alice", "Alice"}, "", "", true},
+	} {
+		for _, name := range []string{"REMOTE_USER", "REMOTE_IDENT", "AUTH_TYPE", "SSL_CLIENT_S_DN", "SSL_CLIENT_VERIFY", "REMOTE_ADDR", "remote_user", "SSL_CLIENT"} {
+			one, all := new(Environ), new(Environ)
+			var text string
+			var list []Pair
+			for _, v := range c.sent {
+				if err := one.Add(name, v); err != nil {
+					t.Fatal(err)
+				}
+				at := len(text)
+				text += name + v
+				list = append(list, Pair{at, at + len(name), at + len(name), len(text)})
+			}
+			if err := all.AddPairs(text, list...); err != nil {
+				t.Fatal(err)
+			}
+			value, first := c.value, c.first
+			switch name {
+			case "REMOTE_ADDR", "remote_user", "SSL_CLIENT": // these are as other names
+				value, first = c.sent[len(c.sent)-1], c.sent[0]
+			}
+			for _, e := range []*Environ{one, all, one.Clone()} {
+				if v, is := e.Lookup(name); v != value || !is {
+					t.Errorf("%s sent as %q is %q, %v; want %q", name, c.sent, v, is, value)
+				}
+				if v, is := e.First(name); v != first || !is {
+					t.Errorf("%s sent as %q has the first value %q, %v; want %q", name, c.sent, v, is, first)
+				}
+				var want []string
+				if c.contradicted {
+					want = []string{name}
+				}
+				if got := e.Contradicted(); !slices.Equal(got, want) {
+					t.Errorf("%s sent as %q: contradicted are %q", name, c.sent, got)
+				}
+			}
+			one.Set(name, "set")
+			if v, _ := one.First(name); v != "set" || one.Get(name) != "set" {
+				t.Errorf("%s is %q after Set, the first %q", name, one.Get(name), v)
+			}
+			if one.Reset(); len(one.Contradicted()) > 0 {
+				t.Error("contradictions stay after Reset")
+			}
+		}
+	}
+}

@@ -28,6 +28,8 @@ import (
 //     not read of it is buffered, as far as Handler.Spool allows. A response that is
 //     complete by then does not wait.
 //   - HTTP_PROXY never reaches an application (CVE-2016-5385, "httpoxy").
+//   - That REMOTE_ADDR or the name of a user was sent with two values is logged, once for
+//     each such variable; see [Environ.Add] for what the application gets.
 //   - An error, a panic, or no response at all becomes an error page or, once the head was
 //     sent, a visible truncation.
 //
@@ -137,10 +139,11 @@ type Handler struct {
 	// Programs that package script runs have limits of their own, which terminate them.
 	FirstByte time.Duration
 
-	lastID    atomic.Uint64
-	advised   atomic.Bool // about PATH_INFO
-	spoolOnce sync.Once
-	total     *spool.Budget // where Spool has none
+	contradictions contradictions
+	lastID         atomic.Uint64
+	advised        atomic.Bool // about PATH_INFO
+	spoolOnce      sync.Once
+	total          *spool.Budget // where Spool has none
 }
 
 // RunFlags are PEP 3333's wsgi.multithread, wsgi.multiprocess and wsgi.run_once.
@@ -235,6 +238,9 @@ func (h *Handler) setupEnviron(r *Request) (err error) {
 			err = &panicError{p, limitStack(debug.Stack(), h.StackLimit)}
 		}
 	}()
+	if len(r.Env.contradicted) > 0 {
+		h.contradictions.log(h.log(), r)
+	}
 	if h.BaseEnv != nil {
 		for name, value := range h.BaseEnv.All() {
 			r.Env.SetDefault(name, value)

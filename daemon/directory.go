@@ -27,6 +27,11 @@ func checkDirectory(dir string) error {
 	return nil
 }
 
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // checkSearch is checkDirectory for a directory in which this process looks up files.
 func checkSearch(dir string) error {
 	if err := checkDirectory(dir); err != nil {

@@ -31,7 +31,7 @@
 //	[[app]]
 //	prefix = "/cgi-bin"
 //	scripts = "/usr/lib/cgi-bin"    # a directory, a program, or a list of them
-//	follow = ["/usr/share/gitweb"]  # where symlinks may lead
+//	follow = ["/usr/share/gitweb"]  # where symlinks may lead: programs, or directories
 //	env = { GIT_PROJECT_ROOT = "/srv/git" }
 //	inherit = ["PATH", "LANG", "TZ"] # or "all"
 //	stderr = "log"                  # or "client": the web server's error log

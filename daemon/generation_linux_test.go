@@ -77,11 +77,11 @@ http = "127.0.0.1:0"
 files = "DIR"
 [[app]]
 prefix = "/cgi-bin"
-scripts = "DIR"
+scripts = "PROGRAMS"
 open_files = 100
 `
 	file := filepath.Join(t.TempDir(), "g.toml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("DIR", dir, "PROGRAMS", t.TempDir()).Replace(text)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c, err := LoadConfig(file)

@@ -43,7 +43,7 @@ func (k *scriptsKind) keys() []Key {
 	r, c, g := &a.RunAs, &a.Confinement, &a.Cgroup
 	return []Key{
 		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, one program, or a list of them, tried in turn", each(absolute(k.parse))),
-		row("follow", `["/usr/share/gitweb"]`, "directories outside scripts that symlinks to programs may lead to", each(k.addFollow)).unless(nil, basics),
+		row("follow", `["/usr/share/gitweb"]`, "programs and directories outside scripts that symlinks may lead to", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
 		row("directory", `"/srv/data"`, "the directory that programs start in, as they see it with chroot; by default each starts in its own", laterDirectory(&a.Dir)),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
@@ -103,10 +103,10 @@ func (k *scriptsKind) merge(other Kind) bool {
 	return true
 }
 
-// addFollow adds a directory that symlinks may lead to.
+// addFollow adds a program or a directory that symlinks may lead to.
 func (k *scriptsKind) addFollow(s string) error {
 	if s == "" {
-		return errors.New("empty path: write the directory that symlinks may lead to")
+		return errors.New("empty path: write the program or the directory that symlinks may lead to")
 	}
 	if err := checkAbsolute(s); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (k *scriptsKind) addFollow(s string) error {
 	path := filepath.Clean(s)
 	k.app.Follow = append(k.app.Follow, path)
 	k.examined.add(path)
-	return checkSearch(s)
+	return checkFollow(s)
 }
 
 func (k *scriptsKind) addEnv(name, value string) error {
@@ -181,6 +181,22 @@ func checkRoot(path string) error {
 		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
 	case err != nil || info.IsDir():
 		return checkSearch(path)
+	}
+	return checkProgram(path, info)
+}
+
+// checkFollow returns what is wrong with what symlinks may lead to.
+func checkFollow(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return checkSearch(path)
+	}
+	return checkProgram(path, info)
+}
+
+// checkProgram returns what is wrong with a file that is to be a program.
+func checkProgram(path string, info os.FileInfo) error {
+	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is neither a directory nor a program: write a directory of programs, or one program", path)
 	case info.Mode()&0o111 == 0 && filepath.Separator == '/':
@@ -203,7 +219,7 @@ func (k *scriptsKind) examine() (errs []error) {
 	}
 	for _, dir := range k.app.Follow {
 		if !k.examined.remove(dir) {
-			errs = append(errs, checkAbsolute(dir), checkSearch(dir))
+			errs = append(errs, checkAbsolute(dir), checkFollow(dir))
 		}
 	}
 	return errs

@@ -129,3 +129,83 @@ func TestCheckConfinement(t *testing.T) {
 		checkError(t, c.Check(), "g.toml:3:1: user: only root can run programs as user nobody, and this process runs as "+thisUser()+": start it as root, or remove user")
 	}
 }
+
+// TestWarnings: what is in order, and yet hardly meant. A program in a list serves what the
+// others do not have; one with a prefix, or alone, is meant to.
+func TestWarnings(t *testing.T) {
+	dir := t.TempDir()
+	program := dir + "/backend"
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir+"/cgi-bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	everything := "scripts: without a prefix, " + program + " serves every path that the others in the list do not have: " +
+		`write an [[app]] for it alone, such as prefix = "/backend", scripts = "` + program + `"`
+	system := "scripts: /usr/bin is a directory of the system, and clients could run every program in it: " +
+		`write an [[app]] for each that is meant, with a prefix of its own and scripts = "/usr/bin/PROGRAM"`
+	for text, want := range map[string][]string{
+		"[[app]]\nscripts = [\"DIR/cgi-bin\", \"DIR/backend\"]\n":                         {"g.toml:1:3: " + everything},
+		"[[app]]\nscripts = [\"DIR/backend\", \"DIR/cgi-bin\"]\nprefix = \"/\"\n":         {"g.toml:3:1: " + everything},
+		"[[app]]\nscripts = [\"DIR/cgi-bin\", \"DIR/backend\"]\nprefix = \"/cgi-bin\"\n":  nil,
+		"[[app]]\nscripts = \"DIR/backend\"\n":                                            nil,
+		"[[app]]\nscripts = \"DIR/cgi-bin\"\n[[app]]\nprefix = \"/x\"\nfiles = \"DIR\"\n": nil,
+		"[[app]]\nscripts = [\"/usr/bin\", \"DIR/backend\"]\n":                            {"g.toml:1:3: " + system, "g.toml:1:3: " + everything},
+	} {
+		c, err := ParseConfig("g.toml", []byte(strings.ReplaceAll(text, "DIR", dir)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Check(); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if d := cmp.Diff(want, c.Warnings()); d != "" {
+			t.Errorf("%s: -want +got\n%s", text, d)
+		}
+	}
+	var c Config
+	var apps []App
+	for _, flag := range []string{"scripts:" + dir + "/cgi-bin", "scripts:" + program} {
+		a, err := ParseApp(flag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apps = append(apps, a)
+	}
+	c.AddApps(apps...)
+	if d := cmp.Diff([]string{"--app /=scripts: " + everything}, c.Warnings()); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	c.Apps = []App{{Prefix: "/", Kind: Scripts(&script.App{Roots: []string{"/bin", program}, Manner: script.Fcgiwrap})}}
+	if got := c.Warnings(); len(got) > 0 {
+		t.Errorf("in the manner of fcgiwrap: %q", got)
+	}
+}
+
+// TestFollowFile: a link may lead to a file, which must be a program.
+func TestFollowFile(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"program": 0o755, "text": 0o644} {
+		if err := os.WriteFile(dir+"/"+name, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for follow, want := range map[string]string{
+		"DIR/program":        "",
+		`DIR/program", "DIR`: "",
+		"DIR/text":           "g.toml:3:1: follow: DIR/text is not executable: it needs an x bit to be a program (chmod +x)",
+		"/dev/null":          "g.toml:3:1: follow: /dev/null is neither a directory nor a program: write a directory of programs, or one program",
+		"DIR/none":           "g.toml:3:1: follow: directory DIR/none does not exist: create it, or write another one",
+	} {
+		in := strings.NewReplacer("DIR", dir)
+		c, err := ParseConfig("g.toml", []byte(in.Replace("[[app]]\nscripts = \"DIR\"\nfollow = [\""+follow+"\"]\n")))
+		if want != "" {
+			checkError(t, err, in.Replace(want))
+			continue
+		}
+		if err != nil || c.Check() != nil {
+			t.Errorf("%s: %v", follow, err)
+		}
+	}
+}

@@ -65,6 +65,11 @@ func Open(c Config, env Environment) (*Daemon, error) {
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	if !d.generation.program { // which has no time for it, at every request
+		for _, line := range d.generation.config.Warnings() {
+			d.log.Warn(line)
+		}
+	}
 	unchanged := func(a App) bool { return a.Kind.traits().unchanged }
 	if os.Geteuid() == 0 && !d.generation.program && slices.ContainsFunc(d.generation.config.Apps, unchanged) {
 		d.log.Warn("running as root, and so would every program: start gatehouse as another user, " +

@@ -101,6 +101,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/share/doc/python3-markdown", "python3-markdown"},
 	{"/usr/share/doc/python3-pygments", "python3-pygments"},
 	{"/usr/lib/cgi-bin/awstats.pl", "awstats"},
+	{"/usr/lib/cgi-bin/php", "php-cgi"},
 }
 
 // installed returns an error that holds the command which installs what is

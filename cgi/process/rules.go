@@ -3,7 +3,7 @@ package process
 // Rules say how programs are started. The zero value starts them as this process is:
 // with its user, its limits and its control group.
 type Rules struct {
-	// Roots and Follow are the directories that programs lie in, absolute; a root may be
+	// Roots and Follow are the directories that programs lie in, absolute; either may be
 	// a program itself. With RunAs.Owner, Confinement.CheckOwner or CheckMode no program
 	// elsewhere is started; a Chroot must hold them, and Landlock lets programs read them.
 	Roots, Follow []string

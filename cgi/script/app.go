@@ -72,8 +72,8 @@ type App struct {
 	// program, which then serves every path.
 	Roots []string
 
-	// Follow are directories that symlinks in the roots may lead to. Nothing else outside
-	// the roots runs.
+	// Follow are files and directories that symlinks in the roots may lead to. Nothing else
+	// outside the roots runs.
 	Follow []string
 
 	// Only, if not empty, names the programs in the roots that may run, by patterns of

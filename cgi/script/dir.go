@@ -19,7 +19,7 @@ func (a *App) checkDir() error {
 	case a.RunAs.Owner || c.CheckOwner || c.CheckMode:
 		return errors.New("directory: run_as, check_owner and check_mode run each program in its own directory: remove it, or them")
 	}
-	if f := inspectDir(a.outside(a.Dir)); f != nil {
+	if f := inspectDir(a.outsideChroot(a.Dir)); f != nil {
 		err := fmt.Errorf("directory: %w", f)
 		if c.Chroot != "" {
 			err = fmt.Errorf("%w: programs see it as %s (chroot)", err, a.Dir)
@@ -29,8 +29,8 @@ func (a *App) checkDir() error {
 	return nil
 }
 
-// outside returns the path of a directory that programs see as dir.
-func (a *App) outside(dir string) string {
+// outsideChroot returns the path of a directory that programs see as dir.
+func (a *App) outsideChroot(dir string) string {
 	if a.Confinement.Chroot == "" || dir == "" {
 		return dir
 	}

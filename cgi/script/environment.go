@@ -62,8 +62,8 @@ func inheritedAll(environ []string) (vars []string) {
 }
 
 // refuses returns why a variable that the web server sent does not reach a program,
-// or "". HTTP_PROXY is the header "Proxy", which libraries take for configuration; LD_*
-// and BASH_FUNC* run code; passwords are nobody's business but the web server's.
+// or "". HTTP_PROXY is the header "Proxy", which libraries take for configuration;
+// HTTP_REDIRECT_STATUS lets clients call php-cgi itself; LD_* and BASH_FUNC* run code; passwords are nobody's business but the web server's.
 func (a *App) refuses(name, value string) (reason string) {
 	switch {
 	case name == "":
@@ -80,6 +80,8 @@ func (a *App) refuses(name, value string) (reason string) {
 		return "bash would run it"
 	case strings.EqualFold(name, "HTTP_PROXY"):
 		return "libraries take it for the configuration of a proxy"
+	case name == "HTTP_REDIRECT_STATUS":
+		return "php-cgi takes it for the web server's REDIRECT_STATUS"
 	case name == "HTTP_PROXY_AUTHORIZATION":
 		return "it is the password for a proxy"
 	case (name == "HTTP_AUTHORIZATION" || name == "AUTH_PASSWORD") && !a.PassAuthorization:
@@ -154,6 +156,7 @@ func (e *environment) strings() []string {
 type setting struct {
 	name, value string
 	unset       bool
+	reason      string // to tell why what was sent does not reach the program
 }
 
 // environment returns the environment of the program t for r: what the web server
@@ -174,7 +177,13 @@ func (a *App) environment(r *cgi.Request, t *target, length int64, dropped func(
 	e.text.Grow(2048)
 	e.ends = make([]int, 0, r.Env.Len()+len(settled)+len(a.Env)+len(a.state.inherited)+1)
 	for name, value := range r.Env.All() {
-		if find(settled, name) || names(a.Env, name) {
+		if names(a.Env, name) {
+			continue
+		}
+		if s := find(settled, name); s != nil {
+			if s.reason != "" {
+				dropped(name, s.reason)
+			}
 			continue
 		}
 		value = manner.sent(r.Env, name, value)
@@ -225,18 +234,18 @@ func (a *App) home(t *target) string {
 func pathSettings(s []setting, r *cgi.Request, t *target) []setting {
 	if _, _, mounted := r.Mounted(); t.split || mounted {
 		s = append(s, setting{name: "SCRIPT_NAME", value: t.scriptName},
-			setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})
+			setting{name: "PATH_INFO", value: t.pathInfo, unset: !t.hasPathInfo})
 	}
 	return s
 }
 
-func find(s []setting, name string) bool {
+func find(s []setting, name string) *setting {
 	for i := range s {
 		if s[i].name == name {
-			return true
+			return &s[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // names reports whether one of vars, "NAME=VALUE", sets name.

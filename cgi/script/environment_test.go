@@ -68,7 +68,7 @@ func TestR64Environment(t *testing.T) {
 		"PATH": "/daemon/bin", "TZ": "UTC",
 		"SCRIPT_NAME": "/report", "PATH_INFO": "/a b", "SCRIPT_FILENAME": path, "QUERY_STRING": "",
 		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "gatehouse",
-		"REQUEST_METHOD": "GET", "SERVER_NAME": "[::1]", "SERVER_PORT": "8080", "REDIRECT_STATUS": "200",
+		"REQUEST_METHOD": "GET", "SERVER_NAME": "[::1]", "SERVER_PORT": "8080",
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s = %q, %v; want %q", name, v, ok, want)
@@ -182,7 +182,8 @@ func TestNames(t *testing.T) {
 	r := request("/report")
 	pass := map[string]string{"proxy-nokeepalive": "1", "lower": "x", "X.Y": "x", "WITH SPACE": "x", "LD": "x", "1": "x", "EMPTY": ""}
 	refuse := map[string]string{"A=B": "x", "NUL\x00": "x", "VALUE": "a\x00b", "LD_PRELOAD": "x", "LD_": "x", "BASH_FUNC_x%%": "x",
-		"BASH_FUNC_x()": "x", "HTTP_PROXY": "x", "http_proxy": "x", "HTTP_PROXY_AUTHORIZATION": "x", "AUTH_PASSWORD": "x"}
+		"BASH_FUNC_x()": "x", "HTTP_PROXY": "x", "http_proxy": "x", "HTTP_PROXY_AUTHORIZATION": "x", "AUTH_PASSWORD": "x",
+		"HTTP_REDIRECT_STATUS": "200"}
 	for name, value := range pass {
 		r.Env.Set(name, value)
 	}
@@ -267,4 +268,72 @@ func TestOwnGroup(t *testing.T) {
 	f.sh(t, "group", head+`set -- $(cut -d' ' -f1,5 /proc/$$/stat); [ $1 = $2 ] && echo leader`)
 	s, res := f.serve(request("/group"))
 	checkOK(t, s, res, "leader\n")
+}
+
+// TestRedirectStatus: php-cgi takes REDIRECT_STATUS for the web server's word that the path
+// was mapped to a PHP file. It is made up only for scripts; a binary in a directory, which a
+// client can name, gets it only from a redirect; a binary that is a root gets it as sent.
+func TestRedirectStatus(t *testing.T) {
+	f := newFixture(t)
+	binary := f.link(t, "php", "report")
+	text := head + `echo "${REDIRECT_STATUS-unset}"`
+	f.sh(t, "a.cgi", text)
+	f.write(t, "image", "#!/usr/bin/env sh\n"+text, 0o755)
+	root, err := filepath.EvalSymlinks(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sent, redirected, header = "REDIRECT_STATUS=200", "REDIRECT_URL=/page.php", "HTTP_REDIRECT_STATUS=200"
+	for _, c := range []struct {
+		path string
+		vars []string
+		want string
+	}{
+		{"/a.cgi", nil, "200"},
+		{"/a.cgi", []string{"REDIRECT_STATUS=404"}, "404"},
+		{"/a.cgi", []string{"REDIRECT_STATUS="}, "200"},
+		{"/image/x", nil, "200"},
+		{"/php/etc/passwd", nil, "unset"},
+		{"/php/etc/passwd", []string{sent}, "unset"},
+		{"/php/etc/passwd", []string{sent, header}, "unset"},
+		{"/php/etc/passwd", []string{redirected}, "unset"},
+		{"/php/etc/passwd", []string{sent, "REDIRECT_URL="}, "unset"},
+		{"/php/page.php", []string{sent, redirected}, "200"},
+		{"/x", []string{sent, "SCRIPT_FILENAME=" + binary}, "unset"},
+		{"ROOT", nil, "unset"},
+		{"ROOT", []string{sent}, "200"},
+		{"ROOT", []string{sent, "SCRIPT_FILENAME=" + root}, "200"},
+	} {
+		a := f.App
+		if c.path == "ROOT" {
+			a = f.Clone()
+			defer a.Close()
+			a.Roots = []string{root}
+		}
+		g := &fixture{App: a, dir: f.dir, log: f.log}
+		s, res := g.serve(request(c.path, c.vars...))
+		got := strings.TrimSuffix(s.Body.String(), "\n")
+		if strings.HasPrefix(got, "args=") {
+			env := vars(t, strings.Split(got, "\n"))
+			var is bool
+			if got, is = env["REDIRECT_STATUS"]; !is {
+				got = "unset"
+			}
+			if v, is := env["HTTP_REDIRECT_STATUS"]; is {
+				t.Errorf("%s with %q: HTTP_REDIRECT_STATUS is %q", c.path, c.vars, v)
+			}
+		}
+		if res.Code != 200 || got != c.want {
+			t.Errorf("%s with %q: %d, %q; want %q", c.path, c.vars, res.Code, got, c.want)
+		}
+	}
+	if n := strings.Count(f.log.String(), "variable=REDIRECT_STATUS"); n != 1 {
+		t.Errorf("that it does not pass is logged %d times", n)
+	}
+	// An administrator decides otherwise.
+	f.Env = append(f.Env, sent)
+	e, err := f.Explain(request("/php/x"))
+	if err != nil || !slices.Contains(e.Env, sent) || len(e.Dropped) > 0 {
+		t.Errorf("%v; env in the configuration does not count: %+v", err, e)
+	}
 }

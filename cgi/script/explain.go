@@ -77,7 +77,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		return e, nil
 	}
 	e.Args, e.Dir, e.Env = c.Args, c.Dir, c.Env
-	if e.Finding = inspectDir(a.outside(c.Dir)); e.Finding == nil {
+	if e.Finding = inspectDir(a.outsideChroot(c.Dir)); e.Finding == nil {
 		e.Finding = inspect(t.path)
 	}
 	if e.Finding == nil {

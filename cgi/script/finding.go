@@ -135,8 +135,6 @@ func lookupFinding(path string, err error) *Finding {
 		f.Remedy = "the URL must go on with the name of a program in it"
 	case CheckMode:
 		f.Remedy = "chmod +x " + path
-	case CheckOutside:
-		f.Remedy = whereOutside(path)
 	case CheckRoot:
 		f.Remedy = `write scripts = "DIR"`
 	case CheckRequest:
@@ -197,23 +195,11 @@ func whyMissing(path string) (detail, remedy string) {
 	return detail, ""
 }
 
-// whereOutside says where the symlinks of a file lead, and what would let it run.
-func whereOutside(path string) string {
-	realPath, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return ""
-	}
-	if realPath == path {
-		return fmt.Sprintf("to let it run, add %q to scripts", filepath.Dir(path))
-	}
-	return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, filepath.Dir(realPath))
-}
-
 // startFinding says why the program of c was not started.
 func (a *App) startFinding(c *process.Command, err error) *Finding {
 	var pe *process.Error
 	if !errors.As(err, &pe) {
-		return systemFinding(c.Path, a.outside(c.Dir), err)
+		return systemFinding(c.Path, a.outsideChroot(c.Dir), err)
 	}
 	switch pe.Op {
 	case process.OpCheck, process.OpChroot:
@@ -223,7 +209,7 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 		}
 		return f
 	case process.OpConfine:
-		if f := inspectDir(a.outside(c.Dir)); f != nil && errors.Is(pe.Err, fs.ErrNotExist) {
+		if f := inspectDir(a.outsideChroot(c.Dir)); f != nil && errors.Is(pe.Err, fs.ErrNotExist) {
 			f.Err = pe.Err
 			return f
 		}
@@ -234,7 +220,7 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 		}
 		return f
 	}
-	return systemFinding(c.Path, a.outside(c.Dir), pe.Err)
+	return systemFinding(c.Path, a.outsideChroot(c.Dir), pe.Err)
 }
 
 // systemFinding says why the system did not start the program path, in the directory

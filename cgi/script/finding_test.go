@@ -130,7 +130,7 @@ func TestFindings(t *testing.T) {
 			os.Chmod(dir+"/sub", deniedDir)
 		}, "/sub/x.cgi", 403, "DIR/sub/x.cgi: USER may not search the directory DIR/sub (mode DIRMODE, owner OWNER): chmod o+x DIR/sub", true},
 		{"outside", link("o.cgi", outside.dir+"/o.cgi"), "/o.cgi", 403,
-			`DIR/o.cgi: lies outside the roots and the follow directories: it leads to ` + outside.dir + `/o.cgi; to let that run, write follow = ["` + outside.dir + `"]`, false},
+			`DIR/o.cgi: lies outside the roots and the follow directories: it leads to ` + outside.dir + `/o.cgi; to let that run, write follow = ["` + outside.dir + `/o.cgi"]`, false},
 		{"loop", link("loop", "loop"), "/loop", 403, "DIR/loop: its symlinks lead in a circle", false},
 		{"dotdot", func(string) {}, "/../x", 403, `has a ".." segment`, false},
 		{"line_end", program("x.cgi", "#!/bin/sh\r\necho\r\n", 0o755), "/x.cgi", 502, `DIR/x.cgi: its first line ends in CR LF: remove the CR (sed -i 's/\r$//' DIR/x.cgi)`, true},

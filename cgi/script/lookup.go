@@ -23,6 +23,7 @@ type target struct {
 	hasPathInfo bool
 	asSent      bool // pathInfo is what the web server sent
 	split       bool // the path was split as fcgiwrap does
+	root        bool // it is a root itself
 }
 
 // errNUL refuses what no file can be called.

@@ -70,7 +70,7 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 	if failed == nil {
 		failed = &failure{path, errNoRoot}
 	}
-	return nil, lookupFinding(failed.path, failed.err).status()
+	return nil, a.outside(lookupFinding(failed.path, failed.err), r).status()
 }
 
 // descend returns how much of path names the first regular file below root.
@@ -130,7 +130,7 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	set("GATEWAY_INTERFACE", "CGI/1.1")
 	set("SCRIPT_FILENAME", t.path)
 	set("SCRIPT_NAME", t.scriptName)
-	s = append(s, setting{"PATH_INFO", t.pathInfo, !t.hasPathInfo})
+	s = append(s, setting{name: "PATH_INFO", value: t.pathInfo, unset: !t.hasPathInfo})
 	if t.pathInfo == "" || !t.asSent {
 		s = append(s, setting{name: "PATH_TRANSLATED", unset: true})
 	}
@@ -140,7 +140,17 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 	require("REQUEST_METHOD", "GET")
 	require("SERVER_PROTOCOL", "HTTP/1.0")
 	require("SERVER_SOFTWARE", "gatehouse")
-	require("REDIRECT_STATUS", "200") // php-cgi runs nothing without it
+	// To php-cgi it says that the web server has mapped the path to a PHP file. A client that
+	// calls the interpreter itself must not have it say so.
+	sent, mapped := env.Get("REDIRECT_STATUS") != "", t.root || env.Get("REDIRECT_URL") != ""
+	switch {
+	case sent && mapped:
+	case isScript(t.path):
+		require("REDIRECT_STATUS", "200")
+	case !mapped:
+		s = append(s, setting{name: "REDIRECT_STATUS", unset: true,
+			reason: `it would let clients call php-cgi itself: scripts that begin with "#!" get it, and binaries beside REDIRECT_URL`})
+	}
 	host, port := env.GuessServer()
 	require("SERVER_NAME", host)
 	require("SERVER_PORT", port)

@@ -219,6 +219,40 @@ func TestMannerEnvironment(t *testing.T) {
 	}
 }
 
+// TestIdentityIsSentOnce: of two values that differ, none says who the client is, in every
+// manner; of REMOTE_ADDR the manner's own wins. The log says how to mend it.
+func TestIdentityIsSentOnce(t *testing.T) {
+	for manner, addr := range map[Manner]string{Gatehouse: "192.0.2.2", Fcgiwrap: "192.0.2.1", Slowcgi: "192.0.2.2"} {
+		for _, two := range [][2]string{{"alice", ""}, {"", "alice"}, {"alice", "bob"}} {
+			f := newFixture(t)
+			path := f.sh(t, "a.cgi", head+`echo "${REMOTE_USER-unset}|${AUTH_TYPE-unset}|${SSL_CLIENT_S_DN-unset}|${REMOTE_IDENT-unset}|$REMOTE_ADDR"`)
+			f.Manner = manner
+			if manner != Gatehouse {
+				f.Roots = nil
+			}
+			t.Setenv("REMOTE_USER", "daemon")
+			f.InheritAll = true
+			env := cgi.NewEnviron("SCRIPT_FILENAME="+path, "SCRIPT_NAME=/a.cgi")
+			for _, v := range []struct{ name, first, last string }{
+				{"REMOTE_USER", two[0], two[1]}, {"AUTH_TYPE", two[0], two[1]}, {"SSL_CLIENT_S_DN", two[0], two[1]},
+				{"REMOTE_IDENT", "same", "same"}, {"REMOTE_ADDR", "192.0.2.1", "192.0.2.2"},
+			} {
+				if err := errors.Join(env.Add(v.name, v.first), env.Add(v.name, v.last)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := new(recorder)
+			res := f.handler().Run(&cgi.Request{Env: env, Body: strings.NewReader("")}, s, f.App)
+			checkOK(t, s, res, "|||same|"+addr+"\n")
+			for _, name := range []string{"REMOTE_USER", "AUTH_TYPE", "SSL_CLIENT_S_DN", "REMOTE_ADDR"} {
+				if n := strings.Count(f.log.String(), "variable="+name+" "); n != 1 || !strings.Contains(f.log.String(), "send it once") {
+					t.Errorf("%v: %d lines about %s\n%s", manner, n, name, f.log)
+				}
+			}
+		}
+	}
+}
+
 // A stderrSink is a recorder with a stream for the programs' stderr.
 type stderrSink struct {
 	recorder

@@ -60,7 +60,7 @@ func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error)
 		return nil, nil
 	}
 	tr.add(fromScriptFilename, file, err, "")
-	f := lookupFinding(file, err)
+	f := a.outside(lookupFinding(file, err), r)
 	f.Named = fromScriptFilename
 	return nil, f.status()
 }

@@ -31,9 +31,9 @@ func (a *App) permitted(name string) bool {
 	return false
 }
 
-// only is find with what App.Only forbids left out.
+// only is find with what App.Only forbids left out, and notes whether the program is a root.
 func (a *App) only(t *target, tr *trace) (*target, error) {
-	if a.permitted(t.path) || a.isRoot(t.path) {
+	if t.root = a.isRoot(t.path); t.root || a.permitted(t.path) {
 		return t, nil
 	}
 	f := lookupFinding(t.path, errAllowed)

@@ -204,7 +204,8 @@ func replace[T any](key *[]T, flags []T) {
 // standardConfig is the default configuration file of check and explain.
 const standardConfig = "/etc/gatehouse/gatehouse.toml"
 
-// check reports what is wrong with a configuration.
+// check reports what is wrong with a configuration. It also warns of what nobody may have
+// meant, which does not change the exit status.
 func (p *process) check(args []string) int {
 	file := standardConfig
 	help, err := parseFlags("check", args, []option{{name: "config", set: setTo(&file)}})
@@ -215,12 +216,15 @@ func (p *process) check(args []string) int {
 		return p.help(nil)
 	}
 	config, err := daemon.LoadConfig(file)
-	if err == nil {
-		c := config.Defaults()
-		err = c.Check()
-	}
 	if err != nil {
 		return p.fail(err)
+	}
+	c := config.Defaults()
+	if err := c.Check(); err != nil {
+		return p.fail(err)
+	}
+	for _, line := range c.Warnings() {
+		p.complain(errors.New("warning: " + line))
 	}
 	return p.print(file + ": no errors\n")
 }
