@@ -53,6 +53,9 @@ func (m *Mux) ServeCGI(w ResponseWriter, r *Request) error {
 		x.split(r, path)
 		return x.app.ServeCGI(w, r)
 	}
+	if path == "" && r.Env.Get("REQUEST_METHOD") == "" {
+		return &StatusError{Code: http.StatusInternalServerError, Err: ErrNoVariables}
+	}
 	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path)}
 }
 
