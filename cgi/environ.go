@@ -34,6 +34,9 @@ type Environ struct {
 	// last one won.
 	firsts map[string]string
 
+	// differ holds the names of those whose values were not all the same.
+	differ map[string]bool
+
 	scheme  string   // what SetScheme set
 	request *Request // while a WSGI application runs
 }
@@ -132,7 +135,14 @@ func (e *Environ) AddPairs(text string, list ...Pair) error {
 
 // resolveRepeated sets the value of a name that is there already, as the i-th.
 func (e *Environ) resolveRepeated(i int, name, value string) {
-	if sep := separator(name); sep != "" {
+	sep := separator(name)
+	if sep == "" && value != e.pairs.value(i) {
+		if e.differ == nil {
+			e.differ = make(map[string]bool)
+		}
+		e.differ[name] = true
+	}
+	if sep != "" {
 		value = e.join(i, name, sep, value)
 	} else if _, known := e.firsts[name]; !known {
 		if e.firsts == nil {
@@ -152,6 +162,10 @@ func (e *Environ) First(name string) (string, bool) {
 	}
 	return e.Lookup(name)
 }
+
+// Ambiguous returns the names, sorted, that a web server sent with values that differ, where
+// only one of them counts, whatever was set since.
+func (e *Environ) Ambiguous() []string { return slices.Sorted(maps.Keys(e.differ)) }
 
 // separator returns what joins the values of a repeated variable, or "" where
 // the last value wins.
@@ -244,7 +258,7 @@ func (e *Environ) All() iter.Seq2[string, string] {
 
 // Clone returns a copy that shares nothing that can change.
 func (e *Environ) Clone() *Environ {
-	return &Environ{pairs: e.pairs.clone(), seen: e.seen, firsts: maps.Clone(e.firsts), scheme: e.scheme}
+	return &Environ{pairs: e.pairs.clone(), seen: e.seen, firsts: maps.Clone(e.firsts), differ: maps.Clone(e.differ), scheme: e.scheme}
 }
 
 // Strings returns the variables as "NAME=value", in order.
@@ -284,5 +298,5 @@ func (e *Environ) Scheme() string {
 func (e *Environ) Reset() {
 	e.pairs.reset()
 	e.seen = [4]uint64{}
-	e.joins, e.firsts, e.scheme, e.request = nil, nil, "", nil
+	e.joins, e.firsts, e.differ, e.scheme, e.request = nil, nil, nil, "", nil
 }
