@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -135,8 +136,6 @@ func lookupFinding(path string, err error) *Finding {
 		f.Remedy = "the URL must go on with the name of a program in it"
 	case CheckMode:
 		f.Remedy = "chmod +x " + path
-	case CheckOutside:
-		f.Remedy = whereOutside(path)
 	case CheckRoot:
 		f.Remedy = `write scripts = "DIR"`
 	case CheckRequest:
@@ -150,6 +149,23 @@ func lookupFinding(path string, err error) *Finding {
 		f.Err = err
 	}
 	return f
+}
+
+// lookupFinding is the function of that name for a file that a tells to be outside.
+func (a *App) lookupFinding(path string, err error) *Finding {
+	f := lookupFinding(path, err)
+	if f.Check == CheckOutside {
+		f.Remedy = a.whereOutside(path)
+	}
+	return f
+}
+
+// saysNothing reports whether r has no variable that tells what is asked for.
+func saysNothing(r *cgi.Request) bool { return r.Env.Get("REQUEST_METHOD") == "" && r.FullPath() == "" }
+
+// variablesFinding is about such a request.
+func variablesFinding(code int) *Finding {
+	return &Finding{Check: CheckRequest, Detail: cgi.ErrNoVariables.Error(), Code: code, Err: cgi.ErrNoVariables}
 }
 
 // lookupCheck returns the check of which err is the failure.
@@ -197,16 +213,24 @@ func whyMissing(path string) (detail, remedy string) {
 	return detail, ""
 }
 
-// whereOutside says where the symlinks of a file lead, and what would let it run.
-func whereOutside(path string) string {
+// whereOutside says where the symlinks of a file lead, and what would let it run. follow
+// holds for links in the roots alone: for a link elsewhere it would be no help.
+func (a *App) whereOutside(path string) string {
 	realPath, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return ""
 	}
-	if realPath == path {
+	inRoot := slices.ContainsFunc(a.Roots, func(root string) bool { _, in := below(root, path); return in })
+	switch dir := filepath.Dir(realPath); {
+	case !inRoot:
 		return fmt.Sprintf("to let it run, add %q to scripts", filepath.Dir(path))
+	case realPath == path:
+		return ""
+	case len(a.Follow) > 0:
+		return fmt.Sprintf("it leads to %s; to let that run, add %q to follow", realPath, dir)
+	default:
+		return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, dir)
 	}
-	return fmt.Sprintf("it leads to %s; to let that run, write follow = [%q]", realPath, filepath.Dir(realPath))
 }
 
 // startFinding says why the program of c was not started.

@@ -2,6 +2,8 @@ package script
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -16,8 +18,9 @@ type gatehouse struct{}
 // no file name (Apache's "proxy:" forms), find walks down the path from each root to the
 // first regular file.
 func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
-	if name := r.Env.Get("SCRIPT_FILENAME"); filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
-		t, err := a.findNamed(r, filepath.Clean(name), tr)
+	name := r.Env.Get("SCRIPT_FILENAME")
+	if filepath.IsAbs(name) && strings.IndexByte(name, 0) < 0 {
+		t, err := a.findNamed(r, name, tr)
 		switch {
 		case err != nil:
 			return nil, err
@@ -34,16 +37,46 @@ func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 	if strings.IndexByte(rest, 0) >= 0 {
 		return nil, errNUL("path", rest)
 	}
-	t, err := a.walk(r, prefix, rest, tr)
-	if err != nil {
-		return nil, err
+	t, failed := a.walk(r, prefix, rest, tr)
+	if failed != nil {
+		return nil, a.walkFinding(r, name, rest, failed).status()
 	}
 	return a.only(t, tr)
 }
 
-// findNamed finds the program that SCRIPT_FILENAME names, or returns nothing if
-// the name leaves it to the walk.
-func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error) {
+// walkFinding says why the walk found no program. If SCRIPT_FILENAME, which was sent as
+// name, named none either, that is what somebody wrote, and what is to be mended; the walk
+// makes a path of its own of a root and the URL.
+func (a *App) walkFinding(r *cgi.Request, name, path string, failed *failure) *Finding {
+	nothing := errors.Is(failed, errMissing) || errors.Is(failed, errDirectory)
+	switch {
+	case nothing && saysNothing(r):
+		return variablesFinding(http.StatusInternalServerError)
+	case !nothing || name == "" || strings.HasPrefix(name, "proxy:"):
+		return a.lookupFinding(failed.path, failed.err)
+	}
+	err := errNoName
+	if filepath.IsAbs(name) {
+		if isDirectory(name) {
+			return a.lookupFinding(failed.path, failed.err)
+		}
+		err = errMissing
+	}
+	f := lookupFinding(name, err)
+	f.Named, f.Code = fromScriptFilename, http.StatusNotFound
+	if path != "" {
+		if f.Remedy != "" {
+			f.Remedy = strings.TrimSuffix(f.Remedy, ";") + "; "
+		}
+		f.Remedy += fmt.Sprintf("the path %s leads to no program in %s either", shortened(path), strings.Join(a.Roots, ", "))
+	}
+	return f
+}
+
+// findNamed finds the program that SCRIPT_FILENAME names, which was sent as given, or
+// returns nothing if the name leaves it to the walk.
+func (a *App) findNamed(r *cgi.Request, given string, tr *trace) (*target, error) {
+	name := filepath.Clean(given)
 	err := errOutside
 	for _, root := range a.Roots {
 		if rel, in := below(root, name); in {
@@ -72,8 +105,8 @@ func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error)
 		return nil, nil
 	}
 	tr.add(fromScriptFilename, name, err, "")
-	f := lookupFinding(name, err)
-	f.Named = fromScriptFilename
+	f := a.lookupFinding(name, err)
+	f.Named, f.Path = fromScriptFilename, given
 	return nil, f.status()
 }
 
@@ -88,8 +121,7 @@ func (e *failure) Unwrap() error { return e.err }
 
 // walk goes down the path from each root to the first regular file; the rest of
 // the path becomes PATH_INFO.
-func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, error) {
-	var failed *failure
+func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (_ *target, failed *failure) {
 	for _, root := range a.Roots {
 		used, err := a.descend(root, path, tr)
 		if err == nil {
@@ -108,7 +140,7 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 	if failed == nil {
 		failed = &failure{path, errNoRoot}
 	}
-	return nil, lookupFinding(failed.path, failed.err).status()
+	return nil, failed
 }
 
 // descend returns how much of path names the first regular file below root.
