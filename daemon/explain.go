@@ -24,18 +24,20 @@ type Question struct {
 // An Answer tells what a daemon would do with a request.
 type Answer struct {
 	Target string    `json:"target"`
-	User   string    `json:"user"`           // with whose rights everything was looked up
-	Sent   []string  `json:"sent"`           // the variables of the request, as "NAME=VALUE"
-	App    string    `json:"app,omitempty"`  // what serves it, as it could be configured; empty if nothing does
-	Prefix string    `json:"prefix"`         // where that is mounted
-	Place  string    `json:"place"`          // where that is configured
-	Runs   bool      `json:"runs"`           // it would be served
-	Steps  []Step    `json:"steps"`          // the paths that were tried, in their order
-	Fault  *Fault    `json:"fault"`          // what is wrong, or null
-	Args   []string  `json:"args"`           // the program and its arguments
-	Dir    string    `json:"dir"`            // where it would start
-	Env    []string  `json:"env"`            // its environment, as "NAME=VALUE"
-	Left   []LeftOut `json:"left,omitempty"` // the variables that it would not get
+	User   string    `json:"user"`               // with whose rights everything was looked up
+	Sent   []string  `json:"sent"`               // the variables of the request, as "NAME=VALUE"
+	App    string    `json:"app,omitempty"`      // what serves it, as it could be configured; empty if nothing does
+	Prefix string    `json:"prefix"`             // where that is mounted
+	Place  string    `json:"place"`              // where that is configured
+	Warn   []string  `json:"warnings,omitempty"` // what is hardly meant in the configuration
+	Runs   bool      `json:"runs"`               // it would be served
+	Steps  []Step    `json:"steps"`              // the paths that were tried, in their order
+	Fault  *Fault    `json:"fault"`              // what is wrong, or null
+	Args   []string  `json:"args"`               // the program and its arguments
+	Dir    string    `json:"dir"`                // where it would start
+	Env    []string  `json:"env"`                // its environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"`     // the variables that it would not get
+	Twice  []LeftOut `json:"twice,omitempty"`    // those that were sent with two values, of which it gets one
 }
 
 // A Step is a path that was tried.
@@ -49,6 +51,7 @@ type Step struct {
 // A Fault is what keeps a request from being served.
 type Fault struct {
 	Check  script.Check `json:"check,omitempty"`
+	Named  string       `json:"named,omitempty"` // the variable that named the path
 	Path   string       `json:"path,omitempty"`
 	Detail string       `json:"detail"`
 	Remedy string       `json:"remedy,omitempty"`
@@ -56,7 +59,7 @@ type Fault struct {
 	Line   string       `json:"line"` // as the log has it
 }
 
-// A LeftOut is a variable that does not reach a program.
+// A LeftOut is a variable of which a value does not reach a program.
 type LeftOut struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
@@ -67,6 +70,7 @@ type LeftOut struct {
 // it should be those of the daemon. The error is about the configuration or the
 // question.
 func (c Config) Explain(q Question) (answer *Answer, err error) {
+	warnings := c.Warnings()
 	c = c.Defaults()
 	apps, end, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
 	defer func() { err = errors.Join(err, end()) }()
@@ -77,7 +81,7 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Target: q.Target, User: thisUser(), Sent: env.Strings()}
+	a := &Answer{Target: q.Target, User: thisUser(), Warn: warnings, Sent: env.Strings()}
 	if _, sent := env.Lookup("HTTP_PROXY"); sent {
 		env.Del("HTTP_PROXY") // as cgi.Handler does
 		a.Left = append(a.Left, LeftOut{"HTTP_PROXY", "libraries take it for the configuration of a proxy"})
@@ -99,8 +103,11 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	err = mux.ServeCGI(nil, r)
 	var se *cgi.StatusError
 	if errors.As(err, &se) { // no application is mounted there
-		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
-			Remedy: "mount one there (prefix), or let the web server pass the request to another place"}
+		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error()}
+		if errors.Is(err, cgi.ErrNoVariables) {
+			return a, nil
+		}
+		a.Fault.Remedy = "mount one there (prefix), or let the web server pass the request to another place"
 		return a, nil
 	}
 	return a, err
@@ -126,12 +133,15 @@ func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
 		a.Steps = append(a.Steps, Step(step))
 	}
 	if f := e.Finding; f != nil {
-		a.Fault = &Fault{f.Check, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
+		a.Fault = &Fault{f.Check, f.Named, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
 	}
 	a.Runs = e.Finding == nil
 	a.Args, a.Dir, a.Env = e.Args, e.Dir, e.Env
 	for _, v := range e.Dropped {
 		a.Left = append(a.Left, LeftOut(v))
+	}
+	for _, v := range e.Twice {
+		a.Twice = append(a.Twice, LeftOut(v))
 	}
 	return nil
 }
@@ -155,6 +165,9 @@ func (a *Answer) WriteText(w io.Writer) error {
 		row("application", "none")
 	} else {
 		row("application", "%s at %s (%s)", a.App, a.Prefix, a.Place)
+	}
+	for _, line := range a.Warn {
+		row("warning", "%s", shown(line))
 	}
 	for _, s := range a.Steps {
 		result := "found"
@@ -188,11 +201,14 @@ func (a *Answer) WriteText(w io.Writer) error {
 		}
 	}
 	list("The web server sends:", a.Sent)
-	var left []string
-	for _, v := range a.Left {
-		left = append(left, v.Name+": "+v.Reason)
+	reasons := func(vars []LeftOut) (lines []string) {
+		for _, v := range vars {
+			lines = append(lines, v.Name+": "+v.Reason)
+		}
+		return lines
 	}
-	list("Of that, the program does not get:", left)
+	list("Of that, the program does not get:", reasons(a.Left))
+	list("Sent twice, with two values:", reasons(a.Twice))
 	list("Its arguments:", a.Args)
 	if a.Dir != "" {
 		list("It starts in:", []string{a.Dir})
@@ -203,10 +219,15 @@ func (a *Answer) WriteText(w io.Writer) error {
 }
 
 func (f *Fault) where() string {
-	if f.Path == "" {
+	switch {
+	case f.Path == "" && f.Named == "":
 		return ""
+	case f.Path == "":
+		return f.Named + " "
+	case f.Named == "":
+		return f.Path + ": "
 	}
-	return f.Path + ": "
+	return f.Named + " " + f.Path + ": "
 }
 
 // shown is s on one line, without what would change a terminal.

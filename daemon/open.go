@@ -64,8 +64,12 @@ func (e Environment) withDefaults() Environment {
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
 	d := &Daemon{log: env.Log}
+	warnings := c.Warnings()
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
+	}
+	for _, line := range warnings {
+		d.log.Warn(line)
 	}
 	unchanged := func(a App) bool { return a.Kind.traits().unchanged }
 	if os.Geteuid() == 0 && !d.generation.program && slices.ContainsFunc(d.generation.config.Apps, unchanged) {

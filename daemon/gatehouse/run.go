@@ -222,6 +222,9 @@ func (p *process) check(args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
+	for _, line := range config.Warnings() {
+		p.complain(errors.New("warning: " + line))
+	}
 	return p.print(file + ": no errors\n")
 }
 
