@@ -337,7 +337,7 @@ func (a *App) command(r *cgi.Request, t *target, length int64, dropped func(name
 	c := &process.Command{Path: t.path, Dir: a.Manner.finder().dir(r, t), Env: a.environment(r, t, length, dropped)}
 	seen, err := a.state.launcher.Inside(t.path)
 	if err != nil {
-		return nil, startFinding(c, err).status()
+		return nil, a.startFinding(c, err).status()
 	}
 	if a.Confinement.Chroot != "" {
 		c.Dir = filepath.Dir(seen)
@@ -388,7 +388,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)
-		return nil, a.Manner.finder().startFailure(startFinding(c, err)).status()
+		return nil, a.Manner.finder().startFailure(a.startFinding(c, err)).status()
 	}
 	u.relay = relay.Relay{
 		Output:           u.proc.Stdout,

@@ -89,7 +89,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	}
 	if e.Finding == nil {
 		if err := a.state.launcher.Check(c); err != nil {
-			e.Finding = startFinding(c, err)
+			e.Finding = a.startFinding(c, err)
 		}
 	}
 	if e.Finding != nil {

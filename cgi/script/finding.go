@@ -233,6 +233,15 @@ func (a *App) whereOutside(path string) string {
 	}
 }
 
+// startFinding is the function of that name for a program that a tells to be outside.
+func (a *App) startFinding(c *process.Command, err error) *Finding {
+	f := startFinding(c, err)
+	if f.Check == CheckOutside {
+		f.Remedy = a.whereOutside(c.Path)
+	}
+	return f
+}
+
 // startFinding says why the program of c was not started.
 func startFinding(c *process.Command, err error) *Finding {
 	var pe *process.Error
