@@ -323,8 +323,8 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 const lastCounts = "the last one counts: let the web server send it once"
 
 // ambiguous returns the variables of r of which it takes a look at the web server's
-// configuration to tell which value is meant. Who has the place of another gateway does as
-// that one did.
+// configuration to tell which value is meant. The manners of other gateways have rules of
+// their own.
 func (a *App) ambiguous(r *cgi.Request) []string {
 	if a.Manner != Gatehouse {
 		return nil

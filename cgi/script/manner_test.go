@@ -374,6 +374,22 @@ func TestStderrInWholeLines(t *testing.T) {
 	}
 }
 
+// TestStderrIsHeldForNobody: when the web server takes no more, the log has the rest, in order.
+func TestStderrIsHeldForNobody(t *testing.T) {
+	var log testkit.Log
+	l := stderrLog{log: slog.New(slog.NewTextHandler(&log, nil)), limit: stderrTotal, hold: true,
+		raw: func([]byte) error { return fs.ErrClosed }}
+	l.drain(&pieces{"one\ntw", "", "o\n", "three\n"})
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		_, said, _ := strings.Cut(strings.TrimSpace(line), " line=")
+		lines = append(lines, said)
+	}
+	if want := []string{"one", "two", "three"}; !slices.Equal(lines, want) {
+		t.Errorf("%q; want %q", lines, want)
+	}
+}
+
 // TestStderrAfterTheEnd: what a program says when its answer has long been given goes to
 // the log: the web server may have another request under that number.
 func TestStderrAfterTheEnd(t *testing.T) {

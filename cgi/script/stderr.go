@@ -88,6 +88,10 @@ func (c *stderrLog) release(all bool) {
 		n = 1 + bytes.LastIndexByte(c.held, '\n')
 	}
 	c.add(c.held[:n])
+	if c.raw == nil { // the log takes parts of lines
+		c.add(c.held[n:])
+		n = len(c.held)
+	}
 	c.held = c.held[:copy(c.held, c.held[n:])]
 }
 

@@ -130,7 +130,8 @@ same. Without --config and --app it reads /etc/gatehouse/gatehouse.toml.
 
 The request has the variables that nginx sends with its stock fastcgi_params, or with
 --as apache those of Apache's ProxyPass; --param adds one, or replaces it. Have there
-what your web server's configuration adds, such as SCRIPT_FILENAME.
+what your web server's configuration adds, such as SCRIPT_FILENAME. A name given twice
+is sent twice.
 
 Everything is looked up with the rights of the user that runs it, so let that be the
 one that the gateway has; root can say --user USER. With --like the programs are found
