@@ -36,7 +36,11 @@ func (s *Server) start(endpoints []Endpoint) *group {
 	for _, e := range endpoints {
 		f := s.frontEnd(e, handler)
 		g.fronts = append(g.fronts, f)
-		s.log().Info("listening", "protocol", string(e.Protocol), "address", addressOf(e))
+		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
+		if a := e.Listener.Addr(); a.Network() == "unix" {
+			attrs = append(attrs, socketAttrs(a.String())...)
+		}
+		s.log().Info("listening", attrs...)
 		g.serving.Go(func() { g.serve(f, e) })
 	}
 	go func() {

@@ -3,6 +3,7 @@ package cgi
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -32,4 +33,20 @@ func (c *contradictions) log(log *slog.Logger, r *Request) {
 				slog.String("remedy", "let the web server send it once: in nginx, a fastcgi_param does not replace that of an included file"))
 		}
 	}
+}
+
+// Ambiguous returns the names, sorted, of the variables that the web server sent with
+// different values and of which one counts, except those that a [Handler] logs.
+func (e *Environ) Ambiguous() []string {
+	var names []string
+	for _, name := range e.contradicted {
+		logged := slices.ContainsFunc(clientVariables[:], func(known string) bool {
+			return name == known || known == clientVariables[0] && strings.HasPrefix(name, known)
+		})
+		if !logged {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

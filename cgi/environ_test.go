@@ -260,3 +260,33 @@ func TestEnvironIdentity(t *testing.T) {
 		}
 	}
 }
+
+// TestAmbiguous: names that came with different values, of which one counts, even if the
+// value was set since.
+func TestAmbiguous(t *testing.T) {
+	e := new(Environ)
+	for _, v := range []string{"SCRIPT_NAME=/a", "SCRIPT_NAME=/b", "REMOTE_ADDR=192.0.2.1", "REMOTE_ADDR=192.0.2.2", "SSL_CLIENT_S_DN=a", "SSL_CLIENT_S_DN=b",
+		"HTTP_ACCEPT=a", "HTTP_ACCEPT=b", "A=", "A=x", "B=x", "B=y", "B=x", "ONCE=1"} {
+		name, value, _ := strings.Cut(v, "=")
+		if err := e.Add(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Set("SCRIPT_NAME", "/c")
+	want := []string{"A", "B", "SCRIPT_NAME"} // of REMOTE_USER and the like the Handler tells
+	if got := e.Clone().Ambiguous(); !slices.Equal(got, want) {
+		t.Errorf("%q; want %q", got, want)
+	}
+	// As a front-end adds them.
+	const text = "X1X2X3"
+	e = new(Environ)
+	if err := e.AddPairs(text, Pair{0, 1, 1, 2}, Pair{2, 3, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Ambiguous(); !slices.Equal(got, []string{"X"}) {
+		t.Errorf("%q; want X", got)
+	}
+	if e.Reset(); e.Ambiguous() != nil {
+		t.Error("Reset leaves names")
+	}
+}

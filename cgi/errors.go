@@ -39,6 +39,10 @@ var (
 	ErrBodyClosed = errors.New("cgi: read on a closed body")
 )
 
+// ErrNoVariables is about a request without a single variable that tells what is asked for.
+// nginx sends only the client's header where its configuration includes no file of variables.
+var ErrNoVariables = errors.New(`the web server sent no CGI variables: in nginx, write "include fastcgi_params;" beside fastcgi_pass`)
+
 // StatusError is an error that an application returns to choose the status of
 // the error page. The text of Err goes to the log, never to the client.
 type StatusError struct {

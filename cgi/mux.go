@@ -55,6 +55,9 @@ func (m *Mux) ServeCGI(w ResponseWriter, r *Request) error {
 		x.split(r, settled)
 		return x.app.ServeCGI(w, r)
 	}
+	if path == "" && r.Env.Get("REQUEST_METHOD") == "" {
+		return &StatusError{Code: http.StatusInternalServerError, Err: ErrNoVariables}
+	}
 	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -193,6 +194,12 @@ func (a *Address) setOption(option string) error {
 		return fmt.Errorf("%s", msg)
 	}
 	return nil
+}
+
+// onlyRoot reports whether a is a socket of root's, made by root, that nobody else may
+// connect to, and that nobody has asked to be so.
+func (a Address) onlyRoot() bool {
+	return a.Kind == AddressUnix && a.Mode == defaultMode && a.Owner == "" && a.Group == "" && os.Geteuid() == 0 && os.Getegid() == 0
 }
 
 // String returns the address in the form that ParseAddress reads.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -36,6 +37,9 @@ type Config struct {
 
 	// AccessLog is "off" (or empty), "stderr", or the path of a file.
 	AccessLog string
+
+	// File is where the configuration comes from, for messages; empty for none.
+	File string
 
 	// Validate checks every request and response; see package validate.
 	Validate bool
@@ -90,7 +94,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := new(Config)
+	c := &Config{File: file}
 	top := &table{doc: doc, values: doc.values}
 	top.set(c.keys()...)
 	top.limits(&c.Limits, false)
@@ -213,11 +217,14 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			}
 		}
 	}
-	t.later = laterKinds
-	for _, key := range laterKinds {
-		if _, ok := t.values[key]; ok {
-			chosen = append(chosen, key)
-			t.fail(key, errLater(key))
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if kind := later(key); kind != "" {
+			t.later = append(t.later, key)
+			err := errLater(kind)
+			if slices.ContainsFunc(new(Config).keys(), func(k Key) bool { return k.Name == kind }) {
+				err = fmt.Errorf("%w; to listen there, write %s above the first [[app]]", err, kind)
+			}
+			t.fail(key, err)
 		}
 	}
 	t.limits(&limits, true)
@@ -238,7 +245,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 // Defaults returns c with the demo application at "/" if it has no application.
 func (c Config) Defaults() Config {
 	if len(c.Apps) == 0 {
-		c.Apps = []App{{Prefix: "/", Kind: Demo(), Limits: c.Limits.Programs}}
+		c.Apps = []App{{Prefix: "/", Source: c.File, Kind: Demo(), Limits: c.Limits.Programs}}
 	}
 	return c
 }

@@ -53,6 +53,9 @@ func parseDocument(file string, data []byte) (*document, error) {
 			return nil, &ConfigError{File: file, Err: err}
 		}
 		line, column := de.Position()
+		if message, at := unquoted(lineAt(data, line)); message != "" {
+			return nil, &ConfigError{file, line, at, errors.New(message)}
+		}
 		return nil, &ConfigError{file, line, column, errors.New(strings.TrimPrefix(de.Error(), "toml: "))}
 	}
 	d.locate(data)
@@ -192,6 +195,9 @@ func (t *table) hint(key string) string {
 	}
 	if t.path != "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && !k.PerApp }) {
 		return "this key is global: write it at the top level, above the first [[app]]"
+	}
+	if t.path == "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && k.PerApp }) {
+		return "this key is for an application: write [[app]] in the line above it"
 	}
 	if hint := Suggest(key, t.known); hint != "" {
 		return hint

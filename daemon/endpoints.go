@@ -54,6 +54,9 @@ func (g *generation) openConfigured(process systemd.Process) error {
 	for _, e := range g.config.addresses() {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
+		if e.address.onlyRoot() && len(list) > 0 {
+			g.log.Warn(fmt.Sprintf("only root may connect to %v: if the web server runs as another user, write its group, as in %v,group=www-data", e.address, e.address))
+		}
 		for _, l := range list {
 			x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
 			if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {

@@ -24,19 +24,21 @@ type Question struct {
 // An Answer says what a daemon would do with a request.
 type Answer struct {
 	Target string    `json:"target"`
-	User   string    `json:"user"`            // the user as whom everything was looked up
-	Sent   []string  `json:"sent"`            // the variables of the request, as "NAME=VALUE"
-	App    string    `json:"app,omitempty"`   // the application, in the form of a configuration; empty if there is none
-	Prefix string    `json:"prefix"`          // where the application is mounted
-	Place  string    `json:"place"`           // where the application is configured
-	Runs   bool      `json:"runs"`            // whether the request would be served
-	Notes  []string  `json:"notes,omitempty"` // what the log would say about the web server
-	Steps  []Step    `json:"steps"`           // the paths tried, in order
-	Fault  *Fault    `json:"fault"`           // what is wrong, or null
-	Args   []string  `json:"args"`            // the program and its arguments
-	Dir    string    `json:"dir"`             // the program's working directory
-	Env    []string  `json:"env"`             // the program's environment, as "NAME=VALUE"
-	Left   []LeftOut `json:"left,omitempty"`  // the variables that the program would not get
+	User   string    `json:"user"`               // the user as whom everything was looked up
+	Sent   []string  `json:"sent"`               // the variables of the request, as "NAME=VALUE"
+	App    string    `json:"app,omitempty"`      // the application, in the form of a configuration; empty if there is none
+	Prefix string    `json:"prefix"`             // where the application is mounted
+	Place  string    `json:"place"`              // where the application is configured
+	Warn   []string  `json:"warnings,omitempty"` // what is hardly meant in the configuration
+	Runs   bool      `json:"runs"`               // whether the request would be served
+	Notes  []string  `json:"notes,omitempty"`    // what the log would say about the web server
+	Steps  []Step    `json:"steps"`              // the paths tried, in order
+	Fault  *Fault    `json:"fault"`              // what is wrong, or null
+	Args   []string  `json:"args"`               // the program and its arguments
+	Dir    string    `json:"dir"`                // the program's working directory
+	Env    []string  `json:"env"`                // the program's environment, as "NAME=VALUE"
+	Left   []LeftOut `json:"left,omitempty"`     // the variables that the program would not get
+	Twice  []LeftOut `json:"twice,omitempty"`    // the variables sent with two values, of which the program gets one
 }
 
 // A Step is a path that was tried.
@@ -50,6 +52,7 @@ type Step struct {
 // A Fault is the reason why a request would not be served.
 type Fault struct {
 	Check  script.Check `json:"check,omitempty"`
+	Named  string       `json:"named,omitempty"` // the variable that named the path
 	Path   string       `json:"path,omitempty"`
 	Detail string       `json:"detail"`
 	Remedy string       `json:"remedy,omitempty"`
@@ -57,7 +60,7 @@ type Fault struct {
 	Line   string       `json:"line"` // the error as logged
 }
 
-// A LeftOut is a variable that a program does not get.
+// A LeftOut is a variable of which a value does not reach a program.
 type LeftOut struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
@@ -67,6 +70,7 @@ type LeftOut struct {
 // running anything. Everything is looked up with the privileges of this process, which
 // should be those of the daemon. The error is about the configuration or the question.
 func (c Config) Explain(q Question) (answer *Answer, err error) {
+	warnings := c.Warnings()
 	c = c.Defaults()
 	apps, closeApps, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
 	defer func() { err = errors.Join(err, closeApps()) }()
@@ -77,7 +81,7 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{Target: q.Target, User: thisUser(), Sent: env.Strings()}
+	a := &Answer{Target: q.Target, User: thisUser(), Warn: warnings, Sent: env.Strings()}
 	if _, sent := env.Lookup("HTTP_PROXY"); sent {
 		env.Del("HTTP_PROXY") // as cgi.Handler does
 		a.Left = append(a.Left, LeftOut{"HTTP_PROXY", "libraries take it for the configuration of a proxy"})
@@ -107,8 +111,11 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	}
 	err = mux.ServeCGI(nil, r)
 	if errors.As(err, &se) { // no application is mounted there
-		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error(),
-			Remedy: "mount one there (prefix), or make the web server pass the request elsewhere"}
+		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error()}
+		if errors.Is(err, cgi.ErrNoVariables) {
+			return a, nil
+		}
+		a.Fault.Remedy = "mount one there (prefix), or make the web server pass the request elsewhere"
 		return a, nil
 	}
 	return a, err
@@ -134,12 +141,15 @@ func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
 		a.Steps = append(a.Steps, Step(step))
 	}
 	if f := e.Finding; f != nil {
-		a.Fault = &Fault{f.Check, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
+		a.Fault = &Fault{f.Check, f.Named, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
 	}
 	a.Runs = e.Finding == nil
 	a.Args, a.Dir, a.Env = e.Args, e.Dir, e.Env
 	for _, v := range e.Dropped {
 		a.Left = append(a.Left, LeftOut(v))
+	}
+	for _, v := range e.Twice {
+		a.Twice = append(a.Twice, LeftOut(v))
 	}
 	return nil
 }
@@ -166,6 +176,9 @@ func (a *Answer) WriteText(w io.Writer) error {
 	}
 	for _, note := range a.Notes {
 		row("note", "%s", shown(note))
+	}
+	for _, line := range a.Warn {
+		row("warning", "%s", shown(line))
 	}
 	for _, s := range a.Steps {
 		result := "found"
@@ -199,11 +212,14 @@ func (a *Answer) WriteText(w io.Writer) error {
 		}
 	}
 	list("The web server sends:", a.Sent)
-	var left []string
-	for _, v := range a.Left {
-		left = append(left, v.Name+": "+v.Reason)
+	reasons := func(vars []LeftOut) (lines []string) {
+		for _, v := range vars {
+			lines = append(lines, v.Name+": "+v.Reason)
+		}
+		return lines
 	}
-	list("The program does not get:", left)
+	list("The program does not get:", reasons(a.Left))
+	list("Sent twice, with two values:", reasons(a.Twice))
 	list("Its arguments:", a.Args)
 	if a.Dir != "" {
 		list("It starts in:", []string{a.Dir})
@@ -214,10 +230,15 @@ func (a *Answer) WriteText(w io.Writer) error {
 }
 
 func (f *Fault) where() string {
-	if f.Path == "" {
+	switch {
+	case f.Path == "" && f.Named == "":
 		return ""
+	case f.Path == "":
+		return f.Named + " "
+	case f.Named == "":
+		return f.Path + ": "
 	}
-	return f.Path + ": "
+	return f.Named + " " + f.Path + ": "
 }
 
 // shown returns s on one line, without characters that could control a terminal.

@@ -111,6 +111,18 @@ func inFlags() []Kind {
 	return list
 }
 
+// later returns the one of laterKinds that a name stands for, or "".
+func later(name string) string {
+	name = strings.ReplaceAll(name, "-", "_")
+	if other := otherNames[name]; other != "" {
+		name = other
+	}
+	if slices.Contains(laterKinds, name) {
+		return name
+	}
+	return ""
+}
+
 // errLater returns the error for one of laterKinds.
 func errLater(name string) error {
 	return fmt.Errorf("kind %q is not available in this version: there are %s", traits{name: name}.word(), enumerate("and", inFlags(), traits.word))
@@ -135,8 +147,8 @@ func parseKind(s, flag string) (Kind, error) {
 		}
 		return k, k.parse(target)
 	}
-	if slices.Contains(laterKinds, strings.ReplaceAll(word, "-", "_")) {
-		return nil, errLater(word)
+	if kind := later(word); kind != "" {
+		return nil, errLater(kind)
 	}
 	hint := Suggest(word, words)
 	if hint == "" {

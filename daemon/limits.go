@@ -61,6 +61,7 @@ func LimitTable() []Limit {
 		{"params_bytes", "1MiB", UnitSize, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsBytes }},
 		{"params_count", "1000", UnitCount, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsCount }},
 		{"head_bytes", "64KiB", UnitSize, "502", perApp, finite, func(l *Limits) any { return &l.Programs.HeadBytes }},
+		{"stderr_bytes", "64KiB", UnitSize, "the rest of a program's stderr is counted, and neither logged nor passed on", perApp, orOff, func(l *Limits) any { return &l.Programs.StderrBytes }},
 		{"body_bytes", "off", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Front.BodyBytes }},
 		{"spool_memory", "1MiB", UnitSize, "the body goes to a file in spool_dir", whole, finite, func(l *Limits) any { return &l.Spool.Memory }},
 		{"spool_bytes", "1GiB", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Spool.Max }},

@@ -41,7 +41,7 @@ func TestLimitTable(t *testing.T) {
 		t.Errorf("front-ends: -holds +table\n%s", d)
 	}
 	programs := script.Limits{Queue: 1024, QueueWait: 10 * time.Second, FirstByte: 60 * time.Second,
-		Silence: 120 * time.Second, Run: -1, ProgramsPerScript: -1, ProgramsPerAddress: -1, CPU: -1, AddressSpace: -1, FileBytes: -1, OpenFiles: -1, Processes: -1, Grace: 3 * time.Second, HeadBytes: cgihead.DefaultLimit}
+		Silence: 120 * time.Second, Run: -1, ProgramsPerScript: -1, ProgramsPerAddress: -1, CPU: -1, AddressSpace: -1, FileBytes: -1, OpenFiles: -1, Processes: -1, Grace: 3 * time.Second, HeadBytes: cgihead.DefaultLimit, StderrBytes: 64 << 10}
 	if d := cmp.Diff(programs, got.Programs); d != "" {
 		t.Errorf("programs: -holds +table\n%s", d)
 	}
@@ -113,6 +113,7 @@ func TestSuggest(t *testing.T) {
 		"fastgci":    "fastcgi",
 		"access-log": "access_log",
 		"FOLOW":      "follow",
+		"fcgi":       "fastcgi", // and not scgi, which is nearer
 		"colour":     "",
 		"x":          "",
 	} {

@@ -66,7 +66,7 @@ func Open(c Config, env Environment) (*Daemon, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	if !d.generation.program { // which has no time for it, at every request
-		for _, line := range d.generation.config.Warnings() {
+		for _, line := range c.Warnings() {
 			d.log.Warn(line)
 		}
 	}

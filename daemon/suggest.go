@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// otherNames are what other programs call what has a name here.
+var otherNames = map[string]string{"fcgi": "fastcgi", "cgi": "scripts", "cgi_bin": "scripts"}
+
 // Suggest returns "did you mean ..." with the word in words that is most similar to
 // word, or "" if none is similar.
 func Suggest(word string, words []string) string {
@@ -13,6 +16,13 @@ func Suggest(word string, words []string) string {
 		return ""
 	}
 	folded := strings.ToLower(strings.ReplaceAll(word, "-", "_"))
+	if other := otherNames[strings.TrimLeft(folded, "_")]; other != "" {
+		for _, w := range words {
+			if strings.TrimLeft(w, "-") == other {
+				return fmt.Sprintf("did you mean %q?", w)
+			}
+		}
+	}
 	for _, w := range words {
 		if d := distance(folded, strings.ReplaceAll(w, "-", "_")); d < least && d < len(w) {
 			best, least = w, d

@@ -77,9 +77,15 @@ func (f Front) variables(target string, params []string) (*cgi.Environ, error) {
 	if scheme == "https" {
 		env.Set("HTTPS", "on")
 	}
+	given := make(map[string]bool)
 	for _, p := range params {
 		name, value, _ := strings.Cut(p, "=")
-		env.Set(name, value)
+		if !given[name] {
+			env.Set(name, value)
+		} else if err := env.Add(name, value); err != nil { // twice, as a web server may send it
+			return nil, err
+		}
+		given[name] = true
 	}
 	return env, nil
 }

@@ -50,6 +50,7 @@ const (
 	whyReason  = "after the path comes the reason: the check that failed and its remedy"
 	whyPage    = "gatehouse's error page ends its line with LF"
 	whyStatus  = "an invalid response becomes 502 in both; fcgiwrap sends what there is and leaves that to the web server"
+	whySays    = "a program's author reads there what to print instead"
 	forbidden  = "403 Forbidden\r\n"
 	ourPage    = "403 Forbidden\n"
 	cannotGet  = "Cannot get script name, are DOCUMENT_ROOT and SCRIPT_NAME (or SCRIPT_FILENAME) set and is the script executable?\n"
@@ -87,14 +88,15 @@ var likenesses = []likeness{
 	refused("directory", "SCRIPT_FILENAME DIR: is a directory, not a program: the URL must go on with the name of a program in it", "SCRIPT_FILENAME=DIR"),
 	refused("not executable", "SCRIPT_FILENAME DIR/plain: is not executable (no x bit): chmod +x DIR/plain", "SCRIPT_FILENAME=DIR/plain"),
 	refused("empty SCRIPT_FILENAME", `SCRIPT_FILENAME is no absolute path: fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;`, "SCRIPT_FILENAME="),
-	refused("no variables", `the web server sent neither SCRIPT_FILENAME nor DOCUMENT_ROOT and SCRIPT_NAME: fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;`),
+	refused("no variables", `the web server sent no CGI variables: in nginx, write "include fastcgi_params;" beside fastcgi_pass`),
+	refused("neither", `the web server sent neither SCRIPT_FILENAME nor DOCUMENT_ROOT and SCRIPT_NAME: fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;`, "REQUEST_METHOD=GET"),
 	refused("DOCUMENT_ROOT alone", `the web server sent neither SCRIPT_FILENAME nor DOCUMENT_ROOT and SCRIPT_NAME: fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;`, "DOCUMENT_ROOT=DIR"),
 	{name: "DOCUMENT_ROOT and SCRIPT_NAME", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/show"}},
 	{name: "DOCUMENT_ROOT and SCRIPT_NAME, PATH_INFO sent", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/show", "PATH_INFO=/p"}},
 	{name: "DOCUMENT_ROOT and SCRIPT_NAME, with more path", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/show/p//q"}},
 	{name: "DOCUMENT_ROOT and SCRIPT_NAME, with a slash", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/show/"}},
 	{name: "DOCUMENT_ROOT with a slash", params: []string{"DOCUMENT_ROOT=DIR/", "SCRIPT_NAME=show/p"}},
-	refused("DOCUMENT_ROOT and a directory", "DOCUMENT_ROOT and SCRIPT_NAME DIR/sub/x: is a directory, not a program: the URL must go on with the name of a program in it", "DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/sub/x/z"),
+	refused("DOCUMENT_ROOT and a directory", "DOCUMENT_ROOT and SCRIPT_NAME DIR/sub/x/z: no such file", "DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/sub/x/z"),
 	{name: "DOCUMENT_ROOT and dots", params: []string{"DOCUMENT_ROOT=DIR", "SCRIPT_NAME=/sub/../show"},
 		why:       "no web server passes on such a path, so it comes from an attacker",
 		fcgiwrap:  map[string]string{"status": "200", "stderr": "", "argv0": "DIR/sub/../show", "directory": "DIR", "body": "", "environment": "~SCRIPT_NAME=/sub/../show"},
@@ -173,22 +175,22 @@ var likenesses = []likeness{
 		gatehouse: map[string]string{"appStatus": "3"}},
 	{name: "stderr", params: say(sayHead+"x", `COMPLAIN=one\ntwo\n`)},
 	{name: "stderr without a line end", params: say(sayHead+"x", `COMPLAIN=one`)},
-	{name: "nothing", params: say(""), why: whyPage,
-		fcgiwrap:  map[string]string{"body": noResponse},
-		gatehouse: map[string]string{"body": "502 Bad Gateway\n"}},
+	{name: "nothing", params: say(""), why: whyPage + "\n" + whySays,
+		fcgiwrap:  map[string]string{"body": noResponse, "stderr": ""},
+		gatehouse: map[string]string{"body": "502 Bad Gateway\n", "stderr": "DIR/say: no head: line 1, \"\": the output is empty: print \"Content-Type: text/html\" and an empty line first; exit status 0\n"}},
 	{name: "nothing but stderr", params: say("", `COMPLAIN=failed\n`),
-		why:       "fcgiwrap mistakes stderr for the head and sends nothing",
-		fcgiwrap:  map[string]string{"status": "none", "fields": "", "body": ""},
-		gatehouse: map[string]string{"status": "502", "fields": "Content-Type: text/plain", "body": "502 Bad Gateway\n"}},
-	{name: "no head", params: say("hello\n"), why: whyStatus,
-		fcgiwrap:  map[string]string{"status": "none", "fields": "hello", "body": ""},
-		gatehouse: map[string]string{"status": "502", "fields": "Content-Type: text/plain", "body": "502 Bad Gateway\n"}},
-	{name: "empty head", params: say("\nhello\n"), why: whyPage,
-		fcgiwrap:  map[string]string{"body": "An error occurred while parsing CGI reply\n"},
-		gatehouse: map[string]string{"body": "502 Bad Gateway\n"}},
-	{name: "killed before its answer", params: say("", "KILL=1"), why: whyPage,
-		fcgiwrap:  map[string]string{"body": noResponse},
-		gatehouse: map[string]string{"body": "502 Bad Gateway\n"}},
+		why:       "fcgiwrap mistakes stderr for the head and sends nothing\n" + whySays,
+		fcgiwrap:  map[string]string{"stderr": "failed\n", "status": "none", "fields": "", "body": ""},
+		gatehouse: map[string]string{"stderr": "~failed\nDIR/say: no head", "status": "502", "fields": "Content-Type: text/plain", "body": "502 Bad Gateway\n"}},
+	{name: "no head", params: say("hello\n"), why: whyStatus + "\n" + whySays,
+		fcgiwrap:  map[string]string{"stderr": "", "status": "none", "fields": "hello", "body": ""},
+		gatehouse: map[string]string{"stderr": "~bad head: line 1, \"hello\"", "status": "502", "fields": "Content-Type: text/plain", "body": "502 Bad Gateway\n"}},
+	{name: "empty head", params: say("\nhello\n"), why: whyPage + "\n" + whySays,
+		fcgiwrap:  map[string]string{"stderr": "", "body": "An error occurred while parsing CGI reply\n"},
+		gatehouse: map[string]string{"stderr": "~the head has no field", "body": "502 Bad Gateway\n"}},
+	{name: "killed before its answer", params: say("", "KILL=1"), why: whyPage + "\n" + whySays,
+		fcgiwrap:  map[string]string{"stderr": "", "body": noResponse},
+		gatehouse: map[string]string{"stderr": "~ended by signal: killed", "body": "502 Bad Gateway\n"}},
 }
 
 // TestLikeFcgiwrap gives the same requests to Debian's fcgiwrap and to the gateway

@@ -90,6 +90,26 @@ func (s *sink) Flush() error {
 	return err
 }
 
+// stderrContent is how much of STDERR a record holds. HAProxy 2.6, of which Debian has a
+// version without the correction, ends by a signal when one of more than its buffer of 16 KB
+// arrives, or one without padding and nothing behind it (HAProxy's issue 2150).
+const stderrContent = 8 << 10
+
+var zeros [8]byte
+
+// appendStderr appends p as STDERR records, each with some padding.
+func appendStderr(b []byte, id uint16, p []byte) []byte {
+	for len(p) > 0 {
+		n := min(len(p), stderrContent)
+		padding := 8 - n%8
+		b = record.AppendHeader(b, record.Stderr, id, n, padding)
+		b = append(b, p[:n]...)
+		b = append(b, zeros[:padding]...)
+		p = p[n:]
+	}
+	return b
+}
+
 // WriteStderr sends p as STDERR records, at once. See cgi.WriteStderr.
 func (s *sink) WriteStderr(p []byte) error {
 	if len(p) == 0 {
@@ -99,7 +119,7 @@ func (s *sink) WriteStderr(p []byte) error {
 		return err
 	}
 	s.complained.Store(true)
-	return s.r.c.send(record.AppendStream(nil, record.Stderr, s.r.id, p))
+	return s.r.c.send(appendStderr(nil, s.r.id, p))
 }
 
 // encode makes records of what is held, in place where it is one.

@@ -2,6 +2,7 @@ package fastcgi
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -73,6 +74,31 @@ func TestF21Stderr(t *testing.T) {
 		}
 		if !strings.HasSuffix(stdout.String(), "\r\n\r\nanswer") {
 			t.Errorf("STDOUT is %q", stdout.String())
+		}
+	}
+}
+
+// TestStderrRecords: no record of STDERR lacks padding, or is larger than what HAProxy takes.
+func TestStderrRecords(t *testing.T) {
+	for _, size := range []int{1, 7, 8, 9, stderrContent - 1, stderrContent, stderrContent + 1, 3 * stderrContent, 100_000} {
+		said := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+		var got []byte
+		r := record.NewReader(bytes.NewReader(appendStderr(nil, 7, said)))
+		for {
+			h, content, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Type() != record.Stderr || h.ID() != 7 || h.ContentLength() > stderrContent || h.PaddingLength() == 0 || (h.ContentLength()+h.PaddingLength())%8 != 0 {
+				t.Errorf("%d bytes: a record of %d and %d of padding", size, h.ContentLength(), h.PaddingLength())
+			}
+			got = append(got, content...)
+		}
+		if !bytes.Equal(got, said) {
+			t.Errorf("%d bytes: %d come back", size, len(got))
 		}
 	}
 }

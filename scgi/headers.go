@@ -49,7 +49,7 @@ func parseHeaders(env *cgi.Environ, block string, limit int) error {
 func checkHeaders(env *cgi.Environ) error {
 	switch v, ok := env.Lookup("SCGI"); {
 	case !ok:
-		return fmt.Errorf("%w: the variable SCGI is missing", ErrMalformed)
+		return fmt.Errorf("%w: the variable SCGI is missing: in nginx, write \"include scgi_params;\" beside scgi_pass", ErrMalformed)
 	case v != "1":
 		return fmt.Errorf("%w: the variable SCGI is %.20q, not 1", ErrMalformed, v)
 	}

@@ -27,7 +27,7 @@ func ExampleRead() {
 	// 302 Found, to /elsewhere
 	// It has moved.
 	// <nil>
-	// true bad head: line 1, "Traceback (most recent call last)": a line of a head is "Name: value"
+	// true bad head: line 1, "Traceback (most recent call last)": a line of a head is "Name: value": print "Content-Type: text/html" and an empty line first
 }
 
 // The same for output that arrives in pieces.

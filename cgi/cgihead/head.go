@@ -32,10 +32,15 @@ type Error struct {
 	Line   int    // number of the line, from 1
 	Text   string // the beginning of the line, or of all output if there is no head
 	Reason string // which rule it breaks
+	Remedy string // what to print instead, or empty if that depends
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%v: line %d, %q: %s", e.Kind, e.Line, e.Text, e.Reason)
+	s := fmt.Sprintf("%v: line %d, %q: %s", e.Kind, e.Line, e.Text, e.Reason)
+	if e.Remedy != "" {
+		s += ": " + e.Remedy
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return e.Kind }

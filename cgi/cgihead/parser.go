@@ -143,6 +143,9 @@ func (p *Parser) End() error {
 	if len(p.text) == 0 && p.lines == 0 {
 		e.Reason = "the output is empty"
 	}
+	if p.lines == 0 && !strings.Contains(e.Text, ":") {
+		e.Remedy = printHead
+	}
 	return e
 }
 
@@ -153,6 +156,18 @@ func (p *Parser) tooLong() error {
 	}
 	return &Error{Kind: ErrTooLong, Line: p.lines + 1, Text: excerpt(line),
 		Reason: fmt.Sprintf("no empty line within %d bytes", p.limit)}
+}
+
+// printHead is the remedy for output that begins with the body.
+const printHead = `print "Content-Type: text/html" and an empty line first`
+
+// noField is the error of a line that is part of the body, by the looks of it.
+func (p *Parser) noField(format string, args ...any) error {
+	e := p.errorf(format, args...).(*Error)
+	if e.Remedy = printHead; p.some {
+		e.Remedy = "print an empty line before it, which ends the head"
+	}
+	return e
 }
 
 func (p *Parser) errorf(format string, args ...any) error {
@@ -203,7 +218,7 @@ func (p *Parser) parseLine(line []byte) (keep bool, err error) {
 	}
 	colon := bytes.IndexByte(line, ':')
 	if colon < 0 {
-		return false, p.errorf("a line of a head is \"Name: value\"")
+		return false, p.noField("a line of a head is \"Name: value\"")
 	}
 	name := line[:colon]
 	if bytes.HasPrefix(name, []byte("<!--")) {
@@ -243,7 +258,7 @@ func (p *Parser) checkName(name []byte) error {
 		if c == ' ' || c == '\t' {
 			return p.errorf("space in the name, or before the colon")
 		}
-		return p.errorf("byte %#02x at offset %d of the name is not allowed", c, i)
+		return p.noField("byte %#02x at offset %d of the name is not allowed", c, i)
 	}
 	return nil
 }
@@ -335,7 +350,7 @@ func endsCode(c byte) bool { return c == ' ' || c == '\t' || c == ':' }
 // finishHead makes the Head, at its empty line.
 func (p *Parser) finishHead() error {
 	if !p.some {
-		return p.errorf("the head has no field")
+		return p.noField("the head has no field")
 	}
 	text, h := string(p.text), &p.head
 	h.ContentLength, h.ContentTypes = p.contentLength, p.types

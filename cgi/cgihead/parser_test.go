@@ -402,3 +402,31 @@ func startResponse(status string, fields []cgi.Field) (err error) {
 	cgi.ToHTTP(app).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	return err
 }
+
+// TestRemedies: what is said to print in place of what is no head.
+func TestRemedies(t *testing.T) {
+	const first = `print "Content-Type: text/html" and an empty line first`
+	const before = "print an empty line before it, which ends the head"
+	for in, want := range map[string]string{
+		"":                                  first,
+		"\n":                                first,
+		"hello world\n":                     first,
+		"hello world":                       first,
+		"<html>\n<head>\n":                  first,
+		"<p style=\"color: red\">\n":        first,
+		"{\"a\": 1}\n":                      first,
+		"Content-Type: text/html\n<html>\n": before,
+		"Content-Type: a/b\n{\"a\": 1}\n":   before,
+		"Content-Type: text/html\n":         "", // the reason says it all
+		"Content-Type: text/html":           "",
+		"Content-Type : text/html\n\n":      "",
+		"Status: OK\n\n":                    "",
+		"X-A: 1\n<!--: spam\n\n":            first,
+	} {
+		_, _, err := Read(strings.NewReader(in), 0)
+		e, ok := err.(*Error)
+		if !ok || e.Remedy != want || want != "" && !strings.HasSuffix(e.Error(), ": "+want) {
+			t.Errorf("%q: %v; want the remedy %q", in, err, want)
+		}
+	}
+}

@@ -115,8 +115,9 @@ type App struct {
 	Stderr io.Writer
 
 	// StderrToClient sends what programs write to stderr to the web server (FCGI_STDERR),
-	// where the front-end can, in place of the log and Stderr. The Finding of a refused
-	// request goes there as well as to the log.
+	// where the front-end can, in whole lines, in place of the log and Stderr. The Finding
+	// of a refused request, and what is wrong with the head of a response, go there as well
+	// as to the log; with the Manner Fcgiwrap they always do.
 	StderrToClient bool
 
 	// RunAs says which user programs run as, Confinement what they may not do, and
@@ -158,7 +159,8 @@ type App struct {
 type state struct {
 	limits    Limits
 	inherited []string
-	dropped   droppedNames
+	dropped   notedNames // variables that do not reach the programs
+	ambiguous notedNames // variables that were sent with two values
 	gate      *admission.Gate
 	null      *os.File
 	err       error
@@ -225,7 +227,11 @@ func (a *App) init() {
 	if a.InheritAll {
 		s.inherited = inheritedAll(os.Environ())
 	}
-	s.dropped.log = a.log()
+	s.dropped.log, s.ambiguous.log = a.log(), a.log()
+	s.dropped.message = "variable does not reach the programs; this is logged once for each name"
+	s.dropped.beyond = "further names of variables that do not reach the programs are not logged"
+	s.ambiguous.message = "variable was sent twice, with two values; this is logged once for each name"
+	s.ambiguous.beyond = "further names of variables that were sent twice are not logged"
 	s.gate = admission.New(s.limits.admission(), a.log())
 	s.running = make(map[*run]struct{})
 	s.null, s.err = os.Open(os.DevNull)
@@ -333,7 +339,20 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err != nil {
 		return a.complain(w, err)
 	}
-	return u.serve(ctx, r, &b)
+	return a.complain(w, u.serve(ctx, r, &b))
+}
+
+// lastCounts is what is said of an ambiguous variable.
+const lastCounts = "the last one counts: let the web server send it once"
+
+// ambiguous returns the variables of r of which it takes a look at the web server's
+// configuration to tell which value is meant. The manners of other gateways have rules of
+// their own.
+func (a *App) ambiguous(r *cgi.Request) []string {
+	if a.Manner != Gatehouse {
+		return nil
+	}
+	return r.Env.Ambiguous()
 }
 
 // command returns the command of the program t for r. The error is that of a [Finding].
@@ -371,6 +390,9 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	c, err := a.command(r, t, b.length, s.dropped.note)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range a.ambiguous(r) {
+		s.ambiguous.note(name, lastCounts)
 	}
 	switch {
 	case b.length == 0:

@@ -83,7 +83,8 @@ func (u *run) reap() bool {
 // own or, once the program has ended, on that of ServeCGI.
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
-	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path, raw: u.rawStderr()}
+	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path,
+		limit: u.limits.StderrBytes, raw: u.rawStderr(), hold: u.app.StderrToClient}
 	c.drain(u.proc.Stderr)
 	u.proc.Stderr.Close()
 	close(u.stderrDone)

@@ -96,16 +96,18 @@ const maxDropped = 64
 // maxDroppedName bounds what is kept, and logged, of such a name.
 const maxDroppedName = 100
 
-// droppedNames logs each name of a variable that does not reach the programs once.
-type droppedNames struct {
-	log *slog.Logger
+// notedNames logs each name of a variable once.
+type notedNames struct {
+	log     *slog.Logger
+	message string // what is logged of it
+	beyond  string // what is logged when there are too many
 
 	mu    sync.Mutex
 	names map[string]bool
 }
 
 // note logs a name, unless it has been logged, or too many have.
-func (d *droppedNames) note(name, reason string) {
+func (d *notedNames) note(name, reason string) {
 	name = name[:min(len(name), maxDroppedName)]
 	d.mu.Lock()
 	known := d.names[name] || len(d.names) >= maxDropped
@@ -120,10 +122,10 @@ func (d *droppedNames) note(name, reason string) {
 	if known {
 		return
 	}
-	d.log.LogAttrs(context.Background(), slog.LevelInfo, "variable does not reach the programs; this is logged once for each name",
+	d.log.LogAttrs(context.Background(), slog.LevelInfo, d.message,
 		slog.String("variable", name), slog.String("reason", reason))
 	if full {
-		d.log.LogAttrs(context.Background(), slog.LevelInfo, "further names of variables that do not reach the programs are not logged",
+		d.log.LogAttrs(context.Background(), slog.LevelInfo, d.beyond,
 			slog.Int("limit", maxDropped))
 	}
 }

@@ -337,3 +337,45 @@ func TestRedirectStatus(t *testing.T) {
 		t.Errorf("%v; env in the configuration does not count: %+v", err, e)
 	}
 }
+
+// TestAmbiguousVariablesAreLoggedOnce: also those that a Mux has set since, and not where
+// gatehouse has the place of a gateway that had a rule of its own.
+func TestAmbiguousVariablesAreLoggedOnce(t *testing.T) {
+	for _, m := range []Manner{Gatehouse, Fcgiwrap, Slowcgi} {
+		f := newFixture(t)
+		f.Manner = m
+		file := f.sh(t, "a.cgi", head+"echo $X")
+		if m != Gatehouse {
+			f.Roots = nil
+		}
+		var mux cgi.Mux
+		if err := mux.Mount("/", f.App); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			env := cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_FILENAME="+file)
+			for _, v := range []string{"/a.cgi", "/b.cgi"} {
+				env.Add("SCRIPT_NAME", v)
+			}
+			env.Add("X", "first")
+			env.Add("X", "last")
+			s := new(recorder)
+			res := f.handler().Run(&cgi.Request{Env: env, Body: strings.NewReader("")}, s, &mux)
+			want := "last\n"
+			if m == Fcgiwrap {
+				want = "first\n"
+			}
+			checkOK(t, s, res, want)
+		}
+		want := 0
+		if m == Gatehouse {
+			want = 1
+		}
+		for _, name := range []string{"SCRIPT_NAME", "X"} {
+			line := `msg="variable was sent twice, with two values; this is logged once for each name" variable=` + name + ` reason="the last one counts: let the web server send it once"`
+			if n := strings.Count(f.log.String(), line); n != want {
+				t.Errorf("%v: %d lines of %s; want %d:\n%s", m, n, name, want, f.log)
+			}
+		}
+	}
+}

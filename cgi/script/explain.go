@@ -36,9 +36,10 @@ type Explanation struct {
 	Dir     string     // where it would start; "" is where this process did
 	Env     []string   // its environment, as "NAME=VALUE"
 	Dropped []Variable // variables that it would not get
+	Twice   []Variable // variables that were sent with two values
 }
 
-// A Variable is one that does not reach a program.
+// A Variable is one of which there is something to say.
 type Variable struct{ Name, Reason string }
 
 // Explain tells what ServeCGI would do with r, without running anything: the paths
@@ -57,6 +58,9 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	if r.Role == cgi.Filter {
 		e.Finding = filterFinding()
 		return e, nil
+	}
+	for _, name := range a.ambiguous(r) {
+		e.Twice = append(e.Twice, Variable{name, lastCounts})
 	}
 	tr := new(trace)
 	t, err := a.Manner.finder().find(a, r, tr)

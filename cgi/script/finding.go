@@ -150,6 +150,14 @@ func lookupFinding(path string, err error) *Finding {
 	return f
 }
 
+// saysNothing reports whether r has no variable that tells what is asked for.
+func saysNothing(r *cgi.Request) bool { return r.Env.Get("REQUEST_METHOD") == "" && r.FullPath() == "" }
+
+// variablesFinding is about such a request.
+func variablesFinding(code int) *Finding {
+	return &Finding{Check: CheckRequest, Detail: cgi.ErrNoVariables.Error(), Code: code, Err: cgi.ErrNoVariables}
+}
+
 // lookupCheck returns the check of which err is the failure.
 func lookupCheck(err error) Check {
 	for _, c := range []struct {

@@ -143,6 +143,7 @@ func TestFindings(t *testing.T) {
 		}, "/x.cgi", 403, "DIR/x.cgi: its interpreter DIR/perl: USER may not execute it (mode MODE, owner OWNER): chmod o+x DIR/perl", true},
 		{"byte_order", program("x.cgi", "\xef\xbb\xbf"+sh, 0o755), "/x.cgi", 502, "DIR/x.cgi: it begins with a byte order mark: remove it (sed", true},
 		{"format", program("x.cgi", "echo hello\n", 0o755), "/x.cgi", 502, `DIR/x.cgi: it is no binary for this machine, and has no "#!" line: begin it with`, false},
+		{"format", program("x.cgi", "\xa7\r\r\n\x00\x00\x00\x00 code", 0o755), "/x.cgi", 502, `DIR/x.cgi: it is compiled Python, which the system cannot run: install the .py file in its place, with #!/usr/bin/python3 as its first line`, false},
 		{"format", program("x.cgi", "", 0o755), "/x.cgi", 502, `DIR/x.cgi: it is empty`, false},
 		{"format", program("x.cgi", "\x7fELF\x02\x01\x01", 0o755), "/x.cgi", 502, `DIR/x.cgi: it is a broken binary`, false},
 		{"loader", func(dir string) {

@@ -40,6 +40,12 @@ func inspect(path string) *Finding {
 		return inspectBinary(path, file)
 	case strings.HasPrefix(text, "\xef\xbb\xbf#!"):
 		return finding(CheckByteOrder, "it begins with a byte order mark", "remove it (sed -i '1s/^\\xef\\xbb\\xbf//' "+path+")")
+	case compiledPython(text):
+		if found, _ := filepath.Glob("/proc/sys/fs/binfmt_misc/python*"); len(found) > 0 {
+			return nil // the system knows what to do with it
+		}
+		return finding(CheckFormat, "it is compiled Python, which the system cannot run",
+			`install the .py file in its place, with #!/usr/bin/python3 as its first line`)
 	case otherBinary(text):
 		return nil
 	case text == "":
@@ -110,6 +116,11 @@ func inspectBinary(path string, file *os.File) *Finding {
 		}
 	}
 	return nil
+}
+
+// compiledPython reports whether a file begins as a .pyc: with a version, CR LF and flags.
+func compiledPython(start string) bool {
+	return len(start) >= 8 && start[2:4] == "\r\n" && otherBinary(start[:8])
 }
 
 // otherBinary reports whether a file begins as a binary that is no ELF: those have

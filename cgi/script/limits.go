@@ -23,6 +23,10 @@ type Limits struct {
 	CPU       time.Duration // CPU time of a program and its descendants: off; 504, or a truncated response
 	HeadBytes int           // of a response's head: 64 KiB; 502 beyond it
 
+	// StderrBytes is how much of what a program writes to stderr is logged, or sent to the
+	// web server: 64 KiB. The rest is read and counted.
+	StderrBytes int
+
 	// AddressSpace, OpenFiles, FileBytes and Processes are resource limits of each
 	// process (setrlimit(2): RLIMIT_AS, in bytes, RLIMIT_NOFILE, RLIMIT_FSIZE, in bytes,
 	// and RLIMIT_NPROC, which counts all processes of the user, and does not hold for
@@ -67,6 +71,11 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.HeadBytes == 0 {
 		l.HeadBytes = cgihead.DefaultLimit
+	}
+	if l.StderrBytes == 0 {
+		l.StderrBytes = stderrTotal
+	} else if l.StderrBytes < 0 {
+		l.StderrBytes = math.MaxInt
 	}
 	if l.Spool.Total == nil {
 		l.Spool.Total = spool.NewBudget(0)

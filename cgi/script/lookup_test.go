@@ -154,12 +154,14 @@ func TestScriptFilename(t *testing.T) {
 		{"/etc/passwd", "/etc/passwd: lies outside", 403},
 		{f.dir + "/../" + filepath.Base(f.dir) + "x/../../../../../../etc/passwd", "/etc/passwd", 403},
 		{f.dir + "/plain.txt", "not executable", 403},
-		// These leave it to the walk, which finds nothing at /git.
-		{f.dir + "/missing", f.dir + "/git: no such file", 404},
+		// These leave it to the walk, which finds nothing at /git. The error is about what was
+		// sent, unless that names a directory or is Apache's.
+		{f.dir + "/missing", "SCRIPT_FILENAME " + f.dir + "/missing: no such file: the path /git/repo.git/HEAD leads to no program in " + f.dir + " either", 404},
+		{f.dir + "//a/b/missing", "SCRIPT_FILENAME " + f.dir + "//a/b/missing: no such file: " + f.dir + " has no directory a; the path", 404},
 		{f.dir, f.dir + "/git: no such file", 404},
 		{outside.dir, f.dir + "/git: no such file", 404},
 		{file + "/repo.git/HEAD", file + " " + file + asSent, 200}, // with PATH_INFO behind it, which was sent, too
-		{file + "?service=x", f.dir + "/git: no such file", 404},
+		{file + "?service=x", "SCRIPT_FILENAME " + file + "?service=x: no such file", 404},
 		{"proxy:fcgi://127.0.0.1:9000" + file, file + " " + file + asSent, 200},
 		{"proxy:fcgi://localhost/" + file, file + " " + file + asSent, 200},
 		{"proxy:balancer://name" + file, file + " " + file + asSent, 200},
@@ -168,7 +170,7 @@ func TestScriptFilename(t *testing.T) {
 		{"proxy:fcgi://localhost" + f.dir + "/plain.txt", "not executable", 403},
 		{"proxy:fcgi://localhost", f.dir + "/git: no such file", 404},
 		{"proxy:unix:/run/s", f.dir + "/git: no such file", 404},
-		{"a.cgi", f.dir + "/git: no such file", 404},
+		{"a.cgi", "SCRIPT_FILENAME a.cgi: is no absolute path: fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name; the path /git", 404},
 		{"", f.dir + "/git: no such file", 404},
 	} {
 		r := request("/repo.git/HEAD", "SCRIPT_NAME=/git", "SCRIPT_FILENAME="+c.name, "PATH_TRANSLATED=/srv/repo.git/HEAD")
@@ -183,6 +185,91 @@ func TestScriptFilename(t *testing.T) {
 			checkOK(t, s, res, c.want)
 		} else {
 			checkRefused(t, res, c.code, c.want)
+		}
+	}
+}
+
+// TestScriptFilenameAndTheWalk: of a name that names nothing the error says so, and not
+// what a path is that nobody wrote; only a file that is there, and may not run, tells more.
+func TestScriptFilenameAndTheWalk(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "a/x.cgi", head)
+	f.write(t, "plain.cgi", "#!/bin/sh\n", 0o644)
+	for _, c := range []struct {
+		path, want string
+		code       int
+	}{
+		{"/a", "404 Not Found: SCRIPT_FILENAME /nonexistent/y.cgi: no such file: / has no directory nonexistent; the path /a leads to no program in DIR either", 404},
+		{"", "404 Not Found: SCRIPT_FILENAME /nonexistent/y.cgi: no such file: / has no directory nonexistent", 404},
+		{"/b/c", "404 Not Found: SCRIPT_FILENAME /nonexistent/y.cgi: no such file: / has no directory nonexistent; the path /b/c leads to no program in DIR either", 404},
+		{"/plain.cgi", "403 Forbidden: DIR/plain.cgi: is not executable (no x bit): chmod +x DIR/plain.cgi", 403},
+	} {
+		_, res := f.serve(request(c.path, "SCRIPT_FILENAME=/nonexistent/y.cgi"))
+		if want := strings.ReplaceAll(c.want, "DIR", f.dir); res.Code != c.code || res.Err == nil || res.Err.Error() != want {
+			t.Errorf("%q: %d, %v; want %d, %s", c.path, res.Code, res.Err, c.code, want)
+		}
+	}
+}
+
+// TestNoVariables: nginx without "include fastcgi_params;".
+func TestNoVariables(t *testing.T) {
+	f := newFixture(t)
+	const want = `the web server sent no CGI variables: in nginx, write "include fastcgi_params;" beside fastcgi_pass`
+	only := func() *cgi.Request {
+		return &cgi.Request{Env: cgi.NewEnviron("HTTP_HOST=localhost", "HTTP_ACCEPT=*/*"), Body: strings.NewReader("")}
+	}
+	_, res := f.serve(only())
+	checkRefused(t, res, 500, want)
+	for _, prefix := range []string{"/", "/cgi-bin"} {
+		var m cgi.Mux
+		if err := m.Mount(prefix, f.App); err != nil {
+			t.Fatal(err)
+		}
+		checkRefused(t, f.handler().Run(only(), new(recorder), &m), 500, want)
+	}
+	f.Manner = Fcgiwrap
+	_, res = f.serve(only())
+	checkRefused(t, res, 403, want)
+	f.Manner = Gatehouse
+	f.Roots = []string{f.sh(t, "site", head+"echo served")} // a program that serves every path needs none
+	s, res := f.serve(only())
+	checkOK(t, s, res, "served\n")
+}
+
+// TestAdviceOutside: what is advised is not configured already, would help, and keeps what
+// is there.
+func TestAdviceOutside(t *testing.T) {
+	f, followed, outside, elsewhere := newFixture(t), newFixture(t), newFixture(t), newFixture(t)
+	for _, x := range []*fixture{followed, outside} {
+		x.sh(t, "x.cgi", head)
+	}
+	link := func(in *fixture, name, to string) string {
+		path := filepath.Join(in.dir, name)
+		if err := os.Symlink(to, path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	inRoot := link(f, "out.cgi", outside.dir+"/x.cgi")
+	toFollowed := link(elsewhere, "link.cgi", followed.dir+"/x.cgi")
+	for _, c := range []struct {
+		follow    []string
+		name      string
+		want, not string
+	}{
+		{nil, inRoot, `to let that run, write follow = ["` + outside.dir + `/x.cgi"]`, "add"},
+		{[]string{followed.dir}, inRoot, `to let that run, add "` + outside.dir + `/x.cgi" to follow`, "write follow"},
+		{[]string{followed.dir}, toFollowed, elsewhere.dir, "follow ="}, // it leads there, but does not lie in a root
+		{[]string{followed.dir}, followed.dir + "/x.cgi", "", "follow ="},
+	} {
+		a := &App{Roots: []string{f.dir}, Follow: c.follow, Log: f.Log}
+		e, err := a.Explain(request("/nothing", "SCRIPT_FILENAME="+c.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		if e.Finding == nil || e.Finding.Check != CheckOutside || !strings.Contains(e.Finding.Remedy, c.want) || strings.Contains(e.Finding.Remedy, c.not) {
+			t.Errorf("%s, follow %q: %v; want %q, and not %q", c.name, c.follow, e.Finding, c.want, c.not)
 		}
 	}
 }

@@ -17,7 +17,8 @@ const (
 	// as they were sent, and start in their own directory, or in that of FCGI_CHDIR;
 	// with "-" there, in that of this process. If a variable was sent twice, the first
 	// counts. A fault that is found before a program is started is 403, afterwards 502.
-	// SCRIPT_NAME with a ".." segment is refused.
+	// SCRIPT_NAME with a ".." segment is refused. The web server is told why a request fails
+	// (FCGI_STDERR), whatever App.StderrToClient says.
 	Fcgiwrap
 
 	// Slowcgi does as OpenBSD's slowcgi. The program is what SCRIPT_FILENAME

@@ -24,6 +24,9 @@ func (m fcgiwrap) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 		hasScript = script != ""
 	}
 	if !hasRoot || !hasScript {
+		if saysNothing(r) && !hasRoot {
+			return nil, variablesFinding(http.StatusForbidden).status()
+		}
 		f := &Finding{Check: CheckRequest, Code: http.StatusForbidden,
 			Detail: "the web server sent neither SCRIPT_FILENAME nor DOCUMENT_ROOT and SCRIPT_NAME",
 			Remedy: "fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"}
@@ -59,6 +62,9 @@ func (m fcgiwrap) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 				t.pathInfo, t.hasPathInfo = whole[len(path):], true
 			}
 			return t, nil
+		}
+		if err == errDirectory && path != whole {
+			break // nobody wrote the name of this directory: what was sent leads to no file in it
 		}
 		if err != errMissing {
 			return fail(path, err)

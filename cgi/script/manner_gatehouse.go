@@ -2,6 +2,8 @@ package script
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -15,7 +17,8 @@ type gatehouse struct{}
 // the web server sent it. A name of a file elsewhere is refused. If it names nothing, find
 // walks down the path from each root to the first regular file.
 func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
-	switch t, err := a.named(r, r.Env.Get(fromScriptFilename), tr); {
+	name := r.Env.Get(fromScriptFilename)
+	switch t, err := a.named(r, name, tr); {
 	case err != nil:
 		return nil, err
 	case t != nil:
@@ -28,11 +31,40 @@ func (gatehouse) find(a *App, r *cgi.Request, tr *trace) (*target, error) {
 	if strings.IndexByte(rest, 0) >= 0 {
 		return nil, errNUL("path", rest)
 	}
-	t, err := a.walk(r, prefix, rest, tr)
-	if err != nil {
-		return nil, err
+	t, failed := a.walk(r, prefix, rest, tr)
+	if failed != nil {
+		return nil, a.walkFinding(r, name, rest, failed).status()
 	}
 	return a.only(t, tr)
+}
+
+// walkFinding says why the walk found no program. If SCRIPT_FILENAME, which was sent as
+// name, named none either, that is what somebody wrote, and what is to be mended; the walk
+// makes a path of its own of a root and the URL.
+func (a *App) walkFinding(r *cgi.Request, name, path string, failed *failure) *Finding {
+	nothing := errors.Is(failed, errMissing) || errors.Is(failed, errDirectory)
+	switch {
+	case nothing && saysNothing(r):
+		return variablesFinding(http.StatusInternalServerError)
+	case !nothing || name == "" || strings.HasPrefix(name, "proxy:"):
+		return a.outside(lookupFinding(failed.path, failed.err), r)
+	}
+	err := errNoName
+	if filepath.IsAbs(name) {
+		if isDirectory(name) {
+			return a.outside(lookupFinding(failed.path, failed.err), r)
+		}
+		err = errMissing
+	}
+	f := lookupFinding(name, err)
+	f.Named, f.Code = fromScriptFilename, http.StatusNotFound
+	if path != "" {
+		if f.Remedy != "" {
+			f.Remedy = strings.TrimSuffix(f.Remedy, ";") + "; "
+		}
+		f.Remedy += fmt.Sprintf("the path %s leads to no program in %s either", shortened(path), strings.Join(a.Roots, ", "))
+	}
+	return f
 }
 
 // A failure is a file that failed a check on the walk.
@@ -46,8 +78,7 @@ func (e *failure) Unwrap() error { return e.err }
 
 // walk goes down the path from each root to the first regular file; the rest of
 // the path becomes PATH_INFO.
-func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, error) {
-	var failed *failure
+func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (_ *target, failed *failure) {
 	for _, root := range a.Roots {
 		used, err := a.descend(root, path, tr)
 		if err == nil {
@@ -70,7 +101,7 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (*target, err
 	if failed == nil {
 		failed = &failure{path, errNoRoot}
 	}
-	return nil, a.outside(lookupFinding(failed.path, failed.err), r).status()
+	return nil, failed
 }
 
 // descend returns how much of path names the first regular file below root.

@@ -5,14 +5,17 @@ package script
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/internal/testkit"
@@ -56,14 +59,15 @@ func TestFcgiwrapLookup(t *testing.T) {
 		{"DOCUMENT_ROOT=%D/ SCRIPT_NAME=sub/a.cgi/p", "%F|sub/a.cgi|/p|unset", 200},
 		{"DOCUMENT_ROOT=%F SCRIPT_NAME=/p", "%F||/p|unset", 200},
 		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub", "%D/sub: is a directory", 403},
-		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/missing", "%D/sub: is a directory", 403},
+		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/sub/missing", "DOCUMENT_ROOT and SCRIPT_NAME %D/sub/missing: no such file", 403},
 		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/plain.txt/p", "%D/plain.txt: is not executable", 403},
 		{"DOCUMENT_ROOT=/nonexistent SCRIPT_NAME=/a", "/nonexistent/a: no such file", 403},
 		{"DOCUMENT_ROOT=/nonexistent SCRIPT_NAME=" + strings.Repeat("/x", 50000), "no such file", 403},
 		{"DOCUMENT_ROOT=%D SCRIPT_NAME=/x/../sub/a.cgi", `".." segment`, 403},
 		{"DOCUMENT_ROOT=%D", "neither SCRIPT_FILENAME nor", 403},
 		{"SCRIPT_NAME=/sub/a.cgi", "neither SCRIPT_FILENAME nor", 403},
-		{"", "neither SCRIPT_FILENAME nor", 403},
+		{"REQUEST_METHOD=GET", "neither SCRIPT_FILENAME nor", 403},
+		{"", `no CGI variables: in nginx, write "include fastcgi_params;"`, 403},
 		{"DOCUMENT_ROOT=rel SCRIPT_NAME=/sub/a.cgi", "no absolute path", 403},
 	} {
 		full := strings.NewReplacer("%F", file, "%D", f.dir)
@@ -301,6 +305,19 @@ func TestStderrToClient(t *testing.T) {
 	if s.stderr.String() != want+"\n" || !strings.Contains(f.log.String(), want) {
 		t.Errorf("%q; want %q, there and in the log", s.stderr.String(), want)
 	}
+	// So is what is wrong with the output.
+	f.sh(t, "headless", "echo hello world")
+	f.sh(t, "failed", "echo 'a: bad thing' >&2; exit 3")
+	for path, want := range map[string]string{
+		"/headless": f.dir + `/headless: bad head: line 1, "hello world": a line of a head is "Name: value": print "Content-Type: text/html" and an empty line first` + "\n",
+		"/failed":   "a: bad thing\n" + f.dir + `/failed: no head: line 1, "": the output is empty: its stderr may say why; exit status 3` + "\n",
+	} {
+		s = new(stderrSink)
+		res := f.handler().Run(request(path), s, f.App)
+		if s.stderr.String() != want || res.Code != 502 || !strings.Contains(want, strings.TrimPrefix(res.Err.Error(), "502 Bad Gateway: ")) {
+			t.Errorf("%s: %q, %d, %v; want %q", path, s.stderr.String(), res.Code, res.Err, want)
+		}
+	}
 	// So much of it, and no more.
 	f.sh(t, "flood", head+"head -c 100000 /dev/zero | tr '\\0' x >&2; head -c 100000 /dev/zero | tr '\\0' x >&2")
 	s = new(stderrSink)
@@ -315,6 +332,95 @@ func TestStderrToClient(t *testing.T) {
 		if !strings.Contains(f.log.String(), "to the log of "+name) {
 			t.Errorf("%s: the log has no stderr: %s", name, f.log)
 		}
+	}
+}
+
+// TestFcgiwrapComplains: fcgiwrap tells the web server of a failed request whether it has -f
+// or not. Its own stderr may be closed, as spawn-fcgi does it.
+func TestFcgiwrapComplains(t *testing.T) {
+	f := newFixture(t)
+	f.Manner, f.Roots = Fcgiwrap, nil
+	f.sh(t, "headless", "echo own >&2; printf '<html>'")
+	for _, c := range []struct{ name, want string }{
+		{"/missing", "SCRIPT_FILENAME DIR/missing: no such file\n"},
+		{"/headless", `DIR/headless: no head: line 1, "<html>": the output ended before the empty line that ends a head: print "Content-Type: text/html" and an empty line first; exit status 0` + "\n"},
+	} {
+		s := new(stderrSink)
+		f.handler().Run(request("", "SCRIPT_FILENAME="+f.dir+c.name), s, f.App)
+		if want := strings.ReplaceAll(c.want, "DIR", f.dir); s.stderr.String() != want {
+			t.Errorf("%q; want %q", s.stderr.String(), want)
+		}
+	}
+}
+
+// A pieces is an Output that gives pieces; "" is one that does not come in time.
+type pieces []string
+
+func (o *pieces) Read(p []byte) (int, error) {
+	if len(*o) == 0 {
+		return 0, io.EOF
+	}
+	s := (*o)[0]
+	*o = (*o)[1:]
+	if s == "" {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return copy(p, s), nil
+}
+
+func (*pieces) SetReadDeadline(time.Time) error { return nil }
+
+// TestStderrInWholeLines: the web server logs each record as a line of its own.
+func TestStderrInWholeLines(t *testing.T) {
+	long, line := strings.Repeat("x", 3000), strings.Repeat("y", 2999)+"\n"
+	for _, c := range []struct {
+		pieces  pieces
+		limit   int
+		records []string
+	}{
+		// Python writes a traceback in pieces.
+		{pieces{"Traceback (most recent call last):\n", "  File \"x\", ", "line 1", "\n", "NameError: x\n"}, stderrTotal,
+			[]string{"Traceback (most recent call last):\n  File \"x\", line 1\nNameError: x\n"}},
+		{pieces{"one\ntw", "", "o\nthr", "ee"}, stderrTotal, []string{"one\n", "two\nthree"}},
+		{pieces{"no", "", " end"}, stderrTotal, []string{"no end"}},
+		{pieces{"", "a\n"}, stderrTotal, []string{"a\n"}},
+		// Much of it goes on in large records, and a line that is too long in parts.
+		{pieces{line, line, line, line, line, line}, stderrTotal, []string{strings.Repeat(line, 5), line}},
+		{pieces{long, long, long, long, long, long}, stderrTotal, []string{strings.Repeat("x", stderrHeld), strings.Repeat("x", 18000-stderrHeld)}},
+		{pieces{line, "", line, "", line}, 8 << 10, []string{line, line, line[:8<<10-6000]}},
+	} {
+		var got []string
+		var log testkit.Log
+		l := stderrLog{log: slog.New(slog.NewTextHandler(&log, nil)), limit: c.limit, hold: true, raw: func(p []byte) error {
+			if len(p) > 0 {
+				got = append(got, string(p))
+			}
+			return nil
+		}}
+		given := c.pieces
+		l.drain(&given)
+		if !slices.Equal(got, c.records) {
+			t.Errorf("%.100q: records %.100q; want %.100q", c.pieces, got, c.records)
+		}
+		if cut := strings.Contains(log.String(), "suppressed"); cut != (c.limit < stderrTotal) {
+			t.Errorf("%.100q: log %s", c.pieces, log.String())
+		}
+	}
+}
+
+// TestStderrIsHeldForNobody: when the web server takes no more, the log has the rest, in order.
+func TestStderrIsHeldForNobody(t *testing.T) {
+	var log testkit.Log
+	l := stderrLog{log: slog.New(slog.NewTextHandler(&log, nil)), limit: stderrTotal, hold: true,
+		raw: func([]byte) error { return fs.ErrClosed }}
+	l.drain(&pieces{"one\ntw", "", "o\n", "three\n"})
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		_, said, _ := strings.Cut(strings.TrimSpace(line), " line=")
+		lines = append(lines, said)
+	}
+	if want := []string{"one", "two", "three"}; !slices.Equal(lines, want) {
+		t.Errorf("%q; want %q", lines, want)
 	}
 }
 

@@ -61,7 +61,9 @@ func (a *App) findNamed(r *cgi.Request, name string, tr *trace) (*target, error)
 	}
 	tr.add(fromScriptFilename, file, err, "")
 	f := a.outside(lookupFinding(file, err), r)
-	f.Named = fromScriptFilename
+	if f.Named = fromScriptFilename; behind == "" {
+		f.Path = name // as it was sent
+	}
 	return nil, f.status()
 }
 

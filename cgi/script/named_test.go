@@ -49,7 +49,7 @@ func TestScriptFilenameGoesOn(t *testing.T) {
 		{"%D/none/../ok.cgi/x", "/ok.cgi/x", "-", "%F|/ok.cgi|/x|unset"},
 		{"%D/plain.txt/x", "/plain.txt/x", "-", "%D/plain.txt: is not executable"},
 		// That of another place is no file's, and the path decides.
-		{other + "/x", "/none", "-", "%D/none: no such file"},
+		{other + "/x", "/none", "-", "is a file: what follows it belongs into PATH_INFO (fastcgi_split_path_info); the path /none leads to no program in %D either"},
 		{"/etc/passwd/x", "/ok.cgi/x", "-", "%F|/ok.cgi|/x|unset"},
 		{"%D/none/x", "/ok.cgi/x", "-", "%F|/ok.cgi|/x|unset"},
 

@@ -176,7 +176,7 @@ func (u *run) conclude() error {
 	s := u.proc.Status()
 	switch {
 	case !u.relay.HeadDone():
-		return u.errorf(http.StatusBadGateway, "%w; %v", u.relay.HeadError(), s)
+		return u.errorf(http.StatusBadGateway, "%w; %v", headError(u.relay.HeadError(), s.Code != 0 || s.Signal != ""), s)
 	case s.Signal != "":
 		return u.errorf(http.StatusBadGateway, "%v", s)
 	case s.Code != 0:
@@ -184,6 +184,18 @@ func (u *run) conclude() error {
 		u.logAttrs("program ended with a status", slog.Int("status", s.Code))
 	}
 	return u.relay.Complete()
+}
+
+// headError returns what is wrong with a head. A program that failed before it printed
+// anything needs no advice on what to print.
+func headError(err error, failed bool) error {
+	var e *cgihead.Error
+	if !failed || !errors.As(err, &e) || e.Text != "" || e.Remedy == "" {
+		return err
+	}
+	without := *e
+	without.Remedy = "its stderr may say why"
+	return &without
 }
 
 // awaitExit returns when a program that is ending has ended and its place is free. One

@@ -5,16 +5,24 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
+	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/process"
+	"gatehouse/cgi/cgihead"
+	"gatehouse/cgi/relay"
 )
 
-// Bounds of what a program may say on stderr in the log.
+// Bounds of what a program may say on stderr.
 const (
 	stderrLine  = 4 << 10  // a longer line is logged in parts
-	stderrTotal = 64 << 10 // of one program; the rest is read and counted
+	stderrTotal = 64 << 10 // of one program, unless Limits.StderrBytes says otherwise; the rest is read and counted
+
+	// The web server makes a line of its log of each record. So it gets whole lines, and those
+	// together that come within stderrDelay, up to stderrHeld.
+	stderrHeld  = 16 << 10
+	stderrDelay = 20 * time.Millisecond
 )
 
 // stderrLog takes a program's stderr to the log, line by line, or as it is to where
@@ -23,8 +31,11 @@ type stderrLog struct {
 	log     *slog.Logger
 	request uint64
 	script  string
+	limit   int                  // in bytes
 	raw     func(p []byte) error // if it fails, the log gets p, and all that follows
+	hold    bool                 // raw gets whole lines
 
+	held       []byte // for raw
 	line       []byte
 	logged     int
 	suppressed int64
@@ -32,24 +43,63 @@ type stderrLog struct {
 
 // drain reads the program's stderr until its end, or until the program has ended
 // and nothing is left: a child that it leaves behind does not matter.
-func (c *stderrLog) drain(stderr *process.Output) {
+func (c *stderrLog) drain(stderr relay.Output) {
 	buf := stderrPool.Get().(*[stderrLine]byte)
 	defer stderrPool.Put(buf)
 	for {
 		n, err := stderr.Read(buf[:])
-		c.add(buf[:n])
-		if err != nil {
-			break
+		waiting := len(c.held) > 0
+		c.take(buf[:n])
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.release(false)
+			stderr.SetReadDeadline(time.Time{})
+			continue
+		case err != nil:
+			c.release(true)
+			c.finish()
+			return
+		case len(c.held) > 0 && !waiting:
+			stderr.SetReadDeadline(time.Now().Add(stderrDelay))
 		}
 	}
-	c.finish()
+}
+
+// take adds p, or holds it until its line is whole.
+func (c *stderrLog) take(p []byte) {
+	if !c.hold || c.raw == nil {
+		c.add(p)
+		return
+	}
+	for len(p) > 0 {
+		n := min(len(p), stderrHeld-len(c.held))
+		c.held = append(c.held, p[:n]...)
+		p = p[n:]
+		if len(c.held) == stderrHeld {
+			c.release(bytes.IndexByte(c.held, '\n') < 0)
+		}
+	}
+}
+
+// release adds the whole lines that are held, or all that is.
+func (c *stderrLog) release(all bool) {
+	n := len(c.held)
+	if !all {
+		n = 1 + bytes.LastIndexByte(c.held, '\n')
+	}
+	c.add(c.held[:n])
+	if c.raw == nil { // the log takes parts of lines
+		c.add(c.held[n:])
+		n = len(c.held)
+	}
+	c.held = c.held[:copy(c.held, c.held[n:])]
 }
 
 var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
 
 func (c *stderrLog) add(p []byte) {
 	if c.raw != nil && len(p) > 0 {
-		rest := p[:min(len(p), max(0, stderrTotal-c.logged))]
+		rest := p[:min(len(p), max(0, c.limit-c.logged))]
 		if len(rest) == 0 || c.raw(rest) == nil {
 			c.logged += len(rest)
 			c.suppressed += int64(len(p) - len(rest))
@@ -80,7 +130,7 @@ func (c *stderrLog) flush() {
 	line := bytes.TrimRight(c.line, "\r")
 	switch {
 	case len(line) == 0:
-	case c.logged+len(line) > stderrTotal || c.suppressed > 0:
+	case c.logged+len(line) > c.limit || c.suppressed > 0:
 		c.suppressed += int64(len(line))
 	default:
 		c.logged += len(line)
@@ -95,7 +145,7 @@ func (c *stderrLog) finish() {
 	if c.suppressed > 0 {
 		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr suppressed",
 			slog.Uint64("request", c.request), slog.String("script", c.script),
-			slog.Int64("bytes", c.suppressed), slog.Int("limit", stderrTotal))
+			slog.Int64("bytes", c.suppressed), slog.Int("limit", c.limit))
 	}
 }
 
@@ -130,12 +180,21 @@ func (u *run) leaveStderr() {
 	u.stderrLeft = true
 }
 
-// complain tells the web server, if it is to have the programs' stderr, why a request
-// is refused.
+// complain tells the web server why a request is refused, or what is wrong with the head
+// of the response, if it is to have the programs' stderr or expects that of fcgiwrap, which
+// says so there whatever becomes of the programs' own.
 func (a *App) complain(w cgi.ResponseWriter, err error) error {
+	if !a.StderrToClient && a.Manner != Fcgiwrap {
+		return err
+	}
 	var f *Finding
-	if a.StderrToClient && errors.As(err, &f) {
+	var h *cgihead.Error
+	var se *cgi.StatusError
+	switch {
+	case errors.As(err, &f):
 		_ = cgi.WriteStderr(w, []byte(f.Error()+"\n")) // the log has it
+	case errors.As(err, &h) && errors.As(err, &se):
+		_ = cgi.WriteStderr(w, []byte(se.Err.Error()+"\n"))
 	}
 	return err
 }

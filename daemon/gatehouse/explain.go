@@ -130,7 +130,8 @@ Without --config and --app, it reads /etc/gatehouse/gatehouse.toml.
 
 The request has the variables that nginx sends with its stock fastcgi_params or, with
 --as apache, those that Apache sends with ProxyPass. --param adds or replaces one. Use it
-for what your web server's configuration adds, such as SCRIPT_FILENAME.
+for what your web server's configuration adds, such as SCRIPT_FILENAME. A name
+given twice is sent twice.
 
 Files are looked up with the privileges of the user who runs explain, so run it as the
 user of the gateway, or as root with --user USER. With --like, programs are found as

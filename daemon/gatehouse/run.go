@@ -219,11 +219,11 @@ func (p *process) check(args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
-	c := config.Defaults()
-	if err := c.Check(); err != nil {
+	complete := config.Defaults()
+	if err := complete.Check(); err != nil {
 		return p.fail(err)
 	}
-	for _, line := range c.Warnings() {
+	for _, line := range config.Warnings() {
 		p.complain(errors.New("warning: " + line))
 	}
 	return p.print(file + ": no errors\n")
