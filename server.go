@@ -107,6 +107,9 @@ func (s *Server) Serve(ctx context.Context) error {
 			return fmt.Errorf("gatehouse: %w", err)
 		}
 	}
+	if err := checkProtocols(endpoints); err != nil {
+		return fmt.Errorf("gatehouse: %w", err)
+	}
 	if s.Listening != nil {
 		for _, e := range endpoints {
 			s.Listening(e.Listener.Addr())
@@ -125,6 +128,22 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 	}
 	return cmp.Or(err, s.drain(g))
+}
+
+// checkProtocols returns an error, and closes the listeners, if there is a protocol that
+// a Server does not speak.
+func checkProtocols(endpoints []Endpoint) error {
+	for _, e := range endpoints {
+		switch e.Protocol {
+		case FastCGI, SCGI, HTTP:
+			continue
+		}
+		for _, e := range endpoints {
+			e.Listener.Close()
+		}
+		return fmt.Errorf("endpoint %s: its protocol is %q: it must be fastcgi, scgi or http", addressOf(e), e.Protocol)
+	}
+	return nil
 }
 
 // ServeProgram answers the one request of a CGI program, which this process is. The end
