@@ -71,7 +71,7 @@ type Server struct {
 	Overdue func()
 
 	// Log receives one line for each listener and each request that failed. If nil, it
-	// is slog.Default().
+	// is slog.Default(), or standard error for ServeProgram.
 	Log *slog.Logger
 
 	process systemd.Process // for tests
@@ -150,6 +150,9 @@ func checkProtocols(endpoints []Endpoint) error {
 // of ctx, or Close, cancels the request. It returns what [cgi.Program.Serve] does.
 func (s *Server) ServeProgram(ctx context.Context) error {
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits}
+	if s.Log != nil {
+		p.Handler = s.handler()
+	}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
 		request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
