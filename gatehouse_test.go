@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -191,4 +193,30 @@ func TestServeOverdue(t *testing.T) {
 		t.Errorf("called %d times", called)
 	}
 	<-got
+}
+
+// TestServeProgramLog: a CGI program logs to the Server's Log.
+func TestServeProgramLog(t *testing.T) {
+	for name, value := range map[string]string{"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET", "SERVER_NAME": "localhost",
+		"SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "SCRIPT_NAME": "/program"} {
+		t.Setenv(name, value)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	defer func(f *os.File) { os.Stdout = f }(os.Stdout)
+	os.Stdout = out
+	logs := new(testkit.Log)
+	s := &gatehouse.Server{Log: logs.Logger(), App: cgi.AppFunc(func(cgi.ResponseWriter, *cgi.Request) error {
+		return errors.New("it does not work")
+	})}
+	var exit *cgi.ExitError
+	if err := s.ServeProgram(t.Context()); !errors.As(err, &exit) {
+		t.Errorf("error %v", err)
+	}
+	if !strings.Contains(logs.String(), "it does not work") {
+		t.Errorf("log %q", logs)
+	}
 }

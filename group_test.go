@@ -188,6 +188,21 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// TestUnknownProtocol: nothing is served, and the listeners are closed.
+func TestUnknownProtocol(t *testing.T) {
+	good, bad := testkit.Listen(t, "tcp"), testkit.Listen(t, "tcp")
+	s := &Server{App: newHeld(), Endpoints: []Endpoint{{Protocol: HTTP, Listener: good}, {Protocol: "https", Listener: bad}}}
+	err := s.Serve(t.Context())
+	if err == nil || !strings.Contains(err.Error(), bad.Addr().String()+`: its protocol is "https"`) {
+		t.Errorf("error %v", err)
+	}
+	for _, l := range []net.Listener{good, bad} {
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept returned %v", err)
+		}
+	}
+}
+
 func TestOneConnUnused(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()

@@ -74,7 +74,7 @@ type Server struct {
 	Overdue func()
 
 	// Log receives a line for each listener and each failed request. If nil,
-	// slog.Default() is used.
+	// slog.Default() is used, or standard error for ServeProgram.
 	Log *slog.Logger
 
 	process systemd.Process // for tests
@@ -110,6 +110,9 @@ func (s *Server) Serve(ctx context.Context) error {
 			return fmt.Errorf("gatehouse: %w", err)
 		}
 	}
+	if err := checkProtocols(endpoints); err != nil {
+		return fmt.Errorf("gatehouse: %w", err)
+	}
 	if s.Listening != nil {
 		for _, e := range endpoints {
 			s.Listening(e.Listener.Addr())
@@ -130,11 +133,30 @@ func (s *Server) Serve(ctx context.Context) error {
 	return cmp.Or(err, s.drain(g))
 }
 
+// checkProtocols returns an error, and closes the listeners, if there is a protocol that
+// a Server does not speak.
+func checkProtocols(endpoints []Endpoint) error {
+	for _, e := range endpoints {
+		switch e.Protocol {
+		case FastCGI, SCGI, HTTP:
+			continue
+		}
+		for _, e := range endpoints {
+			e.Listener.Close()
+		}
+		return fmt.Errorf("endpoint %s: its protocol is %q: it must be fastcgi, scgi or http", addressOf(e), e.Protocol)
+	}
+	return nil
+}
+
 // ServeProgram serves the one request of this process, which was started as a CGI
 // program. The request is cancelled when ctx is done, or by Close. It returns the result
 // of [cgi.Program.Serve].
 func (s *Server) ServeProgram(ctx context.Context) error {
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
+	if s.Log != nil {
+		p.Handler = s.handler()
+	}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
 		request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

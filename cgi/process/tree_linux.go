@@ -61,11 +61,15 @@ func (st stat) isDead() bool { return st.state == 'Z' || st.state == 'X' }
 // flagExiting is PF_EXITING: a thread has it before its files are closed.
 const flagExiting = 4
 
-func (st stat) exiting() bool { return st.isDead() || st.flags&flagExiting != 0 }
+// exiting reports whether the thread has begun to exit. That is not known of a thread
+// without any flags: gVisor tells none.
+func (st stat) exiting() (exiting, known bool) {
+	return st.isDead() || st.flags&flagExiting != 0, st.isDead() || st.flags != 0
+}
 
 // Exiting reports whether the program has ended, or is about to: whether all its threads
 // have begun to exit, which they do before their end of a pipe is closed. It is known
-// unless /proc hides the program from this process.
+// where /proc shows the program to this process, and its flags.
 func (p *Process) Exiting() (exiting, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,8 +89,8 @@ func (p *Process) Exiting() (exiting, known bool) {
 		if err != nil || perr != nil {
 			return false, false
 		}
-		if !st.exiting() {
-			return false, true
+		if exiting, known := st.exiting(); !exiting {
+			return false, known
 		}
 	}
 	return true, true

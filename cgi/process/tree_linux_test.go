@@ -22,6 +22,23 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestStatExiting(t *testing.T) {
+	for _, c := range []struct {
+		st             stat
+		exiting, known bool
+	}{
+		{stat{state: 'S', flags: 4194560}, false, true},
+		{stat{state: 'R', flags: 4194564}, true, true},
+		{stat{state: 'Z', flags: 4194564}, true, true},
+		{stat{state: 'Z'}, true, true},
+		{stat{state: 'S'}, false, false}, // a system that tells no flags
+	} {
+		if exiting, known := c.st.exiting(); exiting != c.exiting || known != c.known {
+			t.Errorf("%+v: %v, known %v; want %v, %v", c.st, exiting, known, c.exiting, c.known)
+		}
+	}
+}
+
 // TestExiting: a program that has closed its stdout and goes on is told from one that
 // has closed it by ending.
 func TestExiting(t *testing.T) {
