@@ -171,13 +171,6 @@ func (c *conn) stopReadingLocked(cause error) {
 	}
 }
 
-// stopCause returns why reading was stopped, or nil.
-func (c *conn) stopCause() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopped
-}
-
 // cancelRequest cancels the request: nobody waits for its response.
 func (c *conn) cancelRequest(cause error) {
 	c.mu.Lock()
