@@ -69,8 +69,7 @@ func SetExitStatus(w ResponseWriter, n int) {
 // stream STDERR does (FastCGI 1.0 § 5.3). It may be called while another goroutine writes
 // the response, but not once the application has returned. The error is
 // [http.ErrNotSupported] where the front-end has no such stream. Request.Stderr, in
-// contrast, goes to this process's own log everywhere. HAProxy 2.6 crashes on 16 KB in one
-// call, and sometimes on less: behind it, use Request.Stderr.
+// contrast, goes to this process's own log everywhere.
 func WriteStderr(w ResponseWriter, p []byte) error {
 	r, ok := ability[interface{ WriteStderr([]byte) error }](w)
 	if !ok {

@@ -1,14 +1,19 @@
 package deploy_test
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"gatehouse/cgi"
+	"gatehouse/fastcgi"
 	"gatehouse/internal/testkit"
 )
 
@@ -160,5 +165,37 @@ func TestStderrBehindHAProxy(t *testing.T) {
 	}
 	if !testkit.Poll(func() bool { return strings.Count(log(), `"msg":"program stderr suppressed"`) == 5 }) {
 		t.Errorf("the rest is not counted in the log:\n%s", log())
+	}
+}
+
+// TestWriteStderrBehindHAProxy: a Go program may send any number of bytes at once.
+func TestWriteStderrBehindHAProxy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:9000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log testkit.Log
+	s := &fastcgi.Server{Log: log.Logger(), App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		n, err := strconv.Atoi(r.Env.Get("QUERY_STRING"))
+		if err != nil {
+			return err
+		}
+		if err := cgi.WriteStderr(w, bytes.Repeat([]byte("x"), n)); err != nil {
+			return err
+		}
+		if err := w.StartResponse("200 OK", []cgi.Field{{Name: "Content-Type", Value: "text/plain"}}); err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, "hello\n")
+		return err
+	})}
+	testkit.Serve(t, s, l, fastcgi.ErrServerClosed)
+	startHAProxy(t, "haproxy/go-application.cfg")
+	for _, n := range []int{1, 100, 1 << 10, 4 << 10, 8 << 10, 16 << 10, 64 << 10} {
+		for range 5 {
+			if got := getURL(t, "/?"+strconv.Itoa(n)); got.status != http.StatusOK || got.body != "hello\n" {
+				t.Errorf("%d bytes: status %d, body %q", n, got.status, got.body)
+			}
+		}
 	}
 }
