@@ -132,12 +132,17 @@ func (r *Request) RawQuery() string {
 // The advice, if it is not empty, is a line for an administrator about a mistake in the
 // configuration of the web server that has been mended here.
 func (r *Request) InspectPath() (advice string, err error) {
-	if target := rawPath(r.Env.Get("REQUEST_URI")); hidesDotDot(target) && hasDotDot(r.FullPath()) {
-		return "", &StatusError{Code: http.StatusBadRequest,
-			Err: fmt.Errorf(`a ".." behind an encoded slash in the path of REQUEST_URI %.200q`, target)}
+	if uri := r.Env.Get("REQUEST_URI"); strings.IndexByte(uri, '%') >= 0 {
+		if target := rawPath(uri); hidesDotDot(target) && hasDotDot(r.FullPath()) {
+			return "", &StatusError{Code: http.StatusBadRequest,
+				Err: fmt.Errorf(`a ".." behind an encoded slash in the path of REQUEST_URI %.200q`, target)}
+		}
 	}
-	_, info, sent := r.SentPath()
-	if sent && info != "" && info[0] != '/' && info != "*" {
+	info := r.sent.info
+	if !r.sent.valid {
+		info = r.Env.Get("PATH_INFO")
+	}
+	if info != "" && info[0] != '/' && info != "*" {
 		advice = fmt.Sprintf("PATH_INFO %.200q does not begin with a slash (RFC 3875 § 4.1.5), and is read as %.200q: "+
 			"let the slash be part of it, as in fastcgi_split_path_info ^(.+\\.cgi)(/.*)$", info, "/"+info)
 	}
