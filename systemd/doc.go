@@ -1,7 +1,9 @@
 // Package systemd finds the descriptors that systemd passed to this process
-// (sd_listen_fds(3)), and finds out what kind of sockets they are.
+// (sd_listen_fds(3)), finds out what kind of sockets they are, and tells the service
+// manager about the state of the process (sd_notify(3)).
 //
 //	list, err := systemd.Process{}.Descriptors()
+//	manager, err := systemd.Process{}.Notifier()
 //
 // Descriptors are classified by what the kernel reports ([Inspect]), never by a variable
 // alone. On systems other than Linux, no sockets are found. gatehouse.FindStart uses them
