@@ -25,10 +25,22 @@ func access(path string, mode uint32) error {
 // thisUser names the user of this process in a message.
 func thisUser() string { return userName(os.Geteuid()) }
 
-func userName(uid int) string {
+func userName(uid int) string { return "user " + accountName(uid) }
+
+// accountName returns the name of a user, or the number if it has none.
+func accountName(uid int) string {
 	id := strconv.Itoa(uid)
 	if u, err := user.LookupId(id); err == nil {
-		return "user " + u.Username
+		return u.Username
 	}
-	return "user " + id
+	return id
+}
+
+// groupName returns the name of a group, or the number if it has none.
+func groupName(gid int) string {
+	id := strconv.Itoa(gid)
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
 }

@@ -205,10 +205,14 @@ func replace[T any](key *[]T, flags []T) {
 const standardConfig = "/etc/gatehouse/gatehouse.toml"
 
 // check reports what is wrong with a configuration. It also warns of what nobody may have
-// meant, which does not change the exit status.
+// meant, which does not change the exit status. With --front-user, it reports what keeps
+// the web server's user from connecting.
 func (p *process) check(args []string) int {
-	file := standardConfig
-	help, err := parseFlags("check", args, []option{{name: "config", set: setTo(&file)}})
+	file, front := standardConfig, ""
+	help, err := parseFlags("check", args, []option{
+		{name: "config", set: setTo(&file)},
+		{name: "front-user", set: setTo(&front)},
+	})
 	if err != nil {
 		return p.fail(err)
 	}
@@ -222,6 +226,11 @@ func (p *process) check(args []string) int {
 	complete := config.Defaults()
 	if err := complete.Check(); err != nil {
 		return p.fail(err)
+	}
+	if front != "" {
+		if err := complete.CheckFrontUser(front); err != nil {
+			return p.fail(err)
+		}
 	}
 	for _, line := range config.Warnings() {
 		p.complain(errors.New("warning: " + line))

@@ -6,7 +6,9 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--allow-users USER]... [--multiplex=false]
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
-    gatehouse check   [--config FILE]    find mistakes in a configuration
+    gatehouse check   [--config FILE] [--front-user USER]
+                      find mistakes in a configuration, and what keeps the web
+                      server's user from connecting to its unix sockets
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause

@@ -1,0 +1,9 @@
+package daemon
+
+import "errors"
+
+// CheckFrontUser returns an error: on Windows, unix sockets have no owner and mode that
+// could be looked at.
+func (c *Config) CheckFrontUser(string) error {
+	return errors.New("--front-user is not available on Windows: leave it out")
+}
