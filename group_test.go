@@ -228,3 +228,17 @@ func TestLoopback(t *testing.T) {
 		t.Error("loopback is not told apart")
 	}
 }
+
+// TestGeneralOptions has a request that no application gets, and whose end is in dispute.
+func TestGeneralOptions(t *testing.T) {
+	l := testkit.Listen(t, "tcp")
+	start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
+	c := testkit.Dial(t, l.Addr())
+	io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: gate\r\n\r\n"+
+		"OPTIONS * HTTP/1.1\r\nHost: gate\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
+		"OPTIONS * HTTP/1.1\r\nHost: gate\r\n\r\n")
+	b, _ := io.ReadAll(c)
+	if n := strings.Count(string(b), "HTTP/1.1 200 OK\r\n"); n != 2 {
+		t.Errorf("%d responses, want 2, to the second of which the connection ends: %q", n, b)
+	}
+}
