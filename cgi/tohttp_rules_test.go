@@ -51,7 +51,7 @@ func TestToHTTPEndsTheConnection(t *testing.T) {
 }
 
 // The paths are those that nginx makes of the same targets, but for "..%2F", which nginx
-// resolves and Apache refuses. DotSegments of deploy asks it.
+// resolves and Apache refuses.
 func TestToHTTPDotSegments(t *testing.T) {
 	url, log := start(t, AppFunc(telling), Limits{})
 	for target, want := range map[string]string{
