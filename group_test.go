@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -240,5 +241,49 @@ func TestGeneralOptions(t *testing.T) {
 	b, _ := io.ReadAll(c)
 	if n := strings.Count(string(b), "HTTP/1.1 200 OK\r\n"); n != 2 {
 		t.Errorf("%d responses, want 2, to the second of which the connection ends: %q", n, b)
+	}
+}
+
+// TestFloods: peers that are refused or make no sense are a line and a number.
+func TestFloods(t *testing.T) {
+	const n = 50
+	nobody := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for _, x := range []struct {
+		protocol Protocol
+		allow    []netip.Prefix
+		sent     string
+		want     string
+	}{
+		{HTTP, nobody, "", "peer refused"},
+		{FastCGI, nil, "\x07 is no version", "malformed FastCGI"},
+		{SCGI, nil, "x:", "its variables are malformed"},
+	} {
+		l := testkit.Listen(t, "tcp")
+		g, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: x.protocol, Listener: l, Allow: x.allow})
+		logs.Reset()
+		for range n {
+			c := testkit.Dial(t, l.Addr())
+			io.WriteString(c, x.sent)
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+		if err := g.shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		lines, events := 0, 0
+		for line := range strings.Lines(logs.String()) {
+			times := 1
+			if _, number, ok := strings.Cut(line, "times="); ok {
+				times, _ = strconv.Atoi(strings.TrimSpace(number))
+			}
+			lines++
+			events += times
+			if !strings.Contains(line, x.want) {
+				t.Errorf("%s: odd line %s", x.protocol, line)
+			}
+		}
+		if lines > n/2 || events != n {
+			t.Errorf("%s: %d lines about %d connections, want %d:\n%s", x.protocol, lines, events, n, logs)
+		}
 	}
 }

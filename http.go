@@ -38,7 +38,7 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		ReadHeaderTimeout: timeout(limits.Idle),
 		IdleTimeout:       timeout(limits.Idle),
 		MaxHeaderBytes:    limits.ParamsBytes,
-		ErrorLog:          log.New(serverLog{l}, "", 0),
+		ErrorLog:          log.New(serverLog{&s.acceptor}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		// net/http would respond to "OPTIONS *" and keep the connection, whatever its framing.
 		DisableGeneralOptionsHandler: true,
@@ -145,10 +145,10 @@ func (h *handover) Close() error {
 
 func (h *handover) Addr() net.Addr { return h.addr }
 
-// A serverLog passes the error log of net/http to a slog.Logger.
-type serverLog struct{ log *slog.Logger }
+// A serverLog passes on the error log of net/http, which clients can fill.
+type serverLog struct{ acceptor *frontend.Acceptor }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	l.log.Warn("http", "error", strings.TrimRight(string(p), "\n"))
+	l.acceptor.Warn("http", "error", strings.TrimRight(string(p), "\n"))
 	return len(p), nil
 }
