@@ -77,7 +77,7 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Req
 	}
 	w := newAccessWriter(f, log)
 	l := &accessLog{w: w}
-	return l.add, func() error { return errors.Join(w.Close(), f.Close()) }, nil
+	return l.add, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
 }
 
 // newAccessWriter returns a LogWriter that tells the other log of lines that are missing.

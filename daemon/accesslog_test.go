@@ -104,7 +104,7 @@ func TestAccessLogReportsOnce(t *testing.T) {
 	for _, full := range []bool{true, true, false, true, true} {
 		disk.full = full
 		l.add(request(), cgi.Result{})
-		if err := w.Close(); err != nil {
+		if err := w.Flush(); err != nil {
 			t.Fatal(err)
 		}
 	}

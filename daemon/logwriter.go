@@ -106,9 +106,9 @@ func (l *LogWriter) wait() bool {
 	}
 }
 
-// Close waits until everything is written, unless a single write takes longer than a second.
-// The error says that something is left then. What is written later is written as ever.
-func (l *LogWriter) Close() error {
+// Flush waits until everything is written, unless a single write takes longer than a second.
+// The error says that something is left then.
+func (l *LogWriter) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.running {

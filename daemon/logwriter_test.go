@@ -30,7 +30,7 @@ func TestLogWriterLosesNothing(t *testing.T) {
 		for i := range lines {
 			io.WriteString(l, line(i))
 		}
-		if err := l.Close(); err != nil {
+		if err := l.Flush(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -103,13 +103,13 @@ func TestLogWriterDrops(t *testing.T) {
 		if d := time.Since(begin); d != logStall {
 			t.Errorf("logging took %v, want %v", d, logStall)
 		}
-		if err := l.Close(); err == nil || time.Since(begin) != logStall {
-			t.Errorf("Close returned %v, after %v", err, time.Since(begin))
+		if err := l.Flush(); err == nil || time.Since(begin) != logStall {
+			t.Errorf("Flush returned %v, after %v", err, time.Since(begin))
 		}
 		close(to.release)
 		synctest.Wait()
 		io.WriteString(l, "later\n")
-		l.Close()
+		l.Flush()
 		got := strings.Split(to.String(), "\n")
 		if len(got) != held+3 {
 			t.Fatalf("%d lines; want %d", len(got)-1, held+2)
@@ -156,7 +156,7 @@ func TestLogWriterWaits(t *testing.T) {
 			})
 		}
 		logging.Wait()
-		if err := l.Close(); err != nil || strings.Count(to.String(), "x\n") != 2000 || strings.Contains(to.String(), "dropped") {
+		if err := l.Flush(); err != nil || strings.Count(to.String(), "x\n") != 2000 || strings.Contains(to.String(), "dropped") {
 			t.Errorf("%v, %d lines; want 2000", err, strings.Count(to.String(), "\n"))
 		}
 	})
@@ -169,11 +169,11 @@ func TestLogWriterFails(t *testing.T) {
 	l := NewLogWriter(disk)
 	for range 3 {
 		io.WriteString(l, "lost\n")
-		l.Close()
+		l.Flush()
 	}
 	disk.full = false
 	io.WriteString(l, "later\n")
-	l.Close()
+	l.Flush()
 	if got := to.String(); !strings.HasPrefix(got, "later\n{") || !strings.HasSuffix(got, `"lines":3}`+"\n") {
 		t.Errorf("got %q", got)
 	}
@@ -193,7 +193,7 @@ func TestLogCutsLongValues(t *testing.T) {
 	l := NewLogWriter(to)
 	NewLog(l).Warn("m")
 	close(to.release)
-	testkit.Until(t, "the line", func() bool { return l.Close() == nil })
+	testkit.Until(t, "the line", func() bool { return l.Flush() == nil })
 	if !strings.HasSuffix(to.String(), `"msg":"m"}`+"\n") {
 		t.Errorf("got %q", &to.Buffer)
 	}

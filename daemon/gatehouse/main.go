@@ -28,7 +28,7 @@ func main() {
 	stderr := daemon.NewLogWriter(os.Stderr)
 	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
 	status := p.run(context.Background(), os.Args[1:])
-	stderr.Close() // nobody could be told of its error
+	stderr.Flush() // nobody could be told of its error
 	os.Exit(status)
 }
 
