@@ -69,7 +69,7 @@ type Acceptor struct {
 	// Peers says who may connect.
 	Peers Peers
 
-	// Log receives a line when accepting fails or a peer is refused.
+	// Log receives a line when accepting fails, and those of Warn.
 	Log *slog.Logger
 
 	mu         sync.Mutex
