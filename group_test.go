@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -226,5 +227,63 @@ func TestLoopback(t *testing.T) {
 	defer public.Close()
 	if !(Endpoint{Listener: local}).Loopback() || (Endpoint{Listener: public}).Loopback() {
 		t.Error("loopback is not told apart")
+	}
+}
+
+// TestGeneralOptions has a request that no application gets, and whose end is in dispute.
+func TestGeneralOptions(t *testing.T) {
+	l := testkit.Listen(t, "tcp")
+	start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
+	c := testkit.Dial(t, l.Addr())
+	io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: gate\r\n\r\n"+
+		"OPTIONS * HTTP/1.1\r\nHost: gate\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
+		"OPTIONS * HTTP/1.1\r\nHost: gate\r\n\r\n")
+	b, _ := io.ReadAll(c)
+	if n := strings.Count(string(b), "HTTP/1.1 200 OK\r\n"); n != 2 {
+		t.Errorf("%d responses, want 2, to the second of which the connection ends: %q", n, b)
+	}
+}
+
+// TestFloods: peers that are refused or make no sense are a line and a number.
+func TestFloods(t *testing.T) {
+	const n = 50
+	nobody := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for _, x := range []struct {
+		protocol Protocol
+		allow    []netip.Prefix
+		sent     string
+		want     string
+	}{
+		{HTTP, nobody, "", "peer refused"},
+		{FastCGI, nil, "\x07 is no version", "malformed FastCGI"},
+		{SCGI, nil, "x:", "its variables are malformed"},
+	} {
+		l := testkit.Listen(t, "tcp")
+		g, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: x.protocol, Listener: l, Allow: x.allow})
+		logs.Reset()
+		for range n {
+			c := testkit.Dial(t, l.Addr())
+			io.WriteString(c, x.sent)
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+		if err := g.shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		lines, events := 0, 0
+		for line := range strings.Lines(logs.String()) {
+			times := 1
+			if _, number, ok := strings.Cut(line, "times="); ok {
+				times, _ = strconv.Atoi(strings.TrimSpace(number))
+			}
+			lines++
+			events += times
+			if !strings.Contains(line, x.want) {
+				t.Errorf("%s: odd line %s", x.protocol, line)
+			}
+		}
+		if lines > n/2 || events != n {
+			t.Errorf("%s: %d lines about %d connections, want %d:\n%s", x.protocol, lines, events, n, logs)
+		}
 	}
 }

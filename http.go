@@ -34,12 +34,14 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 	s.acceptor.Peers = peers
 	s.acceptor.Log = l
 	s.server = &http.Server{
-		Handler:           h.HTTP(app, limits),
+		Handler:           h.HTTP(withGeneralOptions(app), limits),
 		ReadHeaderTimeout: timeout(limits.Idle),
 		IdleTimeout:       timeout(limits.Idle),
 		MaxHeaderBytes:    limits.ParamsBytes,
-		ErrorLog:          log.New(serverLog{l}, "", 0),
+		ErrorLog:          log.New(serverLog{&s.acceptor}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		// net/http would respond to "OPTIONS *" and keep the connection, whatever its framing.
+		DisableGeneralOptionsHandler: true,
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateClosed { // none is ever hijacked
 				s.acceptor.Remove(httpConn{s, c})
@@ -47,6 +49,17 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		},
 	}
 	return s
+}
+
+// withGeneralOptions responds to "OPTIONS *", which asks about the server and not about an
+// application (RFC 9110 § 9.3.7).
+func withGeneralOptions(app cgi.App) cgi.App {
+	return cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if r.Env.Get("REQUEST_URI") == "*" && r.Env.Get("REQUEST_METHOD") == http.MethodOptions {
+			return w.StartResponse("200 OK", nil)
+		}
+		return app.ServeCGI(w, r)
+	})
 }
 
 // timeout returns a limit in the form of net/http: 0 for none.
@@ -132,10 +145,10 @@ func (h *handover) Close() error {
 
 func (h *handover) Addr() net.Addr { return h.addr }
 
-// A serverLog passes the error log of net/http to a slog.Logger.
-type serverLog struct{ log *slog.Logger }
+// A serverLog passes on the error log of net/http, which clients can fill.
+type serverLog struct{ acceptor *frontend.Acceptor }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	l.log.Warn("http", "error", strings.TrimRight(string(p), "\n"))
+	l.acceptor.Warn("http", "error", strings.TrimRight(string(p), "\n"))
 	return len(p), nil
 }

@@ -49,6 +49,7 @@ type StatusError struct {
 	Code       int           // 400 to 599
 	RetryAfter time.Duration // if positive, sent as Retry-After in whole seconds
 	Err        error         // the cause; may be nil
+	Logged     bool          // it is in the log already: a Handler without LogError logs nothing
 }
 
 func (e *StatusError) Error() string {

@@ -134,8 +134,7 @@ func (r *Request) RawQuery() string {
 func (r *Request) InspectPath() (advice string, err error) {
 	if uri := r.Env.Get("REQUEST_URI"); strings.IndexByte(uri, '%') >= 0 {
 		if target := rawPath(uri); hidesDotDot(target) && hasDotDot(r.FullPath()) {
-			return "", &StatusError{Code: http.StatusBadRequest,
-				Err: fmt.Errorf(`a ".." behind an encoded slash in the path of REQUEST_URI %.200q`, target)}
+			return "", badPath(hiddenDotDot, target)
 		}
 	}
 	info := r.sent.info
@@ -147,6 +146,12 @@ func (r *Request) InspectPath() (advice string, err error) {
 			"let the slash be part of it, as in fastcgi_split_path_info ^(.+\\.cgi)(/.*)$", info, "/"+info)
 	}
 	return advice, nil
+}
+
+const hiddenDotDot = `a ".." behind an encoded slash in the path of REQUEST_URI %.200q`
+
+func badPath(format, path string) error {
+	return &StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf(format, path)}
 }
 
 // TrimPathInfo returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its

@@ -48,6 +48,9 @@ func (w *response) logFailure(res Result) {
 		h.LogError(w.req, res.Err, stack)
 		return
 	}
+	if se := (*StatusError)(nil); errors.As(res.Err, &se) && se.Logged && p == nil {
+		return
+	}
 	attrs = append(attrs, "error", res.Err.Error())
 	w.handler.log().Log(context.Background(), level, msg, attrs...)
 }

@@ -9,7 +9,7 @@ import (
 
 // stderrLine bounds a line that an application writes to Request.Stderr; a longer
 // one is logged in parts.
-const stderrLine = 4 << 10
+const stderrLine = 2 << 10
 
 // An errorStream writes what an application writes to Request.Stderr to the log, line by
 // line, with the request's id.

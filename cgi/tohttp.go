@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,19 @@ func ToHTTP(a App) http.Handler {
 // something has that as SCRIPT_NAME, which otherwise is empty. Header fields whose
 // names hold a "_", Proxy, and the fields that concern the connection are left
 // out; Authorization becomes HTTP_AUTHORIZATION.
+//
+// The path of a program has no dot segments: they are resolved, after slashes have been merged,
+// as nginx and Apache do it, so that "/a/%2e%2e//b" is "/b". One that leads above the root, or
+// above SCRIPT_NAME, gets 400, and so does a ".." behind an encoded slash. A path without dot
+// segments stays as it is, and so does REQUEST_URI in any case.
+//
+// No application sees CONNECT, which gets 501, and TRACE, which gets 405.
+//
+// A connection ends with the response to a request that has Transfer-Encoding or is HTTP/1.0:
+// net/http does not tell whether Content-Length stood beside it, and then what follows may not
+// be a request (RFC 9112 § 6.1). What a http.Server responds to before it calls a handler, as
+// to "OPTIONS *" without DisableGeneralOptionsHandler, and what a middleware responds to, is up
+// to them.
 //
 // Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, Linger and Write apply;
 // the rest is up to the http.Server. They set the deadlines of the connection, and so
@@ -67,14 +81,20 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	source := &httpContext{parent: req.Context()}
 	defer source.finish()
 	r.SetContextSource(source)
-	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write, shared: req.ProtoMajor != 1}
+	sink := &httpSink{w: w, control: http.NewResponseController(w), write: a.limits.Write,
+		shared: req.ProtoMajor != 1, last: unreliable(req)}
 	env, err := a.environ(req)
 	r.Env = env
 	if err == nil && req.ContentLength > a.limits.BodyBytes {
 		err = tooLarge(a.limits.BodyBytes)
 	}
 	app := a.app
-	if err != nil {
+	switch {
+	case req.Method == http.MethodConnect:
+		app, sink.last = methodRefusal{code: http.StatusNotImplemented}, true
+	case req.Method == http.MethodTrace:
+		app = methodRefusal{http.StatusMethodNotAllowed, "GET, HEAD, POST, PUT, DELETE, OPTIONS"}
+	case err != nil:
 		app = refusal{err}
 	}
 	if req.Body != nil && req.Body != http.NoBody && req.ContentLength != 0 {
@@ -127,6 +147,7 @@ func (a *appHandler) environ(req *http.Request) (*Environ, error) {
 		target = req.URL.RequestURI()
 	}
 	script, info := splitTarget(target, req.URL.Path)
+	info, err := resolveInfo(target, info)
 
 	v.add("GATEWAY_INTERFACE", "CGI/1.1")
 	v.add("SERVER_SOFTWARE", "gatehouse")
@@ -156,7 +177,7 @@ func (a *appHandler) environ(req *http.Request) (*Environ, error) {
 		v.add("HTTP_HOST", req.Host)
 	}
 	v.addHeader(req.Header)
-	return v.env, v.check(a.limits)
+	return v.env, cmp.Or(err, v.check(a.limits))
 }
 
 func requestMethod(req *http.Request) string {

@@ -16,6 +16,7 @@ type httpSink struct {
 	body        *httpBody // nil if the request has none
 	ownDeadline bool      // the application has set a write deadline of its own
 	shared      bool      // the connection carries other requests at the same time (HTTP/2)
+	last        bool      // the connection is not to carry another request
 	headed      bool      // WriteHead was called
 }
 
@@ -28,9 +29,8 @@ func (s *httpSink) WriteHead(h *Head) error {
 		// Present without a value, it keeps net/http from guessing one.
 		header["Content-Type"] = nil
 	}
-	if s.body != nil && s.body.hasUnread() {
-		// The connection cannot be kept: what is left of the body would be taken for the
-		// next request.
+	if s.last || s.body != nil && s.body.hasUnread() {
+		// What is left of the body would be taken for the next request.
 		header.Set("Connection", "close")
 	}
 	s.setDeadline()

@@ -14,24 +14,18 @@ import (
 	"gatehouse/cgi"
 )
 
-// maxLogged bounds a value in the access log, in bytes. Longer values are cut, and end
-// in "...".
-const maxLogged = 2 << 10
-
 // An accessLog writes one line for each request, in the common log format with
 // the request's id, its time in seconds, and how it ended:
 //
 //	192.0.2.1 - alice [21/Nov/2026:08:00:00 +0000] "GET /x HTTP/1.1" 200 1234 id=17 time=0.004 end=complete
 //
 // The status is "-" if no header was sent. Quotes, backslashes and bytes other than
-// printable ASCII are written as \xNN, so that no client can forge a line.
+// printable ASCII are written as \xNN, so that no client can forge a line. Values are cut at
+// 2 KiB.
 type accessLog struct {
-	log *slog.Logger
-
-	mu     sync.Mutex // held for a whole line
-	w      io.Writer
-	line   []byte
-	failed bool // the last write failed, and that was logged
+	mu   sync.Mutex // held for a whole line
+	w    io.Writer
+	line []byte
 }
 
 // checkAccessLog returns what is wrong with a value of access_log.
@@ -71,7 +65,7 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Req
 	case "", "off":
 		return nil, none, nil
 	case "stderr":
-		l := &accessLog{w: stderr, log: log}
+		l := &accessLog{w: stderr}
 		return l.add, none, nil
 	}
 	if err := checkAccessLog(to); err != nil {
@@ -81,21 +75,30 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Req
 	if err != nil {
 		return nil, nil, fmt.Errorf("access log: %w", errAccessLog(to, err))
 	}
-	l := &accessLog{w: f, log: log}
-	return l.add, f.Close, nil
+	w := newAccessWriter(f, log)
+	l := &accessLog{w: w}
+	return l.add, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
 }
 
-// add writes the line of a request. If writes fail, only the first failure is logged,
-// until one succeeds again.
+// newAccessWriter returns a LogWriter that tells the other log of lines that are missing.
+func newAccessWriter(to io.Writer, log *slog.Logger) *LogWriter {
+	w := NewLogWriter(to)
+	w.failed = func(err error) {
+		log.Error("access log cannot be written: lines are lost until it can", "error", bare(err))
+	}
+	w.dropped = func(lines int) error {
+		log.Warn("access log lines dropped: the file was full, or took nothing for a while", "lines", lines)
+		return nil
+	}
+	return w
+}
+
+// add writes the line of a request.
 func (l *accessLog) add(r *cgi.Request, res cgi.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.line = appendAccess(l.line[:0], r, res)
-	_, err := l.w.Write(l.line)
-	if err != nil && !l.failed {
-		l.log.Error("access log cannot be written: lines are lost until it can", "error", bare(err))
-	}
-	l.failed = err != nil
+	l.w.Write(l.line)
 }
 
 func appendAccess(b []byte, r *cgi.Request, res cgi.Result) []byte {

@@ -99,13 +99,17 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 func TestAccessLogReportsOnce(t *testing.T) {
 	var lines, complaints bytes.Buffer
 	disk := &fullDisk{&lines, true}
-	l := &accessLog{w: disk, log: slog.New(slog.NewTextHandler(&complaints, nil))}
+	w := newAccessWriter(disk, slog.New(slog.NewTextHandler(&complaints, nil)))
+	l := &accessLog{w: w}
 	for _, full := range []bool{true, true, false, true, true} {
 		disk.full = full
 		l.add(request(), cgi.Result{})
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if n := bytes.Count(complaints.Bytes(), []byte("\n")); n != 2 {
-		t.Errorf("%d complaints; want 2:\n%s", n, &complaints)
+	if n := strings.Count(complaints.String(), "cannot be written"); n != 2 || !strings.Contains(complaints.String(), "lines=2\n") {
+		t.Errorf("%d complaints; want 2, and one of 2 lines:\n%s", n, &complaints)
 	}
 	if n := bytes.Count(lines.Bytes(), []byte("\n")); n != 1 {
 		t.Errorf("%d lines; want 1", n)

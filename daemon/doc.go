@@ -79,6 +79,17 @@
 // gatehouse). Otherwise it opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI
 // on 127.0.0.1:4000.
 //
+// # Logs
+//
+// The log and the access log have a [LogWriter] each: nobody who logs, and no signal, waits for
+// whoever reads them. Of lines that do not fit the number is logged. Lines that were accepted
+// but not yet written are lost if the process crashes; what Go prints of a panic goes straight to
+// standard error.
+//
+// A value has up to 2 KiB; more is cut, and ends in "...". What peers can cause as often as they
+// like, such as connections that are refused or malformed, is logged at once if it is the first
+// of its kind, and then as a number, "times", every 10 s, and at the end.
+//
 // # Life cycle
 //
 // On SIGTERM or SIGINT the daemon stops accepting and lets the requests in flight finish,

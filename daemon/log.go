@@ -6,13 +6,51 @@ import (
 	"os"
 )
 
+// Bounds of a value in a log, in bytes. Longer values are cut, and end in "...".
+const (
+	maxLogged      = 2 << 10
+	maxLoggedStack = 16 << 10 // of a panic
+)
+
 // NewLog returns a log that writes to w: text on a terminal, otherwise one JSON object
-// per line.
+// per line. Values are cut at 2 KiB, and the stack of a panic at 16 KiB. If w is a LogWriter,
+// nobody who logs has to wait for whoever reads the log.
 func NewLog(w io.Writer) *slog.Logger {
-	if f, ok := w.(*os.File); ok {
+	to := w
+	if l, ok := w.(*LogWriter); ok {
+		to = l.w
+	}
+	return slog.New(newLogHandler(w, to))
+}
+
+// newLogHandler returns the handler of a log that writes to w, in the form that suits to.
+func newLogHandler(w, to io.Writer) slog.Handler {
+	o := &slog.HandlerOptions{ReplaceAttr: cutValue}
+	if f, ok := to.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, nil))
+			return slog.NewTextHandler(w, o)
 		}
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	return slog.NewJSONHandler(w, o)
+}
+
+// cutValue cuts a long value, which may be a client's.
+func cutValue(_ []string, a slog.Attr) slog.Attr {
+	limit := maxLogged
+	if a.Key == "stack" {
+		limit = maxLoggedStack
+	}
+	s := ""
+	switch v := a.Value; v.Kind() {
+	case slog.KindString:
+		s = v.String()
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			s = err.Error()
+		}
+	}
+	if len(s) <= limit {
+		return a
+	}
+	return slog.String(a.Key, s[:limit]+"...")
 }

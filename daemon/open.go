@@ -28,7 +28,7 @@ var ErrBare = errors.New("gatehouse was started with nothing to serve on")
 type Environment struct {
 	Process systemd.Process
 	Stdout  io.Writer    // if nil, os.Stdout; gets the default addresses, if they are used
-	Stderr  io.Writer    // if nil, os.Stderr; gets the access log, if it goes there
+	Stderr  io.Writer    // if nil, os.Stderr; gets the access log, if it goes there; a LogWriter never blocks
 	Log     *slog.Logger // if nil, NewLog(Stderr)
 
 	// Alone says that the daemon has no other children than the programs it starts. It

@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse"
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/scgi"
@@ -78,6 +81,53 @@ func startTellPath(t *testing.T) {
 		l.Close()
 		<-served
 	})
+}
+
+// TestDotSegments: over HTTP an application sees the path that nginx would have made of it.
+func TestDotSegments(t *testing.T) {
+	startTellPath(t)
+	startNginx(t, "testdata/paths/nginx.conf")
+	l, err := net.Listen("tcp", "127.0.0.1:9004")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &gatehouse.Server{App: cgi.FromHTTP(tellPath(t)), Log: slog.New(slog.DiscardHandler),
+		Endpoints: []gatehouse.Endpoint{{Protocol: gatehouse.HTTP, Listener: l}}}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background()) }()
+	t.Cleanup(func() {
+		s.Close()
+		<-served
+	})
+	ask := func(address, target string) string {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", target)
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", target, err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return resp.Status
+		}
+		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	for _, target := range []string{"/plain/a/../b", "/plain/a/%2e%2e/b", "/plain/a/%2E./b?q=/../", "/plain/a/b/..", "/plain/a/./b/.",
+		"/plain/a//..//b", "/plain/a/%252e%252e/b", "/plain/...%2fb", "/plain/a/..%5cb", `/plain/a/..\b`, "/plain/.hidden/..c",
+		"/..", "/plain/../../b", "/%2e%2e/etc/passwd", "/plain//../../b", "/%2e%2e%2f", "/plain/b%00"} {
+		if got, want := ask("127.0.0.1:9004", target), ask("127.0.0.1:80", target); got != want {
+			t.Errorf("%s: %q; nginx makes it %q", target, got, want)
+		}
+	}
+	// Apache refuses this one, and nginx resolves it.
+	if got := ask("127.0.0.1:9004", "/plain/a/..%2fb"); got != "400 Bad Request" {
+		t.Errorf("a hidden ..: %q", got)
+	}
 }
 
 // TestPaths: the path that an application sees, whatever the web server makes of it.

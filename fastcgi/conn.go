@@ -35,10 +35,9 @@ type conn struct {
 	out  outlet
 
 	// These belong to whoever reads.
-	in       input
-	ready    []*request // PARAMS have ended, not started yet
-	values   []byte     // of a GET_VALUES record
-	refusals refusals
+	in     input
+	ready  []*request // PARAMS have ended, not started yet
+	values []byte     // of a GET_VALUES record
 
 	mu         sync.Mutex // guards what follows
 	cond       sync.Cond  // of bodies that wait, and of the end of their reading
@@ -340,7 +339,7 @@ func (c *conn) finishRequest(r *request) {
 		s.detach()
 		ended = ended && s.ended
 		if s.excess > 0 && r.refuse == nil {
-			c.srv.log().Warn("body cut at its length", "request", r.cgi.ID, "excess", s.excess)
+			c.srv.acceptor.Warn("body cut at its length", "request", r.cgi.ID, "excess", s.excess)
 		}
 	}
 	r.context.End()

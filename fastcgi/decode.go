@@ -18,8 +18,7 @@ func (r *request) decode(params []byte) error {
 	pairs := r.pairs[:0]
 	for at := 0; at < len(text); {
 		if len(pairs) == limit {
-			return &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-				Err: fmt.Errorf("more than %d variables (params_count)", limit)}
+			return r.c.srv.acceptor.Refusal(http.StatusRequestHeaderFieldsTooLarge, r.c.peer(), fmt.Errorf("more than %d variables (params_count)", limit))
 		}
 		var start, middle, end int
 		if at+1 < len(text) && text[at] < 0x80 && text[at+1] < 0x80 {
@@ -33,7 +32,7 @@ func (r *request) decode(params []byte) error {
 			start = middle - len(name)
 		}
 		if start == 0 || end > len(text) {
-			return &cgi.StatusError{Code: http.StatusBadRequest, Err: record.ErrTruncatedPair}
+			return r.c.srv.acceptor.Refusal(http.StatusBadRequest, r.c.peer(), record.ErrTruncatedPair)
 		}
 		// A length that is 0, or 4 bytes long, holds NUL bytes of its own.
 		for ; at < start; at++ {
@@ -46,7 +45,7 @@ func (r *request) decode(params []byte) error {
 	}
 	r.pairs = pairs
 	if err := r.env.AddPairs(text, pairs...); err != nil {
-		return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
+		return r.c.srv.acceptor.Refusal(http.StatusBadRequest, r.c.peer(), err)
 	}
 	if nuls > 0 {
 		return &cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}

@@ -123,11 +123,11 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 			c.closing = true
 		}
 		c.mu.Unlock()
-		c.logRefusal("request refused: unknown role", "role", uint16(b.Role))
+		c.srv.acceptor.Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
 	case c.full():
 		c.mu.Unlock()
-		c.logRefusal("request refused: too many on one connection", "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
+		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	}
 	c.reqs = append(c.reqs, newRequest(c, id, b))
@@ -136,29 +136,6 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 	}
 	c.mu.Unlock()
 	return nil
-}
-
-// refusals counts what the log has not said yet.
-type refusals struct {
-	count  int
-	logged time.Duration // 0: never
-}
-
-// logRefusal logs that a BEGIN_REQUEST is refused: the first of a connection, and then
-// at most one a second, with how many there were since the last line. A peer sends them
-// as fast as it likes.
-func (c *conn) logRefusal(text string, args ...any) {
-	r, now := &c.refusals, c.srv.acceptor.Now()
-	r.count++
-	if r.logged != 0 && now-r.logged < time.Second {
-		return
-	}
-	args = append(args, "peer", c.peer())
-	if r.count > 1 {
-		args = append(args, "times", r.count)
-	}
-	*r = refusals{logged: max(now, 1)}
-	c.srv.log().Warn(text, args...)
 }
 
 // full reports whether the connection carries as many requests as it may. One whose
@@ -201,8 +178,8 @@ func (c *conn) keepParams(b []byte) int {
 	// Nothing is known of where this stream ends, so the connection is of no use after
 	// the response.
 	r.params, r.keep = r.params[:0], false
-	c.makeReady(r, &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-		Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)})
+	c.makeReady(r, c.srv.acceptor.Refusal(http.StatusRequestHeaderFieldsTooLarge, c.peer(),
+		fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)))
 	return len(b)
 }
 

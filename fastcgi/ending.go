@@ -18,7 +18,7 @@ func (c *conn) readFailed(err error) {
 		c.sock.Unkick()
 	case c.dead != nil || err == errPaused:
 	case errors.As(err, &p):
-		c.srv.log().Warn("connection closed: malformed FastCGI", "peer", c.peer(), "error", p.reason)
+		c.srv.acceptor.Warn("connection closed: malformed FastCGI", "peer", c.peer(), "error", p.reason)
 		c.close(fmt.Errorf("%w: %s", ErrConnClosed, p.reason))
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		c.peerClosed(err)
@@ -30,7 +30,7 @@ func (c *conn) readFailed(err error) {
 // peerClosed handles the end of what the peer sends. mu is held.
 func (c *conn) peerClosed(err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) || c.paramsPending() {
-		c.srv.log().Warn("connection ended in the middle of a request", "peer", c.peer())
+		c.srv.acceptor.Warn("connection ended in the middle of a request", "peer", c.peer())
 	}
 	if !c.idle() && (!(c.sock.Unix || c.sock.HalfClose) || !c.sock.CanWatch() || c.sock.Gone()) {
 		c.close(ErrConnClosed)

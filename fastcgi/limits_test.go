@@ -352,7 +352,8 @@ func TestRefusalsAreLoggedInMeasure(t *testing.T) {
 		c.send(beginAs(record.Authorizer, 1, record.KeepConn))
 		c.answer(1)
 	}
-	if lines := strings.Count(ts.logs.String(), "unknown role"); lines == 0 || lines > n/10 {
-		t.Errorf("%d lines about %d refusals", lines, n)
+	ts.Close()
+	if lines := strings.Count(ts.logs.String(), "unknown role"); lines < 2 || lines > n/10 || !strings.Contains(ts.logs.String(), "times=") {
+		t.Errorf("%d lines about %d refusals: %s", lines, n, ts.logs)
 	}
 }

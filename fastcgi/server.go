@@ -63,8 +63,8 @@ type Server struct {
 	// still wait for the response. Without it such a TCP peer counts as gone.
 	HalfClose bool
 
-	// Log gets a line for each connection that ends in an error. If nil, it is
-	// slog.Default().
+	// Log gets a line for each connection that ends in an error, or every 10 s how many there
+	// were of a kind. If nil, it is slog.Default().
 	Log *slog.Logger
 
 	// ErrorLog gets these lines as text where Log is nil, as net/http's does.

@@ -62,7 +62,7 @@ func (c *conn) tickWrite(now, limit time.Duration) {
 		c.out.unsent = n
 		c.out.since.CompareAndSwap(int64(since), int64(now))
 	} else if now-since > limit {
-		c.srv.log().Warn("connection closed: the peer took nothing", "peer", c.peer(), "for", (now - since).String(), "limit", "write")
+		c.srv.acceptor.Warn("connection closed: the peer took nothing", "peer", c.peer(), "for", (now - since).String(), "limit", "write")
 		c.close(fmt.Errorf("%w: it took nothing for %v (write)", ErrConnClosed, limit))
 	}
 }
@@ -71,7 +71,7 @@ func (c *conn) tickWrite(now, limit time.Duration) {
 func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 	for _, r := range c.reqs {
 		if !r.ready && now-r.begun > limits.Idle {
-			c.srv.log().Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", "idle")
+			c.srv.acceptor.Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", "idle")
 			c.close(ErrConnClosed)
 			return
 		}

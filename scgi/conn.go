@@ -66,7 +66,7 @@ func (c *conn) serve() {
 	c.release()
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) {
 		if c.buf != nil && !errors.Is(err, cgi.ErrShutdown) {
-			c.srv.log().Warn("SCGI request broke off in its head", "peer", c.peer(), "error", err.Error())
+			c.srv.acceptor.Warn("SCGI request broke off in its head", "peer", c.peer(), "error", err.Error())
 		}
 		return
 	}
@@ -116,15 +116,14 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 	return nil
 }
 
-// refusal gives a broken head its status, and names the peer, which its variables
-// cannot.
+// refusal gives a broken head its status, and logs it.
 func (c *conn) refusal(err error) error {
 	code := http.StatusBadRequest
 	if errors.Is(err, ErrTooLarge) {
 		code = http.StatusRequestHeaderFieldsTooLarge
 		err = fmt.Errorf("%w (params_bytes, params_count)", err)
 	}
-	return &cgi.StatusError{Code: code, Err: fmt.Errorf("from %s: %w", c.peer(), err)}
+	return c.srv.acceptor.Refusal(code, c.peer(), err)
 }
 
 // peer names the other side in a log line. Clients of unix sockets seldom have a

@@ -48,8 +48,8 @@ type Server struct {
 	// still wait for the response. Without it a TCP peer that does so counts as gone.
 	HalfClose bool
 
-	// Log gets a line for each connection that ends before its request is complete. If
-	// nil, it is slog.Default().
+	// Log gets a line for each connection that ends before its request is complete, or every
+	// 10 s how many there were. If nil, it is slog.Default().
 	Log *slog.Logger
 
 	// ErrorLog gets these lines as text where Log is nil, as net/http's does.

@@ -16,7 +16,8 @@ import (
 
 // Bounds of what a program may say on stderr.
 const (
-	stderrLine  = 4 << 10  // a longer line is logged in parts
+	stderrRead  = 4 << 10
+	stderrLine  = 2 << 10  // a longer line is logged in parts
 	stderrTotal = 64 << 10 // of one program, unless Limits.StderrBytes says otherwise; the rest is read and counted
 
 	// The web server makes a line of its log of each record. So it gets whole lines, and those
@@ -44,7 +45,7 @@ type stderrLog struct {
 // drain reads the program's stderr until its end, or until the program has ended
 // and nothing is left: a child that it leaves behind does not matter.
 func (c *stderrLog) drain(stderr relay.Output) {
-	buf := stderrPool.Get().(*[stderrLine]byte)
+	buf := stderrPool.Get().(*[stderrRead]byte)
 	defer stderrPool.Put(buf)
 	for {
 		n, err := stderr.Read(buf[:])
@@ -95,7 +96,7 @@ func (c *stderrLog) release(all bool) {
 	c.held = c.held[:copy(c.held, c.held[n:])]
 }
 
-var stderrPool = sync.Pool{New: func() any { return new([stderrLine]byte) }}
+var stderrPool = sync.Pool{New: func() any { return new([stderrRead]byte) }}
 
 func (c *stderrLog) add(p []byte) {
 	if c.raw != nil && len(p) > 0 {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/daemon"
 )
 
 // backgroundVariable marks the background process. Its parent in the foreground waits
@@ -79,25 +81,32 @@ func inBackground(getenv func(string) string) (yes bool, ready func() error) {
 	}
 }
 
-// systemLog returns a log that goes to syslog (LOG_DAEMON). It connects at once.
-func systemLog(name string) (*slog.Logger, error) {
+// systemLog returns a log that goes to syslog (LOG_DAEMON), and a function to call at the end.
+// It connects at once.
+func systemLog(name string) (log *slog.Logger, flush func() error) {
 	w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, name)
 	if err != nil {
 		// There is no syslog, as in a container, so there is nowhere to log to.
-		return slog.New(slog.DiscardHandler), nil
+		return slog.New(slog.DiscardHandler), func() error { return nil }
 	}
-	return slog.New(slog.NewTextHandler(lines{w}, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+	to := daemon.NewLogWriter(lines{w})
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
 			return slog.Attr{} // syslog adds its own
 		}
 		return a
-	}})), nil
+	}})), to.Flush
 }
 
-// lines writes lines without the newline.
+// lines makes a message of each line.
 type lines struct{ w io.Writer }
 
-func (l lines) Write(p []byte) (int, error) {
-	_, err := io.WriteString(l.w, strings.TrimSuffix(string(p), "\n"))
-	return len(p), err
+func (l lines) Write(p []byte) (n int, err error) {
+	for line := range strings.Lines(string(p)) {
+		if _, err := io.WriteString(l.w, strings.TrimSuffix(line, "\n")); err != nil {
+			return n, err
+		}
+		n += len(line)
+	}
+	return n, nil
 }

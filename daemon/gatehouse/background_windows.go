@@ -12,7 +12,7 @@ func startInBackground([]string) error { return errUnix }
 
 func inBackground(func(string) string) (yes bool, ready func() error) { return false, nil }
 
-func systemLog(string) (*slog.Logger, error) { return nil, errUnix }
+func systemLog(string) (*slog.Logger, func() error) { return nil, nil }
 
 // socketMode has no meaning here.
 func socketMode() fs.FileMode { return 0o660 }

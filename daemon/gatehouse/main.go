@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"gatehouse/daemon"
 )
 
 func main() {
@@ -22,8 +24,12 @@ func main() {
 	// SIGPIPE is caught so that a log that nobody reads does not kill the process. If it
 	// were ignored, the programs would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals}
-	os.Exit(p.run(context.Background(), os.Args[1:]))
+	// Whatever blocks standard error, the process takes signals, and ends.
+	stderr := daemon.NewLogWriter(os.Stderr)
+	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
+	status := p.run(context.Background(), os.Args[1:])
+	stderr.Flush() // nobody could be told of its error
+	os.Exit(status)
 }
 
 // A process holds what the command uses of its process.

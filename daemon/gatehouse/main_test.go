@@ -42,9 +42,10 @@ func TestMain(m *testing.M) {
 // "alone" (with a network of its own), "unprivileged" (without the rights of root),
 // and
 //
-//	start [-as NAME] [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
+//	start [-full] [-as NAME] [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
 //	    starts gatehouse, by another name if one is given, and waits until it listens on N addresses, which are in
-//	    $http, $fastcgi and $scgi then; the options pass it listening sockets
+//	    $http, $fastcgi and $scgi then; the options pass it listening sockets, and with -full
+//	    its standard error is a full pipe that nobody reads
 //	log PATTERN
 //	    waits for a line of its log
 //	signal NAME

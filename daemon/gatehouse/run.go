@@ -293,4 +293,7 @@ func (p *process) complain(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintf(p.stderr, "%s: %s\n", name, line)
 	}
+	if l, ok := p.stderr.(*daemon.LogWriter); ok {
+		_ = l.Flush() // before what goes to standard output
+	}
 }

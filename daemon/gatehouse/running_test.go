@@ -95,6 +95,10 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	var names []string
 	var files []*os.File
 	as := "gatehouse"
+	full := false
+	if args[0] == "-full" {
+		full, args = true, args[1:]
+	}
 	for ; len(args) > 1 && strings.HasPrefix(args[0], "-"); args = args[2:] {
 		if args[0] == "-stdin" {
 			stdin = listening(ts, args[1])
@@ -125,6 +129,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	r.cmd.Dir = ts.MkAbs(".")
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, r
+	if full {
+		r.cmd.Stderr = fullPipe(ts)
+	}
 	if stdin != nil {
 		r.cmd.Stdin = stdin
 	}
@@ -154,6 +161,28 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return n == 0
 	})
+}
+
+// fullPipe returns a pipe that takes nothing, and that nobody reads.
+func fullPipe(ts *testscript.TestScript) *os.File {
+	reader, writer, err := os.Pipe()
+	ts.Check(err)
+	ts.Defer(func() {
+		reader.Close()
+		writer.Close()
+	})
+	raw, err := writer.SyscallConn()
+	ts.Check(err)
+	ts.Check(raw.Write(func(fd uintptr) bool {
+		for err = nil; err == nil; {
+			_, err = syscall.Write(int(fd), []byte("full\n"))
+		}
+		return true
+	}))
+	if err != syscall.EAGAIN {
+		ts.Fatalf("the pipe is not full: %v", err)
+	}
+	return writer
 }
 
 // listening opens a socket to pass on.

@@ -102,9 +102,9 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 	}
 	var log *slog.Logger
 	if background {
-		if log, err = systemLog("slowcgi"); err != nil {
-			return fail(err)
-		}
+		var flush func() error
+		log, flush = systemLog("slowcgi")
+		defer flush()
 	}
 	config, err := f.config()
 	if err != nil {

@@ -69,7 +69,7 @@ type Acceptor struct {
 	// Peers says who may connect.
 	Peers Peers
 
-	// Log receives a line when accepting fails or a peer is refused.
+	// Log receives a line when accepting fails, and those of Warn.
 	Log *slog.Logger
 
 	mu         sync.Mutex
@@ -85,6 +85,7 @@ type Acceptor struct {
 	now        atomic.Int64
 	goroutines goroutinePool
 	turns      int // see Turn; belongs to the tick
+	floods     floods
 }
 
 // turnsPerTick is how many calls of Turn return true in one tick.
@@ -184,12 +185,12 @@ const acceptLog = 10 * time.Second
 // admit returns the context for a connection, or nil to refuse it.
 func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) context.Context {
 	if err := a.Peers.Refuse(c); err != nil {
-		a.log().Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
+		a.Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
 		return nil
 	}
 	if a.ConnContext != nil {
 		if ctx = a.ConnContext(ctx, c); ctx == nil {
-			a.log().Error("connection closed: ConnContext returned no context", "listener", l.Addr().String(), "peer", c.RemoteAddr().String())
+			a.Warn("connection closed: ConnContext returned no context", "listener", l.Addr().String(), "peer", c.RemoteAddr().String())
 		}
 	}
 	return ctx
@@ -291,6 +292,7 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		}
 		now := time.Since(a.began)
 		a.now.Store(int64(now))
+		a.logFloods(now, false)
 		conns = conns[:0]
 		a.mu.Lock()
 		for c := range a.conns {
@@ -384,5 +386,6 @@ func (a *Acceptor) stopTick() {
 	}
 	a.mu.Unlock()
 	a.ticking.Wait()
+	a.logFloods(a.Now(), true)
 	a.goroutines.close()
 }
