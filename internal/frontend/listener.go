@@ -1,0 +1,98 @@
+package frontend
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// handshake is how long connections that are half open may take to be established once
+// new ones are refused. It is many round trips to a web server nearby.
+const handshake = 100 * time.Millisecond
+
+// A Listener is a listener of this process's own: it bound the socket, and no other
+// process has it. Only such a socket may be told to refuse connections: what is done to one
+// that was passed here is done to all who have it.
+type Listener struct {
+	net.Listener
+	shared  atomic.Bool
+	refused atomic.Bool // Accept does not wait any more
+}
+
+// Own returns a Listener for l.
+func Own(l net.Listener) *Listener { return &Listener{Listener: l} }
+
+// Share says that another process has the socket, too, from now on: Refuse leaves the
+// connections that are queued on it to that process, and Close leaves a unix socket in
+// the file system.
+func (l *Listener) Share() {
+	l.shared.Store(true)
+	if u, ok := l.Listener.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+}
+
+// Shared reports whether Share has been called.
+func (l *Listener) Shared() bool { return l.shared.Load() }
+
+// Refuse has the system refuse new connections. Accept goes on to return those that are
+// queued, and then [net.ErrClosed]. Refuse reports whether it does: it does not on a
+// shared socket.
+//
+// On Linux nothing that a client has connected is lost. Other systems, and Linux for MPTCP,
+// cannot refuse connections on a socket that is open: there Accept goes on for a tenth of
+// a second, and what comes in the moment in which the socket is closed is lost.
+func (l *Listener) Refuse() bool {
+	d, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
+	if !ok || l.Shared() {
+		return false
+	}
+	end := time.Now().Add(handshake)
+	if l.control(refuse) == nil {
+		l.refused.Store(true)
+		if l.Addr().Network() == "unix" {
+			end = past // a connection on such a socket is never half open
+		}
+	}
+	return d.SetDeadline(end) == nil
+}
+
+// Accept accepts a connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return c, err
+	}
+	if !l.refused.Load() {
+		return nil, net.ErrClosed
+	}
+	// A deadline that has passed keeps net from looking, and connections may have waited
+	// here for long.
+	err = l.control(func(fd uintptr) (err error) {
+		c, err = acceptQueued(fd)
+		return err
+	})
+	if err != nil {
+		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: err}
+	}
+	return c, nil
+}
+
+// control calls f with the descriptor.
+func (l *Listener) control(f func(fd uintptr) error) error {
+	s, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = f(fd) }); cerr != nil {
+		return cerr
+	}
+	return err
+}

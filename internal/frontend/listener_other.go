@@ -1,0 +1,13 @@
+//go:build !linux
+
+package frontend
+
+import (
+	"errors"
+	"net"
+)
+
+// refuse is not available here.
+func refuse(uintptr) error { return errors.ErrUnsupported }
+
+func acceptQueued(uintptr) (net.Conn, error) { return nil, net.ErrClosed }
