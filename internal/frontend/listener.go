@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -20,6 +21,17 @@ type Listener struct {
 	net.Listener
 	shared  atomic.Bool
 	refused atomic.Bool // Accept does not wait any more
+}
+
+// Listen is net.Listen for a Listener. TCP is not MPTCP, which cannot refuse connections.
+func Listen(network, address string) (*Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	return Own(l), nil
 }
 
 // Own returns a Listener for l.
