@@ -56,7 +56,8 @@ type Acceptor struct {
 	// BaseContext and ConnContext.
 	NewConn func(ctx context.Context, l net.Listener, c net.Conn) Conn
 
-	// BaseContext, if not nil, is called once for each Serve. It must not return nil.
+	// BaseContext, if not nil, is called once for each Serve, after which Shutdown knows of
+	// the listener. It must not return nil.
 	BaseContext func(net.Listener) context.Context
 
 	// ConnContext, if not nil, is called once for each connection, with the context from
@@ -136,17 +137,17 @@ func (a *Acceptor) Serve(l net.Listener) error {
 	if err := a.Peers.Check(); err != nil {
 		return err
 	}
+	if !a.track(l) {
+		return ErrServerClosed
+	}
+	defer a.untrack(l)
+	defer l.Close() // before who waits for the end of Serve goes on
 	base := context.Background()
 	if a.BaseContext != nil {
 		if base = a.BaseContext(l); base == nil {
 			return errors.New("BaseContext returned no context")
 		}
 	}
-	if !a.track(l) {
-		return ErrServerClosed
-	}
-	defer a.untrack(l)
-	defer l.Close() // before who waits for the end of Serve goes on
 	n := a.Connections
 	if n <= 0 {
 		n = 10_000
