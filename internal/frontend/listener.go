@@ -10,9 +10,12 @@ import (
 	"time"
 )
 
-// handshake is how long connections that are half open may take to be established once
-// new ones are refused. It is many round trips to a web server nearby.
-const handshake = 100 * time.Millisecond
+// How long TCP connections may take to be established once new ones are refused: any, and
+// those that are known to be half open.
+const (
+	handshake     = 50 * time.Millisecond
+	longHandshake = time.Second
+)
 
 // A Listener is a listener of this process's own: it bound the socket, and no other
 // process has it. Only such a socket may be told to refuse connections: what is done to one
@@ -20,7 +23,7 @@ const handshake = 100 * time.Millisecond
 type Listener struct {
 	net.Listener
 	shared  atomic.Bool
-	refused atomic.Bool // Accept does not wait any more
+	refused atomic.Pointer[time.Time] // since when; nil: connections are not refused
 }
 
 // Listen is net.Listen for a Listener. TCP is not MPTCP, which cannot refuse connections.
@@ -55,16 +58,18 @@ func (l *Listener) Shared() bool { return l.shared.Load() }
 // shared socket.
 //
 // On Linux nothing that a client has connected is lost. Other systems, and Linux for MPTCP,
-// cannot refuse connections on a socket that is open: there Accept goes on for a tenth of
-// a second, and what comes in the moment in which the socket is closed is lost.
+// cannot refuse connections on a socket that is open: there Accept goes on for a moment, and
+// what comes when the socket is closed is lost.
 func (l *Listener) Refuse() bool {
 	d, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
 	if !ok || l.Shared() {
 		return false
 	}
-	end := time.Now().Add(handshake)
-	if l.control(refuse) == nil {
-		l.refused.Store(true)
+	err := l.control(refuse)
+	now := time.Now()
+	end := now.Add(handshake)
+	if err == nil {
+		l.refused.Store(&now)
 		if l.Addr().Network() == "unix" {
 			end = past // a connection on such a socket is never half open
 		}
@@ -78,20 +83,33 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return c, err
 	}
-	if !l.refused.Load() {
+	since := l.refused.Load()
+	if since == nil {
 		return nil, net.ErrClosed
 	}
 	// A deadline that has passed keeps net from looking, and connections may have waited
 	// here for long.
-	err = l.control(func(fd uintptr) (err error) {
-		c, err = acceptQueued(fd)
-		return err
-	})
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: err}
+	for {
+		// Looked for first: one that is established meanwhile is accepted.
+		more := time.Since(*since) < longHandshake && halfOpen(l.Addr())
+		err = l.control(func(fd uintptr) (err error) {
+			c, err = acceptQueued(fd)
+			return err
+		})
+		switch {
+		case err == nil:
+			return c, nil
+		case err != errNoneQueued:
+			return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: err}
+		case !more:
+			return nil, net.ErrClosed
+		}
+		time.Sleep(handshake / 10)
 	}
-	return c, nil
 }
+
+// errNoneQueued says that no connection is queued.
+var errNoneQueued = errors.New("no connection is queued")
 
 // control calls f with the descriptor.
 func (l *Listener) control(f func(fd uintptr) error) error {

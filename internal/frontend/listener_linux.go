@@ -1,9 +1,12 @@
 package frontend
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +34,7 @@ func refuse(fd uintptr) error {
 }
 
 // acceptQueued accepts a connection that is queued. If there is none, it returns
-// net.ErrClosed.
+// errNoneQueued.
 func acceptQueued(fd uintptr) (net.Conn, error) {
 	for {
 		n, _, err := unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -39,7 +42,7 @@ func acceptQueued(fd uintptr) (net.Conn, error) {
 		case err == unix.EINTR || err == unix.ECONNABORTED:
 			continue
 		case err == unix.EAGAIN || err == unix.EINVAL:
-			return nil, net.ErrClosed
+			return nil, errNoneQueued
 		case err != nil:
 			return nil, os.NewSyscallError("accept4", err)
 		}
@@ -47,4 +50,31 @@ func acceptQueued(fd uintptr) (net.Conn, error) {
 		c, err := net.FileConn(f)
 		return c, errors.Join(err, f.Close())
 	}
+}
+
+// halfOpen reports whether a client is in the middle of connecting to a TCP address. It may
+// know that already while we do not: the last segment of the handshake is on its way.
+func halfOpen(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	port := fmt.Sprintf(":%04X", tcp.Port)
+	for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
+		f, err := os.Open(table)
+		if err != nil {
+			continue
+		}
+		found := false
+		for lines := bufio.NewScanner(f); !found && lines.Scan(); {
+			// sl, local address, remote address, state: 03 is SYN_RECV
+			fields := strings.Fields(lines.Text())
+			found = len(fields) > 3 && fields[3] == "03" && strings.HasSuffix(fields[1], port)
+		}
+		f.Close()
+		if found {
+			return true
+		}
+	}
+	return false
 }

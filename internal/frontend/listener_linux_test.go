@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gatehouse/internal/testkit"
+
+	"golang.org/x/sys/unix"
 )
 
 // listenOwn opens a Listener.
@@ -166,4 +168,42 @@ func TestShutdownServesTheBacklog(t *testing.T) {
 			t.Errorf("Serve returned %v", err)
 		}
 	})
+}
+
+// TestRefuseHalfOpen has a client that is connected while its connection is half open here:
+// by TCP_DEFER_ACCEPT, until data comes. It is accepted, though the time for others has
+// passed.
+func TestRefuseHalfOpen(t *testing.T) {
+	l := listenOwn(t, "tcp")
+	if err := l.control(func(fd uintptr) error {
+		return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 30)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if halfOpen(l.Addr()) {
+		t.Error("half open without a client")
+	}
+	c := testkit.Dial(t, l.Addr())
+	if !l.Refuse() {
+		t.Fatal("it goes on to accept")
+	}
+	later := time.Now().Add(testkit.Patience)
+	l.refused.Store(&later)
+	l.Listener.(*net.TCPListener).SetDeadline(past)
+	accepted := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		accepted <- err
+	}()
+	select {
+	case err := <-accepted:
+		t.Fatalf("Accept did not wait: %v", err)
+	case <-time.After(handshake):
+	}
+	if _, err := io.WriteString(c, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := testkit.Receive(t, "a connection", accepted); err != nil {
+		t.Errorf("Accept returned %v", err)
+	}
 }
