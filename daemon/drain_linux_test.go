@@ -31,11 +31,9 @@ const requestsPerDrain = 50
 var drainRequest = map[gatehouse.Protocol][]byte{
 	gatehouse.HTTP: []byte("GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n"),
 	gatehouse.SCGI: scgi.AppendNetstring(nil, []byte("CONTENT_LENGTH\x000\x00SCGI\x001\x00REQUEST_METHOD\x00GET\x00SCRIPT_NAME\x00/\x00")),
-	gatehouse.FastCGI: func() []byte {
-		vars := record.AppendPair(record.AppendPair(nil, "REQUEST_METHOD", "GET"), "SCRIPT_NAME", "/")
-		b := record.AppendStream(record.AppendBegin(nil, 1, record.Responder, 0), record.Params, 1, vars)
-		return record.AppendHeader(record.AppendHeader(b, record.Params, 1, 0, 0), record.Stdin, 1, 0, 0)
-	}(),
+	gatehouse.FastCGI: record.AppendRecord(record.AppendRecord(record.AppendRecord(
+		record.AppendBegin(nil, 1, record.Responder, 0),
+		record.Params, 1, []byte("\x0e\x03REQUEST_METHODGET\x0b\x01SCRIPT_NAME/")), record.Params, 1, nil), record.Stdin, 1, nil),
 }
 
 // A drainTarget is a protocol on a kind of socket.
