@@ -4,8 +4,8 @@
 # make test     install what the tests need, check the code, run all tests
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
-#               (CHECKS=20000), programs and clients that are killed (REQUESTS=100000),
-#               and fuzzing (FUZZTIME=10m each)
+#               (CHECKS=20000), programs and clients that are killed, and drains
+#               (REQUESTS=100000), and fuzzing (FUZZTIME=10m each)
 
 GO       ?= go
 FUZZTIME ?= 1m
@@ -15,7 +15,7 @@ REQUESTS ?= 100000
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build quick test check packages bench soak machine kills fuzz
+.PHONY: build quick test check packages bench soak machine kills drains fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -39,7 +39,7 @@ packages:
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-soak: packages machine kills fuzz
+soak: packages machine kills drains fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
@@ -50,6 +50,11 @@ machine:
 # Requests whose programs and clients are killed at random; the seed is printed.
 kills: packages
 	$(GO) test -v -run '^TestRandomKills$$' -timeout 60m ./deploy -kills.requests $(REQUESTS)
+
+# Signals while clients connect for each request, so many for each protocol and kind of
+# socket.
+drains:
+	$(GO) test -v -run '^TestDrainLosesNothing$$' -timeout 60m ./daemon -drain.requests $(REQUESTS)
 
 # Every fuzz target in turn; go test fuzzes one at a time.
 fuzz:

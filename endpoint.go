@@ -13,10 +13,23 @@ import (
 	"gatehouse/systemd"
 )
 
+// Listen opens a listener as net.Listen does, for a [Server], fastcgi.Server or scgi.Server
+// whose shutdown is to lose no request: on Linux, new connections are refused then, and
+// those in the backlog served. Other systems do so as far as they can. From any other
+// listener no more connections are accepted, as it may be a socket that another process
+// has, too; what is in its backlog is left to that process, or reset if there is none.
+func Listen(network, address string) (net.Listener, error) {
+	l, err := frontend.Listen(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
 // An Endpoint is a listener and the protocol to serve on it.
 type Endpoint struct {
 	Protocol Protocol
-	Listener net.Listener
+	Listener net.Listener // see Listen
 
 	// Allow lists the TCP peers that may connect; empty means all.
 	Allow []netip.Prefix

@@ -37,6 +37,20 @@
 // cgi.ErrShutdown. [Server.Close] cuts them off at once. Serve returns after the last
 // request. It installs no signal handler: use signal.NotifyContext.
 //
+// In flight is every request of a client that has connected. From a listener that Serve or
+// [Listen] has opened, connections in the backlog are accepted first; new ones are refused:
+// on a unix socket at once, on TCP when the backlog is empty, up to which clients wait to
+// connect. A connection on which nothing has come has a second for the first byte of its
+// request. One that is kept and idle is closed at once, unless a request is in its socket:
+// a web server that sends one at that moment makes a new connection, as it does whenever a
+// kept one is closed.
+//
+// A listening socket that was passed to the process is only closed: what is in its backlog
+// is for the process that has it, such as systemd, or the next one that is started with it.
+//
+// Linux only: elsewhere, connections that are made at the moment of the shutdown may be
+// reset.
+//
 // An event stream ends when Drain has passed at the latest, if it watches the context of
 // its request. To end it sooner, without a truncation, watch the context given to Serve,
 // too:

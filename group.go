@@ -28,21 +28,32 @@ type group struct {
 	serving sync.WaitGroup
 }
 
-// start starts to serve the endpoints, and logs a line for each. The caller must call
+// start starts to serve the endpoints, and logs a line for each. It returns when their
+// front-ends know of them, so that shutdown finds what is queued. The caller must call
 // shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
 	g := &group{failed: make(chan error, len(endpoints)), served: make(chan struct{})}
 	handler := s.handler()
+	var beginning sync.WaitGroup
 	for _, e := range endpoints {
-		f := s.frontEnd(e, handler)
+		beginning.Add(1)
+		begun := sync.OnceFunc(beginning.Done)
+		f := s.frontEnd(e, handler, func(net.Listener) context.Context {
+			begun()
+			return context.Background()
+		})
 		g.fronts = append(g.fronts, f)
 		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
 		if a := e.Listener.Addr(); a.Network() == "unix" {
 			attrs = append(attrs, socketAttrs(a.String())...)
 		}
 		s.log().Info("listening", attrs...)
-		g.serving.Go(func() { g.serve(f, e) })
+		g.serving.Go(func() {
+			defer begun()
+			g.serve(f, e)
+		})
 	}
+	beginning.Wait()
 	go func() {
 		g.serving.Wait()
 		close(g.served)
@@ -59,7 +70,8 @@ func addressOf(e Endpoint) string {
 	return a.String()
 }
 
-func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
+// frontEnd returns the front-end for an endpoint. It calls base when it has begun.
+func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler, base func(net.Listener) context.Context) frontEnd {
 	limits := s.Limits
 	if e.Once {
 		limits.Connections = 1
@@ -68,12 +80,14 @@ func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
 	case FastCGI:
 		return &fastcgi.Server{App: s.App, Authorizer: s.Authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, WebServerAddrs: e.WebServerAddrs, HalfClose: e.HalfClose,
-			NoMultiplexing: s.NoMultiplexing, Log: s.log()}
+			NoMultiplexing: s.NoMultiplexing, Log: s.log(), BaseContext: base}
 	case SCGI:
 		return &scgi.Server{App: s.App, Handler: handler, Limits: limits, Paths: s.Paths,
-			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log()}
+			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log(), BaseContext: base}
 	case HTTP:
-		return newHTTPServer(s.App, handler, limits, e.peers(), s.log())
+		f := newHTTPServer(s.App, handler, limits, e.peers(), s.log())
+		f.acceptor.BaseContext = base
+		return f
 	}
 	panic("gatehouse: internal error: no front-end for " + string(e.Protocol))
 }

@@ -29,12 +29,12 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
 	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
-	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return httpConn{s, c} }
+	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return newHTTPConn(s, c) }
 	s.acceptor.Connections = limits.Connections
 	s.acceptor.Peers = peers
 	s.acceptor.Log = l
 	s.server = &http.Server{
-		Handler:           h.HTTP(withGeneralOptions(app), limits),
+		Handler:           s.lastWhenDraining(h.HTTP(withGeneralOptions(app), limits)),
 		ReadHeaderTimeout: timeout(limits.Idle),
 		IdleTimeout:       timeout(limits.Idle),
 		MaxHeaderBytes:    limits.ParamsBytes,
@@ -43,8 +43,11 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		// net/http would respond to "OPTIONS *" and keep the connection, whatever its framing.
 		DisableGeneralOptionsHandler: true,
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateClosed { // none is ever hijacked
-				s.acceptor.Remove(httpConn{s, c})
+			switch state {
+			case http.StateIdle:
+				c.(*httpConn).rest()
+			case http.StateClosed: // none is ever hijacked
+				s.acceptor.Remove(c.(*httpConn))
 			}
 		},
 	}
@@ -82,44 +85,23 @@ func (s *httpServer) Serve(l net.Listener) error {
 
 // Shutdown stops accepting and lets the requests in flight finish. When ctx is done, it
 // cuts off the rest and returns ctx's error. It returns after every connection has ended.
+// It does not use net/http's Shutdown, which closes connections that it takes for idle
+// while a request is in their sockets.
 func (s *httpServer) Shutdown(ctx context.Context) error {
-	idle, stop := context.WithCancel(ctx)
-	var closing sync.WaitGroup
-	closing.Go(func() { s.server.Shutdown(idle) }) // closes connections as they become idle
 	err := s.acceptor.Shutdown(ctx, cgi.ErrShutdown)
-	stop()
-	closing.Wait()
 	s.cancel(cgi.ErrShutdown)
 	return err
 }
 
-// An httpConn is a connection of the Acceptor, served by net/http.
-type httpConn struct {
-	server *httpServer
-	net.Conn
-}
-
-// Start passes the connection to net/http, or closes it if net/http has stopped.
-func (c httpConn) Start() {
-	select {
-	case c.server.accepted <- c.Conn:
-	case <-c.server.stopped:
-		c.Close()
-		c.server.acceptor.Remove(c)
-	}
-}
-
-// Tick does nothing: net/http enforces the time limits.
-func (httpConn) Tick(time.Duration) bool { return false }
-
-// Drain does nothing: net/http closes a connection after its request.
-func (httpConn) Drain() {}
-
-// Abort cancels every request, since all are aborted together, and closes the
-// connection.
-func (c httpConn) Abort(cause error) {
-	c.server.cancel(cause)
-	c.Close()
+// lastWhenDraining makes requests the last ones of their connections while the server
+// drains, and says so to the client.
+func (s *httpServer) lastWhenDraining(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.acceptor.Draining() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // A handover is the listener that passes connections to net/http.

@@ -206,7 +206,7 @@ func (s *Server) open(start Start) ([]Endpoint, error) {
 		if address == "" {
 			address = DefaultHTTP
 		}
-		l, err := net.Listen("tcp", address)
+		l, err := Listen("tcp", address)
 		if err != nil {
 			return nil, err
 		}

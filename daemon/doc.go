@@ -94,5 +94,6 @@
 //
 // On SIGTERM or SIGINT the daemon stops accepting and lets the requests in flight finish,
 // for up to the drain time. Responses still unfinished then are visibly truncated. A second
-// signal truncates them at once.
+// signal truncates them at once. In flight is every request of a client that has connected;
+// package gatehouse has the details (Shutdown).
 package daemon

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"gatehouse"
 	"gatehouse/systemd"
 )
 
@@ -38,7 +39,7 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 
 func listenTCP(a Address) (net.Listener, error) {
 	address := net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
-	l, err := net.Listen("tcp", address)
+	l, err := gatehouse.Listen("tcp", address)
 	var dns *net.DNSError
 	switch {
 	case err == nil:

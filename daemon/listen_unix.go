@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"gatehouse/internal/frontend"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +61,7 @@ func listenUnix(a Address) (net.Listener, error) {
 		ul.Close()
 		return nil, err
 	}
-	return &unixListener{UnixListener: ul, path: a.Path, own: own}, nil
+	return &unixListener{Listener: frontend.Own(ul), path: a.Path, own: own}, nil
 }
 
 func unixError(path string, err error) error {
@@ -232,9 +234,9 @@ func lockDirectory(dir string) (unlock func()) {
 }
 
 // A unixListener removes its socket from the file system when it is closed, unless
-// another process has replaced it.
+// another process has replaced it, or shares it.
 type unixListener struct {
-	*net.UnixListener
+	*frontend.Listener
 	path string
 	own  fs.FileInfo
 	once sync.Once
@@ -245,12 +247,14 @@ type unixListener struct {
 // inode number is not reused.
 func (l *unixListener) Close() error {
 	l.once.Do(func() {
-		unlock := lockDirectory(filepath.Dir(l.path))
-		if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.own, now) {
-			os.Remove(l.path)
+		if !l.Shared() {
+			unlock := lockDirectory(filepath.Dir(l.path))
+			if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.own, now) {
+				os.Remove(l.path)
+			}
+			unlock()
 		}
-		unlock()
-		l.err = l.UnixListener.Close()
+		l.err = l.Listener.Close()
 	})
 	return l.err
 }

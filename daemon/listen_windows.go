@@ -6,6 +6,8 @@ import (
 	"net"
 	"path/filepath"
 
+	"gatehouse"
+
 	"golang.org/x/sys/windows"
 )
 
@@ -16,7 +18,7 @@ func listenUnix(a Address) (net.Listener, error) {
 	if err := a.checkOwner(); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", a.Path)
+	l, err := gatehouse.Listen("unix", a.Path)
 	if err != nil {
 		return nil, fmt.Errorf("unix:%s: %w", a.Path, cause(err))
 	}

@@ -156,7 +156,7 @@ func (c *conn) proceed(gen uint32) bool {
 	case c.dead != nil:
 		c.mu.Unlock()
 		return false
-	case c.idle() && (c.closing || c.eof):
+	case c.idle() && (c.closing || c.eof || c.drained()):
 		overdue := c.overdue > 0
 		c.mu.Unlock()
 		c.linger()
@@ -354,7 +354,7 @@ func (c *conn) finishRequest(r *request) {
 	if c.stack == fresh {
 		c.stack = grown
 	}
-	if c.phase != inline && (c.phase == paused || c.eof || c.closing && c.idle()) {
+	if c.phase != inline && (c.phase == paused || c.eof || c.ending() && c.idle()) {
 		// The loop is on another goroutine, and has to see this.
 		c.sock.Kick()
 	}

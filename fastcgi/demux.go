@@ -283,7 +283,7 @@ func (c *conn) abortRequest() error {
 		return nil
 	}
 	c.remove(r)
-	id, stop := r.id, c.closing && c.idle()
+	id, stop := r.id, c.ending() && c.idle()
 	c.mu.Unlock()
 	r.free()
 	err := c.send(record.AppendEndRequest(nil, id, 0, record.RequestComplete))

@@ -161,15 +161,26 @@ func (c *conn) peer() string {
 	return c.sock.LocalAddr().String()
 }
 
-// Drain implements frontend.Conn.
+// Drain implements frontend.Conn: it wakes the loop, which decides.
 func (c *conn) Drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closing = true
 	if c.idle() {
 		c.sock.Kick()
 	}
 }
+
+// drained reports whether a drain ends the connection, which is idle: nothing has come that
+// is not served, and the first request is not waited for. It belongs to the loop. mu is
+// held.
+func (c *conn) drained() bool {
+	a := &c.srv.acceptor
+	return a.Draining() && (c.progress.served > 0 || a.Impatient()) &&
+		len(c.in.buffered()) == 0 && !c.in.open && c.sock.Queued() == 0
+}
+
+// ending reports whether the connection may be at its end once it is idle. mu is held.
+func (c *conn) ending() bool { return c.closing || c.srv.acceptor.Draining() }
 
 // Abort implements frontend.Conn.
 func (c *conn) Abort(cause error) {

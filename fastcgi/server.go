@@ -107,7 +107,9 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting, lets the requests in flight end, and closes the
-// connections as they become idle. When ctx is done first, the contexts of what is
+// connections as they become idle; those that have sent nothing yet have a second for it.
+// Connections in the backlog of a listener are accepted only if gatehouse.Listen has opened
+// it. When ctx is done first, the contexts of what is
 // left are cancelled with cgi.ErrShutdown as the cause, their responses visibly
 // truncated, and ctx's error is returned. It returns after every goroutine of the
 // server has ended.

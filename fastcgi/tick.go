@@ -40,6 +40,8 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	case c.shouldClose(now) || now-c.idleSince > limits.Idle:
 		c.closing = true
 		c.sock.Kick()
+	case c.srv.acceptor.Impatient():
+		c.sock.Kick()
 	case c.stack == grown && c.phase == reading && now-c.idleSince > idleBeforeShrink:
 		if !c.srv.acceptor.Turn() {
 			more = true

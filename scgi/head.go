@@ -11,14 +11,22 @@ import (
 // readHead reads the netstring and returns what is in it. What came behind it
 // stays in buf.
 func (c *conn) readHead() (block string, err error) {
-	if c.peek {
-		c.buf, c.end, err = c.sock.PeekFirst()
-		c.unread = c.end
-	} else {
-		c.buf, c.end, err = c.sock.ReadFirst()
-	}
-	if err != nil {
-		return "", c.readError(err)
+	for {
+		if c.peek {
+			c.buf, c.end, err = c.sock.PeekFirst()
+			c.unread = c.end
+		} else {
+			c.buf, c.end, err = c.sock.ReadFirst()
+		}
+		if err == nil {
+			break
+		}
+		switch err = c.readError(err); {
+		case err != errKicked:
+			return "", err
+		case c.srv.acceptor.Impatient() && c.sock.Queued() == 0:
+			return "", cgi.ErrShutdown
+		}
 	}
 	n, size := 0, 0
 	for {

@@ -44,9 +44,8 @@ type readSide struct {
 
 	// waiting is what is waited for, in the lowest bits, and above a count of the
 	// waits, so that a tick can tell whether anything moved since the last one.
-	waiting  atomic.Uint64
-	stamp    stamp // of waiting; belongs to the tick
-	draining atomic.Bool
+	waiting atomic.Uint64
+	stamp   stamp // of waiting; belongs to the tick
 }
 
 // init gives the reading side to the connection.
@@ -83,9 +82,9 @@ func (c *conn) waitFor(what uint64) {
 		for c.watching {
 			c.turn.Wait()
 		}
-		if c.stopped == nil && !c.readExpired() {
-			c.unkick()
-		}
+	}
+	if c.stopped == nil && !c.readExpired() {
+		c.unkick()
 	}
 	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
 }
@@ -192,9 +191,8 @@ func (c *conn) RequestContext() context.Context {
 	return c.context.Get(c.base)
 }
 
-// Drain implements frontend.Conn. A peer that has connected and is about to send
-// its request has until the tick after the next.
-func (c *conn) Drain() { c.draining.Store(true) }
+// Drain implements frontend.Conn. Tick does what there is to do.
+func (c *conn) Drain() {}
 
 // Abort implements frontend.Conn.
 func (c *conn) Abort(cause error) {
@@ -229,15 +227,21 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	limits := &c.srv.limits
 	switch wait % waits {
 	case arriving:
-		if same && c.draining.Load() || elapsed > limits.Idle {
+		if elapsed > limits.Idle {
 			c.stopWait(wait, fmt.Errorf("no request within %v (idle)", limits.Idle))
+		} else if c.srv.acceptor.Impatient() {
+			c.mu.Lock()
+			if c.waiting.Load() == wait {
+				c.kick() // readHead decides
+			}
+			c.mu.Unlock()
 		}
-		return c.draining.Load()
+		return false
 	case inHead:
 		if elapsed > limits.Idle {
 			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (idle)", limits.Idle))
 		}
-		return c.draining.Load()
+		return false
 	case inBody:
 		if elapsed > limits.BodyRead && c.readLimited() {
 			c.stopWait(wait, &cgi.StatusError{Code: http.StatusRequestTimeout,

@@ -99,8 +99,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.acceptor.Serve(l)
 }
 
-// Shutdown stops accepting, and lets the requests in flight end. When ctx is done
-// first, the contexts of what is left are cancelled with cgi.ErrShutdown as the
+// Shutdown stops accepting, and lets the requests in flight end; connections that have
+// sent nothing yet have a second for it. Connections in the backlog of a listener are
+// accepted only if gatehouse.Listen has opened it. When ctx is done first, the contexts of what is left are cancelled with cgi.ErrShutdown as the
 // cause, the responses visibly truncated, and ctx's error is returned. It returns
 // after every goroutine of the server has ended.
 func (s *Server) Shutdown(ctx context.Context) error {

@@ -41,7 +41,8 @@ type Conn interface {
 	// not block. It reports whether the connection has anything in flight.
 	Tick(now time.Duration) (busy bool)
 
-	// Drain closes the connection once nothing is in flight on it.
+	// Drain closes the connection once nothing is in flight on it. What has come counts as
+	// in flight, and so does, until Acceptor.Impatient, a first request that has not come.
 	Drain()
 
 	// Abort closes the connection at once. Requests are cancelled with the cause, and
@@ -55,7 +56,8 @@ type Acceptor struct {
 	// BaseContext and ConnContext.
 	NewConn func(ctx context.Context, l net.Listener, c net.Conn) Conn
 
-	// BaseContext, if not nil, is called once for each Serve. It must not return nil.
+	// BaseContext, if not nil, is called once for each Serve, after which Shutdown knows of
+	// the listener. It must not return nil.
 	BaseContext func(net.Listener) context.Context
 
 	// ConnContext, if not nil, is called once for each connection, with the context from
@@ -75,9 +77,13 @@ type Acceptor struct {
 	mu         sync.Mutex
 	listeners  map[net.Listener]struct{}
 	conns      map[Conn]chan struct{} // the listener's slots
-	empty      chan struct{}          // closed when conns becomes empty; nil unless waited for
-	closing    atomic.Bool
-	stop       chan struct{} // ends the tick
+	serving    int                    // calls of Serve
+	empty      chan struct{}          // closed when there is neither; nil unless waited for
+	hurry      chan struct{}          // closed with closing
+	closing    atomic.Bool            // no listener is accepted any more
+	aborting   bool                   // nor is a connection
+	patience   atomic.Int64           // when it ends, since the Acceptor started; 0: no drain
+	stop       chan struct{}          // ends the tick
 	ticking    sync.WaitGroup
 	wake       chan struct{} // makes the next tick come soon
 	slow       atomic.Bool   // the next tick is far
@@ -123,25 +129,26 @@ func (a *Acceptor) log() *slog.Logger {
 	return slog.Default()
 }
 
-// Serve accepts connections until Shutdown or Close, and then returns ErrServerClosed.
-// It closes l. After a temporary error of Accept (no free descriptor, a broken
-// connection) it tries again in 5 ms to 1 s, and logs the error at first and every 10 s.
-// It returns any other error.
+// Serve accepts connections until Shutdown or Close, and then returns ErrServerClosed. On
+// Shutdown it accepts first what is queued on l, if that is a Listener. It closes l. After
+// a temporary error of Accept (no free descriptor, a broken connection) it tries again in
+// 5 ms to 1 s, and logs the error at first and every 10 s. It returns any other error.
 func (a *Acceptor) Serve(l net.Listener) error {
 	defer l.Close()
 	if err := a.Peers.Check(); err != nil {
 		return err
 	}
+	if !a.track(l) {
+		return ErrServerClosed
+	}
+	defer a.untrack(l)
+	defer l.Close() // before who waits for the end of Serve goes on
 	base := context.Background()
 	if a.BaseContext != nil {
 		if base = a.BaseContext(l); base == nil {
 			return errors.New("BaseContext returned no context")
 		}
 	}
-	if !a.track(l) {
-		return ErrServerClosed
-	}
-	defer a.untrack(l)
 	n := a.Connections
 	if n <= 0 {
 		n = 10_000
@@ -153,10 +160,11 @@ func (a *Acceptor) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			<-slots
-			if a.closing.Load() {
+			switch {
+			case temporary(err):
+			case a.closing.Load():
 				return ErrServerClosed
-			}
-			if !temporary(err) {
+			default:
 				return err
 			}
 			if delay == 0 || waited >= acceptLog {
@@ -196,16 +204,14 @@ func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) contex
 	return ctx
 }
 
-// pause waits for d, or until the Acceptor is closed.
+// pause waits for d, or for a moment if the Acceptor is closing.
 func (a *Acceptor) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	a.mu.Lock()
-	stop := a.stop
-	a.mu.Unlock()
 	select {
 	case <-t.C:
-	case <-stop:
+	case <-a.hurry:
+		time.Sleep(min(d, busyTick))
 	}
 }
 
@@ -231,25 +237,29 @@ func (a *Acceptor) track(l net.Listener) bool {
 		a.conns = make(map[Conn]chan struct{})
 		a.stop = make(chan struct{})
 		a.wake = make(chan struct{}, 1)
+		a.hurry = make(chan struct{})
 		a.began = time.Now()
 		a.ticking.Add(1)
 		go a.tick(a.stop)
 	}
 	a.listeners[l] = struct{}{}
+	a.serving++
 	return true
 }
 
 func (a *Acceptor) untrack(l net.Listener) {
 	a.mu.Lock()
 	delete(a.listeners, l)
+	a.serving--
+	a.checkEmpty()
 	a.mu.Unlock()
 }
 
-// serveConn starts to serve a connection. It closes the connection if the Acceptor is
-// closing, which has drained or aborted the other ones already.
+// serveConn starts to serve a connection, and drains it if the others have been drained
+// already. It closes the connection if they have been aborted.
 func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
 	a.mu.Lock()
-	if a.closing.Load() {
+	if a.aborting {
 		a.mu.Unlock()
 		nc.Close()
 		<-slots
@@ -257,8 +267,12 @@ func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, s
 	}
 	c := a.NewConn(ctx, l, nc)
 	a.conns[c] = slots
+	closing := a.closing.Load()
 	a.mu.Unlock()
 	c.Start()
+	if closing {
+		c.Drain()
+	}
 }
 
 // Remove removes a connection that has ended.
@@ -266,10 +280,7 @@ func (a *Acceptor) Remove(c Conn) {
 	a.mu.Lock()
 	slots := a.conns[c]
 	delete(a.conns, c)
-	if len(a.conns) == 0 && a.empty != nil {
-		close(a.empty)
-		a.empty = nil
-	}
+	a.checkEmpty()
 	a.mu.Unlock()
 	<-slots
 }
@@ -305,7 +316,7 @@ func (a *Acceptor) tick(stop chan struct{}) {
 			busy = c.Tick(now) || busy
 		}
 		clear(conns)
-		if busy {
+		if busy || a.closing.Load() {
 			t.Reset(busyTick + time.Duration(len(conns))*tickCost)
 		} else {
 			a.goroutines.releaseIdle()
@@ -313,79 +324,4 @@ func (a *Acceptor) tick(stop chan struct{}) {
 			t.Reset(idleTick)
 		}
 	}
-}
-
-// Shutdown stops accepting and drains the connections. When ctx is done first, it aborts
-// the rest with the cause, and returns ctx's error. It returns after every connection
-// has ended.
-func (a *Acceptor) Shutdown(ctx context.Context, cause error) error {
-	empty := a.beginClose(func(c Conn) { c.Drain() })
-	var err error
-	select {
-	case <-empty:
-	case <-ctx.Done():
-		err = ctx.Err()
-		a.each(func(c Conn) { c.Abort(cause) })
-		<-empty
-	}
-	a.stopTick()
-	return err
-}
-
-// Close stops accepting and aborts every connection with the cause. It returns
-// after every connection has ended.
-func (a *Acceptor) Close(cause error) error {
-	<-a.beginClose(func(c Conn) { c.Abort(cause) })
-	a.stopTick()
-	return nil
-}
-
-// beginClose closes the listeners, calls f for each connection, and returns a channel
-// that is closed when no connection is left.
-func (a *Acceptor) beginClose(f func(Conn)) <-chan struct{} {
-	a.mu.Lock()
-	a.closing.Store(true)
-	for l := range a.listeners {
-		l.Close()
-	}
-	empty := a.empty
-	if empty == nil {
-		empty = make(chan struct{})
-		if len(a.conns) == 0 {
-			close(empty)
-		} else {
-			a.empty = empty
-		}
-	}
-	a.mu.Unlock()
-	a.each(f)
-	return empty
-}
-
-func (a *Acceptor) each(f func(Conn)) {
-	a.mu.Lock()
-	conns := make([]Conn, 0, len(a.conns))
-	for c := range a.conns {
-		conns = append(conns, c)
-	}
-	a.mu.Unlock()
-	for _, c := range conns {
-		f(c)
-	}
-}
-
-func (a *Acceptor) stopTick() {
-	a.mu.Lock()
-	stop := a.stop
-	if stop != nil {
-		select {
-		case <-stop:
-		default:
-			close(stop)
-		}
-	}
-	a.mu.Unlock()
-	a.ticking.Wait()
-	a.logFloods(a.Now(), true)
-	a.goroutines.close()
 }

@@ -1,0 +1,127 @@
+package gatehouse
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/frontend"
+)
+
+// An httpConn is a connection of the Acceptor, served by net/http. During a drain its Read
+// says that the peer has closed it, once it has no request. So it is the reader who
+// decides, and no request is lost between the look and the end.
+type httpConn struct {
+	*frontend.Socket
+	server *httpServer
+	idle   atomic.Bool // nothing of a request has been read
+	kept   atomic.Bool // it has had one
+
+	mu       sync.Mutex
+	deadline time.Time // for reading, as net/http has set it
+	kicked   bool      // another one is in its place
+}
+
+func newHTTPConn(s *httpServer, c net.Conn) *httpConn {
+	h := &httpConn{Socket: frontend.NewSocket(c), server: s}
+	h.idle.Store(true)
+	return h
+}
+
+// Start passes the connection to net/http, or closes it if net/http has stopped.
+func (c *httpConn) Start() {
+	select {
+	case c.server.accepted <- c:
+	case <-c.server.stopped:
+		c.Close()
+		c.server.acceptor.Remove(c)
+	}
+}
+
+// Tick ends the connection if a drain waits no longer for its first request. net/http
+// enforces the time limits.
+func (c *httpConn) Tick(time.Duration) bool {
+	if c.server.acceptor.Impatient() {
+		c.Drain()
+	}
+	return false
+}
+
+// Drain wakes who waits for a request.
+func (c *httpConn) Drain() {
+	if !c.idle.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kicked = true
+	c.Kick()
+}
+
+// Abort cancels every request, since all are aborted together, and closes the
+// connection.
+func (c *httpConn) Abort(cause error) {
+	c.server.cancel(cause)
+	c.Close()
+}
+
+// rest notes that a request has ended, and another may come.
+func (c *httpConn) rest() {
+	c.kept.Store(true)
+	c.idle.Store(true)
+}
+
+// Read reads for net/http.
+func (c *httpConn) Read(p []byte) (int, error) {
+	for {
+		if c.idle.Load() && c.drained() {
+			return 0, io.EOF
+		}
+		n, err := c.Socket.Read(p)
+		if n > 0 {
+			c.idle.Store(false)
+		}
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.unkick() {
+			return n, err
+		}
+	}
+}
+
+// drained reports whether a drain ends the connection, which is idle.
+func (c *httpConn) drained() bool {
+	a := &c.server.acceptor
+	return a.Draining() && (c.kept.Load() || a.Impatient()) && c.Queued() == 0
+}
+
+// unkick puts the deadline back. It reports whether it was not that one that has passed.
+func (c *httpConn) unkick() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.kicked {
+		return false
+	}
+	c.kicked = false
+	c.Socket.SetReadDeadline(c.deadline)
+	return true
+}
+
+// CloseWrite is what net/http looks for.
+func (c *httpConn) CloseWrite() error {
+	c.Socket.CloseWrite()
+	return nil
+}
+
+// SetReadDeadline sets the deadline for net/http.
+func (c *httpConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	if c.kicked {
+		return nil
+	}
+	return c.Socket.SetReadDeadline(t)
+}

@@ -1,0 +1,64 @@
+package gatehouse
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+
+	"gatehouse/cgi"
+	"gatehouse/internal/frontend"
+	"gatehouse/internal/testkit"
+)
+
+// TestHTTPConnEndsOnlyIfEmpty has a connection that had a request and is idle, in a drain: a
+// request that is in its socket is read.
+func TestHTTPConnEndsOnlyIfEmpty(t *testing.T) {
+	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, slog.New(slog.DiscardHandler))
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	near, far := testkit.Pair(t, "tcp")
+	c := newHTTPConn(s, far)
+	c.rest()
+	if _, err := io.WriteString(near, "x"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Until(t, "a byte has come", func() bool { return c.Queued() == 1 })
+	b := make([]byte, 10)
+	if n, err := c.Read(b); n != 1 || err != nil {
+		t.Errorf("Read = %d, %v; want the byte", n, err)
+	}
+	c.rest()
+	if n, err := c.Read(b); n != 0 || err != io.EOF {
+		t.Errorf("Read = %d, %v; want the end", n, err)
+	}
+}
+
+// TestHTTPKeptConnections ends one that is idle, and one whose request ends meanwhile.
+func TestHTTPKeptConnections(t *testing.T) {
+	l, app := testkit.Listen(t, "unix"), newHeld()
+	g, _ := start(t, app, cgi.Limits{}, Endpoint{Protocol: HTTP, Listener: l})
+	const request = "GET / HTTP/1.1\r\nHost: gate\r\n\r\n"
+	var conns []net.Conn
+	for range 2 {
+		c := testkit.Dial(t, l.Addr())
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Receive(t, "a request", app.entered)
+		conns = append(conns, c)
+	}
+	app.release <- struct{}{}
+	down := make(chan error, 1)
+	go func() { down <- g.shutdown(t.Context()) }()
+	app.release <- struct{}{}
+	for _, c := range conns {
+		if b, err := io.ReadAll(c); len(b) == 0 || err != nil {
+			t.Errorf("got %q, %v", b, err)
+		}
+	}
+	if err := testkit.Receive(t, "the end of shutdown", down); err != nil {
+		t.Errorf("shutdown returned %v", err)
+	}
+}
