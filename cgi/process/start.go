@@ -32,6 +32,7 @@ const (
 	OpCheck   Op = "check"   // its owner, mode or place is not what the rules ask for
 	OpChroot  Op = "chroot"  // it cannot be reached in the chroot
 	OpConfine Op = "confine" // it did not start, and its confinement is a likely reason
+	OpCgroup  Op = "cgroup"  // there is no control group for it
 	OpStart   Op = "start"   // the system did not start it
 )
 
