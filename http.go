@@ -23,14 +23,17 @@ type httpServer struct {
 	accepted chan net.Conn
 	stopped  chan struct{}           // closed when net/http accepts no more of them
 	cancel   context.CancelCauseFunc // of every request's context
+
+	mu   sync.Mutex
+	idle map[net.Conn]time.Duration // connections without a request, since when
 }
 
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
-	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
+	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel, idle: make(map[net.Conn]time.Duration)}
 	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return httpConn{s, c} }
-	s.acceptor.Connections = limits.Connections
+	s.acceptor.Connections, s.acceptor.Shared = limits.Connections, limits.Shared
 	s.acceptor.Peers = peers
 	s.acceptor.Log = l
 	s.server = &http.Server{
@@ -40,13 +43,22 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		MaxHeaderBytes:    limits.ParamsBytes,
 		ErrorLog:          log.New(serverLog{l}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateClosed { // none is ever hijacked
-				s.acceptor.Remove(httpConn{s, c})
-			}
-		},
+		ConnState:         s.changed,
 	}
 	return s
+}
+
+// changed notes the state of a connection.
+func (s *httpServer) changed(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	delete(s.idle, c)
+	if state == http.StateNew || state == http.StateIdle {
+		s.idle[c] = s.acceptor.Now()
+	}
+	s.mu.Unlock()
+	if state == http.StateClosed { // none is ever hijacked
+		s.acceptor.Remove(httpConn{s, c})
+	}
 }
 
 // timeout returns a limit in the form of net/http: 0 for none.
@@ -99,8 +111,23 @@ func (c httpConn) Start() {
 // Tick does nothing: net/http enforces the time limits.
 func (httpConn) Tick(time.Duration) bool { return false }
 
+// IdleSince implements frontend.IdleConn. The head of a request may be on its way.
+func (c httpConn) IdleSince() (since time.Duration, idle bool) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	since, idle = c.server.idle[c.Conn]
+	return since, idle
+}
+
 // Drain does nothing: net/http closes a connection after its request.
 func (httpConn) Drain() {}
+
+// Evict implements frontend.IdleConn.
+func (c httpConn) Evict() {
+	if _, idle := c.IdleSince(); idle {
+		c.Close()
+	}
+}
 
 // Abort cancels every request, since all are aborted together, and closes the
 // connection.

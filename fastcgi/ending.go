@@ -161,6 +161,16 @@ func (c *conn) peer() string {
 	return c.sock.LocalAddr().String()
 }
 
+// IdleSince implements frontend.IdleConn.
+func (c *conn) IdleSince() (since time.Duration, idle bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idleSince, c.dead == nil && !c.closing && c.idle()
+}
+
+// Evict implements frontend.IdleConn.
+func (c *conn) Evict() { c.Drain() }
+
 // Drain implements frontend.Conn.
 func (c *conn) Drain() {
 	c.mu.Lock()

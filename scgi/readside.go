@@ -192,6 +192,14 @@ func (c *conn) RequestContext() context.Context {
 	return c.context.Get(c.base)
 }
 
+// IdleSince implements frontend.IdleConn.
+func (c *conn) IdleSince() (since time.Duration, idle bool) {
+	return c.stamp.since, c.stamp.wait == c.waiting.Load() && c.stamp.wait%waits == arriving && !c.draining.Load()
+}
+
+// Evict implements frontend.IdleConn.
+func (c *conn) Evict() { c.Drain() }
+
 // Drain implements frontend.Conn. A peer that has connected and is about to send
 // its request has until the tick after the next.
 func (c *conn) Drain() { c.draining.Store(true) }

@@ -8,6 +8,7 @@ package frontend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gatehouse/cgi"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown or Close.
@@ -62,9 +65,14 @@ type Acceptor struct {
 	// BaseContext. If it returns nil, the connection is closed.
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
 
-	// Connections is the maximum number of open connections of a listener; at the
-	// maximum, it stops accepting. Zero means 10,000.
+	// Connections is the maximum number of open connections of a listener. At the
+	// maximum, the longest idle ones are closed; while none is idle, it stops accepting.
+	// Zero means 10,000.
 	Connections int
+
+	// Shared bounds the connections of several Acceptors together, in the same way. It may
+	// be nil.
+	Shared *cgi.ConnectionBudget
 
 	// Peers says who may connect.
 	Peers Peers
@@ -73,9 +81,9 @@ type Acceptor struct {
 	Log *slog.Logger
 
 	mu         sync.Mutex
-	listeners  map[net.Listener]struct{}
-	conns      map[Conn]chan struct{} // the listener's slots
-	empty      chan struct{}          // closed when conns becomes empty; nil unless waited for
+	listeners  map[net.Listener]*cgi.ConnectionBudget // its own
+	conns      map[Conn]*cgi.ConnectionBudget         // its listener's
+	empty      chan struct{}                          // closed when conns becomes empty; nil unless waited for
 	closing    atomic.Bool
 	stop       chan struct{} // ends the tick
 	ticking    sync.WaitGroup
@@ -84,7 +92,11 @@ type Acceptor struct {
 	began      time.Time
 	now        atomic.Int64
 	goroutines goroutinePool
-	turns      int // see Turn; belongs to the tick
+
+	// What follows belongs to the tick.
+	turns   int           // see Turn
+	evicted int           // connections closed by makeRoom since that was logged …
+	logged  time.Duration // … at this time; 0: never
 }
 
 // turnsPerTick is how many calls of Turn return true in one tick.
@@ -137,21 +149,19 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			return errors.New("BaseContext returned no context")
 		}
 	}
-	if !a.track(l) {
+	own, stop := a.track(l)
+	if own == nil {
 		return ErrServerClosed
 	}
 	defer a.untrack(l)
-	n := a.Connections
-	if n <= 0 {
-		n = 10_000
-	}
-	slots := make(chan struct{}, n)
 	var delay, waited time.Duration
 	for {
-		slots <- struct{}{}
+		if !a.acquire(own, stop) {
+			return ErrServerClosed
+		}
 		c, err := l.Accept()
 		if err != nil {
-			<-slots
+			a.release(own)
 			if a.closing.Load() {
 				return ErrServerClosed
 			}
@@ -159,22 +169,25 @@ func (a *Acceptor) Serve(l net.Listener) error {
 				return err
 			}
 			if delay == 0 || waited >= acceptLog {
+				if remedy := cgi.Remedy(err); remedy != "" {
+					err = fmt.Errorf("%w: %s", err, remedy)
+				}
 				a.log().Error("accept failed, trying again", "listener", l.Addr().String(), "error", err)
 				waited = 0
 			}
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 			waited += delay
-			a.pause(delay)
+			a.pause(delay, stop)
 			continue
 		}
 		delay, waited = 0, 0
 		ctx := a.admit(base, l, c)
 		if ctx == nil {
 			c.Close()
-			<-slots
+			a.release(own)
 			continue
 		}
-		a.serveConn(ctx, l, c, slots)
+		a.serveConn(ctx, l, c, own)
 	}
 }
 
@@ -196,12 +209,9 @@ func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) contex
 }
 
 // pause waits for d, or until the Acceptor is closed.
-func (a *Acceptor) pause(d time.Duration) {
+func (a *Acceptor) pause(d time.Duration, stop <-chan struct{}) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	a.mu.Lock()
-	stop := a.stop
-	a.mu.Unlock()
 	select {
 	case <-t.C:
 	case <-stop:
@@ -219,23 +229,30 @@ func temporary(err error) bool {
 	return false
 }
 
-func (a *Acceptor) track(l net.Listener) bool {
+// track returns the places of a listener's connections, and the channel that is closed at
+// the end of the Acceptor; nil if it is closing.
+func (a *Acceptor) track(l net.Listener) (own *cgi.ConnectionBudget, stop <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closing.Load() {
-		return false
+		return nil, nil
 	}
 	if a.listeners == nil {
-		a.listeners = make(map[net.Listener]struct{})
-		a.conns = make(map[Conn]chan struct{})
+		a.listeners = make(map[net.Listener]*cgi.ConnectionBudget)
+		a.conns = make(map[Conn]*cgi.ConnectionBudget)
 		a.stop = make(chan struct{})
 		a.wake = make(chan struct{}, 1)
 		a.began = time.Now()
 		a.ticking.Add(1)
 		go a.tick(a.stop)
 	}
-	a.listeners[l] = struct{}{}
-	return true
+	n := a.Connections
+	if n <= 0 {
+		n = 10_000
+	}
+	own = cgi.NewConnectionBudget(n)
+	a.listeners[l] = own
+	return own, a.stop
 }
 
 func (a *Acceptor) untrack(l net.Listener) {
@@ -246,16 +263,16 @@ func (a *Acceptor) untrack(l net.Listener) {
 
 // serveConn starts to serve a connection. It closes the connection if the Acceptor is
 // closing, which has drained or aborted the other ones already.
-func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
+func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, own *cgi.ConnectionBudget) {
 	a.mu.Lock()
 	if a.closing.Load() {
 		a.mu.Unlock()
 		nc.Close()
-		<-slots
+		a.release(own)
 		return
 	}
 	c := a.NewConn(ctx, l, nc)
-	a.conns[c] = slots
+	a.conns[c] = own
 	a.mu.Unlock()
 	c.Start()
 }
@@ -263,14 +280,14 @@ func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, s
 // Remove removes a connection that has ended.
 func (a *Acceptor) Remove(c Conn) {
 	a.mu.Lock()
-	slots := a.conns[c]
+	own := a.conns[c]
 	delete(a.conns, c)
 	if len(a.conns) == 0 && a.empty != nil {
 		close(a.empty)
 		a.empty = nil
 	}
 	a.mu.Unlock()
-	<-slots
+	a.release(own)
 }
 
 // tick calls Tick of every connection regularly until stop is closed.
@@ -302,6 +319,7 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		for _, c := range conns {
 			busy = c.Tick(now) || busy
 		}
+		busy = a.makeRoom(now) || busy
 		clear(conns)
 		if busy {
 			t.Reset(busyTick + time.Duration(len(conns))*tickCost)
