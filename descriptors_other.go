@@ -1,3 +1,5 @@
+//go:build !unix
+
 package gatehouse
 
 // descriptorLimit returns 0: the handles of a process have no bound.
