@@ -74,7 +74,7 @@ func TestMakeRoom(t *testing.T) {
 			peers := []net.Conn{l.dial()}
 			for range 2 { // the second one is busy
 				synctest.Wait()
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(600 * time.Millisecond) // a tick, which is what idle times are counted by
 				peers = append(peers, l.dial())
 			}
 			synctest.Wait()
