@@ -33,12 +33,13 @@ type group struct {
 // shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
 	g := &group{failed: make(chan error, len(endpoints)), served: make(chan struct{})}
-	handler := s.handler()
+	limits := s.share(endpoints)
+	handler := s.handler(limits)
 	var beginning sync.WaitGroup
 	for _, e := range endpoints {
 		beginning.Add(1)
 		begun := sync.OnceFunc(beginning.Done)
-		f := s.frontEnd(e, handler, func(net.Listener) context.Context {
+		f := s.frontEnd(e, limits, handler, func(net.Listener) context.Context {
 			begun()
 			return context.Background()
 		})
@@ -71,8 +72,7 @@ func addressOf(e Endpoint) string {
 }
 
 // frontEnd returns the front-end for an endpoint. It calls base when it has begun.
-func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler, base func(net.Listener) context.Context) frontEnd {
-	limits := s.Limits
+func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, base func(net.Listener) context.Context) frontEnd {
 	if e.Once {
 		limits.Connections = 1
 	}

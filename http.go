@@ -23,6 +23,9 @@ type httpServer struct {
 	accepted chan net.Conn
 	stopped  chan struct{}           // closed when net/http accepts no more of them
 	cancel   context.CancelCauseFunc // of every request's context
+
+	mu   sync.Mutex
+	idle map[net.Conn]time.Duration // connections without a request, since when
 }
 
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
@@ -30,7 +33,7 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 	base, cancel := context.WithCancelCause(context.Background())
 	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
 	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return newHTTPConn(s, c) }
-	s.acceptor.Connections = limits.Connections
+	s.acceptor.Connections, s.acceptor.Shared = limits.Connections, limits.Shared
 	s.acceptor.Peers = peers
 	s.acceptor.Log = l
 	s.server = &http.Server{

@@ -17,9 +17,11 @@ import (
 // decides, and no request is lost between the look and the end.
 type httpConn struct {
 	*frontend.Socket
-	server *httpServer
-	idle   atomic.Bool // nothing of a request has been read
-	kept   atomic.Bool // it has had one
+	server  *httpServer
+	idle    atomic.Bool  // nothing of a request has been read …
+	since   atomic.Int64 // … since this time of the Acceptor
+	kept    atomic.Bool  // it has had one
+	evicted atomic.Bool
 
 	mu       sync.Mutex
 	deadline time.Time // for reading, as net/http has set it
@@ -28,6 +30,7 @@ type httpConn struct {
 
 func newHTTPConn(s *httpServer, c net.Conn) *httpConn {
 	h := &httpConn{Socket: frontend.NewSocket(c), server: s}
+	h.since.Store(int64(s.acceptor.Now()))
 	h.idle.Store(true)
 	return h
 }
@@ -62,6 +65,17 @@ func (c *httpConn) Drain() {
 	c.Kick()
 }
 
+// IdleSince implements frontend.IdleConn.
+func (c *httpConn) IdleSince() (since time.Duration, idle bool) {
+	return time.Duration(c.since.Load()), c.idle.Load()
+}
+
+// Evict implements frontend.IdleConn: it wakes who waits for a request.
+func (c *httpConn) Evict() {
+	c.evicted.Store(true)
+	c.Drain()
+}
+
 // Abort cancels every request, since all are aborted together, and closes the
 // connection.
 func (c *httpConn) Abort(cause error) {
@@ -72,6 +86,7 @@ func (c *httpConn) Abort(cause error) {
 // rest notes that a request has ended, and another may come.
 func (c *httpConn) rest() {
 	c.kept.Store(true)
+	c.since.Store(int64(c.server.acceptor.Now()))
 	c.idle.Store(true)
 }
 
@@ -91,10 +106,10 @@ func (c *httpConn) Read(p []byte) (int, error) {
 	}
 }
 
-// drained reports whether a drain ends the connection, which is idle.
+// drained reports whether a drain or Evict ends the connection, which is idle.
 func (c *httpConn) drained() bool {
 	a := &c.server.acceptor
-	return a.Draining() && (c.kept.Load() || a.Impatient()) && c.Queued() == 0
+	return (c.evicted.Load() || a.Draining() && (c.kept.Load() || a.Impatient())) && c.Queued() == 0
 }
 
 // unkick puts the deadline back. It reports whether it was not that one that has passed.

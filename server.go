@@ -43,6 +43,12 @@ type Server struct {
 	// Limits bound what a peer can make the server do; see cgi.Limits for the defaults.
 	Limits cgi.Limits
 
+	// Reserve is how many descriptors of this process (RLIMIT_NOFILE) App takes besides one
+	// for each connection: programs do, see script.App.Descriptors. Connections leave them
+	// free, unless they would be left with less than a twelfth of all. Where
+	// Limits.Connections does not fit in, fewer are accepted, and the log says so.
+	Reserve int
+
 	// Paths says how the web server reports paths. The default works with all common web
 	// servers.
 	Paths cgi.PathPolicy
@@ -155,7 +161,7 @@ func checkProtocols(endpoints []Endpoint) error {
 func (s *Server) ServeProgram(ctx context.Context) error {
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
 	if s.Log != nil {
-		p.Handler = s.handler()
+		p.Handler = s.handler(s.Limits)
 	}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
@@ -192,11 +198,11 @@ func (s *Server) log() *slog.Logger {
 	return slog.Default()
 }
 
-func (s *Server) handler() *cgi.Handler {
+func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 	if s.Handler != nil {
 		return s.Handler
 	}
-	return &cgi.Handler{Log: s.log(), Spool: s.Limits.Spool}
+	return &cgi.Handler{Log: s.log(), Spool: limits.Spool}
 }
 
 // open returns endpoints for what the process was started with, or opens HTTP.

@@ -13,7 +13,7 @@ import (
 // Strings taken from r.Env stay valid.
 //
 // An error that it returns, or a panic, before the head was sent becomes an error page, with
-// the code of a [StatusError], otherwise 500. After the head it truncates the response,
+// the code of a [StatusError], 503 for what [Exhausted] knows, otherwise 500. After the head it truncates the response,
 // visibly to the web server where the protocol allows it.
 type App interface {
 	ServeCGI(w ResponseWriter, r *Request) error

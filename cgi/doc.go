@@ -58,8 +58,8 @@
 // # Errors
 //
 // An error that ServeCGI returns, or a panic, before the head was sent becomes an error
-// page: 500, or the code of a [StatusError]. The page says nothing about the cause; the log
-// does, with the stack of a panic. After the head the response is broken off, and the
+// page: 500, the code of a [StatusError], or 503 for what [Exhausted] knows. The page says
+// nothing about the cause; the log does, with the stack of a panic. After the head the response is broken off, and the
 // front-end makes the truncation visible where the protocol allows it, so that no client
 // mistakes a partial response for a complete one. [http.ErrAbortHandler] breaks it off
 // silently. Each failed request has one line in the log, with its id.
@@ -159,7 +159,7 @@
 // body and an [Outcome]. Packages fastcgi, scgi and cgi/simpleserver are front-ends.
 //
 // Only they, and packages that run programs, need [Sink], [Head], [End], [Outcome], [Pair],
-// [ContextSource], [SendPipe], [SpoolError] and [LocalRedirect]; [Limits.WithDefaults],
+// [ContextSource], [SendPipe], [SpoolError], [Remedy] and [LocalRedirect]; [Limits.WithDefaults],
 // [Environ.BodyLength], [Request.SetContextSource], [Request.HasContext],
 // [Request.CloseBody] and [Request.FollowsRedirects]. Package cgi/cgihead parses the head
 // of a CGI response.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"gatehouse/cgi/spool"
@@ -62,12 +63,21 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Err }
 
-// SpoolError returns the StatusError for an error of a spool: 413 if the spool is full, 503
-// if all spools together or the disk are.
+// SpoolError returns the StatusError for an error of a spool, which names the key: 413 if the
+// spool is full, 503 with Retry-After if all spools together are, or the system has no room.
 func SpoolError(err error) *StatusError {
-	code := http.StatusServiceUnavailable
-	if errors.Is(err, spool.ErrFull) {
-		code = http.StatusRequestEntityTooLarge
+	se := Exhausted(err)
+	switch {
+	case errors.Is(err, spool.ErrFull):
+		return &StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("%w (spool_bytes)", err)}
+	case errors.Is(err, spool.ErrTotal):
+		err = fmt.Errorf("%w (spool_total)", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		err = fmt.Errorf("%w (spool_dir): make room there, or let spool_dir name a directory on another disk", err)
+	case se != nil:
+		return se
+	default:
+		err = fmt.Errorf("%w (spool_dir)", err)
 	}
-	return &StatusError{Code: code, Err: err}
+	return &StatusError{Code: http.StatusServiceUnavailable, RetryAfter: exhaustedRetry, Err: err}
 }

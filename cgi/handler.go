@@ -354,6 +354,9 @@ func (w *response) finish(err error) Result {
 	case err == errAbortHandler || w.headSent:
 		end = Truncated
 	default:
+		if x := Exhausted(err); x != nil && !errors.As(err, new(*StatusError)) {
+			err = x
+		}
 		end = w.sendErrorPage(err)
 	}
 	if end == Truncated && w.headSent && w.sinkErr == nil {

@@ -10,7 +10,7 @@ import (
 // Limits bound what a peer can make a front-end do. A zero field means its default, a
 // negative one no limit.
 type Limits struct {
-	Connections int           // open connections of a listener: 10,000; beyond that accepting waits
+	Connections int           // open connections of a listener: 10,000; beyond that the longest idle are closed, or accepting waits
 	Requests    int           // requests in flight on a connection: 100; 1 turns FastCGI's multiplexing off
 	ParamsBytes int           // bytes of a request's variables: 1 MiB; 431 beyond that
 	ParamsCount int           // number of a request's variables: 1,000; 431 beyond that
@@ -19,6 +19,9 @@ type Limits struct {
 	Write       time.Duration // wait for a peer that takes nothing: 60 s; then the connection is closed
 	Idle        time.Duration // time of a connection without a request, and of a head to arrive: 75 s
 	Linger      time.Duration // time to read what a peer still sends after its response: 2 s
+
+	// Shared bounds the open connections of all servers that have it. If nil, there is none.
+	Shared *ConnectionBudget
 
 	// Spool bounds what is buffered of bodies that nobody reads yet. If it has no Total,
 	// the server has one of its own, of 8 GiB.

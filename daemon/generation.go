@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
+	reserve   int                            // descriptors that the applications take
 	access    func(*cgi.Request, cgi.Result) // nil for no access log
 	program   bool                           // this process is a CGI program
 	endpoints []gatehouse.Endpoint
@@ -41,11 +43,17 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
+	reserve := 0
+	for _, a := range apps {
+		if a, ok := a.(interface{ Descriptors() int }); ok {
+			reserve = min(reserve+a.Descriptors(), math.MaxInt32)
+		}
+	}
 	m, err := mount(c.Apps, apps, c.Validate)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, closers: []func() error{closeApps}}, nil
+	return &generation{config: c, log: p.log, mounted: m, reserve: reserve, closers: []func() error{closeApps}}, nil
 }
 
 // openLog opens the access log.
@@ -70,6 +78,7 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 		Endpoints:      g.endpoints,
 		Handler:        &cgi.Handler{Log: g.log, AccessLog: g.access, Spool: limits.Spool},
 		Limits:         limits.Front,
+		Reserve:        g.reserve,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
 		Drain:          cmp.Or(limits.Drain, defaultDrain),

@@ -56,7 +56,7 @@ const (
 // Most can also be "off".
 func LimitTable() []Limit {
 	return []Limit{
-		{"max_connections", "10000", UnitCount, "the listener accepts no more until one is closed", whole, orOff, func(l *Limits) any { return &l.Front.Connections }},
+		{"max_connections", "10000", UnitCount, "the longest idle are closed, or the listener accepts no more until one is", whole, orOff, func(l *Limits) any { return &l.Front.Connections }},
 		{"max_requests", "100", UnitCount, "further requests on a FastCGI connection are refused (CANT_MPX_CONN), or wait", whole, orOff, func(l *Limits) any { return &l.Front.Requests }},
 		{"params_bytes", "1MiB", UnitSize, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsBytes }},
 		{"params_count", "1000", UnitCount, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsCount }},

@@ -50,6 +50,7 @@ type conn struct {
 	goroutines int
 	dead       error // why the connection is closed
 	closing    bool  // close when no request is left
+	evicted    bool  // close if the next request has not begun to come
 	eof        bool  // the peer sends no more
 	mux        bool  // the peer is known to multiplex
 	spilling   bool  // a response waits for the peer, and perhaps the peer for us

@@ -161,6 +161,21 @@ func (c *conn) peer() string {
 	return c.sock.LocalAddr().String()
 }
 
+// IdleSince implements frontend.IdleConn.
+func (c *conn) IdleSince() (since time.Duration, idle bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idleSince, c.dead == nil && !c.closing && c.idle()
+}
+
+// Evict implements frontend.IdleConn: it wakes the loop, which decides.
+func (c *conn) Evict() {
+	c.mu.Lock()
+	c.evicted = true
+	c.mu.Unlock()
+	c.Drain()
+}
+
 // Drain implements frontend.Conn: it wakes the loop, which decides.
 func (c *conn) Drain() {
 	c.mu.Lock()
@@ -170,17 +185,17 @@ func (c *conn) Drain() {
 	}
 }
 
-// drained reports whether a drain ends the connection, which is idle: nothing has come that
-// is not served, and the first request is not waited for. It belongs to the loop. mu is
-// held.
+// drained reports whether a drain or Evict ends the connection, which is idle: nothing has
+// come that is not served, and the first request is not waited for. It belongs to the loop.
+// mu is held.
 func (c *conn) drained() bool {
 	a := &c.srv.acceptor
-	return a.Draining() && (c.progress.served > 0 || a.Impatient()) &&
+	return (c.evicted || a.Draining() && (c.progress.served > 0 || a.Impatient())) &&
 		len(c.in.buffered()) == 0 && !c.in.open && c.sock.Queued() == 0
 }
 
 // ending reports whether the connection may be at its end once it is idle. mu is held.
-func (c *conn) ending() bool { return c.closing || c.srv.acceptor.Draining() }
+func (c *conn) ending() bool { return c.closing || c.evicted || c.srv.acceptor.Draining() }
 
 // Abort implements frontend.Conn.
 func (c *conn) Abort(cause error) {

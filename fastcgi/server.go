@@ -149,7 +149,7 @@ func (s *Server) init() {
 		s.handler = &cgi.Handler{Log: s.logger, Spool: s.limits.Spool}
 	}
 	s.acceptor.NewConn = s.newConn
-	s.acceptor.Connections = s.limits.Connections
+	s.acceptor.Connections, s.acceptor.Shared = s.limits.Connections, s.limits.Shared
 	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, WebServers: s.WebServerAddrs, Users: s.AllowUsers}
 	s.acceptor.BaseContext = s.BaseContext
 	s.acceptor.ConnContext = s.ConnContext

@@ -24,7 +24,7 @@ func (c *conn) readHead() (block string, err error) {
 		switch err = c.readError(err); {
 		case err != errKicked:
 			return "", err
-		case c.srv.acceptor.Impatient() && c.sock.Queued() == 0:
+		case c.unwanted() && c.sock.Queued() == 0:
 			return "", cgi.ErrShutdown
 		}
 	}

@@ -46,6 +46,7 @@ type readSide struct {
 	// waits, so that a tick can tell whether anything moved since the last one.
 	waiting atomic.Uint64
 	stamp   stamp // of waiting; belongs to the tick
+	evicted atomic.Bool
 }
 
 // init gives the reading side to the connection.
@@ -191,6 +192,14 @@ func (c *conn) RequestContext() context.Context {
 	return c.context.Get(c.base)
 }
 
+// IdleSince implements frontend.IdleConn.
+func (c *conn) IdleSince() (since time.Duration, idle bool) {
+	return c.stamp.since, c.stamp.wait == c.waiting.Load() && c.stamp.wait%waits == arriving && !c.evicted.Load()
+}
+
+// Evict implements frontend.IdleConn. Tick does what there is to do.
+func (c *conn) Evict() { c.evicted.Store(true) }
+
 // Drain implements frontend.Conn. Tick does what there is to do.
 func (c *conn) Drain() {}
 
@@ -202,6 +211,9 @@ func (c *conn) Abort(cause error) {
 	c.stopReadingLocked(cause)
 	c.sink.aborted.Store(true)
 }
+
+// unwanted reports whether the request is no longer waited for if nothing of it has come.
+func (c *conn) unwanted() bool { return c.evicted.Load() || c.srv.acceptor.Impatient() }
 
 // A stamp is when a tick first saw a wait. It belongs to the tick.
 type stamp struct {
@@ -229,7 +241,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	case arriving:
 		if elapsed > limits.Idle {
 			c.stopWait(wait, fmt.Errorf("no request within %v (idle)", limits.Idle))
-		} else if c.srv.acceptor.Impatient() {
+		} else if c.unwanted() {
 			c.mu.Lock()
 			if c.waiting.Load() == wait {
 				c.kick() // readHead decides

@@ -125,7 +125,7 @@ func (s *Server) init() {
 	s.acceptor.NewConn = func(ctx context.Context, _ net.Listener, c net.Conn) frontend.Conn {
 		return newConn(s, ctx, c)
 	}
-	s.acceptor.Connections = s.limits.Connections
+	s.acceptor.Connections, s.acceptor.Shared = s.limits.Connections, s.limits.Shared
 	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, Users: s.AllowUsers}
 	s.acceptor.BaseContext = s.BaseContext
 	s.acceptor.ConnContext = s.ConnContext

@@ -100,7 +100,7 @@ func TestNotify(t *testing.T) {
 				continue
 			}
 			got, files := m.receive(t)
-			if !regexp.MustCompile("^" + tt.want + "$").MatchString(got) || len(files) > 0 {
+			if !regexp.MustCompile("^"+tt.want+"$").MatchString(got) || len(files) > 0 {
 				t.Errorf("got %q with %d descriptors; want %s", got, len(files), tt.want)
 			}
 		}

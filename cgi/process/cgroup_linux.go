@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ type cgroup struct {
 	// killed says that it is not used again: Linux 6.18 kills also what is started later
 	// in a group that was killed once.
 	killed bool
+
+	memoryKills atomic.Int64 // for want of memory, that tookMemoryKill has returned
 }
 
 // emptyTime is how long the last process of a killed control group may take to
@@ -253,7 +256,8 @@ func (c *cgroup) empty(until time.Time) bool {
 
 func (c *cgroup) populated() bool {
 	text, err := os.ReadFile(filepath.Join(c.dir, "cgroup.events"))
-	return err == nil && bytes.Contains(text, []byte("populated 1"))
+	// Without a free descriptor nobody knows.
+	return bytes.Contains(text, []byte("populated 1")) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // kill kills all that is in the group.
@@ -272,6 +276,31 @@ func (c *cgroup) signal(s unix.Signal) {
 	for _, f := range bytes.Fields(text) {
 		if pid, err := strconv.Atoi(string(f)); err == nil && pid > 1 {
 			unix.Kill(pid, s)
+		}
+	}
+}
+
+// tookMemoryKill reports whether the system has killed a process in the group for want of
+// memory for which it has not yet returned true.
+func (c *cgroup) tookMemoryKill() bool {
+	text, err := os.ReadFile(filepath.Join(c.dir, "memory.events"))
+	if err != nil {
+		return false // there is no such controller
+	}
+	_, rest, _ := bytes.Cut(text, []byte("\noom_kill "))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	killed, _ := strconv.ParseInt(string(line), 10, 64)
+	for {
+		before := c.memoryKills.Load()
+		if killed <= before {
+			return false
+		}
+		now := before + 1
+		if c.own { // all were of the one program
+			now = killed
+		}
+		if c.memoryKills.CompareAndSwap(before, now) {
+			return true
 		}
 	}
 }

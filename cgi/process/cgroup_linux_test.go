@@ -28,3 +28,21 @@ func TestCgroupFiles(t *testing.T) {
 		t.Errorf("cgroup.subtree_control: %q, %v", text, err) // the last of three
 	}
 }
+
+// TestMemoryKill: each kill for want of memory is reported once, and all those of a program
+// that has the group to itself together.
+func TestMemoryKill(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		c := &cgroup{dir: t.TempDir(), own: own}
+		if c.tookMemoryKill() {
+			t.Error("a kill without the controller")
+		}
+		text := "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n"
+		if err := os.WriteFile(filepath.Join(c.dir, "memory.events"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if !c.tookMemoryKill() || c.tookMemoryKill() == own || c.tookMemoryKill() {
+			t.Errorf("own group: %v: the number of kills is wrong", own)
+		}
+	}
+}

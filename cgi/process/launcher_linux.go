@@ -182,7 +182,7 @@ func (l *Launcher) prepare(c *Command) (*spawn, error) {
 		var err error
 		if s.cgroup, err = l.cgroups.acquire(); err != nil {
 			s.close()
-			return nil, &Error{OpStart, c.Path, err}
+			return nil, &Error{OpCgroup, c.Path, fmt.Errorf("cgroup: %w", err)}
 		}
 		s.cgroups = l.cgroups
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, s.cgroup.fd

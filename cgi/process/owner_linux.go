@@ -60,12 +60,15 @@ func lookupUser(name, group string) (_ *syscall.Credential, home string, _ error
 	var cred syscall.Credential
 	u, err := user.Lookup(name)
 	if n, nerr := strconv.ParseUint(name, 10, 32); err != nil && nerr == nil && n < math.MaxUint32 {
-		if u, err = user.LookupId(name); err != nil {
+		if u, err = user.LookupId(name); err != nil && !isSystem(err) {
 			if group == "" {
 				return nil, "", fmt.Errorf("user: there is no user %s: a number without a user needs a group: write group, too", name)
 			}
 			u, err = &user.User{Uid: name, Gid: "0"}, nil
 		}
+	}
+	if isSystem(err) {
+		return nil, "", fmt.Errorf("user: %w", err)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("user: there is no user %q: create it, or write another one", name)
@@ -101,6 +104,10 @@ func lookupUser(name, group string) (_ *syscall.Credential, home string, _ error
 	}
 	return &cred, u.HomeDir, nil
 }
+
+// isSystem reports whether err is the system's, such as that of a user database that cannot
+// be read.
+func isSystem(err error) bool { return errors.As(err, new(syscall.Errno)) }
 
 func number(s string) uint32 {
 	n, err := strconv.ParseUint(s, 10, 32)
@@ -151,10 +158,16 @@ func (o *owners) lookup(uid uint32, now time.Time) *owner {
 		return w
 	}
 	w = &owner{until: now.Add(ownerTime)}
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err != nil {
-		w.err = fmt.Errorf("is owned by number %d, which is no user", uid)
-	} else {
+	switch u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); {
+	case err == nil:
 		w.user, w.home, w.err = lookupUser(u.Uid, "")
+	case isSystem(err):
+		w.err = err
+	default:
+		w.err = fmt.Errorf("is owned by number %d, which is no user", uid)
+	}
+	if isSystem(w.err) {
+		return w // which may pass
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -60,10 +60,17 @@ type Process struct {
 type Status struct {
 	Code   int    // exit status, if Signal is ""
 	Signal string // name of the signal that ended it
+
+	// OutOfMemory: the system killed it, since its control group had no memory left. It is
+	// known only of groups that Cgroup made.
+	OutOfMemory bool
 }
 
 func (s Status) String() string {
-	if s.Signal != "" {
+	switch {
+	case s.OutOfMemory:
+		return "ended by signal: " + s.Signal + ", since its control group had no memory left: raise cgroup_memory, or the limit above it"
+	case s.Signal != "":
 		return "ended by signal: " + s.Signal
 	}
 	return fmt.Sprintf("exit status %d", s.Code)

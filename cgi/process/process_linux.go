@@ -80,7 +80,8 @@ func (p *Process) statusOf(ws syscall.WaitStatus, err error) Status {
 		// Somebody else in this process waits for all children.
 		return Status{Signal: "unknown, reaped elsewhere"}
 	case ws.Signaled():
-		return Status{Signal: ws.Signal().String()}
+		return Status{Signal: ws.Signal().String(),
+			OutOfMemory: ws.Signal() == syscall.SIGKILL && !p.ending && p.cgroup != nil && p.cgroup.tookMemoryKill()}
 	}
 	return Status{Code: ws.ExitStatus()}
 }

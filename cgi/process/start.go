@@ -18,6 +18,12 @@ type Command struct {
 	Stdin *os.File
 }
 
+// Descriptors is how many descriptors of this process a program takes at most: at its start,
+// both ends of three pipes and of that by which the child says that it did not start, its
+// directory, and its control group. While it runs they are five: our end of each pipe, the
+// control group, and what tells its end.
+const Descriptors = 10
+
 // A Starter starts programs. A [Launcher] is one.
 type Starter interface {
 	// Start starts the program. The error is an *[Error]. The caller owns the Process,
@@ -32,6 +38,7 @@ const (
 	OpCheck   Op = "check"   // its owner, mode or place is not what the rules ask for
 	OpChroot  Op = "chroot"  // it cannot be reached in the chroot
 	OpConfine Op = "confine" // it did not start, and its confinement is a likely reason
+	OpCgroup  Op = "cgroup"  // there is no control group for it
 	OpStart   Op = "start"   // the system did not start it
 )
 

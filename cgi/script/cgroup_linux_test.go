@@ -175,7 +175,7 @@ func TestCgroupLimits(t *testing.T) {
 		script, want    string
 	}{
 		{"pids", "cgroup_processes", process.Cgroup{Processes: 8}, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done 2>/dev/null; echo all", ""},
-		{"memory", "cgroup_memory", process.Cgroup{Memory: 32 << 20}, "python3 -c 'x = bytearray(256 << 20)' && echo all", ""},
+		{"memory", "cgroup_memory", process.Cgroup{Memory: 32 << 20}, "exec python3 -c 'x = bytearray(256 << 20)'", ""},
 		{"cpu", "cgroup_cpu", process.Cgroup{CPU: 0.5}, "cat /proc/self/cgroup >/dev/null; echo ok", "ok\n"},
 	} {
 		f := newFixture(t)
@@ -192,9 +192,35 @@ func TestCgroupLimits(t *testing.T) {
 		f.sh(t, "x", head+c.script)
 		if s, res := f.serve(request("/x")); s.Body.String() != c.want {
 			t.Errorf("%s: %v, %q; want %q", c.controller, res.Err, s.Body.String(), c.want)
+		} else if c.key == "cgroup_memory" && (res.Err == nil || !strings.Contains(res.Err.Error(), c.key)) {
+			t.Errorf("%v; want the key", res.Err)
 		}
 		f.Close()
 	}
+}
+
+// TestNoRoomForCgroups: a program for which there may be no control group is not started, and
+// its request can come again.
+func TestNoRoomForCgroups(t *testing.T) {
+	f := newFixture(t)
+	f.Cgroup = process.Cgroup{Dir: delegated(t), EachProgram: true}
+	f.sh(t, "x", head+"echo hello")
+	if err := f.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(n string) {
+		name, _ := filepath.Glob(filepath.Join(f.Cgroup.Dir, "gatehouse.*", "cgroup.max.descendants"))
+		if err := os.WriteFile(name[0], []byte(n), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("0")
+	_, res := f.serve(request("/x"))
+	checkRefused(t, res, 503, "raise cgroup.max.descendants")
+	limit("max")
+	s, res := f.serve(request("/x"))
+	checkOK(t, s, res, "hello\n")
+	f.Close()
 }
 
 // TestStaleCgroups: the groups of a process that did not end well are removed by the

@@ -42,7 +42,7 @@ const (
 	CheckDir         Check = "dir"         // the directory that it starts in can be entered
 	CheckSize        Check = "size"        // the variables are not too long for the system
 	CheckBusy        Check = "busy"        // nobody is writing it
-	CheckResources   Check = "resources"   // the system has room for another process
+	CheckResources   Check = "resources"   // the system has room for another process, and this one for its descriptors
 	CheckSecurity    Check = "security"    // a security module, and its confinement, let it run
 	CheckStart       Check = "start"       // anything else that the system refuses
 )
@@ -126,6 +126,9 @@ var (
 
 // lookupFinding says what is wrong with a file that was looked up at path.
 func lookupFinding(path string, err error) *Finding {
+	if f := exhaustedFinding(path, err); f != nil {
+		return f
+	}
 	f := &Finding{Check: lookupCheck(err), Path: path, Detail: err.Error(), Code: http.StatusForbidden}
 	switch f.Check {
 	case CheckMissing:
@@ -148,6 +151,16 @@ func lookupFinding(path string, err error) *Finding {
 		f.Err = err
 	}
 	return f
+}
+
+// exhaustedFinding says that the system has run out of what it takes to look up or start
+// the program path, if that is what err says; otherwise it returns nil.
+func exhaustedFinding(path string, err error) *Finding {
+	remedy := cgi.Remedy(err)
+	if remedy == "" {
+		return nil
+	}
+	return &Finding{Check: CheckResources, Path: path, Detail: err.Error(), Remedy: remedy, Code: http.StatusServiceUnavailable, Err: err}
 }
 
 // saysNothing reports whether r has no variable that tells what is asked for.
@@ -216,6 +229,16 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 			f.Check = CheckOwner
 		}
 		return f
+	case process.OpCgroup:
+		if f := exhaustedFinding(c.Path, pe.Err); f != nil && !errors.Is(pe.Err, syscall.ENOSPC) {
+			return f
+		}
+		f := &Finding{Check: CheckResources, Path: c.Path, Detail: pe.Err.Error(), Code: http.StatusBadGateway, Err: pe.Err}
+		if errors.Is(pe.Err, syscall.EAGAIN) || errors.Is(pe.Err, syscall.ENOSPC) {
+			f.Code, f.Remedy = http.StatusServiceUnavailable,
+				"the system allows no further control group there: raise cgroup.max.descendants and cgroup.max.depth above it, or lower programs"
+		}
+		return f
 	case process.OpConfine:
 		if f := inspectDir(a.outsideChroot(c.Dir)); f != nil && errors.Is(pe.Err, fs.ErrNotExist) {
 			f.Err = pe.Err
@@ -234,6 +257,9 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 // systemFinding says why the system did not start the program path, in the directory
 // dir.
 func systemFinding(path, dir string, err error) *Finding {
+	if f := exhaustedFinding(path, err); f != nil {
+		return f
+	}
 	f := &Finding{Check: CheckStart, Path: path, Detail: err.Error(), Code: http.StatusBadGateway, Err: err}
 	switch {
 	case errors.Is(err, syscall.E2BIG):
@@ -245,7 +271,7 @@ func systemFinding(path, dir string, err error) *Finding {
 		f.Check, f.Code = CheckBusy, http.StatusServiceUnavailable
 		f.Detail, f.Remedy = "somebody is writing it", "install programs under another name, and rename them"
 		return f
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case errors.Is(err, syscall.EAGAIN):
 		f.Check, f.Code = CheckResources, http.StatusServiceUnavailable
 		f.Remedy = "the system has no room for another process: fewer programs at once (programs), or higher limits for gatehouse"
 		return f

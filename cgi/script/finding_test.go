@@ -282,6 +282,8 @@ func TestStartFinding(t *testing.T) {
 		syscall.ETXTBSY: {CheckBusy, 503},
 		syscall.EAGAIN:  {CheckResources, 503},
 		syscall.EMFILE:  {CheckResources, 503},
+		syscall.ENFILE:  {CheckResources, 503},
+		syscall.ENOMEM:  {CheckResources, 503},
 		syscall.EACCES:  {CheckSecurity, 403},
 		syscall.ENOEXEC: {CheckFormat, 502},
 		syscall.EIO:     {CheckStart, 502},

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/cgihead"
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/spool"
 )
 
@@ -52,6 +53,12 @@ type Limits struct {
 func (l Limits) admission() admission.Limits {
 	return admission.Limits{Programs: l.Programs, ProgramsPerScript: l.ProgramsPerScript, ProgramsPerAddress: l.ProgramsPerAddress,
 		Queue: l.Queue, QueueWait: l.QueueWait}
+}
+
+// Descriptors returns how many descriptors of this process its programs take at most,
+// besides the spools of their bodies.
+func (a *App) Descriptors() int {
+	return min(a.Limits.admission().WithDefaults().Programs, math.MaxInt32/process.Descriptors) * process.Descriptors
 }
 
 // forever is a time that does not pass.

@@ -93,6 +93,9 @@ func (a *App) walk(r *cgi.Request, prefix, path string, tr *trace) (_ *target, f
 			t.asSent = has && sent == t.pathInfo
 			return t, nil
 		}
+		if cgi.Remedy(err) != "" {
+			return nil, err // it may lie here: another root may have another program of this name
+		}
 		// What is there and may not run tells more than what is not there.
 		if failed == nil || errors.Is(failed, errMissing) && !errors.Is(err, errMissing) {
 			failed = err

@@ -52,7 +52,7 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 		if n > 0 {
 			if _, err := s.Write(buf[:n]); err != nil {
 				s.Close()
-				return b, spoolRefusal(err)
+				return b, fmt.Errorf("body of unknown length: %w", cgi.SpoolError(err))
 			}
 		}
 		if rerr == io.EOF {
@@ -74,14 +74,6 @@ func (b *body) close() {
 	if b.spool != nil {
 		b.spool.Close()
 	}
-}
-
-func spoolRefusal(err error) error {
-	if errors.Is(err, spool.ErrFull) {
-		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("body of unknown length: %w (spool)", err)}
-	}
-	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second,
-		Err: fmt.Errorf("body of unknown length: %w (spool_total, spool_dir)", err)}
 }
 
 // bodyRefusal is the error for a body that failed: the error's own status if it

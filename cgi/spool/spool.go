@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"syscall"
 )
 
 // The defaults of Limits.
@@ -107,8 +108,12 @@ func (s *Spool) Write(p []byte) (int, error) {
 // append writes p to the file, after what memory holds.
 func (s *Spool) append(p []byte) error {
 	if s.file == nil {
+		if !s.limits.Total.reserveFile() {
+			return fmt.Errorf("spool in %s: there are as many files of spools as may be: %w", s.limits.Dir, syscall.EMFILE)
+		}
 		f, err := create(s.limits.Dir)
 		if err != nil {
+			s.limits.Total.releaseFile()
 			return fmt.Errorf("spool in %s: %w", s.limits.Dir, err)
 		}
 		s.file = f
@@ -206,6 +211,7 @@ func (s *Spool) Close() error {
 	if s.file == nil {
 		return nil
 	}
+	s.limits.Total.releaseFile()
 	return s.file.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -228,4 +229,26 @@ func TestQueueIsABuffer(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestFilesAreBounded: a spool that may have no file fails with EMFILE, and may have one once
+// another is closed.
+func TestFilesAreBounded(t *testing.T) {
+	b := NewBudget(0)
+	b.LimitFiles(1)
+	l := Limits{Memory: 1, Dir: t.TempDir(), Total: b}
+	first, second := New(l), New(l)
+	defer second.Close()
+	if _, err := first.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := second.Write([]byte("hello")); !errors.Is(err, syscall.EMFILE) {
+			t.Fatalf("the second file: %v", err)
+		}
+	}
+	first.Close()
+	if _, err := second.Write([]byte("hello")); err != nil || b.Used() != 5 {
+		t.Errorf("after the first was closed: %v, %d bytes", err, b.Used())
+	}
 }

@@ -8,6 +8,7 @@ package frontend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gatehouse/cgi"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown or Close.
@@ -64,9 +67,14 @@ type Acceptor struct {
 	// BaseContext. If it returns nil, the connection is closed.
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
 
-	// Connections is the maximum number of open connections of a listener; at the
-	// maximum, it stops accepting. Zero means 10,000.
+	// Connections is the maximum number of open connections of a listener. At the
+	// maximum, the longest idle ones are closed; while none is idle, it stops accepting.
+	// Zero means 10,000.
 	Connections int
+
+	// Shared bounds the connections of several Acceptors together, in the same way. It may
+	// be nil.
+	Shared *cgi.ConnectionBudget
 
 	// Peers says who may connect.
 	Peers Peers
@@ -75,23 +83,27 @@ type Acceptor struct {
 	Log *slog.Logger
 
 	mu         sync.Mutex
-	listeners  map[net.Listener]struct{}
-	conns      map[Conn]chan struct{} // the listener's slots
-	serving    int                    // calls of Serve
-	empty      chan struct{}          // closed when there is neither; nil unless waited for
-	hurry      chan struct{}          // closed with closing
-	closing    atomic.Bool            // no listener is accepted any more
-	aborting   bool                   // nor is a connection
-	patience   atomic.Int64           // when it ends, since the Acceptor started; 0: no drain
-	stop       chan struct{}          // ends the tick
+	listeners  map[net.Listener]*cgi.ConnectionBudget // its own
+	conns      map[Conn]*cgi.ConnectionBudget         // its listener's
+	serving    int                                    // calls of Serve
+	empty      chan struct{}                          // closed when there is neither; nil unless waited for
+	hurry      chan struct{}                          // closed with closing
+	closing    atomic.Bool                            // no listener is accepted any more
+	aborted    chan struct{}                          // closed when a connection is not, either
+	patience   atomic.Int64                           // when it ends, since the Acceptor started; 0: no drain
+	stop       chan struct{}                          // ends the tick
 	ticking    sync.WaitGroup
 	wake       chan struct{} // makes the next tick come soon
 	slow       atomic.Bool   // the next tick is far
 	began      time.Time
 	now        atomic.Int64
 	goroutines goroutinePool
-	turns      int // see Turn; belongs to the tick
 	floods     floods
+
+	// What follows belongs to the tick.
+	turns   int           // see Turn
+	evicted int           // connections closed by makeRoom since that was logged …
+	logged  time.Duration // … at this time; 0: never
 }
 
 // turnsPerTick is how many calls of Turn return true in one tick.
@@ -138,7 +150,8 @@ func (a *Acceptor) Serve(l net.Listener) error {
 	if err := a.Peers.Check(); err != nil {
 		return err
 	}
-	if !a.track(l) {
+	own, aborted := a.track(l)
+	if own == nil {
 		return ErrServerClosed
 	}
 	defer a.untrack(l)
@@ -149,17 +162,14 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			return errors.New("BaseContext returned no context")
 		}
 	}
-	n := a.Connections
-	if n <= 0 {
-		n = 10_000
-	}
-	slots := make(chan struct{}, n)
 	var delay, waited time.Duration
 	for {
-		slots <- struct{}{}
+		if !a.acquire(own, aborted) {
+			return ErrServerClosed
+		}
 		c, err := l.Accept()
 		if err != nil {
-			<-slots
+			a.release(own)
 			switch {
 			case temporary(err):
 			case a.closing.Load():
@@ -168,6 +178,9 @@ func (a *Acceptor) Serve(l net.Listener) error {
 				return err
 			}
 			if delay == 0 || waited >= acceptLog {
+				if remedy := cgi.Remedy(err); remedy != "" {
+					err = fmt.Errorf("%w: %s", err, remedy)
+				}
 				a.log().Error("accept failed, trying again", "listener", l.Addr().String(), "error", err)
 				waited = 0
 			}
@@ -180,10 +193,10 @@ func (a *Acceptor) Serve(l net.Listener) error {
 		ctx := a.admit(base, l, c)
 		if ctx == nil {
 			c.Close()
-			<-slots
+			a.release(own)
 			continue
 		}
-		a.serveConn(ctx, l, c, slots)
+		a.serveConn(ctx, l, c, own)
 	}
 }
 
@@ -226,25 +239,32 @@ func temporary(err error) bool {
 	return false
 }
 
-func (a *Acceptor) track(l net.Listener) bool {
+// track returns the places of a listener's connections, and a channel that is closed when
+// no connection is served any more; nil if the Acceptor is closing.
+func (a *Acceptor) track(l net.Listener) (own *cgi.ConnectionBudget, aborted <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closing.Load() {
-		return false
+		return nil, nil
 	}
 	if a.listeners == nil {
-		a.listeners = make(map[net.Listener]struct{})
-		a.conns = make(map[Conn]chan struct{})
+		a.listeners = make(map[net.Listener]*cgi.ConnectionBudget)
+		a.conns = make(map[Conn]*cgi.ConnectionBudget)
 		a.stop = make(chan struct{})
 		a.wake = make(chan struct{}, 1)
-		a.hurry = make(chan struct{})
+		a.hurry, a.aborted = make(chan struct{}), make(chan struct{})
 		a.began = time.Now()
 		a.ticking.Add(1)
 		go a.tick(a.stop)
 	}
-	a.listeners[l] = struct{}{}
+	n := a.Connections
+	if n <= 0 {
+		n = 10_000
+	}
+	own = cgi.NewConnectionBudget(n)
+	a.listeners[l] = own
 	a.serving++
-	return true
+	return own, a.aborted
 }
 
 func (a *Acceptor) untrack(l net.Listener) {
@@ -257,16 +277,16 @@ func (a *Acceptor) untrack(l net.Listener) {
 
 // serveConn starts to serve a connection, and drains it if the others have been drained
 // already. It closes the connection if they have been aborted.
-func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, slots chan struct{}) {
+func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, own *cgi.ConnectionBudget) {
 	a.mu.Lock()
-	if a.aborting {
+	if a.isAborted() {
 		a.mu.Unlock()
 		nc.Close()
-		<-slots
+		a.release(own)
 		return
 	}
 	c := a.NewConn(ctx, l, nc)
-	a.conns[c] = slots
+	a.conns[c] = own
 	closing := a.closing.Load()
 	a.mu.Unlock()
 	c.Start()
@@ -278,11 +298,11 @@ func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, s
 // Remove removes a connection that has ended.
 func (a *Acceptor) Remove(c Conn) {
 	a.mu.Lock()
-	slots := a.conns[c]
+	own := a.conns[c]
 	delete(a.conns, c)
 	a.checkEmpty()
 	a.mu.Unlock()
-	<-slots
+	a.release(own)
 }
 
 // tick calls Tick of every connection regularly until stop is closed.
@@ -315,6 +335,7 @@ func (a *Acceptor) tick(stop chan struct{}) {
 		for _, c := range conns {
 			busy = c.Tick(now) || busy
 		}
+		busy = a.makeRoom(now) || busy
 		clear(conns)
 		if busy || a.closing.Load() {
 			t.Reset(busyTick + time.Duration(len(conns))*tickCost)

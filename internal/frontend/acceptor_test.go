@@ -28,6 +28,8 @@ type echo struct {
 	ticked  chan struct{}
 	drained chan struct{}
 	once    sync.Once
+	since   time.Duration // … it is idle, if it is
+	idle    bool
 }
 
 func (c *echo) Start() {
@@ -45,6 +47,10 @@ func (c *echo) Tick(time.Duration) bool {
 	}
 	return false
 }
+
+func (c *echo) IdleSince() (time.Duration, bool) { return c.since, c.idle }
+
+func (c *echo) Evict() { c.Close() }
 
 func (c *echo) Drain() { c.once.Do(func() { close(c.drained) }) }
 

@@ -69,7 +69,9 @@ func (a *Acceptor) beginClose() (empty <-chan struct{}, listeners []net.Listener
 // abort closes the listeners and aborts every connection.
 func (a *Acceptor) abort(cause error) {
 	a.mu.Lock()
-	a.aborting = true
+	if a.aborted != nil && !a.isAborted() {
+		close(a.aborted)
+	}
 	listeners, conns := slices.Collect(maps.Keys(a.listeners)), slices.Collect(maps.Keys(a.conns))
 	a.mu.Unlock()
 	for _, l := range listeners {
@@ -77,6 +79,16 @@ func (a *Acceptor) abort(cause error) {
 	}
 	for _, c := range conns {
 		c.Abort(cause)
+	}
+}
+
+// isAborted reports whether no connection is served any more. mu is held.
+func (a *Acceptor) isAborted() bool {
+	select {
+	case <-a.aborted:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -1,0 +1,60 @@
+package gatehouse
+
+import (
+	"log/slog"
+	"math"
+	"os"
+
+	"gatehouse/cgi"
+)
+
+const (
+	// spareDescriptors are for what is open for a moment, such as the database of users.
+	spareDescriptors = 16
+
+	// perConnection is how many descriptors a connection has: its socket, and the file that
+	// is sent on it or that its body is kept in.
+	perConnection = 2
+
+	// leastShare is the part of the descriptors that connections get however large Reserve
+	// is: one in twelve, so that each can have a program, which takes ten.
+	leastShare = 12
+)
+
+// share bounds the connections of all endpoints together, and the files of spools, by what
+// descriptors the process may have. If max_connections and Reserve do not fit, it says so in
+// the log.
+func (s *Server) share(endpoints []Endpoint) cgi.Limits {
+	limits := s.Limits.WithDefaults()
+	limit := descriptorLimit()
+	if limit == 0 || limits.Shared != nil {
+		return limits
+	}
+	free := max(limit-openDescriptors()-spareDescriptors, 0)
+	fit := max((free-s.Reserve)/perConnection, free/leastShare, 2*len(endpoints))
+	limits.Shared = cgi.NewConnectionBudget(fit)
+	limits.Spool.Total.LimitFiles(fit)
+	wanted := 0
+	for _, e := range endpoints {
+		switch {
+		case e.Once:
+			wanted++
+		case limits.Connections < math.MaxInt32: // otherwise as many as there can be
+			wanted += limits.Connections
+		}
+	}
+	if reserved := max(free-perConnection*fit, 0); wanted > fit || s.Reserve > reserved {
+		s.log().Warn("max_connections and programs do not fit into RLIMIT_NOFILE, and less of them is used: "+
+			"raise LimitNOFILE= of the systemd unit (the hard limit of ulimit -n), or lower them",
+			slog.Int("limit", limit), slog.Int("listeners", len(endpoints)),
+			slog.Int("connections_wanted", wanted), slog.Int("connections", fit),
+			slog.Int("program_descriptors_wanted", s.Reserve), slog.Int("program_descriptors", reserved))
+	}
+	return limits
+}
+
+// openDescriptors returns how many descriptors this process has, 0 if nobody tells.
+func openDescriptors() int {
+	list, _ := os.ReadDir("/dev/fd")
+	return len(list)
+}
