@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	logHeld  = 1 << 20     // bytes that a LogWriter holds
-	logWrite = 64 << 10    // of one write(2), unless a line is longer
-	logStall = time.Second // of one write(2), after which nobody waits for it
+	logHeld  = 1 << 20         // bytes that a LogWriter holds
+	logSpare = 64 << 10        // of a buffer that it keeps
+	logWrite = 4 << 10         // of one write(2), unless a line is longer, so that slow readers show
+	logStall = 2 * time.Second // of one write(2), after which nobody waits for it
 )
 
 // A LogWriter writes log lines, each passed to one call of Write, so that whoever logs does
@@ -21,7 +22,7 @@ const (
 // that have come meanwhile are written together.
 //
 // It holds up to 1 MiB. If that is full, Write waits for room, so that a burst of lines loses
-// nothing however slow a reader is, but not once a single write has taken a second. From then
+// nothing however slow a reader is, but not once a single write has taken two seconds. From then
 // on, until that write ends, lines are dropped and counted. Their number is logged in their
 // place, and so is that of lines which could not be written. This holds for files as well as
 // for pipes and terminals.
@@ -106,7 +107,7 @@ func (l *LogWriter) wait() bool {
 	}
 }
 
-// Flush waits until everything is written, unless a single write takes longer than a second.
+// Flush waits until everything is written, unless a single write takes longer than two seconds.
 // The error says that something is left then.
 func (l *LogWriter) Flush() error {
 	l.mu.Lock()
@@ -134,7 +135,7 @@ func (l *LogWriter) run() {
 		if missing > 0 && (l.failing || !l.report(missing)) {
 			l.missing += missing
 		}
-		if l.spare = batch[:0]; cap(batch) > logWrite {
+		if l.spare = batch[:0]; cap(batch) > logSpare {
 			l.spare = nil
 		}
 	}
