@@ -245,7 +245,13 @@ func systemFinding(path, dir string, err error) *Finding {
 		f.Check, f.Code = CheckBusy, http.StatusServiceUnavailable
 		f.Detail, f.Remedy = "somebody is writing it", "install programs under another name, and rename them"
 		return f
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case errors.Is(err, syscall.EAGAIN):
+		f.Check, f.Code = CheckResources, http.StatusServiceUnavailable
+		f.Detail = "the system has no room for another process"
+		f.Remedy = "fewer programs at once (programs), fewer processes of theirs (processes, cgroup_processes), " +
+			"or more room: RLIMIT_NPROC (LimitNPROC=), TasksMax=, pids.max"
+		return f
+	case errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		f.Check, f.Code = CheckResources, http.StatusServiceUnavailable
 		f.Remedy = "the system has no room for another process: fewer programs at once (programs), or higher limits for gatehouse"
 		return f

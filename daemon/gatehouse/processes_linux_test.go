@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"gatehouse/internal/testkit"
+)
+
+// forkBomb forks until there is no room, and again as soon as there is.
+const forkBomb = `#!/usr/bin/env python3
+import os, signal, time
+while True:
+    try:
+        if os.fork() == 0:
+            signal.pause()
+    except OSError:
+        time.sleep(0.001)
+`
+
+// TestOutOfProcesses: programs that use up all processes of the user end neither the
+// gateway nor its service.
+func TestOutOfProcesses(t *testing.T) {
+	uid := ownUser(t)
+	dir := openDir(t, map[string]string{"bomb": forkBomb, "hello": "#!/bin/sh\necho Content-Type: text/plain; echo; echo hello\n"})
+	c := serve(t, dir, fmt.Sprintf("programs = 64\ngrace = \"1ms\"\n[[app]]\nscripts = %q\n", filepath.Join(dir, "cgi")),
+		"limited", strconv.Itoa(uid), "160")
+	attack, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	var bomber, clients sync.WaitGroup
+	bomber.Go(func() {
+		r, _ := http.NewRequestWithContext(attack, "GET", "http://gatehouse/bomb", nil)
+		if res, err := c.client.Do(r); err == nil {
+			res.Body.Close()
+		}
+	})
+	body := strings.Repeat("x", 200000)
+	status := func() string {
+		res, err := c.client.Post("http://gatehouse/hello", "", strings.NewReader(body))
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		return res.Status + " " + res.Header.Get("Retry-After")
+	}
+	const full = "503 Service Unavailable 1"
+	testkit.Until(t, "no room", func() bool { return status() == full })
+	for range 30 {
+		clients.Go(func() {
+			for range 4 {
+				if s := status(); s != full && s != "200 OK " {
+					t.Errorf("response %q", s)
+				}
+			}
+		})
+	}
+	c.logs(t, "the system has no room for another process: fewer programs at once (programs), fewer processes of theirs "+
+		"(processes, cgroup_processes), or more room: RLIMIT_NPROC (LimitNPROC=), TasksMax=, pids.max")
+	clients.Wait()
+	testkit.Until(t, "still no room", func() bool { return status() == full })
+	giveUp()
+	bomber.Wait()
+	testkit.Until(t, "room again", func() bool { return status() == "200 OK " })
+	c.cmd.Process.Signal(syscall.SIGTERM)
+	c.end(t, 0)
+	testkit.Until(t, "nothing left", func() bool { return processesOf(uid) == 0 })
+}
+
+// ownUser returns a user that nobody else uses: RLIMIT_NPROC counts all processes of a
+// user, and does not hold for root.
+func ownUser(t *testing.T) (uid int) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can become a user that has no other processes: run the tests as root")
+	}
+	return 1<<20 + os.Getpid()
+}
+
+func processesOf(uid int) (n int) {
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range processes {
+		var st syscall.Stat_t
+		if syscall.Stat(p, &st) == nil && int(st.Uid) == uid {
+			n++
+		}
+	}
+	return n
+}
