@@ -163,6 +163,9 @@ func (l *Launcher) Check(c *Command) error {
 // prepare returns the start of c, after the checks. It is to be closed.
 func (l *Launcher) prepare(c *Command) (*spawn, error) {
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setpgid: true, Credential: l.user, Chroot: l.chroot}}
+	if l.reaper != nil {
+		attr.Sys.Pdeathsig = syscall.SIGKILL // set after the user, whose change would undo it
+	}
 	s := &spawn{path: c.Path, argv: c.Args, attr: attr, dir: -1}
 	if l.checked {
 		p, err := l.pin(c.Path)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/internal/testkit"
 )
 
@@ -72,6 +74,47 @@ func TestOutOfProcesses(t *testing.T) {
 	c.cmd.Process.Signal(syscall.SIGTERM)
 	c.end(t, 0)
 	testkit.Until(t, "nothing left", func() bool { return processesOf(uid) == 0 })
+}
+
+// TestKilled: no program outlives a gateway that is killed, whatever started it.
+func TestKilled(t *testing.T) {
+	ownUser(t)
+	dir := openDir(t, map[string]string{"sleep": "#!/bin/sh\necho Content-Type: text/plain; echo; echo $$; exec sleep 1000\n"})
+	config, rules := "", []string{
+		"",                 // any thread
+		`user = "nobody"`,  // another user
+		`open_files = 100`, // a stop by ptrace
+		"user = \"nobody\"\nno_new_privs = true\ncheck_mode = true", // a thread that does nothing else
+	}
+	for i, rule := range rules {
+		config += fmt.Sprintf("[[app]]\nprefix = \"/%d\"\nscripts = %q\n%s\n", i, filepath.Join(dir, "cgi"), rule)
+	}
+	c := serve(t, dir, config)
+	var programs []unix.PollFd
+	for i := range rules {
+		res, err := c.client.Get(fmt.Sprintf("http://gatehouse/%d/sleep", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var pid int
+		if _, err := fmt.Fscan(res.Body, &pid); err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		defer unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		programs = append(programs, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	c.kill(t)
+	for i := range programs {
+		if n, err := unix.Poll(programs[i:i+1], int(testkit.Patience.Milliseconds())); n != 1 {
+			t.Errorf("%q: the program lives on: %v", rules[i], err)
+		}
+	}
 }
 
 // ownUser returns a user that nobody else uses: RLIMIT_NPROC counts all processes of a
