@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -126,4 +127,36 @@ func openDir(t *testing.T, programs map[string]string) string {
 		}
 	}
 	return dir
+}
+
+// A program is a process whose number a CGI program has told.
+type program struct{ pidfd int }
+
+// run requests a program that responds with a number, and leaves it running.
+func (c *child) run(t *testing.T, path string) *program {
+	t.Helper()
+	res, err := c.client.Get("http://gatehouse" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	var pid int
+	if _, err := fmt.Fscan(res.Body, &pid); err != nil {
+		t.Fatalf("%s: %s: %v", path, res.Status, err)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+	})
+	return &program{fd}
+}
+
+// ends reports whether the process ends within a time.
+func (p *program) ends(within time.Duration) bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(within.Milliseconds()))
+	return n == 1
 }

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"gatehouse/internal/testkit"
 )
 
@@ -90,30 +88,55 @@ func TestKilled(t *testing.T) {
 		config += fmt.Sprintf("[[app]]\nprefix = \"/%d\"\nscripts = %q\n%s\n", i, filepath.Join(dir, "cgi"), rule)
 	}
 	c := serve(t, dir, config)
-	var programs []unix.PollFd
+	var programs []*program
 	for i := range rules {
-		res, err := c.client.Get(fmt.Sprintf("http://gatehouse/%d/sleep", i))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		var pid int
-		if _, err := fmt.Fscan(res.Body, &pid); err != nil {
-			t.Fatal(err)
-		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
-		defer unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-		programs = append(programs, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		programs = append(programs, c.run(t, fmt.Sprintf("/%d/sleep", i)))
 	}
 	c.kill(t)
-	for i := range programs {
-		if n, err := unix.Poll(programs[i:i+1], int(testkit.Patience.Milliseconds())); n != 1 {
-			t.Errorf("%q: the program lives on: %v", rules[i], err)
+	for i, p := range programs {
+		if !p.ends(testkit.Patience) {
+			t.Errorf("%q: the program lives on", rules[i])
 		}
+	}
+}
+
+// TestKilledWithCgroup: what even the kernel did not end with a gateway that was killed is
+// ended by its next start, under the same socket. What other gateways run is not.
+func TestKilledWithCgroup(t *testing.T) {
+	group := testkit.Cgroup(t)
+	// A group whose number another process has got by now.
+	if err := os.Mkdir(filepath.Join(group, "gatehouse.1.1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	start := func(dir string) *child {
+		return serve(t, dir, fmt.Sprintf("[[app]]\nscripts = %q\ncgroup = %q\ncgroup_each = true\n", filepath.Join(dir, "cgi"), group))
+	}
+	programs := map[string]string{
+		"sleep": "#!/bin/sh\necho Content-Type: text/plain; echo; echo $$; exec sleep 1000\n",
+		"leave": "#!/bin/sh\necho Content-Type: text/plain; echo\nsetsid sleep 1000 </dev/null >/dev/null 2>&1 &\necho $!; exec sleep 1000\n",
+	}
+	dir := openDir(t, programs)
+	other := start(openDir(t, programs))
+	busy := other.run(t, "/sleep")
+	killed := start(dir)
+	left := killed.run(t, "/leave")
+	killed.kill(t)
+
+	next := start(dir)
+	if !left.ends(testkit.Patience) {
+		t.Error("a process that a gateway has left behind lives on")
+	}
+	if busy.ends(0) {
+		t.Error("the program of another gateway was ended")
+	}
+	groups, err := filepath.Glob(filepath.Join(group, "*", "cgroup.procs"))
+	if len(groups) != 2 || err != nil {
+		t.Errorf("%q, %v; want one for each gateway", groups, err)
+	}
+	for _, c := range []*child{next, other} {
+		c.cmd.Process.Signal(syscall.SIGTERM)
+		c.cmd.Process.Signal(syscall.SIGTERM)
+		testkit.Receive(t, "the end of gatehouse", c.ended)
 	}
 }
 
