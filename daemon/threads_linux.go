@@ -22,14 +22,14 @@ import (
 const spareThreads = 32
 
 // reserveThreads has the runtime make the threads that it may need, and park them. If the
-// system has no room for as many again, half of what there is room for is left to programs,
-// which is logged.
+// system has no room for them, half of what there is room for is left to programs, which is
+// logged.
 func reserveThreads(log *slog.Logger) {
 	want := 2*runtime.GOMAXPROCS(0) + spareThreads
 	var threads, held sync.WaitGroup
-	release := make(chan int) // closed in the end; a thread that receives ends
+	release := make(chan struct{}) // closed in the end; a thread that receives ends
 	n := 0
-	for ; n < 2*want && hasRoom(); n++ {
+	for ; n < want && hasRoom(); n++ {
 		held.Add(1)
 		threads.Go(func() {
 			runtime.LockOSThread()
@@ -40,12 +40,12 @@ func reserveThreads(log *slog.Logger) {
 		})
 		held.Wait()
 	}
-	if n < 2*want {
-		log.Warn(fmt.Sprintf("there is room for %d more processes and threads only, of which gatehouse keeps %d: "+
-			"raise RLIMIT_NPROC (LimitNPROC=), TasksMax= or pids.max to let %d more programs run", n, n/2, want))
-	}
-	for range n - n/2 {
-		release <- 1
+	if n < want {
+		for range n - n/2 {
+			release <- struct{}{}
+		}
+		log.Warn(fmt.Sprintf("there is room for %d more processes and threads only, and gatehouse keeps %d: "+
+			"raise RLIMIT_NPROC (LimitNPROC=), TasksMax= or pids.max by at least %d", n, n/2, want-n/2))
 	}
 	close(release)
 	threads.Wait()

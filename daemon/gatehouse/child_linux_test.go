@@ -24,7 +24,8 @@ import (
 type child struct {
 	cmd    *exec.Cmd
 	client http.Client // every URL leads to the gatehouse
-	log    chan string // the lines of its log after the one that it listens, as a test asks for them
+	log    chan string // the lines of its log
+	logged string      // those that a test has waited for
 	ended  chan struct{}
 }
 
@@ -63,19 +64,15 @@ func serve(t *testing.T, dir, config string, before ...string) *child {
 	return c
 }
 
-// logs waits for a line of the log with a text, and returns it.
-func (c *child) logs(t *testing.T, text string) string {
+// logs waits for a line of the log with a text.
+func (c *child) logs(t *testing.T, text string) {
 	t.Helper()
-	before := ""
-	for {
+	for !strings.Contains(c.logged, text) {
 		line := testkit.Receive(t, "a line of the log with "+text, c.log)
 		if line == "" {
-			t.Fatalf("gatehouse ended before it logged %q:\n%s", text, before)
+			t.Fatalf("gatehouse ended before it logged %q:\n%s", text, c.logged)
 		}
-		if strings.Contains(line, text) {
-			return line
-		}
-		before += line + "\n"
+		c.logged += line + "\n"
 	}
 }
 

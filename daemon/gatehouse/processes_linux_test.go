@@ -74,6 +74,22 @@ func TestOutOfProcesses(t *testing.T) {
 	testkit.Until(t, "nothing left", func() bool { return processesOf(uid) == 0 })
 }
 
+// TestLittleRoom: where there is no room for all the threads that the gateway would have,
+// it leaves half of it to programs, and says so.
+func TestLittleRoom(t *testing.T) {
+	dir := openDir(t, map[string]string{"hello": "#!/bin/sh\necho Content-Type: text/plain; echo; echo hello\n"})
+	c := serve(t, dir, fmt.Sprintf("[[app]]\nscripts = %q\n", filepath.Join(dir, "cgi")), "limited", strconv.Itoa(ownUser(t)), "30")
+	c.logs(t, "raise RLIMIT_NPROC (LimitNPROC=), TasksMax= or pids.max")
+	res, err := c.client.Get("http://gatehouse/hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Error(res.Status)
+	}
+}
+
 // TestKilled: no program outlives a gateway that is killed, whatever started it.
 func TestKilled(t *testing.T) {
 	ownUser(t)
@@ -135,6 +151,7 @@ func TestKilledWithCgroup(t *testing.T) {
 	}
 	for _, c := range []*child{next, other} {
 		c.cmd.Process.Signal(syscall.SIGTERM)
+		c.logs(t, "draining")
 		c.cmd.Process.Signal(syscall.SIGTERM)
 		testkit.Receive(t, "the end of gatehouse", c.ended)
 	}
