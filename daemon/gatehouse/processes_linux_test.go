@@ -15,7 +15,8 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-// forkBomb forks until there is no room, and again as soon as there is.
+// forkBomb forks until there is no room, makes the file full, and forks again as soon as
+// there is.
 const forkBomb = `#!/usr/bin/env python3
 import os, signal, time
 while True:
@@ -23,6 +24,7 @@ while True:
         if os.fork() == 0:
             signal.pause()
     except OSError:
+        open("../full", "w").close()
         time.sleep(0.001)
 `
 
@@ -52,10 +54,13 @@ func TestOutOfProcesses(t *testing.T) {
 		return res.Status + " " + res.Header.Get("Retry-After")
 	}
 	const full = "503 Service Unavailable 1"
-	testkit.Until(t, "no room", func() bool { return status() == full })
-	for range 30 {
+	testkit.Until(t, "no room", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "full"))
+		return err == nil
+	})
+	for range 60 {
 		clients.Go(func() {
-			for range 4 {
+			for range 10 {
 				if s := status(); s != full && s != "200 OK " {
 					t.Errorf("response %q", s)
 				}
