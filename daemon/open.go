@@ -66,6 +66,9 @@ func Open(c Config, env Environment) (*Daemon, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	if !d.generation.program { // which has no time for it, at every request
+		if env.Alone {
+			reserveThreads(d.log)
+		}
 		for _, line := range c.Warnings() {
 			d.log.Warn(line)
 		}

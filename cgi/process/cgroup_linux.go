@@ -24,6 +24,7 @@ type cgroups struct {
 	options *Cgroup
 	log     *slog.Logger
 	dir     string  // of the Launcher's own
+	lock    int     // of it: a descriptor
 	whole   *cgroup // of all programs, unless each has one
 
 	mu   sync.Mutex
@@ -76,19 +77,13 @@ func newCgroups(o *Cgroup, log *slog.Logger) (*cgroups, error) {
 	if err := o.enable(o.Dir); err != nil {
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
-	removeStale(o.Dir)
+	removeStale(o.Dir, log)
 	g := &cgroups{options: o, log: log}
-	for n := 1; ; n++ {
-		g.dir = filepath.Join(o.Dir, fmt.Sprintf("gatehouse.%d.%d", os.Getpid(), n))
-		err := os.Mkdir(g.dir, 0o755)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("cgroup: %w: it must be delegated to %s (Delegate=yes in a systemd unit)", err, userNamed(uint32(os.Geteuid())))
-		}
+	err := g.create()
+	if err != nil {
+		return nil, fmt.Errorf("cgroup: %w: it must be delegated to %s (Delegate=yes in a systemd unit)", err, userNamed(uint32(os.Geteuid())))
 	}
-	err := o.enableFor(g)
+	err = o.enableFor(g)
 	if err == nil && !o.EachProgram {
 		if err = o.write(g.dir); err == nil {
 			g.whole, err = openCgroup(g.dir)
@@ -96,27 +91,77 @@ func newCgroups(o *Cgroup, log *slog.Logger) (*cgroups, error) {
 	}
 	if err != nil {
 		os.Remove(g.dir)
+		unix.Close(g.lock)
 		return nil, fmt.Errorf("cgroup: %w", err)
 	}
 	return g, nil
 }
 
-// removeStale removes the groups of Launchers whose process has ended without closing
-// them. One that has processes cannot be removed.
-func removeStale(dir string) {
-	stale, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*.*"))
-	for _, d := range stale {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(d), "gatehouse."), ".")
-		if _, err := os.Stat("/proc/" + pid); errors.Is(err, fs.ErrNotExist) {
-			removeTree(d)
+// create makes the group of the Launcher, under the first number that is free, and locks
+// it.
+func (g *cgroups) create() (err error) {
+	for n := 1; ; n++ {
+		g.dir = filepath.Join(g.options.Dir, fmt.Sprintf("gatehouse.%d.%d", os.Getpid(), n))
+		if err := os.Mkdir(g.dir, 0o755); errors.Is(err, fs.ErrExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		// Who looks for groups that nobody has may have been faster, and removes this one.
+		g.lock, err = lockGroup(g.dir)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 }
 
+// lockGroup locks the group of a Launcher, which says that its process lives, and returns
+// the descriptor that holds the lock. The kernel ends the lock with the process, whatever
+// ended that. Unlike a number, it is not given to another process, and it holds among
+// containers that do not see each other's processes.
+func lockGroup(dir string) (lock int, err error) {
+	lock, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		var held, there unix.Stat_t
+		if err = errors.Join(unix.Fstat(lock, &held), unix.Stat(dir, &there)); err == nil && held.Ino == there.Ino {
+			return lock, nil
+		}
+		err = fs.ErrNotExist // it was removed meanwhile, and perhaps made anew
+	}
+	unix.Close(lock)
+	return -1, err
+}
+
+// removeStale removes the groups of Launchers whose process has ended without closing
+// them, after it has killed what is left in them.
+func removeStale(dir string, log *slog.Logger) {
+	until := time.Now().Add(emptyTime)
+	stale, _ := filepath.Glob(filepath.Join(dir, "gatehouse.*.*"))
+	for _, d := range stale {
+		lock, err := lockGroup(d)
+		if err != nil {
+			continue // its process lives
+		}
+		if c := (&cgroup{dir: d}); c.populated() {
+			log.LogAttrs(context.Background(), slog.LevelWarn, "what a gateway has left behind is killed: it ended without ending its programs",
+				slog.String("cgroup", d))
+			c.empty(until)
+		}
+		removeTree(d)
+		unix.Close(lock)
+	}
+}
+
+// removeTree removes a group and those in it. One that has processes stays.
 func removeTree(dir string) {
-	subs, _ := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
-	for _, s := range subs {
-		os.Remove(filepath.Dir(s))
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.IsDir() {
+			removeTree(filepath.Join(dir, e.Name()))
+		}
 	}
 	os.Remove(dir)
 }
@@ -260,14 +305,19 @@ func (c *cgroup) populated() bool {
 	return bytes.Contains(text, []byte("populated 1")) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// kill kills all that is in the group.
+// kill kills all that is in the group, and in those below it.
 func (c *cgroup) kill() {
 	c.killed = true
 	err := os.WriteFile(filepath.Join(c.dir, "cgroup.kill"), []byte("1"), 0)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	c.signal(unix.SIGKILL) // kernel before 5.14
+	// The kernel is one before 5.14.
+	c.signal(unix.SIGKILL)
+	below, _ := filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))
+	for _, file := range below {
+		(&cgroup{dir: filepath.Dir(file)}).signal(unix.SIGKILL)
+	}
 }
 
 // signal signals all that is in the group.
@@ -325,12 +375,12 @@ func (c *cgroup) cpuTime() (time.Duration, bool) {
 
 // close kills what is left, and removes the groups. All programs have ended.
 func (g *cgroups) close() {
-	until := time.Now().Add(emptyTime)
 	for _, c := range append(g.free, g.whole) {
 		if c != nil {
-			c.empty(until)
 			unix.Close(c.fd)
 		}
 	}
+	(&cgroup{dir: g.dir}).empty(time.Now().Add(emptyTime))
 	removeTree(g.dir)
+	unix.Close(g.lock)
 }

@@ -46,6 +46,8 @@ func (l *Launcher) fork(s *spawn) (pid int, err error) {
 	if l.limits == nil {
 		return syscall.ForkExec(s.path, s.argv, s.attr)
 	}
+	l.tracing <- struct{}{}
+	defer func() { <-l.tracing }()
 	runtime.LockOSThread() // which traces the child
 	defer runtime.UnlockOSThread()
 	s.attr.Sys.Ptrace = true

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,7 @@ type Launcher struct {
 	checked bool                // programs are checked, and pinned
 	chroot  string              // without symlinks, or ""
 	limits  *resources          // nil for none
+	tracing chan struct{}       // bounds the threads that start a program to set its limits, or wait to
 	spawner spawner
 	cgroups *cgroups // nil for none
 
@@ -88,6 +90,7 @@ func (l *Launcher) confine(log *slog.Logger) (err error) {
 	if l.limits, err = newResources(&l.rules); err != nil {
 		return err
 	}
+	l.tracing = make(chan struct{}, runtime.GOMAXPROCS(0))
 	if err := l.startThreads(); err != nil {
 		return err
 	}
@@ -160,6 +163,9 @@ func (l *Launcher) Check(c *Command) error {
 // prepare returns the start of c, after the checks. It is to be closed.
 func (l *Launcher) prepare(c *Command) (*spawn, error) {
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setpgid: true, Credential: l.user, Chroot: l.chroot}}
+	if l.reaper != nil {
+		attr.Sys.Pdeathsig = syscall.SIGKILL // set after the user, whose change would undo it
+	}
 	s := &spawn{path: c.Path, argv: c.Args, attr: attr, dir: -1}
 	if l.checked {
 		p, err := l.pin(c.Path)

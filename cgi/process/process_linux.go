@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,9 +17,11 @@ type platform struct {
 	strays  []stray // what was found to have left the group; under mu
 }
 
+// waitPause is the longest time between looks at a program whose end nothing tells.
+const waitPause = 20 * time.Millisecond
+
 // awaitExit returns when the leader has ended. It is not reaped yet.
 func (p *Process) awaitExit() {
-	// Kernels before 5.10 have no such descriptor, and a thread waits.
 	if fd, err := unix.PidfdOpen(p.pid, unix.PIDFD_NONBLOCK); err == nil {
 		f := os.NewFile(uintptr(fd), "pidfd")
 		defer f.Close()
@@ -33,7 +36,15 @@ func (p *Process) awaitExit() {
 			}
 		}
 	}
-	for unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	// Kernels before 5.10 have no such descriptor, and there may be no room for one. A
+	// thread that waits in the kernel for each program may be one too many.
+	for pause := time.Millisecond; ; pause = min(2*pause, waitPause) {
+		var si unix.Siginfo
+		err := unix.Waitid(unix.P_PID, p.pid, &si, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		if err == nil && si.Signo != 0 || err != nil && err != unix.EINTR {
+			return
+		}
+		time.Sleep(pause)
 	}
 }
 

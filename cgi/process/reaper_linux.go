@@ -14,6 +14,12 @@ import (
 // process: all children of it must be programs of Launchers that have this Reaper, since
 // any other is taken for an orphan. A process that is number 1 of a container needs
 // one.
+//
+// Programs of such Launchers get KILL if this process ends before them, even if it was
+// killed itself (PR_SET_PDEATHSIG). The kernel sends that when the thread ends that
+// started the program. So no goroutine may return with its thread locked
+// (runtime.LockOSThread) while programs run, but those of Launchers. Descendants of a
+// program do not get it, nor does a program that executes a set-user-ID one.
 type Reaper struct {
 	mu      sync.Mutex
 	known   map[int]*Process

@@ -111,3 +111,36 @@ func TestReaper(t *testing.T) {
 		t.Errorf("children are left: %v", err)
 	}
 }
+
+// TestReaperKeepsThreads: the threads that a Launcher ends have started no program that
+// runs.
+func TestReaperKeepsThreads(t *testing.T) {
+	if !testkit.Alone(t, nil) {
+		return
+	}
+	reaper, err := NewReaper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reaper.Close()
+	l := newLauncher(t, Rules{}, reaper)
+	var started []*Process
+	for range 20 {
+		started = append(started, startShell(t, l, "", "read x"))
+		other, err := NewLauncher(Rules{Confinement: Confinement{Umask: 0o27}}, reaper, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range started {
+		p.Stdin.Close()
+		p.Wait()
+		if s := p.Status(); s.Code != 1 {
+			t.Errorf("%v; want that of read at the end", s)
+		}
+		p.closePipes()
+	}
+}

@@ -76,7 +76,8 @@ type Confinement struct {
 // zero value leaves them in that of this process. It is for Linux.
 type Cgroup struct {
 	// Dir is the directory of a delegated control group, in which this process may make
-	// groups: one for the Launcher, named gatehouse.PID.N, which Close removes.
+	// groups: one for the Launcher, named gatehouse.PID.N, which Close removes. NewLauncher
+	// removes those there whose process has ended without it, and kills what is in them.
 	Dir string
 
 	// EachProgram gives each program a group of its own in that of the Launcher, so that the

@@ -123,19 +123,19 @@ func (s *spawn) onThread(fork func(*spawn) (pid int, err error)) (pid int, err e
 }
 
 // onOtherThread runs f on a thread of its own that ends with f. It is not the main
-// thread, which cannot end, and whose attributes pass for those of the process.
+// thread, which cannot end, and whose attributes pass for those of the process. Nor has it
+// started a program that runs: that would end with it (see [Reaper]).
 func onOtherThread(f func()) {
 	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
+	if tid := unix.Gettid(); tid != unix.Getpid() && len(childrenOf("/proc/self/task/"+strconv.Itoa(tid))) == 0 {
 		f()
 		return
 	}
-	locked := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		close(locked)
+	found := make(chan struct{})
+	go onOtherThread(func() {
+		close(found)
 		f()
-	}()
-	<-locked
+	})
+	<-found
 	runtime.UnlockOSThread()
 }

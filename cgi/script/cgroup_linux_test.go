@@ -8,60 +8,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"gatehouse/cgi/process"
+	"gatehouse/internal/testkit"
 )
-
-// delegated makes a control group for a test, as a supervisor delegates one.
-func delegated(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(hierarchy(t), fmt.Sprintf("gatehouse-test-%d-%s", os.Getpid(), t.Name()))
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatalf("no control group can be made: run the tests as root, in a container with --privileged: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := os.Remove(dir); err != nil {
-			t.Errorf("the App has left something in its control group: %v", err)
-		}
-	})
-	return dir
-}
-
-// hierarchy returns where the control groups of version 2 are mounted, and mounts them
-// where they are not.
-func hierarchy(t *testing.T) string {
-	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		f := strings.Fields(line)
-		if len(f) > 3 && f[2] == "cgroup2" && strings.HasPrefix(f[3], "rw") {
-			return f[1]
-		}
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
-		t.Fatalf("control groups of version 2 cannot be mounted: run the tests as root, in a container with --privileged: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
 
 // group is the last part of what a program tells of its control group.
 const group = head + "sed -n 's/^0:://p' /proc/self/cgroup\n"
 
 func TestCgroup(t *testing.T) {
-	dir := delegated(t)
+	dir := testkit.Cgroup(t)
 	f := newFixture(t)
 	f.Cgroup.Dir = dir
 	f.sh(t, "group", group)
@@ -94,7 +51,7 @@ read line <fifo
 // TestCgroupOfEachProgram: what a program leaves behind is killed, whatever it did to
 // escape, whether it ends well or is ended.
 func TestCgroupOfEachProgram(t *testing.T) {
-	dir := delegated(t)
+	dir := testkit.Cgroup(t)
 	f := newFixture(t)
 	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.Grace = time.Millisecond
@@ -136,7 +93,7 @@ func TestCgroupOfEachProgram(t *testing.T) {
 // TestCPULimitOfACgroup counts what has escaped, too, and each program anew.
 func TestCPULimitOfACgroup(t *testing.T) {
 	t.Parallel()
-	dir := delegated(t)
+	dir := testkit.Cgroup(t)
 	f := newFixture(t)
 	f.Cgroup = process.Cgroup{Dir: dir, EachProgram: true}
 	f.Limits.CPU = time.Second
@@ -164,7 +121,7 @@ func TestCPULimitOfACgroup(t *testing.T) {
 
 // TestCgroupLimits: with the controllers, the limits hold; without, Check says so.
 func TestCgroupLimits(t *testing.T) {
-	dir := delegated(t)
+	dir := testkit.Cgroup(t)
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +160,7 @@ func TestCgroupLimits(t *testing.T) {
 // its request can come again.
 func TestNoRoomForCgroups(t *testing.T) {
 	f := newFixture(t)
-	f.Cgroup = process.Cgroup{Dir: delegated(t), EachProgram: true}
+	f.Cgroup = process.Cgroup{Dir: testkit.Cgroup(t), EachProgram: true}
 	f.sh(t, "x", head+"echo hello")
 	if err := f.Prepare(); err != nil {
 		t.Fatal(err)
@@ -226,7 +183,7 @@ func TestNoRoomForCgroups(t *testing.T) {
 // TestStaleCgroups: the groups of a process that did not end well are removed by the
 // next one.
 func TestStaleCgroups(t *testing.T) {
-	dir := delegated(t)
+	dir := testkit.Cgroup(t)
 	const dead = 1 << 30 // no process has this number
 	for _, d := range []string{"", "1"} {
 		if err := os.Mkdir(filepath.Join(dir, "gatehouse."+strconv.Itoa(dead)+".1", d), 0o755); err != nil {

@@ -273,7 +273,9 @@ func systemFinding(path, dir string, err error) *Finding {
 		return f
 	case errors.Is(err, syscall.EAGAIN):
 		f.Check, f.Code = CheckResources, http.StatusServiceUnavailable
-		f.Remedy = "the system has no room for another process: fewer programs at once (programs), or higher limits for gatehouse"
+		f.Detail = "the system has no room for another process"
+		f.Remedy = "fewer programs at once (programs), fewer processes of theirs (processes, cgroup_processes), " +
+			"or more room: RLIMIT_NPROC (LimitNPROC=), TasksMax=, pids.max"
 		return f
 	case errors.Is(err, fs.ErrPermission):
 		f.Code = http.StatusForbidden

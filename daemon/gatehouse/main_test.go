@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		"alone":     alone,
 
 		"unprivileged": unprivileged,
+		"limited":      limited,
 	})
 }
 

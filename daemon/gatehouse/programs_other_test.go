@@ -3,3 +3,5 @@
 package main
 
 func alone() { panic("networks of their own exist on Linux only") }
+
+func limited() { panic("the limit of processes is tested on Linux only") }
