@@ -30,8 +30,8 @@ func ToHTTP(a App) http.Handler {
 // names hold a "_", Proxy, and the fields that concern the connection are left
 // out; Authorization becomes HTTP_AUTHORIZATION.
 //
-// Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, Linger and Write apply;
-// the rest is up to the http.Server. They set the deadlines of the connection, and so
+// Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, BodyRate, Linger and
+// Write apply; the rest is up to the http.Server. They set the deadlines of the connection, and so
 // replace the server's ReadTimeout and WriteTimeout for the time of the request. They do not
 // hold behind a middleware that wraps the ResponseWriter without an Unwrap method.
 //
