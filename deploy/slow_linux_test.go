@@ -24,7 +24,7 @@ func TestSlowUploads(t *testing.T) {
 	)
 	writeProgram(t, dir+"/count", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; wc -c\n", 0o755)
 	t.Cleanup(func() { os.RemoveAll("/srv/slow") })
-	text := fmt.Sprintf("fastcgi = [\"unix:%s\"]\nprograms = 1\nqueue_wait = \"2s\"\n[[app]]\nscripts = %q\n", socket, dir)
+	text := fmt.Sprintf("fastcgi = [\"unix:%s,mode=0666\"]\nprograms = 1\nqueue_wait = \"2s\"\n[[app]]\nscripts = %q\n", socket, dir)
 	if err := os.MkdirAll("/etc/gatehouse", 0o755); err != nil {
 		t.Fatal(err)
 	}
