@@ -16,6 +16,7 @@ type Limits struct {
 	ParamsCount int           // number of a request's variables: 1,000; 431 beyond that
 	BodyBytes   int64         // bytes of a request's body: no limit; 413 beyond that
 	BodyRead    time.Duration // wait for the next byte of a body: 60 s; 408 beyond that
+	BodyRate    int64         // bytes a second of a body: 500; 408 if it is 60 s behind, while it is waited for
 	Write       time.Duration // wait for a peer that takes nothing: 60 s; then the connection is closed
 	Idle        time.Duration // time of a connection without a request, and of a head to arrive: 75 s
 	Linger      time.Duration // time to read what a peer still sends after its response: 2 s
@@ -29,7 +30,7 @@ type Limits struct {
 }
 
 // WithDefaults returns l with each zero field set to its default, and each negative one to a
-// value that is never reached.
+// value that is never reached: BodyRate, which is a least value, stays negative.
 func (l Limits) WithDefaults() Limits {
 	limit(&l.Connections, 10_000, math.MaxInt32)
 	limit(&l.Requests, 100, math.MaxInt32)
@@ -37,6 +38,7 @@ func (l Limits) WithDefaults() Limits {
 	limit(&l.ParamsCount, 1000, math.MaxInt32)
 	limit(&l.BodyBytes, math.MaxInt64, math.MaxInt64)
 	limit(&l.BodyRead, 60*time.Second, math.MaxInt64)
+	limit(&l.BodyRate, 500, -1)
 	limit(&l.Write, 60*time.Second, math.MaxInt64)
 	limit(&l.Idle, 75*time.Second, math.MaxInt64)
 	limit(&l.Linger, 2*time.Second, math.MaxInt64)

@@ -44,8 +44,8 @@ func ToHTTP(a App) http.Handler {
 // to "OPTIONS *" without DisableGeneralOptionsHandler, and what a middleware responds to, is up
 // to them.
 //
-// Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, Linger and Write apply;
-// the rest is up to the http.Server. They set the deadlines of the connection, and so
+// Of the limits l, ParamsBytes, ParamsCount, BodyBytes, BodyRead, BodyRate, Linger and
+// Write apply; the rest is up to the http.Server. They set the deadlines of the connection, and so
 // replace the server's ReadTimeout and WriteTimeout for the time of the request. They do not
 // hold behind a middleware that wraps the ResponseWriter without an Unwrap method.
 //

@@ -19,10 +19,12 @@ type httpBody struct {
 	body    io.Reader
 	control *http.ResponseController
 	wait    time.Duration
+	rate    int64 // bytes a second
 	linger  time.Duration
 	limit   int64 // of bytes
 	shared  bool  // the connection carries other requests at the same time (HTTP/2)
 	read    int64
+	pace    Pace
 	err     error // what every later Read returns
 
 	mu          sync.Mutex // guards what follows, and orders it with the deadlines
@@ -37,7 +39,7 @@ type httpBody struct {
 }
 
 func newHTTPBody(r io.Reader, c *http.ResponseController, l Limits) *httpBody {
-	b := &httpBody{body: r, control: c, wait: l.BodyRead, linger: l.Linger, limit: l.BodyBytes}
+	b := &httpBody{body: r, control: c, wait: l.BodyRead, rate: l.BodyRate, linger: l.Linger, limit: l.BodyBytes}
 	b.idle.L = &b.mu
 	return b
 }
@@ -47,22 +49,32 @@ func (b *httpBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if err := b.arm(); err != nil {
+	began := time.Now()
+	if err := b.arm(began); err != nil {
 		return 0, err
 	}
 	n, closed, own, err := b.readArmed(p)
+	waited := time.Since(began)
 	if b.read += int64(n); b.read > b.limit {
 		// What is over the limit was read only to see whether the body ends.
 		n -= int(b.read - b.limit)
 		b.read, err = b.limit, tooLarge(b.limit)
 	}
+	var slow error
+	if !own {
+		slow = b.pace.Measure(waited, b.read, b.rate)
+	}
 	if err == nil {
+		b.err = slow
 		return n, nil
 	}
 	switch {
 	case closed && err != io.EOF:
 		err = ErrBodyClosed
-	case !own && errors.Is(err, os.ErrDeadlineExceeded):
+	case !errors.Is(err, os.ErrDeadlineExceeded) || own:
+	case slow != nil && waited < b.wait:
+		err = slow
+	default:
 		err = &StatusError{Code: http.StatusRequestTimeout,
 			Err: fmt.Errorf("no byte of the body for %v (body_read): %w", b.wait, err)}
 	}
@@ -71,7 +83,7 @@ func (b *httpBody) Read(p []byte) (int, error) {
 }
 
 // arm begins a Read.
-func (b *httpBody) arm() error {
+func (b *httpBody) arm(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -79,7 +91,7 @@ func (b *httpBody) arm() error {
 	}
 	b.reading = true
 	if !b.ownDeadline {
-		b.setDeadline(time.Now().Add(b.wait))
+		b.setDeadline(now.Add(min(b.wait, b.pace.left(b.rate))))
 	}
 	return nil
 }

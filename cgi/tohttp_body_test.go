@@ -25,7 +25,7 @@ func (w *clockedWriter) SetReadDeadline(t time.Time) error {
 func TestHTTPBodyDeadlines(t *testing.T) {
 	w := &clockedWriter{ResponseRecorder: httptest.NewRecorder()}
 	began := time.Now()
-	l := Limits{BodyRead: time.Hour, Linger: time.Minute}.WithDefaults()
+	l := Limits{BodyRead: time.Hour, BodyRate: -1, Linger: time.Minute}.WithDefaults()
 	b := newHTTPBody(strings.NewReader("hello"), http.NewResponseController(w), l)
 	last := func() time.Time { return w.deadlines[len(w.deadlines)-1] }
 

@@ -72,6 +72,7 @@ func (k *scriptsKind) keys() []Key {
 		row("cgroup_cpu", `1.5`, "cpu.max of the programs' control group, in processors", processors(&g.CPU)),
 		row("local_redirect", `"auto"`, `who follows a program's redirect to a path on this server: "client" (302) or "internal"; "auto" means internal over HTTP only`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
 		row("nph", `["*.nph"]`, `programs that send a whole HTTP response, besides those named nph-*`, patterns(&a.NPH, "*.nph")),
+		row("streaming", `false`, "true: programs start before their bodies have come, and respond while these still come (full duplex)", flag(&a.Streaming)),
 		row("search_args", `false`, `true: programs get the words of a query such as "one+two" as arguments, if all of them are safe`, flag(&a.SearchArgs)),
 	}
 }

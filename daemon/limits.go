@@ -49,6 +49,7 @@ const (
 	UnitCount     Unit = "a whole number"
 	UnitSize      Unit = `a size, such as 65536, "64KiB" or "1GiB"`
 	UnitDuration  Unit = `a time, such as "500ms", "60s" or "2m"`
+	UnitRate      Unit = `a number of bytes a second, such as 500 or "10KiB"`
 	UnitDirectory Unit = "the path of a directory"
 )
 
@@ -81,6 +82,7 @@ func LimitTable() []Limit {
 		{"file_bytes", "off", UnitSize, "the program cannot write more to the file", perApp, orOff, func(l *Limits) any { return &l.Programs.FileBytes }},
 		{"processes", "off", UnitCount, "the program cannot start more (all processes of its user)", perApp, orOff, func(l *Limits) any { return &l.Programs.Processes }},
 		{"body_read", "60s", UnitDuration, "408, or a truncated response", whole, orOff, func(l *Limits) any { return &l.Front.BodyRead }},
+		{"body_rate", "500", UnitRate, "408, or a truncated response, when a body is 60 s behind this rate", whole, orOff, func(l *Limits) any { return &l.Front.BodyRate }},
 		{"write", "60s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Write }},
 		{"idle", "75s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Idle }},
 		{"grace", "3s", UnitDuration, "a program that ignores SIGTERM gets SIGKILL", perApp, finite, func(l *Limits) any { return &l.Programs.Grace }},
@@ -121,7 +123,7 @@ func (row Limit) Set(l *Limits, value any) error {
 
 // parse returns a value as a number, -1 for "off".
 func (row Limit) parse(value any) (n int64, err error) {
-	if value == "off" {
+	if value == "off" || row.Unit == UnitRate && value == int64(0) {
 		if row.finite {
 			return 0, fmt.Errorf("%q cannot be off: write %s", row.Key, row.Unit)
 		}
@@ -130,7 +132,7 @@ func (row Limit) parse(value any) (n int64, err error) {
 	switch row.Unit {
 	case UnitCount:
 		n, err = parseCount(value)
-	case UnitSize:
+	case UnitSize, UnitRate:
 		n, err = parseSize(value)
 	case UnitDuration:
 		n, err = parseDuration(value)

@@ -72,6 +72,9 @@ func TestLimitSet(t *testing.T) {
 		{"spool_dir", dir, func(l *Limits) { l.Spool.Dir = dir }, ""},
 		{"run", "2m", func(l *Limits) { l.Programs.Run = 2 * time.Minute }, ""},
 		{"drain", "off", func(l *Limits) { l.Drain = -1 }, ""},
+		{"body_rate", int64(800), func(l *Limits) { l.Front.BodyRate = 800 }, ""},
+		{"body_rate", int64(0), func(l *Limits) { l.Front.BodyRate = -1 }, ""},
+		{"body_rate", "off", func(l *Limits) { l.Front.BodyRate = -1 }, ""},
 
 		{"max_connections", "many", nil, `"many" is not a whole number up to 2147483647`},
 		{"max_connections", 1.5, nil, `1.5 is not a whole number up to 2147483647`},

@@ -43,6 +43,7 @@ type stream struct {
 	taken   int           // of the queue
 	spool   *spool.Spool  // what did not fit in the queue
 	ended   bool          // its empty record has come
+	wanted  int64         // bytes that the stream has, or may have
 	room    int64         // bytes that are still wanted
 	left    int64         // bytes that Read still has to give; -1: until it ends
 	excess  int64         // bytes beyond the length, which were cut
@@ -50,6 +51,9 @@ type stream struct {
 	reading bool          // a Read has borrowed the reading
 	waiting bool          // a Read waits for bytes
 	since   time.Duration // since when
+
+	pace     cgi.Pace
+	measured time.Duration // when the tick last measured it
 }
 
 // expect sets how many bytes the stream has; -1 if its end is to tell.
@@ -58,6 +62,7 @@ func (s *stream) expect(length int64) {
 	if length < 0 {
 		s.room = 1<<63 - 1
 	}
+	s.wanted = s.room
 }
 
 // setBody returns the length of the stream, and what reads it. One that has ended before
@@ -112,7 +117,8 @@ type target struct {
 	max  int64 // bytes
 }
 
-// Read implements io.Reader. It waits at most Limits.BodyRead for the next byte.
+// Read implements io.Reader. It waits at most Limits.BodyRead for the next byte, and
+// Limits.BodyRate holds.
 func (b *body) Read(p []byte) (int, error) {
 	if p == nil {
 		p = []byte{}
@@ -281,7 +287,7 @@ func (s *stream) deliver(b []byte) int {
 // admit holds a body of unknown length to Limits.BodyBytes.
 func (s *stream) admit(n int) bool {
 	limit := s.r.c.srv.limits.BodyBytes
-	if 1<<63-1-s.room+int64(n) <= limit {
+	if s.wanted-s.room+int64(n) <= limit {
 		return true
 	}
 	s.err = &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,

@@ -19,7 +19,7 @@ type deadlines struct {
 
 // SetReadDeadline sets the time after which Read of the request's streams fails, with
 // an error that is os.ErrDeadlineExceeded, one that is under way included. It takes
-// the place of Limits.BodyRead. The zero time means none, and lets reading go on.
+// the place of Limits.BodyRead and BodyRate. The zero time means none, and lets reading go on.
 func (s *sink) SetReadDeadline(t time.Time) error {
 	c := s.r.c
 	c.mu.Lock()
@@ -96,7 +96,7 @@ func (s *stream) expired() bool {
 	return s.buffered() || !s.ended || s.left > 0
 }
 
-// limited reports whether Limits.BodyRead holds for the streams of the request. The
+// limited reports whether Limits.BodyRead and BodyRate hold for the streams of the request. The
 // connection's mu is held.
 func (r *request) limited() bool {
 	d := r.sink.deadlines.Load()

@@ -83,7 +83,7 @@ func work(rt *rapid.T, bubble bool) {
 	b := newBoard()
 	m := &machine{T: rt, bubble: bubble, board: b, kept: spool.NewBudget(0), served: make(chan error, 1),
 		apps: &programs{board: b, runs: make(map[string]*run)}}
-	limits := cgi.Limits{Requests: 4, ParamsBytes: paramsLimit, Idle: time.Hour, BodyRead: time.Hour, Write: time.Hour,
+	limits := cgi.Limits{Requests: 4, ParamsBytes: paramsLimit, Idle: time.Hour, BodyRead: time.Hour, BodyRate: -1, Write: time.Hour,
 		Spool: spool.Limits{Memory: 8 << 10, Total: m.kept}}
 	m.srv = &Server{App: m.apps, Authorizer: m.apps, Filter: m.apps, Limits: limits, Log: slog.New(slog.DiscardHandler),
 		Handler: &cgi.Handler{Log: slog.New(slog.DiscardHandler), Spool: limits.Spool}}

@@ -78,8 +78,10 @@ func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 			return
 		}
 		for s := range r.streams {
-			if s.waiting && s.err == nil && now-s.since > limits.BodyRead && r.limited() {
-				s.err = bodyTimeout(limits.BodyRead)
+			if !s.waiting || s.err != nil || !r.limited() {
+				continue
+			}
+			if s.err = s.checkPeer(now, limits); s.err != nil {
 				if s.reading {
 					c.sock.Kick()
 				}
@@ -90,4 +92,15 @@ func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 	if c.phase == inline && c.progress == c.tickProgress {
 		c.startReader()
 	}
+}
+
+// checkPeer returns why the peer is too slow for a Read that waits for it, or nil. A Read
+// that waits at a tick counts as one that has waited since the last.
+func (s *stream) checkPeer(now time.Duration, limits *cgi.Limits) error {
+	waited := now - max(s.since, s.measured)
+	s.measured = now
+	if now-s.since > limits.BodyRead {
+		return bodyTimeout(limits.BodyRead)
+	}
+	return s.pace.Measure(waited, s.wanted-s.room, limits.BodyRate)
 }

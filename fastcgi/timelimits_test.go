@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -35,6 +36,12 @@ type bubbleTest struct {
 // inTime runs a test against a server in a bubble, which must not outlive it: nothing
 // may be left of a connection that a limit has ended.
 func inTime(t *testing.T, room int, test func(*bubbleTest)) {
+	t.Helper()
+	inTimeAtRate(t, room, -1, test)
+}
+
+// inTimeAtRate is inTime with Limits.BodyRate.
+func inTimeAtRate(t *testing.T, room int, rate int64, test func(*bubbleTest)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubbleTest{logs: new(testkit.Log), cause: make(chan error, 10)}
 		app := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
@@ -46,7 +53,7 @@ func inTime(t *testing.T, room int, test func(*bubbleTest)) {
 		})
 		log := b.logs.Logger()
 		s := &Server{App: app, Filter: app, Log: log, Handler: &cgi.Handler{Log: log},
-			Limits: cgi.Limits{Idle: bubbleIdle, BodyRead: bubbleBody, Write: bubbleWrite, Linger: bubbleLinger}}
+			Limits: cgi.Limits{Idle: bubbleIdle, BodyRead: bubbleBody, BodyRate: rate, Write: bubbleWrite, Linger: bubbleLinger}}
 		l := newPipeListener()
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(l) }()
@@ -64,6 +71,10 @@ func inTime(t *testing.T, room int, test func(*bubbleTest)) {
 
 // answerLarge reads the body, or the data of a Filter, and writes as much as LARGE says.
 func answerLarge(w cgi.ResponseWriter, r *cgi.Request) error {
+	if pause, err := time.ParseDuration(r.Env.Get("PAUSE")); err == nil { // after a byte
+		io.ReadFull(r.Body, make([]byte, 1))
+		time.Sleep(pause)
+	}
 	if r.Env.Get("UNREAD") == "" {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return err
@@ -205,6 +216,66 @@ func TestBodyReadInTime(t *testing.T) {
 				t.Errorf("got %q", a.stdout)
 			}
 			b.after(bubbleBody)
+		})
+	})
+}
+
+// TestBodyRateInTime: a body may not fall a minute behind the rate, in the time that the
+// application waits for it.
+func TestBodyRateInTime(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		rate  int64
+		piece int           // bytes
+		pause time.Duration // before each piece
+		end   time.Duration // 0: the body comes in time
+	}{
+		{"a byte a second", 0, 1, time.Second, time.Minute},
+		{"half the rate", 0, 250, time.Second, 2 * time.Minute},
+		{"fast enough", 0, 500, time.Second, 0},
+		{"in bursts", 0, 20_000, 39 * time.Second, 0},
+		{"another rate", 10, 10, time.Second, 0},
+		{"below another rate", 10, 5, time.Second, 2 * time.Minute},
+		{"off", -1, 1, time.Second, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			inTimeAtRate(t, 0, x.rate, func(b *bubbleTest) {
+				const pieces = 5 * 61 // of a second
+				n := min(pieces, int(pieces*time.Second/x.pause))
+				b.send(begin(1, 1), params(1, fmt.Sprint("CONTENT_LENGTH=", n*x.piece)))
+				go func() {
+					for range n {
+						time.Sleep(x.pause)
+						b.Write(stdin(1, strings.Repeat("x", x.piece)))
+					}
+				}()
+				switch a := b.answer(1); {
+				case x.end == 0:
+					if !strings.HasPrefix(a.stdout, "Status: 200 ") {
+						t.Errorf("got %q", a.stdout)
+					}
+					b.logged("")
+				case !strings.HasPrefix(a.stdout, "Status: 408 "):
+					t.Errorf("got %q", a.stdout)
+				default:
+					b.after(x.end)
+					b.logged("body_rate")
+				}
+				time.Sleep(time.Duration(n) * x.pause) // the one that sends
+			})
+		})
+	}
+	t.Run("only while somebody waits", func(t *testing.T) {
+		inTimeAtRate(t, 0, 0, func(b *bubbleTest) {
+			b.send(begin(1, 1), params(1, "CONTENT_LENGTH=3", "PAUSE=5m"))
+			time.Sleep(bubbleBody - 2*bubbleTick)
+			b.send(stdin(1, "x"))
+			time.Sleep(4 * time.Minute)
+			b.send(stdin(1, "xx"))
+			if a := b.answer(1); !strings.HasPrefix(a.stdout, "Status: 200 ") {
+				t.Errorf("got %q", a.stdout)
+			}
+			b.logged("")
 		})
 	})
 }

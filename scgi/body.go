@@ -19,7 +19,8 @@ const bodyTail = 4 << 10
 // an error.
 type body struct{ c *conn }
 
-// Read implements io.Reader. It waits at most Limits.BodyRead for a byte.
+// Read implements io.Reader. It waits at most Limits.BodyRead for a byte, and
+// Limits.BodyRate holds.
 func (b *body) Read(p []byte) (int, error) {
 	c := b.c
 	if err := c.acquire(); err != nil {

@@ -28,6 +28,7 @@ type conn struct {
 	buf      *frontend.Buffer
 	off, end int   // the bytes of buf that nobody took yet
 	unread   int   // of the bytes up to end, or given to the application, how many are still in the socket
+	length   int64 // of the body
 	left     int64 // bytes of the body that the application has not read
 	refused  bool  // how many bytes the peer will send is not known
 
@@ -52,6 +53,7 @@ func newConn(s *Server, base context.Context, nc net.Conn) *conn {
 	c.body.c, c.sink.c = c, c
 	c.sink.end = cgi.Aborted
 	c.readSide.init()
+	c.ticked = s.acceptor.Now()
 	return c
 }
 
@@ -112,7 +114,7 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
 			Err: fmt.Errorf("body of %d bytes is over the limit of %d (body_bytes)", n, c.srv.limits.BodyBytes)}
 	}
-	c.req.ContentLength, c.left = n, n
+	c.req.ContentLength, c.length, c.left = n, n, n
 	return nil
 }
 

@@ -13,7 +13,7 @@ type deadlines struct {
 
 // SetReadDeadline sets the time after which Read of the request's body fails, with an error
 // that is os.ErrDeadlineExceeded, one that is under way included. It takes the place of
-// Limits.BodyRead. The zero time means none, and lets reading go on.
+// Limits.BodyRead and BodyRate. The zero time means none, and lets reading go on.
 func (s *sink) SetReadDeadline(t time.Time) error {
 	c := s.c
 	c.mu.Lock()
@@ -73,10 +73,8 @@ func (c *conn) readExpired() bool {
 	return d != nil && d.read.Passed()
 }
 
-// readLimited reports whether Limits.BodyRead holds.
+// readLimited reports whether Limits.BodyRead and BodyRate hold. mu is held.
 func (c *conn) readLimited() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	d := c.deadlines.Load()
 	return d == nil || !d.read.IsSet()
 }

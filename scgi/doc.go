@@ -34,10 +34,10 @@
 // # Limits
 //
 // [cgi.Limits] lists them with their defaults: ParamsBytes and ParamsCount (431
-// beyond them), BodyBytes (413), BodyRead (408), Idle (how long a head may take),
-// Write, Linger and Connections. A tick checks the times, so they are exact to half a
-// second. Memory for a head grows with the bytes that have come, never with the length that
-// was announced.
+// beyond them), BodyBytes (413), BodyRead and BodyRate (408), Idle (how long
+// a head may take), Write, Linger and Connections. A tick checks the times, so they are exact
+// to half a second. Memory for a head grows with the bytes that have come, never with the
+// length that was announced.
 //
 // # Early responses
 //

@@ -39,13 +39,16 @@ type readSide struct {
 	kicked   bool
 	closing  bool  // the connection owns it until its end
 	stopped  error // why no more is read of the request, or nil
+	came     int64 // bytes of the body, as of the last wait for it
 
 	context frontend.Context
 
 	// waiting is what is waited for, in the lowest bits, and above a count of the
 	// waits, so that a tick can tell whether anything moved since the last one.
 	waiting atomic.Uint64
-	stamp   stamp // of waiting; belongs to the tick
+	stamp   stamp         // of waiting; belongs to the tick
+	ticked  time.Duration // when the last tick was; belongs to the tick
+	pace    cgi.Pace      // of the body; belongs to the tick
 	evicted atomic.Bool
 }
 
@@ -87,6 +90,7 @@ func (c *conn) waitFor(what uint64) {
 	if c.stopped == nil && !c.readExpired() {
 		c.unkick()
 	}
+	c.came = c.length - c.left
 	c.waiting.Store(c.waiting.Load()/waits*waits + waits + what)
 }
 
@@ -234,6 +238,8 @@ func (s *stamp) unchangedFor(wait uint64, now time.Duration) (time.Duration, boo
 // Tick implements frontend.Conn.
 func (c *conn) Tick(now time.Duration) (busy bool) {
 	c.sink.tick(now)
+	tick := now - c.ticked
+	c.ticked = now
 	wait := c.waiting.Load()
 	elapsed, same := c.stamp.unchangedFor(wait, now)
 	limits := &c.srv.limits
@@ -255,9 +261,8 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 		return false
 	case inBody:
-		if elapsed > limits.BodyRead && c.readLimited() {
-			c.stopWait(wait, &cgi.StatusError{Code: http.StatusRequestTimeout,
-				Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)})
+		if err := c.checkBody(elapsed, tick, limits); err != nil {
+			c.stopWait(wait, err)
 		}
 	case lingering:
 		limit := limits.Linger
@@ -273,6 +278,21 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 	}
 	return true
+}
+
+// checkBody returns why the web server is too slow for a Read that has waited for elapsed, or
+// nil. One that waits at a tick counts as one that has waited since the last, tick ago.
+func (c *conn) checkBody(elapsed, tick time.Duration, limits *cgi.Limits) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.readLimited():
+		return nil
+	case elapsed > limits.BodyRead:
+		return &cgi.StatusError{Code: http.StatusRequestTimeout,
+			Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)}
+	}
+	return c.pace.Measure(tick, c.came, limits.BodyRate)
 }
 
 // stopWait ends a wait, if it is still the one that was seen.

@@ -134,6 +134,13 @@ type App struct {
 	// the package documentation.
 	NPH []string
 
+	// Streaming starts programs at once, before their bodies have come, and sends their
+	// responses while these still come: full duplex, for programs and clients that talk to
+	// each other. nginx stops sending a body when it sees the head of the response. By default
+	// a program starts when its body has come, or the first 64 KiB of it, so that clients that
+	// send slowly hold no place among Limits.Programs until then.
+	Streaming bool
+
 	// SearchArgs gives programs the words of a query like "?one+two" as arguments (RFC
 	// 3875 § 4.4): those of GET and HEAD requests without a "=", if every word consists of
 	// ASCII letters, digits and ".,_-@", and begins with a letter or a digit. Otherwise,
@@ -198,7 +205,7 @@ func (a *App) Clone() *App {
 	return &App{
 		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir,
 		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
-		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH,
+		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH, Streaming: a.Streaming,
 		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Log: a.Log,
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/testkit"
 )
 
 func TestFullDuplex(t *testing.T) {
@@ -33,7 +34,7 @@ func TestR65ProgramNeedNotReadTheBody(t *testing.T) {
 	f.sh(t, "ignore", head+"echo answer")
 	r, w := io.Pipe()
 	defer w.Close()
-	s, res = f.serve(withBody(request("/ignore"), 10, r))
+	s, res = f.serve(stalled(request("/ignore"), r))
 	checkOK(t, s, res, "answer\n")
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("the body is still read after the answer")
@@ -42,8 +43,74 @@ func TestR65ProgramNeedNotReadTheBody(t *testing.T) {
 	f.sh(t, "late", head+"echo answer\nsleep 0.1")
 	r, w = io.Pipe()
 	defer w.Close()
-	s, res = f.serve(withBody(request("/late"), 10, r))
+	s, res = f.serve(stalled(request("/late"), r))
 	checkOK(t, s, res, "answer\n")
+}
+
+// stalled gives r a body of which what a program is started with has come, and rest is to
+// come.
+func stalled(r *cgi.Request, rest *io.PipeReader) *cgi.Request {
+	return withBody(r, startBytes+10, struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(make([]byte, startBytes)), rest), rest})
+}
+
+// TestSlowBodiesHoldNoPlace: a request whose body has not come does not keep others from
+// running, and nothing of a body that its program waited for is lost.
+func TestSlowBodiesHoldNoPlace(t *testing.T) {
+	const length = 3 * startBytes
+	for _, sent := range []int{1, firstSize, firstSize + 1, startBytes - 1, startBytes, startBytes + 1, length} {
+		f := newFixture(t)
+		f.Limits.Programs = 1
+		f.Limits.Spool.Total = spool.NewBudget(0)
+		f.sh(t, "cat", head+"exec cat")
+		f.sh(t, "fast", head+"echo fast")
+		text := strings.Repeat("0123456789abcdef", length/16)
+		body, more := io.Pipe()
+		slow := make(chan string, 1)
+		go func() {
+			s, res := f.serve(withBody(request("/cat"), length, body))
+			if res.Err != nil {
+				t.Error(res.Err)
+			}
+			slow <- s.Body.String()
+		}()
+		io.WriteString(more, text[:sent])
+		if sent < startBytes {
+			s, res := f.serve(request("/fast"))
+			checkOK(t, s, res, "fast\n")
+		} else {
+			testkit.Until(t, "the program with 64 KiB of its body", func() bool { return f.Load().Running == 1 })
+		}
+		io.WriteString(more, text[sent:])
+		more.Close()
+		if got := <-slow; got != text {
+			t.Errorf("after %d bytes: got %d bytes, want those %d that were sent", sent, len(got), len(text))
+		}
+		f.Close()
+		if n := f.Limits.Spool.Total.Used(); n != 0 {
+			t.Errorf("after %d bytes: %d bytes of the budget are left", sent, n)
+		}
+	}
+}
+
+// TestStreaming: a program that is marked runs and responds before any of its body has come.
+func TestStreaming(t *testing.T) {
+	f := newFixture(t)
+	f.Streaming = true
+	f.sh(t, "talk", head+"echo ready\nexec cat")
+	body, more := io.Pipe()
+	s := new(recorder)
+	s.onFlush = func(string) {
+		s.onFlush = nil
+		go func() {
+			io.WriteString(more, "hello")
+			more.Close()
+		}()
+	}
+	res := f.serveTo(withBody(request("/talk"), 5, body), s)
+	checkOK(t, s, res, "ready\nhello")
 }
 
 func TestBodies(t *testing.T) {
@@ -89,6 +156,7 @@ func TestBodies(t *testing.T) {
 
 func TestF12TruncatedBodyIsNeverPassedOffAsWhole(t *testing.T) {
 	f := newFixture(t)
+	f.Streaming = true
 	fifo := f.fifo(t, "fifo")
 	f.sh(t, "commit", "echo $$ >pgid\necho up >fifo\ncat >/dev/null && echo committed >committed\n"+head+"echo ok")
 	late := &cgi.StatusError{Code: http.StatusRequestTimeout, Err: errors.New("body_read")}
@@ -108,6 +176,15 @@ func TestF12TruncatedBodyIsNeverPassedOffAsWhole(t *testing.T) {
 	}
 	f.Close()
 	checkNoGroup(t, filepath.Join(f.dir, "pgid"))
+	waits := newFixture(t)
+	waits.sh(t, "commit", "echo >committed\n"+head+"echo ok")
+	for code, body := range map[int]io.Reader{400: strings.NewReader("short"), 408: io.MultiReader(strings.NewReader("short"), errReader{late})} {
+		_, res := waits.serve(withBody(request("/commit"), 10, body))
+		checkRefused(t, res, code)
+	}
+	if _, err := os.Stat(filepath.Join(waits.dir, "committed")); err == nil {
+		t.Error("a program was started without its body")
+	}
 	if _, err := os.Stat(filepath.Join(f.dir, "committed")); err == nil {
 		t.Error("the program took a part of the body for the whole")
 	}

@@ -71,6 +71,7 @@ func TestTimeLimits(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.Limits = c.limits
+			f.Streaming = true
 			fifo := f.fifo(t, "fifo")
 			f.sh(t, "slow", "echo $$ >pgid\necho up >fifo\n"+c.script)
 			body := io.MultiReader(&afterStart{fifo: fifo, err: io.EOF}, strings.NewReader("x"))

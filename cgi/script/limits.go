@@ -43,9 +43,9 @@ type Limits struct {
 	// A request without an address counts for none.
 	ProgramsPerScript, ProgramsPerAddress int
 
-	// Spool bounds what is kept of a body of unknown length, until its length is
-	// known: 413 beyond it, 503 beyond its Total. If it has none, the App has one of its
-	// own, of 8 GiB.
+	// Spool bounds what is kept of a body until its program starts: all of one of unknown
+	// length, and 64 KiB of others. 413 beyond it, 503 beyond its Total. If it has none, the
+	// App has one of its own, of 8 GiB.
 	Spool spool.Limits
 }
 

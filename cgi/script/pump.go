@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -22,55 +23,105 @@ const copyBuffer = 64 << 10
 
 var bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// A body is what a program will read.
+// A program starts when its body has come, or this much of it.
+const startBytes = 64 << 10
+
+// firstSize is the size of the buffers that wait for bodies. They are small, since each
+// client that sends slowly holds one.
+const firstSize = 16 << 10
+
+var firstPool = sync.Pool{New: func() any { return new([firstSize]byte) }}
+
+// A body is what a program will read: what has come before it starts, in the spool and then
+// in the buffer first, and the rest.
 type body struct {
 	length int64
-	from   io.Reader         // nil for none
-	source io.Reader         // what from reads
+	spool  *spool.Spool      // nil for none
+	first  *[firstSize]byte  // nil for none
+	held   int               // bytes in first
+	source io.Reader         // where the rest comes from; nil if the length was unknown
 	pipe   frontend.PipeBody // what source is, or nil
-	spool  *spool.Spool      // what from is, or nil
 }
 
-// takeBody returns the body of r with its length known: one of unknown length is
-// kept in a spool until its end.
+// takeBody returns the body of r when its program can start, with its length known: one of
+// unknown length has come whole. Unless the App is Streaming, who sends slowly waits here,
+// and not in a program's place.
 func (a *App) takeBody(r *cgi.Request) (b body, err error) {
-	if r.ContentLength >= 0 {
-		b.length = r.ContentLength
-		if b.length > 0 {
-			b.from, b.source = io.LimitReader(r.Body, b.length), r.Body
-			if b.length >= relay.SpliceMin {
-				b.pipe, _ = r.Body.(frontend.PipeBody)
-			}
+	b.length = r.ContentLength
+	limits := a.state.limits.Spool.WithDefaults()
+	if b.length < 0 {
+		b.length, err = b.take(r.Body, math.MaxInt64, limits)
+		if err == io.EOF {
+			err = nil
 		}
-		return b, nil
-	}
-	s := spool.New(a.state.limits.Spool)
-	buf := bufferPool.Get().(*[copyBuffer]byte)
-	defer bufferPool.Put(buf)
-	for {
-		n, rerr := r.Body.Read(buf[:])
-		if n > 0 {
-			if _, err := s.Write(buf[:n]); err != nil {
-				s.Close()
-				return b, fmt.Errorf("body of unknown length: %w", cgi.SpoolError(err))
-			}
+	} else if b.length > 0 {
+		b.source = r.Body
+		if b.length >= relay.SpliceMin {
+			b.pipe, _ = r.Body.(frontend.PipeBody)
 		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			s.Close()
-			return b, bodyRefusal(rerr)
+		if !a.Streaming {
+			_, err = b.take(r.Body, min(b.length, startBytes, limits.Max), limits)
 		}
 	}
-	if b.length = s.Len(); b.length == 0 {
-		return b, s.Close()
+	if err != nil {
+		b.close()
+		return body{}, bodyRefusal(err)
 	}
-	b.from, b.spool = s, s
 	return b, nil
 }
 
+// take reads want bytes of the body, and returns how many it has read: fewer with an error,
+// which is io.EOF at the end. A small body stays in the buffer, so that one that has come
+// with its request costs nothing more.
+func (b *body) take(from io.Reader, want int64, limits spool.Limits) (taken int64, err error) {
+	b.first = firstPool.Get().(*[firstSize]byte)
+	size := int(min(firstSize, limits.Max))
+	for taken < want && err == nil {
+		if b.held == size {
+			if err := b.spill(limits); err != nil {
+				return taken, err
+			}
+		}
+		var n int
+		n, err = from.Read(b.first[b.held:min(int64(size), int64(b.held)+want-taken)])
+		b.held += n
+		taken += int64(n)
+	}
+	if taken == want {
+		err = nil
+	}
+	if b.spool != nil {
+		if serr := b.spill(limits); serr != nil {
+			return taken, serr
+		}
+	}
+	if b.held == 0 {
+		b.freeFirst()
+	}
+	return taken, err
+}
+
+// spill moves what the buffer holds to the spool.
+func (b *body) spill(limits spool.Limits) error {
+	if b.spool == nil {
+		b.spool = spool.New(limits)
+	}
+	if _, err := b.spool.Write(b.first[:b.held]); err != nil {
+		return fmt.Errorf("body that its program waits for: %w", cgi.SpoolError(err))
+	}
+	b.held = 0
+	return nil
+}
+
+func (b *body) freeFirst() {
+	if b.first != nil {
+		firstPool.Put(b.first)
+		b.first, b.held = nil, 0
+	}
+}
+
 func (b *body) close() {
+	b.freeFirst()
 	if b.spool != nil {
 		b.spool.Close()
 	}
@@ -79,6 +130,9 @@ func (b *body) close() {
 // bodyRefusal is the error for a body that failed: the error's own status if it
 // has one, else 400, as what came is not what was announced.
 func bodyRefusal(err error) error {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
 	var se *cgi.StatusError
 	if errors.As(err, &se) || errors.Is(err, cgi.ErrAborted) {
 		return err
@@ -105,10 +159,17 @@ func (m *pump) pass(b *body) {
 	for left := b.length; left > 0; {
 		var n int64
 		var rerr, werr error
-		if b.pipe != nil {
+		switch {
+		case b.spool != nil && b.spool.Len() > 0:
+			n, rerr, werr = m.copy(b.spool)
+		case b.first != nil:
+			n = int64(b.held)
+			_, werr = u.proc.Stdin.Write(b.first[:b.held])
+			b.freeFirst()
+		case b.pipe != nil:
 			n, rerr, werr = m.move(b, left)
-		} else {
-			n, rerr, werr = m.copy(b.from)
+		default:
+			n, rerr, werr = m.copy(io.LimitReader(b.source, left))
 		}
 		u.activity.Touch()
 		if werr != nil {
@@ -117,9 +178,6 @@ func (m *pump) pass(b *body) {
 		}
 		left -= n
 		if rerr != nil && left > 0 {
-			if rerr == io.EOF {
-				rerr = io.ErrUnexpectedEOF
-			}
 			if !m.stopped.Load() {
 				u.abort(bodyRefusal(rerr))
 			}
@@ -185,7 +243,7 @@ func (m *pump) stop(r *cgi.Request, b *body) {
 	}
 	m.stopped.Store(true)
 	m.run.proc.Stdin.SetWriteDeadline(time.Unix(1, 0))
-	if b.spool == nil {
+	if b.source != nil {
 		r.CloseBody()
 	}
 	<-m.done

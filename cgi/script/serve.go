@@ -38,7 +38,7 @@ func filterFinding() *Finding {
 // missing file, 403 for one that is outside, a directory or not executable, 502 for
 // a program that cannot be started or gives no proper head, 503 when too many
 // programs run, 504 for one that is too slow, 413 and 503 for a body of unknown
-// length that is too much to keep.
+// length that is too much to keep. A body that comes too slowly is 408.
 func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	a.once.Do(a.init)
 	if a.state.err != nil {
@@ -52,6 +52,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return a.complain(w, err)
 	}
 	r.Script = t.path
+	if a.Streaming {
+		_ = cgi.EnableFullDuplex(w)
+	}
 	b, err := a.takeBody(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)
@@ -124,7 +127,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	switch {
 	case b.length == 0:
 		c.Stdin = s.null
-	case b.spool != nil:
+	case b.spool != nil && b.source == nil:
 		c.Stdin = b.spool.File()
 	}
 	// Close waits for what is counted here, and nothing is counted once it waits.
