@@ -50,6 +50,18 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
+// WithTotals returns l with budgets of its own where it has none: 8 GiB in all, and 256 MiB
+// of memory.
+func (l Limits) WithTotals() Limits {
+	if l.Total == nil {
+		l.Total = NewBudget(0)
+	}
+	if l.MemoryTotal == nil {
+		l.MemoryTotal = NewBudget(DefaultMemoryTotal)
+	}
+	return l
+}
+
 func bound(n *int64, standard int64) {
 	switch {
 	case *n == 0:
