@@ -234,8 +234,12 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 		return c.draining.Load()
 	case inHead:
-		if elapsed > limits.Idle {
-			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (idle)", limits.Idle))
+		arrive, key := limits.Idle, "idle"
+		if arrive > frontend.ScarceHead && c.scarce() {
+			arrive, key = frontend.ScarceHead, "params_total"
+		}
+		if elapsed > arrive {
+			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (%s)", arrive, key))
 		}
 		return c.draining.Load()
 	case inBody:
@@ -257,6 +261,13 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 	}
 	return true
+}
+
+// scarce reports whether the connection has a part in memory being scarce.
+func (c *conn) scarce() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holding.Scarce()
 }
 
 // stopWait ends a wait, if it is still the one that was seen.
