@@ -32,9 +32,10 @@ type group struct {
 // shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
 	g := &group{failed: make(chan error, len(endpoints)), served: make(chan struct{})}
-	handler := s.handler()
+	limits := s.Limits.WithDefaults() // its totals are those of all endpoints
+	handler := s.handler(limits)
 	for _, e := range endpoints {
-		f := s.frontEnd(e, handler)
+		f := s.frontEnd(e, handler, limits)
 		g.fronts = append(g.fronts, f)
 		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
 		if a := e.Listener.Addr(); a.Network() == "unix" {
@@ -59,8 +60,7 @@ func addressOf(e Endpoint) string {
 	return a.String()
 }
 
-func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler) frontEnd {
-	limits := s.Limits
+func (s *Server) frontEnd(e Endpoint, handler *cgi.Handler, limits cgi.Limits) frontEnd {
 	if e.Once {
 		limits.Connections = 1
 	}

@@ -19,6 +19,7 @@ import (
 // front-ends. The Acceptor owns the connections, and net/http serves them.
 type httpServer struct {
 	acceptor frontend.Acceptor
+	limits   cgi.Limits
 	server   *http.Server
 	accepted chan net.Conn
 	stopped  chan struct{}           // closed when net/http accepts no more of them
@@ -28,8 +29,8 @@ type httpServer struct {
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
-	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
-	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return httpConn{s, c} }
+	s := &httpServer{limits: limits, accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
+	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return newHTTPConn(s, c) }
 	s.acceptor.Connections = limits.Connections
 	s.acceptor.Peers = peers
 	s.acceptor.Log = l
@@ -40,11 +41,7 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		MaxHeaderBytes:    limits.ParamsBytes,
 		ErrorLog:          log.New(serverLog{l}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateClosed { // none is ever hijacked
-				s.acceptor.Remove(httpConn{s, c})
-			}
-		},
+		ConnState:         func(c net.Conn, state http.ConnState) { c.(*httpConn).setState(state) },
 	}
 	return s
 }
@@ -78,35 +75,6 @@ func (s *httpServer) Shutdown(ctx context.Context) error {
 	closing.Wait()
 	s.cancel(cgi.ErrShutdown)
 	return err
-}
-
-// An httpConn is a connection of the Acceptor, served by net/http.
-type httpConn struct {
-	server *httpServer
-	net.Conn
-}
-
-// Start passes the connection to net/http, or closes it if net/http has stopped.
-func (c httpConn) Start() {
-	select {
-	case c.server.accepted <- c.Conn:
-	case <-c.server.stopped:
-		c.Close()
-		c.server.acceptor.Remove(c)
-	}
-}
-
-// Tick does nothing: net/http enforces the time limits.
-func (httpConn) Tick(time.Duration) bool { return false }
-
-// Drain does nothing: net/http closes a connection after its request.
-func (httpConn) Drain() {}
-
-// Abort cancels every request, since all are aborted together, and closes the
-// connection.
-func (c httpConn) Abort(cause error) {
-	c.server.cancel(cause)
-	c.Close()
 }
 
 // A handover is the listener that passes connections to net/http.

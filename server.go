@@ -155,7 +155,7 @@ func checkProtocols(endpoints []Endpoint) error {
 func (s *Server) ServeProgram(ctx context.Context) error {
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
 	if s.Log != nil {
-		p.Handler = s.handler()
+		p.Handler = s.handler(s.Limits)
 	}
 	return p.Serve(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		limited := r.Context() // by the Handler's time limits
@@ -192,11 +192,11 @@ func (s *Server) log() *slog.Logger {
 	return slog.Default()
 }
 
-func (s *Server) handler() *cgi.Handler {
+func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 	if s.Handler != nil {
 		return s.Handler
 	}
-	return &cgi.Handler{Log: s.log(), Spool: s.Limits.Spool}
+	return &cgi.Handler{Log: s.log(), Spool: limits.Spool}
 }
 
 // open returns endpoints for what the process was started with, or opens HTTP.

@@ -37,6 +37,7 @@ func TestLimitTable(t *testing.T) {
 	front.Linger = 0
 	front.BodyBytes = -1          // off
 	front.Spool = got.Front.Spool // compared below
+	front.ParamsTotal = nil       // likewise
 	if d := cmp.Diff(front, got.Front); d != "" {
 		t.Errorf("front-ends: -holds +table\n%s", d)
 	}
@@ -51,6 +52,14 @@ func TestLimitTable(t *testing.T) {
 	}
 	if got.SpoolTotal != 8<<30 || got.Drain != defaultDrain {
 		t.Errorf("spool_total %d, drain %v", got.SpoolTotal, got.Drain)
+	}
+	holds := new(Limits)
+	holds.share()
+	if n := holds.Front.ParamsTotal.Max(); got.ParamsTotal != n {
+		t.Errorf("params_total: table %d; holds %d", got.ParamsTotal, n)
+	}
+	if n := holds.Front.Spool.MemoryTotal.Max(); got.SpoolMemoryTotal != n {
+		t.Errorf("spool_memory_total: table %d; holds %d", got.SpoolMemoryTotal, n)
 	}
 }
 
