@@ -1,10 +1,34 @@
 package daemon
 
 import (
+	"cmp"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"gatehouse/cgi/cgihead"
+	"gatehouse/internal/frontend"
 )
+
+// What the process holds beside what limits count.
+const (
+	processMemory    = 32 << 20
+	connectionMemory = frontend.FreeMemory + 2*frontend.BufferSize
+	programMemory    = 256 << 10 // buffers for its input and output
+)
+
+// MemoryBound returns how many bytes of memory the process can have from the system with a
+// number of listeners and of programs that run at once, by the rule of docs/limits.md. It is
+// far too large where a limit is off.
+func (l Limits) MemoryBound(listeners, programs int) float64 {
+	l.share()
+	front := l.Front.WithDefaults()
+	head := cmp.Or(l.Programs.HeadBytes, cgihead.DefaultLimit)
+	held := float64(listeners)*float64(front.Connections)*connectionMemory +
+		float64(front.ParamsTotal.Max()) + float64(front.Spool.MemoryTotal.Max()) +
+		float64(programs)*(programMemory+float64(head)+2*float64(front.ParamsBytes))
+	return processMemory + 2*held // the garbage collector lets as much become garbage
+}
 
 // When memory is returned to the system. The runtime alone does so after minutes: it collects
 // garbage every two where little is allocated, twice for what pools hold, and then returns it

@@ -4,14 +4,15 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/daemon"
 	"gatehouse/fastcgi/record"
-	"gatehouse/internal/frontend"
 )
 
 // A hoarding load is an attack: connections that send the variables of many requests at the
@@ -27,16 +28,15 @@ type hoarding struct {
 
 func (hoarding) figures() []string { return []string{"MB", "MB after"} }
 
-// bound is what the gateway may hold under the load with the default limits, in MB, by the
-// rule of docs/limits.md.
+// bound is what the gateway may hold under the load with the default limits, in MB. Nothing is
+// spooled.
 func (l hoarding) bound() float64 {
-	limits := cgi.Limits{}.WithDefaults()
-	held := limits.ParamsTotal.Max() + int64(l.connections)*(frontend.FreeMemory+frontend.BufferSize)
-	return float64(processMemory+2*held) / 1e6
+	limits := daemon.Limits{Front: cgi.Limits{Connections: l.connections}, SpoolMemoryTotal: 1}
+	return math.Round(limits.MemoryBound(1, 0) / 1e6)
 }
 
-// processMemory is what the process itself needs.
-const processMemory = 32 << 20
+// littleMore is how much more than before the attack, in kB, is taken for all returned.
+const littleMore = 16 << 10
 
 func (l hoarding) measure(r *running, length time.Duration) ([]float64, error) {
 	pid := r.commands[0].Process.Pid
@@ -59,7 +59,7 @@ func (l hoarding) measure(r *running, length time.Duration) ([]float64, error) {
 		return nil, err
 	}
 	after := most
-	for late := time.Now().Add(l.settle); after > before+processMemory/1024/2 && time.Now().Before(late); {
+	for late := time.Now().Add(l.settle); after > before+littleMore && time.Now().Before(late); {
 		time.Sleep(l.settle / 100)
 		if after, err = residentSet(pid); err != nil {
 			return nil, err
