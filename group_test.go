@@ -287,3 +287,15 @@ func TestFloods(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedTotals: the endpoints of a server share its totals.
+func TestSharedTotals(t *testing.T) {
+	s := &Server{App: newHeld(), Endpoints: []Endpoint{
+		{Protocol: HTTP, Listener: testkit.Listen(t, "tcp")}, {Protocol: HTTP, Listener: testkit.Listen(t, "tcp")}}}
+	g := s.start(s.Endpoints)
+	defer g.shutdown(t.Context())
+	one, two := g.fronts[0].(*httpServer).limits, g.fronts[1].(*httpServer).limits
+	if one.ParamsTotal != two.ParamsTotal || one.Spool != two.Spool {
+		t.Error("two endpoints have totals of their own")
+	}
+}

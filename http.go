@@ -19,6 +19,7 @@ import (
 // front-ends. The Acceptor owns the connections, and net/http serves them.
 type httpServer struct {
 	acceptor frontend.Acceptor
+	limits   cgi.Limits
 	server   *http.Server
 	accepted chan net.Conn
 	stopped  chan struct{}           // closed when net/http accepts no more of them
@@ -31,7 +32,7 @@ type httpServer struct {
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	base, cancel := context.WithCancelCause(context.Background())
-	s := &httpServer{accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
+	s := &httpServer{limits: limits, accepted: make(chan net.Conn), stopped: make(chan struct{}), cancel: cancel}
 	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return newHTTPConn(s, c) }
 	s.acceptor.Connections, s.acceptor.Shared = limits.Connections, limits.Shared
 	s.acceptor.Peers = peers
@@ -43,16 +44,9 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 		MaxHeaderBytes:    limits.ParamsBytes,
 		ErrorLog:          log.New(serverLog{&s.acceptor}, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState:         func(c net.Conn, state http.ConnState) { c.(*httpConn).setState(state) },
 		// net/http would respond to "OPTIONS *" and keep the connection, whatever its framing.
 		DisableGeneralOptionsHandler: true,
-		ConnState: func(c net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateIdle:
-				c.(*httpConn).rest()
-			case http.StateClosed: // none is ever hijacked
-				s.acceptor.Remove(c.(*httpConn))
-			}
-		},
 	}
 	return s
 }

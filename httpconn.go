@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -23,15 +24,19 @@ type httpConn struct {
 	kept    atomic.Bool  // it has had one
 	evicted atomic.Bool
 
-	mu       sync.Mutex
-	deadline time.Time // for reading, as net/http has set it
-	kicked   bool      // another one is in its place
+	mu       sync.Mutex // guards what follows
+	deadline time.Time  // for reading, as net/http has set it
+	kicked   bool       // another one is in its place
+	head     httpHead
 }
 
 func newHTTPConn(s *httpServer, c net.Conn) *httpConn {
 	h := &httpConn{Socket: frontend.NewSocket(c), server: s}
 	h.since.Store(int64(s.acceptor.Now()))
 	h.idle.Store(true)
+	h.head.reading = true
+	h.head.holding.Budget = s.limits.ParamsTotal
+	h.head.holding.Grow(frontend.FreeMemory)
 	return h
 }
 
@@ -41,16 +46,17 @@ func (c *httpConn) Start() {
 	case c.server.accepted <- c:
 	case <-c.server.stopped:
 		c.Close()
-		c.server.acceptor.Remove(c)
+		c.setState(http.StateClosed)
 	}
 }
 
-// Tick ends the connection if a drain waits no longer for its first request. net/http
-// enforces the time limits.
-func (c *httpConn) Tick(time.Duration) bool {
+// Tick ends the connection if a drain waits no longer for its first request, or if its head
+// takes too long while memory is scarce. net/http enforces the other time limits.
+func (c *httpConn) Tick(now time.Duration) bool {
 	if c.server.acceptor.Impatient() {
 		c.Drain()
 	}
+	c.tickHead(now)
 	return false
 }
 
@@ -83,24 +89,38 @@ func (c *httpConn) Abort(cause error) {
 	c.Close()
 }
 
-// rest notes that a request has ended, and another may come.
-func (c *httpConn) rest() {
-	c.kept.Store(true)
-	c.since.Store(int64(c.server.acceptor.Now()))
-	c.idle.Store(true)
+// setState notes what net/http does with the connection.
+func (c *httpConn) setState(state http.ConnState) {
+	c.mu.Lock()
+	c.head.setState(state)
+	c.mu.Unlock()
+	switch state {
+	case http.StateIdle:
+		c.kept.Store(true)
+		c.since.Store(int64(c.server.acceptor.Now()))
+		c.idle.Store(true)
+	case http.StateClosed: // none is ever hijacked
+		c.server.acceptor.Remove(c)
+	}
 }
 
-// Read reads for net/http.
+// Read reads for net/http. A head that there is no memory for gets its response here, since
+// net/http has none for it.
 func (c *httpConn) Read(p []byte) (int, error) {
 	for {
 		if c.idle.Load() && c.drained() {
 			return 0, io.EOF
 		}
 		n, err := c.Socket.Read(p)
-		if n > 0 {
+		switch {
+		case n > 0:
 			c.idle.Store(false)
-		}
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.unkick() {
+			if !c.keepHead(p[:n]) {
+				c.refuse(p)
+				return 0, io.EOF
+			}
+			return n, err
+		case !errors.Is(err, os.ErrDeadlineExceeded) || !c.unkick():
 			return n, err
 		}
 	}

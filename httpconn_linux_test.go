@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"testing"
 
 	"gatehouse/cgi"
@@ -20,7 +21,7 @@ func TestHTTPConnEndsOnlyIfEmpty(t *testing.T) {
 	}
 	near, far := testkit.Pair(t, "tcp")
 	c := newHTTPConn(s, far)
-	c.rest()
+	c.setState(http.StateIdle)
 	if _, err := io.WriteString(near, "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestHTTPConnEndsOnlyIfEmpty(t *testing.T) {
 	if n, err := c.Read(b); n != 1 || err != nil {
 		t.Errorf("Read = %d, %v; want the byte", n, err)
 	}
-	c.rest()
+	c.setState(http.StateIdle)
 	if n, err := c.Read(b); n != 0 || err != io.EOF {
 		t.Errorf("Read = %d, %v; want the end", n, err)
 	}

@@ -250,16 +250,16 @@ func TestBodyPanics(t *testing.T) {
 // TestSpoolsAreBoundedTogether: without a budget of the caller's there is one.
 func TestSpoolsAreBoundedTogether(t *testing.T) {
 	h := new(Handler)
-	total := h.spool().Total
-	if total == nil || h.spool().Total != total {
-		t.Error("a Handler has no budget for all its spools")
+	l := h.spool()
+	if l.Total == nil || l.MemoryTotal == nil || h.spool() != l {
+		t.Error("a Handler has no budgets for all its spools")
 	}
-	if (Limits{}).WithDefaults().Spool.Total == nil {
-		t.Error("Limits have no budget for all spools")
+	if l := (Limits{}).WithDefaults(); l.Spool.Total == nil || l.Spool.MemoryTotal == nil || l.ParamsTotal == nil {
+		t.Error("Limits have no budgets for all spools and variables")
 	}
-	own := spool.NewBudget(5)
-	h.Spool.Total = own
-	if h.spool().Total != own || (Limits{Spool: h.Spool}).WithDefaults().Spool.Total != own {
+	own := spool.Limits{Total: spool.NewBudget(5), MemoryTotal: spool.NewBudget(6)}
+	h = &Handler{Spool: own}
+	if h.spool() != own || (Limits{Spool: own}).WithDefaults().Spool.MemoryTotal != own.MemoryTotal {
 		t.Error("a budget is replaced")
 	}
 }

@@ -45,7 +45,7 @@ type Handler struct {
 
 	// Spool bounds what is buffered of a body that the application has not read when the
 	// head of its response is to be sent (see [EnableFullDuplex]). The rest of a longer
-	// body is read when the application asks for it. If Spool has no Total, the Handler
+	// body is read when the application asks for it. If Spool has no totals, the Handler
 	// has one of its own, of 8 GiB.
 	Spool spool.Limits
 
@@ -143,7 +143,7 @@ type Handler struct {
 	lastID         atomic.Uint64
 	advised        atomic.Bool // about PATH_INFO
 	spoolOnce      sync.Once
-	total          *spool.Budget // where Spool has none
+	spoolLimits    spool.Limits // Spool, with its totals
 }
 
 // RunFlags are PEP 3333's wsgi.multithread, wsgi.multiprocess and wsgi.run_once.
@@ -222,12 +222,8 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 }
 
 func (h *Handler) spool() spool.Limits {
-	l := h.Spool
-	if l.Total == nil {
-		h.spoolOnce.Do(func() { h.total = spool.NewBudget(0) })
-		l.Total = h.total
-	}
-	return l
+	h.spoolOnce.Do(func() { h.spoolLimits = h.Spool.WithTotals() })
+	return h.spoolLimits
 }
 
 // setupEnviron completes the variables of a request: setup_environ. A panic of the

@@ -24,8 +24,16 @@ type Limits struct {
 	// Shared bounds the open connections of all servers that have it. If nil, there is none.
 	Shared *ConnectionBudget
 
-	// Spool bounds what is buffered of bodies that nobody reads yet. If it has no Total,
-	// the server has one of its own, of 8 GiB.
+	// ParamsTotal bounds what the requests of all connections together hold in memory, but
+	// for the usual ones. A connection with one request, and no more than 32 KiB of
+	// variables, takes nothing from it; more variables count until the response has ended,
+	// and each further request counts 128 KiB. Beyond it, such a request gets 503, and such
+	// a connection at most a second for variables to arrive. If nil, the server has one of
+	// its own, of 256 MiB.
+	ParamsTotal *spool.Budget
+
+	// Spool bounds what is buffered of bodies that nobody reads yet. If it has no Total or
+	// MemoryTotal, the server has its own, of 8 GiB and 256 MiB.
 	Spool spool.Limits
 }
 
@@ -42,9 +50,10 @@ func (l Limits) WithDefaults() Limits {
 	limit(&l.Write, 60*time.Second, math.MaxInt64)
 	limit(&l.Idle, 75*time.Second, math.MaxInt64)
 	limit(&l.Linger, 2*time.Second, math.MaxInt64)
-	if l.Spool.Total == nil {
-		l.Spool.Total = spool.NewBudget(0)
+	if l.ParamsTotal == nil {
+		l.ParamsTotal = spool.NewBudget(spool.DefaultMemoryTotal)
 	}
+	l.Spool = l.Spool.WithTotals()
 	return l
 }
 

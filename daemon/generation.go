@@ -13,7 +13,6 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
-	"gatehouse/cgi/spool"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -34,9 +33,7 @@ type generation struct {
 // newGeneration checks everything that needs no socket, and prepares the applications.
 // The error has a line for each problem.
 func newGeneration(c Config, p preparation) (*generation, error) {
-	// All spools, of the front-ends and of the handler, share one budget.
-	c.Limits.Spool.Total = spool.NewBudget(c.Limits.SpoolTotal)
-	c.Limits.Front.Spool = c.Limits.Spool
+	c.Limits.share()
 	err := c.check()
 	p.limits.Spool = c.Limits.Spool
 	apps, closeApps, wrong := prepare(c.Apps, p)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -19,6 +20,18 @@ type Limits struct {
 	Spool      spool.Limits  // of each spool of either
 	SpoolTotal int64         // bytes in all spools together; 0 means 8 GiB, negative no limit
 	Drain      time.Duration // for requests in flight on shutdown; 0 means 30 s, negative no limit
+
+	// ParamsTotal is what the requests of all connections hold together in memory, and
+	// SpoolMemoryTotal what all spools do; 0 means 256 MiB each, negative no limit.
+	ParamsTotal, SpoolMemoryTotal int64
+}
+
+// share gives the front-ends and the handler the totals, which are for all of them together.
+func (l *Limits) share() {
+	l.Front.ParamsTotal = spool.NewBudget(cmp.Or(l.ParamsTotal, spool.DefaultMemoryTotal))
+	l.Spool.Total = spool.NewBudget(l.SpoolTotal)
+	l.Spool.MemoryTotal = spool.NewBudget(cmp.Or(l.SpoolMemoryTotal, spool.DefaultMemoryTotal))
+	l.Front.Spool = l.Spool
 }
 
 const defaultDrain = gatehouse.DefaultDrain
@@ -61,12 +74,14 @@ func LimitTable() []Limit {
 		{"max_requests", "100", UnitCount, "further requests on a FastCGI connection are refused (CANT_MPX_CONN), or wait", whole, orOff, func(l *Limits) any { return &l.Front.Requests }},
 		{"params_bytes", "1MiB", UnitSize, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsBytes }},
 		{"params_count", "1000", UnitCount, "431", whole, orOff, func(l *Limits) any { return &l.Front.ParamsCount }},
+		{"params_total", "256MiB", UnitSize, "503, or CANT_MPX_CONN; usual requests are served (docs/limits.md)", whole, orOff, func(l *Limits) any { return &l.ParamsTotal }},
 		{"head_bytes", "64KiB", UnitSize, "502", perApp, finite, func(l *Limits) any { return &l.Programs.HeadBytes }},
 		{"stderr_bytes", "64KiB", UnitSize, "the rest of a program's stderr is counted, and neither logged nor passed on", perApp, orOff, func(l *Limits) any { return &l.Programs.StderrBytes }},
 		{"body_bytes", "off", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Front.BodyBytes }},
 		{"spool_memory", "1MiB", UnitSize, "the body goes to a file in spool_dir", whole, finite, func(l *Limits) any { return &l.Spool.Memory }},
 		{"spool_bytes", "1GiB", UnitSize, "413", whole, orOff, func(l *Limits) any { return &l.Spool.Max }},
 		{"spool_total", "8GiB", UnitSize, "503", whole, orOff, func(l *Limits) any { return &l.SpoolTotal }},
+		{"spool_memory_total", "256MiB", UnitSize, "bodies go to files in spool_dir sooner", whole, orOff, func(l *Limits) any { return &l.SpoolMemoryTotal }},
 		{"spool_dir", "the temporary directory", UnitDirectory, "503 when its disk is full", whole, orOff, func(l *Limits) any { return &l.Spool.Dir }},
 		{"programs", "4 for each processor", UnitCount, "requests wait in the queue", perApp, orOff, func(l *Limits) any { return &l.Programs.Programs }},
 		{"programs_per_script", "off", UnitCount, "requests for that script wait in the queue, without delaying others", perApp, orOff, func(l *Limits) any { return &l.Programs.ProgramsPerScript }},

@@ -3,6 +3,9 @@ package daemon
 import (
 	"fmt"
 	"math"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +40,7 @@ func TestLimitTable(t *testing.T) {
 	front.Linger = 0
 	front.BodyBytes = -1          // off
 	front.Spool = got.Front.Spool // compared below
+	front.ParamsTotal = nil       // likewise
 	if d := cmp.Diff(front, got.Front); d != "" {
 		t.Errorf("front-ends: -holds +table\n%s", d)
 	}
@@ -51,6 +55,52 @@ func TestLimitTable(t *testing.T) {
 	}
 	if got.SpoolTotal != 8<<30 || got.Drain != defaultDrain {
 		t.Errorf("spool_total %d, drain %v", got.SpoolTotal, got.Drain)
+	}
+	holds := new(Limits)
+	holds.share()
+	if n := holds.Front.ParamsTotal.Max(); got.ParamsTotal != n {
+		t.Errorf("params_total: table %d; holds %d", got.ParamsTotal, n)
+	}
+	if n := holds.Front.Spool.MemoryTotal.Max(); got.SpoolMemoryTotal != n {
+		t.Errorf("spool_memory_total: table %d; holds %d", got.SpoolMemoryTotal, n)
+	}
+}
+
+// pageRow is the line of docs/limits.md for a limit.
+func pageRow(row Limit) string {
+	where := ""
+	if row.PerApp {
+		where = "✓"
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", row.Key, row.Default, where, row.Over)
+}
+
+// TestLimitsPage holds docs/limits.md to the table, and its examples to the rule.
+func TestLimitsPage(t *testing.T) {
+	b, err := os.ReadFile("../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(b)
+	for _, row := range LimitTable() {
+		if want := pageRow(row); !strings.Contains(page, want) {
+			t.Errorf("the page has no line %q", want)
+		}
+	}
+	for line := range strings.Lines(page) {
+		if key, ok := strings.CutPrefix(line, "| `"); ok {
+			key, _, _ = strings.Cut(key, "`")
+			if !slices.ContainsFunc(LimitTable(), func(row Limit) bool { return row.Key == key }) {
+				t.Errorf("the page has %q, which is no limit", key)
+			}
+		}
+	}
+	for connections, want := range map[int]string{0: "10,000", 500: "500"} {
+		l := Limits{Front: cgi.Limits{Connections: connections}}
+		want = fmt.Sprintf("| %s | %.1f GB |\n", want, l.MemoryBound(1, 8)/1e9)
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no line %q", want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -26,6 +27,11 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	g := d.generation
+	stop := make(chan struct{})
+	var memory sync.WaitGroup
+	memory.Go(func() { g.config.Limits.returnMemory(stop) })
+	defer memory.Wait()
+	defer close(stop)
 	overdue := make(chan struct{}, 1)
 	served := g.start(ctx, func() { overdue <- struct{}{} })
 	forced := false

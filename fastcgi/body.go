@@ -18,17 +18,18 @@ import (
 // bodyHeld is how much of a body is kept in memory that nobody has read.
 const bodyHeld = 64 << 10
 
-// queues holds the queues of bodies. One holds bodyHeld, and the part of a record
-// that goes over it.
-var queues = sync.Pool{New: func() any {
-	return new([bodyHeld + frontend.BufferSize]byte)
-}}
+// queueSize is the size of a queue, which holds bodyHeld, and the part of a record that goes
+// over it.
+const queueSize = bodyHeld + frontend.BufferSize
 
-func getQueue() []byte { return queues.Get().(*[bodyHeld + frontend.BufferSize]byte)[:0] }
+// queues holds the queues of bodies.
+var queues = sync.Pool{New: func() any { return new([queueSize]byte) }}
+
+func getQueue() []byte { return queues.Get().(*[queueSize]byte)[:0] }
 
 func putQueue(q []byte) {
-	if cap(q) == bodyHeld+frontend.BufferSize {
-		queues.Put((*[bodyHeld + frontend.BufferSize]byte)(q[:cap(q)]))
+	if cap(q) == queueSize {
+		queues.Put((*[queueSize]byte)(q[:cap(q)]))
 	}
 }
 
@@ -100,6 +101,7 @@ func (s *stream) free() {
 	}
 	if cap(s.queue) > 0 {
 		putQueue(s.queue)
+		s.r.c.srv.limits.Spool.MemoryTotal.Release(queueSize)
 	}
 }
 
@@ -265,16 +267,13 @@ func (s *stream) deliver(b []byte) int {
 	if s.left < 0 && !s.admit(len(keep)) || len(keep) == 0 {
 		return n
 	}
-	if len(s.queue)-s.taken < bodyHeld && (s.spool == nil || s.spool.Len() == 0) {
-		if s.queue == nil {
-			s.queue = getQueue()
-		}
+	if len(s.queue)-s.taken < bodyHeld && (s.spool == nil || s.spool.Len() == 0) && s.hasQueue() {
 		if len(s.queue)+len(keep) > cap(s.queue) {
 			s.queue = s.queue[:copy(s.queue, s.queue[s.taken:])]
 			s.taken = 0
 		}
 		s.queue = append(s.queue, keep...)
-	} else if !s.r.c.shared() && (s.typ == record.Data || s.r.data == nil) {
+	} else if s.queue != nil && !s.r.c.shared() && (s.typ == record.Data || s.r.data == nil) {
 		return 0
 	} else if err := s.spill(keep); err != nil {
 		s.err = err
@@ -282,6 +281,15 @@ func (s *stream) deliver(b []byte) int {
 	s.room -= int64(len(keep))
 	s.r.c.cond.Broadcast()
 	return n
+}
+
+// hasQueue takes a queue, and reports whether there is memory for one. Without it the spool
+// has everything.
+func (s *stream) hasQueue() bool {
+	if s.queue == nil && s.r.c.srv.limits.Spool.MemoryTotal.Reserve(queueSize) {
+		s.queue = getQueue()
+	}
+	return s.queue != nil
 }
 
 // admit holds a body of unknown length to Limits.BodyBytes.

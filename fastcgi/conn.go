@@ -56,6 +56,7 @@ type conn struct {
 	spilling   bool  // a response waits for the peer, and perhaps the peer for us
 	unended    bool  // the last request ended before its STDIN
 	queued     int   // bytes in the socket that lookAhead has seen
+	holding    frontend.Holding
 
 	idleSince    time.Duration
 	lingerSince  time.Duration
@@ -345,7 +346,9 @@ func (c *conn) finishRequest(r *request) {
 	}
 	r.context.End()
 	c.remove(r)
+	c.holding.Shrink(r.held)
 	c.running--
+	c.cond.Broadcast()
 	if r.overdue {
 		c.overdue--
 	} else {

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // errPaused stops the loop until a body has been read, or its request has ended.
@@ -129,6 +130,10 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 		c.mu.Unlock()
 		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
+	case !c.growForRequest():
+		c.mu.Unlock()
+		c.srv.acceptor.Warn("request refused: the requests of all connections hold too much memory", "peer", c.peer(), "limit", "params_total", "bytes", c.holding.Budget.Max())
+		return c.refuseBegin(id, record.CantMpxConn)
 	}
 	c.reqs = append(c.reqs, newRequest(c, id, b))
 	if id != 1 || len(c.reqs) > 1 {
@@ -143,6 +148,22 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 func (c *conn) full() bool {
 	limit := c.srv.limits.Requests
 	return len(c.reqs)+c.overdue >= limit || c.running-c.overdue-returning >= limit
+}
+
+// growForRequest has the connection's holding grow for one more request, and reports whether
+// it may. Where the web server has the responses to all others, it waits for their memory. mu
+// is held, and unlocked meanwhile.
+func (c *conn) growForRequest() bool {
+	for !c.holding.Grow(frontend.FreeMemory) {
+		if len(c.reqs) > 0 || c.running == c.overdue {
+			return false
+		}
+		c.cond.Wait()
+		if c.dead != nil {
+			return true // which ends the loop
+		}
+	}
+	return true
 }
 
 // returning is how many handlers may be about to return: the web server may have their
@@ -170,18 +191,42 @@ func (c *conn) keepParams(b []byte) int {
 	if r == nil {
 		return len(b)
 	}
-	limit := c.srv.limits.ParamsBytes
-	if len(r.params)+len(b) <= limit {
+	limit, size := c.srv.limits.ParamsBytes, len(r.params)+len(b)
+	var refuse *cgi.StatusError
+	switch {
+	case size > limit:
+		refuse = &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
+			Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)}
+	case size > r.room && !c.growForParams(r, size):
+		refuse = c.holding.Refusal()
+	default:
 		r.params = append(r.params, b...)
 		return len(b)
 	}
 	// Nothing is known of where this stream ends, so the connection is of no use after
 	// the response.
-	r.params, r.keep = r.params[:0], false
-	c.makeReady(r, c.srv.acceptor.Refusal(http.StatusRequestHeaderFieldsTooLarge, c.peer(),
-		fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)))
+	r.params, r.keep = nil, false
+	c.makeReady(r, c.srv.acceptor.Refusal(refuse, c.peer()))
 	return len(b)
 }
+
+// growForParams has the connection's holding grow for size bytes of r's variables. If it may
+// not, it keeps what every request has.
+func (c *conn) growForParams(r *request, size int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := int64(size-r.room+paramsStep-1) / paramsStep * paramsStep
+	if !c.holding.Grow(n) {
+		c.holding.Shrink(r.held - frontend.FreeMemory)
+		r.held = frontend.FreeMemory
+		return false
+	}
+	r.held, r.room = r.held+n, r.room+int(n)
+	return true
+}
+
+// paramsStep is by how much the room for variables grows.
+const paramsStep = 32 << 10
 
 // endParams ends the PARAMS stream: the request can be run.
 func (c *conn) endParams() {
@@ -283,6 +328,7 @@ func (c *conn) abortRequest() error {
 		return nil
 	}
 	c.remove(r)
+	c.holding.Shrink(r.held)
 	id, stop := r.id, c.ending() && c.idle()
 	c.mu.Unlock()
 	r.free()

@@ -41,6 +41,7 @@ func (c *conn) peerClosed(err error) {
 	for _, r := range slices.Clone(c.reqs) {
 		if !r.ready {
 			c.remove(r)
+			c.holding.Shrink(r.held)
 			r.free()
 			continue
 		}
@@ -123,6 +124,7 @@ func (c *conn) goroutineDone() {
 	}
 	c.in.r = c.in.w
 	c.in.release()
+	c.holding.Close()
 	c.srv.acceptor.Remove(c)
 }
 

@@ -39,6 +39,9 @@ type turn struct {
 	ready   bool // PARAMS have ended
 	overdue bool // answered while the application still runs
 
+	held int64 // of the connection's holding
+	room int   // bytes of variables that it suffices for
+
 	stdin stream
 	data  *stream // of a Filter, else nil
 
@@ -49,9 +52,12 @@ type turn struct {
 
 var requests = sync.Pool{New: func() any { return new(request) }}
 
+// newRequest returns a request, for which the connection's holding has grown by a whole
+// connection's share.
 func newRequest(c *conn, id uint16, b record.Begin) *request {
 	r := requests.Get().(*request)
 	r.c, r.id, r.keep = c, id, b.Flags&record.KeepConn != 0
+	r.held, r.room = frontend.FreeMemory, frontend.FreeParams
 	r.begun = c.srv.acceptor.Now()
 	r.role = cgi.Role(b.Role)
 	r.sink.r = r
@@ -70,10 +76,8 @@ func (r *request) free() {
 	if r.data != nil {
 		r.data.free()
 	}
-	params, pairs, out := r.params[:0], r.pairs[:0], r.sink.buf[:0]
-	if cap(params) > 32<<10 {
-		params = nil
-	}
+	r.dropParams()
+	params, pairs, out := r.params, r.pairs[:0], r.sink.buf[:0]
 	if cap(pairs) > 256 {
 		pairs = nil
 	}
@@ -85,10 +89,17 @@ func (r *request) free() {
 	requests.Put(r)
 }
 
+// dropParams empties params, and keeps the memory if it is not much.
+func (r *request) dropParams() {
+	if r.params = r.params[:0]; cap(r.params) > frontend.FreeParams {
+		r.params = nil
+	}
+}
+
 // prepare makes the request that the application sees.
 func (r *request) prepare(params []byte) error {
 	err := r.decode(params)
-	r.params = r.params[:0]
+	r.dropParams()
 	s := r.c.srv
 	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.Paths, http.NoBody
 	r.cgi.Multithread, r.cgi.Multiprocess = true, true

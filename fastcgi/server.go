@@ -160,6 +160,7 @@ func (s *Server) newConn(ctx context.Context, _ net.Listener, nc net.Conn) front
 	c := &conn{srv: s, sock: frontend.NewSocket(nc), base: ctx}
 	c.sock.HalfClose = s.HalfClose
 	c.cond.L = &c.mu
+	c.holding.Budget = s.limits.ParamsTotal
 	c.idleSince = s.acceptor.Now()
 	return c
 }

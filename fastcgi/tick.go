@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/frontend"
 )
 
 // idleBeforeShrink is how long a connection has been idle when its loop moves to a fresh
@@ -71,9 +72,13 @@ func (c *conn) tickWrite(now, limit time.Duration) {
 
 // tickRequests sweeps the requests.
 func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
+	arrive, key := limits.Idle, "idle"
+	if arrive > frontend.ScarceHead && c.holding.Scarce() {
+		arrive, key = frontend.ScarceHead, "params_total"
+	}
 	for _, r := range c.reqs {
-		if !r.ready && now-r.begun > limits.Idle {
-			c.srv.acceptor.Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", "idle")
+		if !r.ready && now-r.begun > arrive {
+			c.srv.acceptor.Warn("connection closed: the variables of a request did not arrive", "peer", c.peer(), "for", (now - r.begun).String(), "limit", key)
 			c.close(ErrConnClosed)
 			return
 		}

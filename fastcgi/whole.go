@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/frontend"
 )
 
 // wholeRequest takes a request that is buffered from its BEGIN_REQUEST to the end of
@@ -27,7 +28,7 @@ func (c *conn) wholeRequest() (r *request, ok bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.idle() || c.overdue > 0 || c.mux || c.dead != nil || len(c.ready) > 0 {
+	if !c.idle() || c.overdue > 0 || c.mux || c.dead != nil || len(c.ready) > 0 || !c.holding.Grow(frontend.FreeMemory) {
 		return nil, false
 	}
 	r = newRequest(c, 1, body)

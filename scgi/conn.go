@@ -39,6 +39,8 @@ type conn struct {
 	body body
 	readSide
 
+	holding frontend.Holding // guarded by mu
+
 	closed   sync.Once
 	overtime sync.WaitGroup // of who closes it while the application still runs
 }
@@ -52,6 +54,8 @@ func newConn(s *Server, base context.Context, nc net.Conn) *conn {
 	c.peek = c.sock.Unix && c.sock.CanPeek()
 	c.body.c, c.sink.c = c, c
 	c.sink.end = cgi.Aborted
+	c.holding.Budget = s.limits.ParamsTotal
+	c.holding.Grow(frontend.FreeMemory)
 	c.readSide.init()
 	c.ticked = s.acceptor.Now()
 	return c
@@ -62,11 +66,13 @@ func (c *conn) Start() { go c.serve() }
 
 func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
+	defer c.giveBack()
 	defer c.overtime.Wait()
 	defer c.closeOnce()
 	block, err := c.readHead()
 	c.release()
-	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) {
+	var full *cgi.StatusError
+	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) && !errors.As(err, &full) {
 		if c.buf != nil && !errors.Is(err, cgi.ErrShutdown) {
 			c.srv.acceptor.Warn("SCGI request broke off in its head", "peer", c.peer(), "error", err.Error())
 		}
@@ -77,9 +83,10 @@ func (c *conn) serve() {
 		env.Reset()
 		environs.Put(env)
 	}()
-	if err == nil {
+	switch {
+	case err == nil:
 		err = c.decode(env, block)
-	} else {
+	case full == nil:
 		err = c.refusal(err)
 	}
 	c.req.Env, c.req.Body, c.req.Paths, c.req.Multithread = env, &c.body, c.srv.Paths, true
@@ -125,7 +132,7 @@ func (c *conn) refusal(err error) error {
 		code = http.StatusRequestHeaderFieldsTooLarge
 		err = fmt.Errorf("%w (params_bytes, params_count)", err)
 	}
-	return c.srv.acceptor.Refusal(code, c.peer(), err)
+	return c.srv.acceptor.Refusal(&cgi.StatusError{Code: code, Err: err}, c.peer())
 }
 
 // peer names the other side in a log line. Clients of unix sockets seldom have a
@@ -135,6 +142,13 @@ func (c *conn) peer() string {
 		return "a peer on " + c.sock.LocalAddr().String()
 	}
 	return c.sock.RemoteAddr().String()
+}
+
+// giveBack gives back what the connection holds.
+func (c *conn) giveBack() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holding.Close()
 }
 
 // closeOnce ends the connection, after the request or as soon as its response has ended

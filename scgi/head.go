@@ -55,18 +55,23 @@ func (c *conn) readHead() (block string, err error) {
 }
 
 // readLargeHead reads n bytes of head that do not fit into the buffer, in which
-// they begin at off. The memory for them grows as they come. The comma behind them
+// they begin at off. The memory for them, which counts against Limits.ParamsTotal, grows as
+// they come. The comma behind them
 // may be the end of the request, so it is peeked at like any end.
 func (c *conn) readLargeHead(n, off int) (string, error) {
 	c.awaitHead()
 	if err := c.consume(); err != nil {
 		return "", err
 	}
-	b := make([]byte, 0, min(n, 2*len(c.buf)))
+	b := make([]byte, 0, min(n, frontend.FreeParams))
 	b = append(b, c.buf[off:c.end]...)
 	for len(b) < n {
 		if len(b) == cap(b) {
-			b = append(make([]byte, 0, min(n, 2*cap(b))), b...)
+			size := min(n, 2*cap(b))
+			if err := c.grow(size - cap(b)); err != nil {
+				return "", err
+			}
+			b = append(make([]byte, 0, size), b...)
 		}
 		m, err := c.sock.Read(b[len(b):cap(b)])
 		if err != nil {
@@ -80,6 +85,16 @@ func (c *conn) readLargeHead(n, off int) (string, error) {
 	}
 	c.off = 1
 	return string(b), checkComma(c.buf[0])
+}
+
+// grow has the connection's holding grow for n bytes more than a usual head.
+func (c *conn) grow(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.holding.Grow(int64(n)) {
+		return c.srv.acceptor.Refusal(c.holding.Refusal(), c.peer())
+	}
+	return nil
 }
 
 // more waits for bytes behind those in buf. What is there already cannot be the

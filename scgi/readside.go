@@ -256,8 +256,12 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 		return false
 	case inHead:
-		if elapsed > limits.Idle {
-			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (idle)", limits.Idle))
+		arrive, key := limits.Idle, "idle"
+		if arrive > frontend.ScarceHead && c.scarce() {
+			arrive, key = frontend.ScarceHead, "params_total"
+		}
+		if elapsed > arrive {
+			c.stopWait(wait, fmt.Errorf("the head did not arrive within %v (%s)", arrive, key))
 		}
 		return false
 	case inBody:
@@ -293,6 +297,13 @@ func (c *conn) checkBody(elapsed, tick time.Duration, limits *cgi.Limits) error 
 			Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)}
 	}
 	return c.pace.Measure(tick, c.came, limits.BodyRate)
+}
+
+// scarce reports whether the connection has a part in memory being scarce.
+func (c *conn) scarce() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holding.Scarce()
 }
 
 // stopWait ends a wait, if it is still the one that was seen.

@@ -84,9 +84,7 @@ func (l Limits) withDefaults() Limits {
 	} else if l.StderrBytes < 0 {
 		l.StderrBytes = math.MaxInt
 	}
-	if l.Spool.Total == nil {
-		l.Spool.Total = spool.NewBudget(0)
-	}
+	l.Spool = l.Spool.WithTotals()
 	return l
 }
 

@@ -2,8 +2,11 @@ package spool
 
 import "sync/atomic"
 
-// A Budget bounds what many spools keep together, in memory and in files. It is
-// safe for concurrent use.
+// DefaultMemoryTotal is the usual bound on what many hold together in memory.
+const DefaultMemoryTotal = 256 << 20
+
+// A Budget bounds the bytes that many hold together: spools, or the requests of all
+// connections. It is safe for concurrent use. A nil Budget is unlimited.
 type Budget struct {
 	max  int64
 	used atomic.Int64
@@ -17,6 +20,9 @@ func NewBudget(max int64) *Budget {
 	bound(&max, 8<<30)
 	return &Budget{max: max}
 }
+
+// Max returns the number of bytes that can be taken at once.
+func (b *Budget) Max() int64 { return b.max }
 
 // Used returns the number of bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
@@ -43,8 +49,14 @@ func (b *Budget) releaseFile() {
 	}
 }
 
-// reserve reserves n bytes, or none if they are not there.
-func (b *Budget) reserve(n int64) bool {
+// Scarce reports whether more than three quarters are taken.
+func (b *Budget) Scarce() bool { return b != nil && b.used.Load() > b.max-b.max/4 }
+
+// Reserve takes n bytes, or none, and reports false, if they are not there.
+func (b *Budget) Reserve(n int64) bool {
+	if b == nil {
+		return true
+	}
 	for {
 		used := b.used.Load()
 		if n > b.max-used {
@@ -56,4 +68,9 @@ func (b *Budget) reserve(n int64) bool {
 	}
 }
 
-func (b *Budget) release(n int64) { b.used.Add(-n) }
+// Release gives back n bytes that Reserve took.
+func (b *Budget) Release(n int64) {
+	if b != nil {
+		b.used.Add(-n)
+	}
+}

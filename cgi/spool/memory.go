@@ -24,8 +24,25 @@ type memory struct {
 	start  int      // first unread byte, in the first piece
 	end    int      // end of the unread bytes, in the last piece
 	size   int64    // unread bytes
+	budget *Budget  // of the pieces
 }
 
+// reserve takes what the pieces need that write adds for n bytes, and reports whether it
+// is there.
+func (m *memory) reserve(n int) bool {
+	var need int64
+	if len(m.pieces) > 0 {
+		n -= len(m.pieces[len(m.pieces)-1]) - m.end
+	} else if n > 0 {
+		need, n = firstPiece, n-firstPiece
+	}
+	if n > 0 {
+		need += int64((n + nextPiece - 1) / nextPiece * nextPiece)
+	}
+	return need == 0 || m.budget.Reserve(need)
+}
+
+// write appends p, for which reserve has made room.
 func (m *memory) write(p []byte) {
 	m.size += int64(len(p))
 	for len(p) > 0 {
@@ -81,6 +98,7 @@ func (m *memory) writeTo(w io.WriterAt) (end int64, err error) {
 
 // freePiece gives the first piece back.
 func (m *memory) freePiece() {
+	m.budget.Release(int64(len(m.pieces[0])))
 	switch p := m.pieces[0]; len(p) {
 	case firstPiece:
 		firstPool.Put((*[firstPiece]byte)(p))

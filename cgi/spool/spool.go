@@ -34,6 +34,10 @@ type Limits struct {
 	Max    int64   // unread bytes in all: 1 GiB
 	Dir    string  // of the file: the system's directory for temporary files
 	Total  *Budget // shared by many spools; nil: none
+
+	// MemoryTotal bounds the memory of many spools; nil: not at all. A spool that gets
+	// none of it uses its file sooner.
+	MemoryTotal *Budget
 }
 
 // WithDefaults returns l with each zero field set to its default, and each
@@ -43,6 +47,18 @@ func (l Limits) WithDefaults() Limits {
 	bound(&l.Max, DefaultMax)
 	if l.Dir == "" {
 		l.Dir = os.TempDir()
+	}
+	return l
+}
+
+// WithTotals returns l with budgets of its own where it has none: 8 GiB in all, and 256 MiB
+// of memory.
+func (l Limits) WithTotals() Limits {
+	if l.Total == nil {
+		l.Total = NewBudget(0)
+	}
+	if l.MemoryTotal == nil {
+		l.MemoryTotal = NewBudget(DefaultMemoryTotal)
 	}
 	return l
 }
@@ -71,7 +87,9 @@ type Spool struct {
 
 // New returns an empty Spool. It takes memory, a file and budget only as bytes
 // come, and gives them back at Close at the latest.
-func New(l Limits) *Spool { return &Spool{limits: l.WithDefaults()} }
+func New(l Limits) *Spool {
+	return &Spool{limits: l.WithDefaults(), mem: memory{budget: l.MemoryTotal}}
+}
 
 // Len returns the number of unread bytes.
 func (s *Spool) Len() int64 { return s.mem.size + s.end - s.start }
@@ -88,15 +106,12 @@ func (s *Spool) Write(p []byte) (int, error) {
 	case n > s.limits.Max-s.Len():
 		return 0, fmt.Errorf("%w: it may hold %d bytes", ErrFull, s.limits.Max)
 	}
-	if s.end == 0 && n <= s.limits.Memory-s.mem.size {
-		if err := s.charge(n); err != nil {
-			return 0, err
-		}
-		s.mem.write(p)
-		return len(p), nil
-	}
 	if err := s.charge(n); err != nil {
 		return 0, err
+	}
+	if s.end == 0 && n <= s.limits.Memory-s.mem.size && s.mem.reserve(len(p)) {
+		s.mem.write(p)
+		return len(p), nil
 	}
 	if err := s.append(p); err != nil {
 		s.release(n)
@@ -217,10 +232,7 @@ func (s *Spool) Close() error {
 
 // charge takes n bytes from the budget.
 func (s *Spool) charge(n int64) error {
-	if s.limits.Total == nil {
-		return nil
-	}
-	if !s.limits.Total.reserve(n) {
+	if !s.limits.Total.Reserve(n) {
 		return fmt.Errorf("%w: they may hold %d bytes", ErrTotal, s.limits.Total.max)
 	}
 	s.charged += n
@@ -228,8 +240,6 @@ func (s *Spool) charge(n int64) error {
 }
 
 func (s *Spool) release(n int64) {
-	if s.limits.Total != nil && n > 0 {
-		s.charged -= n
-		s.limits.Total.release(n)
-	}
+	s.charged -= n
+	s.limits.Total.Release(n)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -148,6 +149,40 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestMemoryTotal: a spool that gets no memory goes to its file, with what it had, and
+// gives back what it took.
+func TestMemoryTotal(t *testing.T) {
+	b := NewBudget(firstPiece + nextPiece)
+	l := Limits{MemoryTotal: b, Dir: t.TempDir()}
+	one, two := New(l), New(l)
+	mustWrite(t, one, pattern(firstPiece+1))
+	if one.File() != nil || b.Used() != firstPiece+nextPiece {
+		t.Errorf("file %v, %d bytes taken; want %d in memory", one.File(), b.Used(), firstPiece+nextPiece)
+	}
+	mustWrite(t, one, pattern(nextPiece-1)) // which fits in the pieces that it has
+	mustWrite(t, two, pattern(1))
+	if one.File() != nil || two.File() == nil {
+		t.Errorf("files %v and %v; want only the second", one.File(), two.File())
+	}
+	mustWrite(t, one, pattern(1))
+	if one.File() == nil || b.Used() != 0 {
+		t.Errorf("file %v, %d bytes taken; want all in the file", one.File(), b.Used())
+	}
+	want := slices.Concat(pattern(firstPiece+1), pattern(nextPiece-1), pattern(1))
+	if got, err := io.ReadAll(one); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read %d bytes, %v; want %d", len(got), err, len(want))
+	}
+	mustWrite(t, one, pattern(10))
+	if one.File() != nil || b.Used() != firstPiece {
+		t.Errorf("an emptied spool does not begin in memory again: %d bytes taken", b.Used())
+	}
+	one.Close()
+	two.Close()
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are taken after Close", b.Used())
+	}
+}
+
 func TestNoDirectory(t *testing.T) {
 	b := NewBudget(0)
 	s := New(Limits{Memory: 1, Dir: t.TempDir() + "/missing", Total: b})
@@ -174,13 +209,13 @@ func TestNegativeIsNoLimit(t *testing.T) {
 func TestQueueIsABuffer(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		budget := NewBudget(1 << 40)
+		budget, memory := NewBudget(1<<40), NewBudget(rapid.Int64Range(1, 120_000).Draw(t, "memory total"))
 		const max = 200_000
-		s := New(Limits{Memory: rapid.Int64Range(1, 80_000).Draw(t, "memory"), Max: max, Dir: dir, Total: budget})
+		s := New(Limits{Memory: rapid.Int64Range(1, 80_000).Draw(t, "memory"), Max: max, Dir: dir, Total: budget, MemoryTotal: memory})
 		defer func() {
 			s.Close()
-			if budget.Used() != 0 {
-				t.Fatalf("%d bytes of budget are left after Close", budget.Used())
+			if budget.Used()+memory.Used() != 0 {
+				t.Fatalf("%d bytes of budget are left after Close", budget.Used()+memory.Used())
 			}
 		}()
 		var model bytes.Buffer
@@ -222,6 +257,9 @@ func TestQueueIsABuffer(t *testing.T) {
 			"": func(t *rapid.T) {
 				if s.Len() != int64(model.Len()) {
 					t.Fatalf("Len = %d; want %d", s.Len(), model.Len())
+				}
+				if s.mem.size > memory.Used() {
+					t.Fatalf("%d bytes of memory taken for %d kept", memory.Used(), s.mem.size)
 				}
 				if budget.Used() < s.Len() {
 					t.Fatalf("%d bytes of budget for %d kept", budget.Used(), s.Len())

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 func small() scale {
 	return scale{size: 1e6 + 1, requests: 50, idle: 20, steadyFor: 10 * time.Millisecond, many: []int{64, 200},
-		stream: 2e6 + 2, slow: 4, clients: 30}
+		stream: 2e6 + 2, slow: 4, clients: 30, hoards: hoarding{connections: 2, requests: 3, size: 200_000, settle: 10 * time.Millisecond}}
 }
 
 // TestRows measures each row, too briefly for its numbers to mean anything: all sides

@@ -66,11 +66,13 @@ type scale struct {
 	stream    int           // bytes that a program sends, or is sent, in all
 	slow      int           // clients
 	clients   int           // that wait for programs
+	hoards    hoarding      // the attack
 }
 
 func full() scale {
 	return scale{size: 100e6, requests: 20_000, idle: 5_000, steadyFor: 3 * time.Second, many: []int{64, 1_000, 10_000},
-		stream: 10e9, slow: 64, clients: 1_000}
+		stream: 10e9, slow: 64, clients: 1_000,
+		hoards: hoarding{connections: 8, requests: 100, size: 1_000_000, settle: time.Minute}}
 }
 
 // rows returns all rows. {dir} stands for the workshop's directory.
@@ -140,5 +142,9 @@ func rows(w *workshop, n scale) []row {
 		all = append(all, row{name: "many", title: fmt.Sprintf("App, %d kept connections", connections),
 			ours: contender{self(ourApp, hello), l}, peers: []rival{against(self(bareLoop, hello), l, atLeast(0.85))}})
 	}
+	unbounded := gateway("/=hello").configured(`params_total = "off"`)
+	unbounded.name = "params_total = off"
+	all = append(all, row{name: "attack", title: fmt.Sprintf("gatehouse, memory with %d unfinished heads of %.3g MB", n.hoards.connections*n.hoards.requests, float64(n.hoards.size)/1e6),
+		fresh: true, once: true, ours: contender{gateway("/=hello"), n.hoards}, peers: []rival{against(unbounded, n.hoards, atMost(n.hoards.bound()))}})
 	return append(all, cgiRows(w, n)...)
 }

@@ -70,7 +70,8 @@ func (a *Acceptor) logFloods(now time.Duration, all bool) {
 // Refusal logs, as Warn does, why a request cannot be given to an application, because of what
 // the peer sent for its variables. It returns the error for [cgi.Handler.Refuse], which does
 // not log it again.
-func (a *Acceptor) Refusal(code int, peer string, err error) error {
-	a.Warn("request refused: its variables are malformed, or too many", "peer", peer, "status", code, "error", err)
-	return &cgi.StatusError{Code: code, Err: err, Logged: true}
+func (a *Acceptor) Refusal(refusal *cgi.StatusError, peer string) *cgi.StatusError {
+	a.Warn("request refused: its variables are malformed, or too many", "peer", peer, "status", refusal.Code, "error", refusal.Err)
+	refusal.Logged = true
+	return refusal
 }

@@ -76,7 +76,7 @@ func TestFlood(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	log := new(testkit.Log)
 	a := &Acceptor{Log: log.Logger()}
-	err := a.Refusal(400, "p", errors.New("why"))
+	err := a.Refusal(&cgi.StatusError{Code: 400, Err: errors.New("why")}, "p")
 	rec := new(discardSink)
 	h := &cgi.Handler{Log: log.Logger()}
 	res := h.Refuse(&cgi.Request{Env: cgi.NewEnviron()}, rec, err)
