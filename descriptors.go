@@ -1,6 +1,7 @@
 package gatehouse
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"os"
@@ -44,7 +45,11 @@ func (s *Server) share(endpoints []Endpoint) cgi.Limits {
 		}
 	}
 	if reserved := max(free-perConnection*fit, 0); wanted > fit || s.Reserve > reserved {
-		s.log().Warn("max_connections and programs do not fit into RLIMIT_NOFILE, and less of them is used: "+
+		level := slog.LevelWarn
+		if s.Limits.Connections == 0 {
+			level = slog.LevelInfo // the default fits few systems, and what does is plenty
+		}
+		s.log().Log(context.Background(), level, "max_connections and programs do not fit into RLIMIT_NOFILE, and less of them is used: "+
 			"raise LimitNOFILE= of the systemd unit (the hard limit of ulimit -n), or lower them",
 			slog.Int("limit", limit), slog.Int("listeners", len(endpoints)),
 			slog.Int("connections_wanted", wanted), slog.Int("connections", fit),
