@@ -26,7 +26,7 @@ import (
 var (
 	faultsTime  = flag.Duration("faults.time", 10*time.Second, "how long TestRandomFaults begins rounds")
 	faultsSeed  = flag.Uint64("faults.seed", 0, "the seed of the first round of TestRandomFaults; 0: a new one")
-	faultsKinds = flag.String("faults.kinds", "kill,disk,descriptors,stderr,reload", "what happens to the gateway of TestRandomFaults")
+	faultsKinds = flag.String("faults.kinds", "kill,disk,reload", "what happens to the gateway of TestRandomFaults")
 )
 
 // faultSockets are where the gateway of TestRandomFaults listens.
@@ -246,9 +246,9 @@ func (s *siege) begin(kind string, n uint64) (end func() error, err error) {
 		s.w.stderr.Block()
 		return func() error { s.w.stderr.Unblock(); return nil }, nil
 	case "descriptors":
-		return fault.Squeeze(pid, unix.RLIMIT_NOFILE, uint64(len(s.w.descriptors(s.t)))+n%10)
+		return fault.Squeeze(pid, "nofile", uint64(len(s.w.descriptors(s.t)))+n%10)
 	case "processes":
-		return fault.Squeeze(pid, unix.RLIMIT_NPROC, n%30)
+		return fault.Squeeze(pid, "nproc", n%30)
 	}
 	return nil, fmt.Errorf("no fault is called %q", kind)
 }

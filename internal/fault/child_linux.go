@@ -2,6 +2,7 @@ package fault
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -62,16 +63,31 @@ func (c Child) Apply(cmd *exec.Cmd) {
 	cmd.Path = sh
 }
 
-// Squeeze sets a resource limit of a process that runs, such as RLIMIT_NOFILE, until the
-// function that it returns is called. What the process has beyond the limit it keeps.
-func Squeeze(pid, resource int, limit uint64) (release func() error, err error) {
-	var old unix.Rlimit
-	err = unix.Prlimit(pid, resource, nil, &old)
+// Squeeze sets a resource limit of a process that runs, by the name that prlimit(1) has for it,
+// such as "nofile", until the function that it returns is called. What the process has beyond
+// the limit it keeps.
+func Squeeze(pid int, resource string, limit uint64) (release func() error, err error) {
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	if err != nil {
+		return nil, err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	// Without CAP_SYS_RESOURCE root may not, but the process's own user may.
+	prlimit := func(args ...string) (string, error) {
+		cmd := exec.Command("prlimit", append([]string{"--pid", fmt.Sprint(pid)}, args...)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("prlimit %v of process %d: %w: %s", args, pid, err, out)
+		}
+		return strings.TrimSpace(string(out)), err
+	}
+	old, err := prlimit("--"+resource, "--output", "SOFT", "--noheadings")
 	if err == nil {
-		err = unix.Prlimit(pid, resource, &unix.Rlimit{Cur: limit, Max: old.Max}, nil)
+		_, err = prlimit(fmt.Sprintf("--%s=%d:", resource, limit))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("resource limit %d of process %d: %w", resource, pid, err)
+		return nil, err
 	}
-	return func() error { return unix.Prlimit(pid, resource, &old, nil) }, nil
+	return func() error { _, err := prlimit(fmt.Sprintf("--%s=%s:", resource, old)); return err }, nil
 }

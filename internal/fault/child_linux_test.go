@@ -1,9 +1,11 @@
 package fault_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,24 +122,44 @@ func TestChildProcesses(t *testing.T) {
 	}
 }
 
-// TestSqueeze: a process that runs gets no more descriptors, and later does again.
+// TestSqueeze: a process that runs, as another user, gets no more descriptors, and later does
+// again.
 func TestSqueeze(t *testing.T) {
-	if !testkit.Alone(t, nil) {
-		return
-	}
-	release, err := fault.Squeeze(os.Getpid(), unix.RLIMIT_NOFILE, 3)
+	cmd := exec.Command("sh", "-c", "while read line; do if true </dev/null; then echo open; else echo closed; fi; done 2>/dev/null")
+	fault.Child{User: &syscall.Credential{Uid: 61236, Gid: 61236}}.Apply(cmd)
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, squeezed := os.Open(os.DevNull)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(out)
+	ask := func(want string) {
+		t.Helper()
+		io.WriteString(in, "\n")
+		if line, err := answers.ReadString('\n'); strings.TrimSpace(line) != want || err != nil {
+			t.Errorf("%q, %v; want %s", line, err, want)
+		}
+	}
+	ask("open") // it has changed its user, and is the shell
+	release, err := fault.Squeeze(cmd.Process.Pid, "nofile", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask("closed")
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(os.DevNull)
-	if !errors.Is(squeezed, unix.EMFILE) || err != nil {
-		t.Errorf("%v, then %v; want %v, then nil", squeezed, err, unix.EMFILE)
+	ask("open")
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
-	f.Close()
 }
 
 // TestStderr: a command blocks while nobody reads, and nothing of what it says is lost.
