@@ -108,6 +108,19 @@ func echo(w cgi.ResponseWriter, r *cgi.Request) error {
 	return err
 }
 
+// programs returns the ids of this process's children, which each thread has its own of.
+func programs(t *testing.T) (ids string) {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil || len(lists) == 0 {
+		t.Fatalf("%d lists of children, %v", len(lists), err)
+	}
+	for _, name := range lists {
+		list, _ := os.ReadFile(name) // the thread may have ended
+		ids += string(list)
+	}
+	return ids
+}
+
 // settle waits until no program runs, no request waits, and no spool file is there, and
 // settled is true.
 func (g *gateway) settle(t *testing.T, settled func() bool) {
@@ -115,7 +128,7 @@ func (g *gateway) settle(t *testing.T, settled func() bool) {
 	var last string
 	if !testkit.Poll(func() bool {
 		files, err := os.ReadDir(g.spool)
-		children, _ := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+		children := programs(t)
 		load := g.programs.Load()
 		last = fmt.Sprintf("%+v, %d files, children %q, %d descriptors", load, len(files), children, testkit.Descriptors(t))
 		return err == nil && len(files) == 0 && len(children) == 0 && load.Running+load.Waiting == 0 && settled()
