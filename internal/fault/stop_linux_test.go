@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/bits"
 	"net"
 	"net/http"
 	"os"
@@ -254,11 +255,11 @@ func TestPeerStopsInItsRequest(t *testing.T) {
 	})
 }
 
-// positions returns all positions in a message, or powers of two and some of the end: programs
+// positions returns all positions in a message, or powers of four and some of the end: programs
 // take their time.
 func positions(n int, all bool) (list []int) {
 	for i := range n + 1 {
-		if all || i >= 64 && i&(i-1) == 0 || i == n-8 || i >= n-1 {
+		if all || i >= 64 && bits.OnesCount(uint(i)) == 1 && bits.TrailingZeros(uint(i))%2 == 0 || i == n-8 || i >= n-1 {
 			list = append(list, i)
 		}
 	}
