@@ -74,12 +74,16 @@ queue_wait = "30s"
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("repeat this round with -faults.seed %d -faults.kinds %s", seed, *faultsKinds)
+		}
+	}()
 	var early int64
 	begun, rounds := time.Now(), 0
 	for ; rounds == 0 || time.Since(begun) < *faultsTime; rounds++ {
-		s.round(seed)
-		if t.Failed() {
-			t.Fatalf("repeat this round with -faults.seed %d", seed)
+		if s.round(seed); t.Failed() {
+			return
 		}
 		if rounds == 2 {
 			early = s.w.resident(t)
