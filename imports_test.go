@@ -26,7 +26,8 @@ func TestImports(t *testing.T) {
 		{"gatehouse/iis/...", daemon},
 		{"gatehouse/systemd/...", daemon},
 		{"gatehouse/internal/frontend", daemon},
-		{"gatehouse/...", []string{"gatehouse/internal/testkit"}},
+		{"gatehouse/internal/fault", daemon},
+		{"gatehouse/...", []string{"gatehouse/internal/testkit", "gatehouse/internal/fault"}},
 	}
 	for _, tt := range tests {
 		cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Deps}} {{.}}{{end}}`, tt.pattern)

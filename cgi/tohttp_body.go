@@ -100,7 +100,19 @@ func (b *httpBody) arm(now time.Time) error {
 func (b *httpBody) readArmed(p []byte) (n int, closed, own bool, err error) {
 	defer func() { closed, own = b.disarm(err) }()
 	n, err = b.body.Read(p)
-	return n, false, false, err
+	return n, false, false, b.trailerError(err)
+}
+
+// trailerError returns err, but the kind of error that it is where a chunked body ends in its
+// trailers: for that net/http has an error of its own, without a name and without a cause.
+func (b *httpBody) trailerError(err error) error {
+	switch {
+	case err == nil || err.Error() != "http: unexpected EOF reading trailer":
+		return err
+	case b.timedOut():
+		return os.ErrDeadlineExceeded
+	}
+	return io.ErrUnexpectedEOF
 }
 
 // disarm ends a Read. While nobody waits for the body its limit does not run, and net/http

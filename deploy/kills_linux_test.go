@@ -7,11 +7,9 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -64,9 +62,9 @@ first_byte = "250ms"
 `),
 	}
 	m.run(*killsRequests/10, seed, 0)
-	before := m.resident()
+	before := m.w.resident(t)
 	m.run(*killsRequests-*killsRequests/10, seed, 1)
-	after := m.resident()
+	after := m.w.resident(t)
 	t.Logf("%d programs were killed; %d answers whole, %d broken, %d pages of an error, %d of a limit, %d not waited for; memory %d KiB, then %d KiB",
 		m.killed.Load(), m.whole.Load(), m.broken.Load(), m.failed.Load(), m.late.Load(), m.left.Load(), before>>10, after>>10)
 	if hurt := m.broken.Load() + m.failed.Load(); hurt > m.killed.Load() || m.killed.Load() == 0 {
@@ -171,34 +169,9 @@ func (m *mayhem) request(random *rand.Rand) {
 
 // killPrograms kills one of the gateway's programs whenever it is told to.
 func (m *mayhem) killPrograms() {
-	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP}
 	for n := range m.kill {
-		var programs []int
-		for _, p := range m.w.others(m.t) {
-			if p.parent == m.w.cmd.Process.Pid && p.group == p.pid && p.state != 'Z' {
-				programs = append(programs, p.pid)
-			}
-		}
-		if len(programs) == 0 {
-			continue
-		}
-		if syscall.Kill(programs[n%uint64(len(programs))], signals[n/64%uint64(len(signals))]) == nil {
+		if m.w.killProgram(m.t, n) {
 			m.killed.Add(1)
 		}
 	}
-}
-
-// resident returns the gateway's resident memory, in bytes.
-func (m *mayhem) resident() int64 {
-	m.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.w.cmd.Process.Pid))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	var n int64
-	if _, err := fmt.Sscan(rest, &n); err != nil {
-		m.t.Fatal(err)
-	}
-	return n << 10
 }

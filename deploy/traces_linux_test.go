@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/fault"
 )
 
 // Where a traced gateway listens and keeps its files.
@@ -28,9 +30,10 @@ const (
 // namespace, the descriptors of the gateway, its temporary files and, at its end, its
 // goroutines.
 type traced struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed when the process has been waited for
+	cmd    *exec.Cmd
+	log    string
+	stderr *fault.Stderr // through which the log is written, or nil
+	done   chan struct{} // closed when the process has been waited for
 
 	session   int             // of the gateway and its programs
 	processes map[int]bool    // that were there before it
@@ -40,6 +43,13 @@ type traced struct {
 // startTraced starts a gateway for the programs of /usr/lib/cgi-bin, with keys of the
 // configuration file. Its temporary files are on a disk of 1 MiB.
 func startTraced(t *testing.T, keys string) *traced {
+	t.Helper()
+	return startTracedOn(t, keys, 1, false)
+}
+
+// startTracedOn does that for keys that make it listen on so many sockets, with a stderr that
+// can be blocked or a file.
+func startTracedOn(t *testing.T, keys string, sockets int, blockable bool) *traced {
 	t.Helper()
 	owner := webUser(t)
 	files := filepath.Join(tracedDir, "files")
@@ -71,12 +81,21 @@ func startTraced(t *testing.T, keys string) *traced {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer output.Close()
+	if !blockable {
+		defer output.Close()
+	}
 	w.cmd = exec.Command(filepath.Join(workspace, "gatehouse"), "serve", "--config", config)
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
 	w.cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TMPDIR=" + files, "GOTRACEBACK=all"}
 	w.cmd.Dir = "/"
 	w.cmd.Stdout, w.cmd.Stderr = output, output
+	if blockable {
+		if w.stderr, err = fault.NewStderr(output); err != nil {
+			t.Fatal(err)
+		}
+		defer w.stderr.W.Close()
+		w.cmd.Stderr = w.stderr.W
+	}
 	w.processes = make(map[int]bool)
 	for _, p := range allProcesses(t) {
 		w.processes[p.pid] = true
@@ -107,7 +126,7 @@ func startTraced(t *testing.T, keys string) *traced {
 				open = append(open, link)
 			}
 		}
-		return open[min(1, len(open)):] // the one that listens
+		return open[min(sockets, len(open)):] // those that listen
 	})
 	return w
 }
@@ -303,6 +322,11 @@ func (w *traced) quit(t *testing.T) (left []string) {
 	case <-time.After(patience):
 		t.Fatal("the gateway does not end on SIGQUIT")
 	}
+	if w.stderr != nil {
+		if err := w.stderr.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
 	text, err := os.ReadFile(w.log)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +340,8 @@ func (w *traced) quit(t *testing.T) (left []string) {
 		if !strings.HasPrefix(first, "goroutine ") || strings.Contains(first, "[runnable") || strings.Contains(first, "[running") {
 			continue // what is left over waits for something
 		}
-		for _, frame := range []string{"\ngatehouse/cgi/script.", "\ngatehouse/cgi/spool.", "\ngatehouse/cgi.", "\ngatehouse/fastcgi.(*conn)", "\ngatehouse/fastcgi.(*request)"} {
+		for _, frame := range []string{"\ngatehouse/cgi/script.", "\ngatehouse/cgi/spool.", "\ngatehouse/cgi.", "\ngatehouse/fastcgi.(*conn)", "\ngatehouse/fastcgi.(*request)",
+			"\ngatehouse/scgi.(*conn)", "\nnet/http.(*conn)"} {
 			if strings.Contains(goroutine, frame) {
 				left = append(left, goroutine)
 				break
@@ -324,6 +349,34 @@ func (w *traced) quit(t *testing.T) (left []string) {
 		}
 	}
 	return left
+}
+
+// killProgram kills one of the gateway's programs, if any runs; n says which, and how.
+func (w *traced) killProgram(t *testing.T, n uint64) bool {
+	t.Helper()
+	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP}
+	var programs []int
+	for _, p := range w.others(t) {
+		if p.parent == w.cmd.Process.Pid && p.group == p.pid && p.state != 'Z' {
+			programs = append(programs, p.pid)
+		}
+	}
+	return len(programs) > 0 && syscall.Kill(programs[n%uint64(len(programs))], signals[n/64%uint64(len(signals))]) == nil
+}
+
+// resident returns the gateway's resident memory, in bytes.
+func (w *traced) resident(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
+	var n int64
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
 }
 
 // A line is one of the gateway's log.
