@@ -2,7 +2,6 @@ package script
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -44,24 +43,9 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 		}
 		return b, nil
 	}
-	s := spool.New(a.state.limits.Spool)
-	buf := bufferPool.Get().(*[copyBuffer]byte)
-	defer bufferPool.Put(buf)
-	for {
-		n, rerr := r.Body.Read(buf[:])
-		if n > 0 {
-			if _, err := s.Write(buf[:n]); err != nil {
-				s.Close()
-				return b, spoolRefusal(err)
-			}
-		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			s.Close()
-			return b, bodyRefusal(rerr)
-		}
+	s, err := cgi.SpoolBody(r, a.state.limits.Spool)
+	if err != nil {
+		return b, err
 	}
 	if b.length = s.Len(); b.length == 0 {
 		return b, s.Close()
@@ -74,24 +58,6 @@ func (b *body) close() {
 	if b.spool != nil {
 		b.spool.Close()
 	}
-}
-
-func spoolRefusal(err error) error {
-	if errors.Is(err, spool.ErrFull) {
-		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("body of unknown length: %w (spool)", err)}
-	}
-	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second,
-		Err: fmt.Errorf("body of unknown length: %w (spool_total, spool_dir)", err)}
-}
-
-// bodyRefusal is the error for a body that failed: the error's own status if it
-// has one, else 400, as what came is not what was announced.
-func bodyRefusal(err error) error {
-	var se *cgi.StatusError
-	if errors.As(err, &se) || errors.Is(err, cgi.ErrAborted) {
-		return err
-	}
-	return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
 }
 
 // A pump passes the body to the program's stdin, on a goroutine of its own, so
@@ -129,7 +95,7 @@ func (m *pump) pass(b *body) {
 				rerr = io.ErrUnexpectedEOF
 			}
 			if !m.stopped.Load() {
-				u.abort(bodyRefusal(rerr))
+				u.abort(cgi.BodyError(rerr))
 			}
 			return
 		}
