@@ -51,26 +51,9 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, req *client.Request
 		return err
 	}
 	defer resp.Close()
-	l := &a.pool.Limits
-	output := backend.Output{Source: resp, Activity: &activity, Limits: l.Relay()}
-	passage := relay.Relay{
-		Output:           &output,
-		Response:         w,
-		Name:             turn.Name(),
-		HeadBytes:        l.HeadBytes,
-		FollowsRedirects: r.FollowsRedirects(a.LocalRedirect),
-		Activity:         &activity,
-	}
-	switch err := passage.Copy(); {
-	case err != nil:
-		if output.Blamed(ctx, body) {
-			turn.Failed(err)
-		}
-		return output.Failure(ctx, turn.Name(), body, refusal(turn.Name(), err))
-	case !passage.HeadDone():
-		turn.Failed(passage.HeadError())
-	default:
-		turn.Succeeded()
+	output := backend.Output{Turn: &turn, Source: resp, Activity: &activity, Body: body}
+	if err := output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), refusal(turn.Name())); err != nil {
+		return err
 	}
 	if end, _ := resp.End(); end.AppStatus != 0 {
 		cgi.SetExitStatus(w, int(end.AppStatus))
@@ -81,7 +64,7 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, req *client.Request
 	if req.KeepConn && c.Err() == nil && resp.Sent() {
 		turn.Keep(c)
 	}
-	return passage.Complete()
+	return output.Complete()
 }
 
 // begin sends a request on a connection that takes it. A kept connection to which nothing at
@@ -98,7 +81,9 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 		}
 		body.Start(a)
 		req.Stdin, req.KeepConn = body.Reader(), turn.Keeps()
+		turn.BoundWrite(turn.Conn)
 		resp, err := c.Begin(ctx, req)
+		body.UnboundWrite(turn.Conn)
 		switch {
 		case err == nil:
 			return c, resp, nil
@@ -113,16 +98,18 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 	}
 }
 
-// refusal returns the error for a request that the application has refused in so many words
-// (FastCGI 1.0 § 5.5), or else err.
-func refusal(name string, err error) error {
-	var end *client.EndError
-	if !errors.As(err, &end) {
-		return err
+// refusal returns what makes the error for a request that the application has refused in so
+// many words (FastCGI 1.0 § 5.5), or nil.
+func refusal(name string) func(error) error {
+	return func(err error) error {
+		var end *client.EndError
+		if !errors.As(err, &end) {
+			return nil
+		}
+		s := &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", name, end)}
+		if ps := end.End.ProtocolStatus; ps == record.Overloaded || ps == record.CantMpxConn {
+			s.Code, s.RetryAfter = http.StatusServiceUnavailable, time.Second
+		}
+		return s
 	}
-	s := &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: fmt.Errorf("%s: %w", name, end)}
-	if end.End.ProtocolStatus != record.Overloaded && end.End.ProtocolStatus != record.CantMpxConn {
-		s.Code, s.RetryAfter = http.StatusBadGateway, 0
-	}
-	return s
 }

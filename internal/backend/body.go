@@ -3,17 +3,19 @@ package backend
 import (
 	"bytes"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/relay"
 	"gatehouse/cgi/spool"
 )
 
-// smallBody is how long a body may be to be read as a whole and sent at once, together with
+// SmallBody is how long a body may be to be read as a whole and sent at once, together with
 // the variables.
-const smallBody = 8 << 10
+const SmallBody = 8 << 10
 
 // A Body is the body of a request on its way to an application. Its length is known.
 type Body struct {
@@ -43,7 +45,7 @@ func TakeBody(r *cgi.Request, l spool.Limits) (*Body, error) {
 	} else {
 		b.request, b.from = r, io.LimitReader(r.Body, b.Length)
 	}
-	if b.Length > smallBody {
+	if b.Length > SmallBody {
 		return b, nil
 	}
 	from := b.from
@@ -79,6 +81,14 @@ func (b *Body) Reader() io.Reader {
 		return b
 	}
 	return nil
+}
+
+// UnboundWrite takes the bound of Turn.BoundWrite back where the body is still to be sent:
+// whoever reads the response sees that nothing moves.
+func (b *Body) UnboundWrite(nc net.Conn) {
+	if b.from != nil {
+		nc.SetWriteDeadline(time.Time{})
+	}
 }
 
 // Read implements io.Reader.

@@ -68,8 +68,8 @@ func (l Limits) admission() admission.Limits {
 	return admission.Limits{Programs: l.Connections, Connections: true, Queue: l.Queue, QueueWait: l.QueueWait}
 }
 
-// Relay returns the limits of time that hold for any response.
-func (l Limits) Relay() relay.Limits {
+// relay returns the limits of time that hold for any response.
+func (l *Limits) relay() relay.Limits {
 	return relay.Limits{FirstByte: l.FirstByte, Silence: l.Silence, Run: l.Run}
 }
 

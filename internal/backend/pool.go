@@ -248,6 +248,14 @@ func (p *Pool) idleCount() (n int) {
 	return n
 }
 
+// BoundWrite bounds the writing of what is sent before the response is read: an application
+// that does not even take the variables is silent.
+func (t *Turn) BoundWrite(nc net.Conn) {
+	if l := &t.pool.Limits; l.Silence != forever {
+		nc.SetWriteDeadline(time.Now().Add(l.Silence))
+	}
+}
+
 // Failed notes that the address has given no proper response.
 func (t *Turn) Failed(cause error) {
 	t.pool.mu.Lock()
@@ -255,8 +263,8 @@ func (t *Turn) Failed(cause error) {
 	t.pool.failed(t.target, false, cause)
 }
 
-// Succeeded notes that the address works.
-func (t *Turn) Succeeded() {
+// succeeded notes that the address works.
+func (t *Turn) succeeded() {
 	t.pool.mu.Lock()
 	defer t.pool.mu.Unlock()
 	if t.target.failures > 0 {
