@@ -80,7 +80,8 @@ type peerConn struct {
 	net.Conn
 	records *record.Reader
 	id      uint16
-	number  int // of the connection, from 0
+	number  int             // of the connection, from 0
+	done    <-chan struct{} // closed when the test ends
 }
 
 // newPeer starts a peer, which ends with the test. serve is called on a goroutine for each
@@ -98,7 +99,7 @@ func newPeer(t testing.TB, network string, serve func(c *peerConn)) *peer {
 			p.done.Go(func() {
 				defer context.AfterFunc(ctx, func() { nc.Close() })()
 				defer nc.Close()
-				p.serve(&peerConn{Conn: nc, records: record.NewReader(nc), number: n})
+				p.serve(&peerConn{Conn: nc, records: record.NewReader(nc), number: n, done: ctx.Done()})
 			})
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -84,9 +85,13 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 		turn.BoundWrite(turn.Conn)
 		resp, err := c.Begin(ctx, req)
 		body.UnboundWrite(turn.Conn)
+		var ne net.Error
 		switch {
 		case err == nil:
 			return c, resp, nil
+		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
+			turn.Failed(err)
+			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err)}
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
 			continue
