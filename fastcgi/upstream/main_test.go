@@ -41,7 +41,7 @@ func address(l net.Listener) string {
 func serve(t testing.TB, network string, app cgi.App) net.Listener {
 	t.Helper()
 	l := testkit.Listen(t, network)
-	testkit.Serve(t, &fastcgi.Server{App: app, Authorizer: app, Log: slog.New(slog.DiscardHandler)}, l, fastcgi.ErrServerClosed)
+	testkit.Serve(t, &fastcgi.Server{App: app, Authorizer: app, Filter: app, Log: slog.New(slog.DiscardHandler)}, l, fastcgi.ErrServerClosed)
 	return l
 }
 

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/yookoala/gofast"
 
@@ -23,7 +27,8 @@ import (
 //
 // It stands in for gofast.NewHandler and its clients, in all three roles. Limits, errors and
 // connections are those of the App; its Root, Translate and Env are not used. HTTP_PROXY is
-// removed, CONTENT_LENGTH is the true length, and the body and the response are held to the
+// removed, CONTENT_LENGTH is the true length, a SCRIPT_FILENAME outside of DOCUMENT_ROOT is a
+// 403 and one behind another file ("picture.gif/x.php") a 404, and the body and the response are held to the
 // rules and the default limits of cgi.ToHTTP. The ResponsePipe that a middleware sees is
 // empty: the response goes from the connection to the client.
 //
@@ -45,7 +50,7 @@ func (s *Session) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		}
 		raw := hr.WithContext(r.Context())
 		raw.Body = requestBody{r}
-		c := &sessionClient{app: s.App, w: w, r: r}
+		c := &sessionClient{app: s.App, w: w, r: r, raw: raw}
 		pipe, err := s.Handler(c, gofast.NewRequest(raw))
 		if c.done {
 			return c.err
@@ -75,6 +80,7 @@ type sessionClient struct {
 	app  *App
 	w    cgi.ResponseWriter
 	r    *cgi.Request
+	raw  *http.Request
 	done bool
 	err  error // of the request
 }
@@ -104,6 +110,12 @@ func (c *sessionClient) exchange(gr *gofast.Request) error {
 	for name, value := range gr.Params {
 		r.Env.Set(name, value)
 	}
+	if cookies := c.raw.Header["Cookie"]; len(cookies) > 1 && gr.Params["HTTP_COOKIE"] == strings.Join(cookies, ",") {
+		r.Env.Set("HTTP_COOKIE", strings.Join(cookies, "; ")) // RFC 6265 § 4.2.1
+	}
+	if err := checkFile(gr.Params["DOCUMENT_ROOT"], gr.Params["SCRIPT_FILENAME"]); err != nil {
+		return err
+	}
 	if gr.Stdin != nil {
 		r.Body, r.ContentLength = gr.Stdin, r.Env.BodyLength(true)
 	}
@@ -123,4 +135,18 @@ func (c *sessionClient) exchange(gr *gofast.Request) error {
 		req.Data = io.Reader(gr.Data)
 	}
 	return c.app.exchange(c.w, &r, &req, body)
+}
+
+// checkFile returns why a file is not run that a middleware has made of a path.
+func checkFile(root, file string) error {
+	switch {
+	case root == "" || file == "":
+		return nil
+	case !strings.HasPrefix(file, strings.TrimRight(root, "/")+string(filepath.Separator)):
+		return refusedPath(http.StatusForbidden, file, errors.New("it is outside of DOCUMENT_ROOT"))
+	}
+	if _, err := os.Stat(file); errors.Is(err, syscall.ENOTDIR) {
+		return refusedPath(http.StatusNotFound, file, err)
+	}
+	return nil
 }
