@@ -26,6 +26,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/iis/...", daemon},
 		{"gatehouse/systemd/...", daemon},
 		{"gatehouse/internal/frontend", daemon},
+		{"gatehouse/internal/backend", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/cgi/process", "gatehouse/cgi/script")},
 		{"gatehouse/...", []string{"gatehouse/internal/testkit"}},
 	}
 	for _, tt := range tests {

@@ -332,10 +332,9 @@ func TestStaleConnection(t *testing.T) {
 	if got, _ := run(t, a, newRequest("GET", nil, "QUERY_STRING=break")); got.Head.Code != http.StatusBadGateway {
 		t.Errorf("status %d, want 502", got.Head.Code)
 	}
-	close(requests)
 	var all []string
-	for q := range requests {
-		all = append(all, q)
+	for len(requests) > 0 {
+		all = append(all, <-requests)
 	}
 	if got := strings.Join(all, " "); got != "leave leave leave stay break" {
 		t.Errorf("the application was sent %q", got)
