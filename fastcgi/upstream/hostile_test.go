@@ -13,7 +13,9 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/fastcgi/client"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/backend"
 	"gatehouse/internal/testkit"
 )
 
@@ -338,5 +340,46 @@ func TestStaleConnection(t *testing.T) {
 	}
 	if got := strings.Join(all, " "); got != "leave leave leave stay break" {
 		t.Errorf("the application was sent %q", got)
+	}
+}
+
+// TestNotSent: a kept connection that is found to be dead when nothing has been written to it
+// is replaced, and the whole body sent on another.
+func TestNotSent(t *testing.T) {
+	for _, n := range []int{100, 1 << 20} {
+		p := newPeer(t, "unix", func(c *peerConn) {
+			if c.number < 3 {
+				<-c.done
+				return
+			}
+			_, body, _ := c.receive()
+			c.respond(body)
+		})
+		a := newApp(t, Limits{Keep: 3}, p)
+		if err := a.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		var turns []backend.Turn
+		for range 3 {
+			turn, err := a.pool.Enter(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := turn.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			turns = append(turns, turn)
+		}
+		for _, turn := range turns {
+			// Nothing can be written, but the peer has neither closed the connection nor sent
+			// anything, so that it looks well.
+			if err := turn.Conn.(*net.UnixConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			turn.Keep(client.New(turn.Conn))
+			turn.Leave()
+		}
+		got, log := run(t, a, newRequest("POST", strings.NewReader(text(n))))
+		wantOK(t, got, log, text(n))
 	}
 }
