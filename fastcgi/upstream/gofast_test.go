@@ -293,48 +293,50 @@ func inChild(t *testing.T, f func(t *testing.T)) string {
 	return string(out)
 }
 
-// TestGofastCancelled: what comes for a request that was given up goes to the next one.
-func TestGofastCancelled(t *testing.T) {
-	second := make(chan bool)
-	serve := func(c *peerConn) {
+// TestGofastIDs: what comes late for one request goes to the next one.
+func TestGofastIDs(t *testing.T) {
+	p := newPeer(t, "unix", func(c *peerConn) {
 		c.receive()
-		first := c.id
-		select {
-		case <-second:
-		case <-c.done:
+		c.respond("first")
+		if _, _, err := c.receive(); err != nil {
 			return
 		}
-		c.send(record.AppendStream(nil, record.Stdout, first, []byte(head+"SECRET-OF-FIRST")), record.AppendEndRequest(nil, first, 0, 0))
-		c.receive()
-		c.respond("second")
-	}
-	p := newPeer(t, "unix", serve)
+		late := record.AppendStream(nil, record.Stdout, 1, []byte(head+"SECRET-OF-FIRST"))
+		c.send(record.AppendEndRequest(late, 1, 0, 0))
+		c.wait()
+	})
 	c, err := gofast.SimpleClientFactory(gofast.SimpleConnFactory("unix", p.Addr().String()))()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	r := bareOn(c, ctx, new(gofast.Request))
-	testkit.Until(t, "the request is sent", func() bool {
-		cancel()
-		select {
-		case <-r.done:
-			return true
-		default:
-			return false
+	defer c.Close()
+	<-bareOn(c, t.Context(), new(gofast.Request)).done
+	r := bareOn(c, t.Context(), new(gofast.Request))
+	if testkit.Receive(t, "the response", r.done); r.Body.String() != "SECRET-OF-FIRST" {
+		t.Errorf("gofast's second response is %q: this defect is gone", r.Body.String())
+	}
+	s := newSite(t, Limits{Keep: 1}, nil, p)
+	if _, body, _ := s.get(t, "GET", nil); body != "first" {
+		t.Errorf("the body is %q", body)
+	}
+	if resp, body, _ := s.get(t, "GET", nil); resp.StatusCode != 502 || !strings.Contains(s.log.String(), "no such request") {
+		t.Errorf("status %d, body %q\n%s", resp.StatusCode, body, &s.log)
+	}
+	// What has come behind the end of a response before the next request costs the connection.
+	p = newPeer(t, "unix", func(c *peerConn) {
+		for {
+			if _, _, err := c.receive(); err != nil {
+				return
+			}
+			c.send(c.stdout(head+"hello"), c.end(0, 0), c.stdout(head+"SECRET-OF-FIRST"), c.end(0, 0))
 		}
 	})
-	again := bareOn(c, t.Context(), new(gofast.Request))
-	second <- true
-	select {
-	case <-again.done:
-		if got := again.Body.String(); got != "second" && !strings.Contains(got, "SECRET") {
-			t.Errorf("gofast's second response is %q", got) // which of two goroutines reads is chance
+	s = newSite(t, Limits{Keep: 1}, nil, p)
+	for range 3 {
+		if _, body, _ := s.get(t, "GET", nil); body != "hello" {
+			t.Errorf("the body is %q", body)
 		}
-	case <-time.After(100 * time.Millisecond): // the first one has read it
 	}
-	c.Close()
-	// The Session's part is TestCancelled.
 }
 
 // TestGofastTruncated: the application dies in the middle of the body.

@@ -143,6 +143,7 @@ func TestHostile(t *testing.T) {
 		}, 502, "", cgi.Complete, "FCGI_UNKNOWN_ROLE"},
 		{"nothing", short, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
 		{"nothing read", short, func(c *peerConn) { <-c.done }, 504, "", cgi.Complete, "is over"},
+		{"nothing behind a long body", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
 		{"half a head", short, func(c *peerConn) {
 			c.receive()
 			c.send(c.stdout("Content-"))
@@ -164,7 +165,11 @@ func TestHostile(t *testing.T) {
 			if tt.name == "nothing read" { // more than the buffers of the sockets hold
 				vars = append(vars, "LONG="+text(900_000))
 			}
-			got, log := run(t, a, newRequest("GET", nil, vars...))
+			r := newRequest("GET", nil, vars...)
+			if tt.name == "nothing behind a long body" {
+				r = newRequest("POST", strings.NewReader(text(1<<20)))
+			}
+			got, log := run(t, a, r)
 			if got.Head.Code != tt.status || got.Outcome.End != tt.end || tt.status == 200 && !strings.HasPrefix(got.Body.String(), tt.body) {
 				t.Errorf("status %d, %v, %.60q; want %d, %v, %.60q", got.Head.Code, got.Outcome.End, got.Body.String(), tt.status, tt.end, tt.body)
 			}
@@ -296,6 +301,21 @@ func TestCancelled(t *testing.T) {
 		}
 		a.Close()
 		testkit.Until(t, "all descriptors are closed", func() bool { return testkit.Descriptors(t) <= fds })
+	}
+}
+
+// TestShutdown: a request that a shutdown ends is refused as what may be tried again.
+func TestShutdown(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p := newPeer(t, "unix", func(c *peerConn) {
+		c.receive()
+		cancel(cgi.ErrShutdown)
+		c.wait()
+	})
+	r := newRequest("GET", nil)
+	r.SetContext(ctx)
+	if got, log := run(t, newApp(t, Limits{}, p), r); got.Head.Code != http.StatusServiceUnavailable || got.Field("Retry-After") == "" {
+		t.Errorf("status %d\n%s", got.Head.Code, log)
 	}
 }
 

@@ -141,6 +141,9 @@ func (t *Turn) Name() string { return t.target.name }
 // Kept reports whether the connection has served a request before.
 func (t *Turn) Kept() bool { return t.requests > 0 }
 
+// Served returns how many requests the connection has served.
+func (t *Turn) Served() int { return t.requests }
+
 // Connect takes an idle connection that works, or a new one, to the address with the fewest
 // in use. It tries each address once. The error is a *cgi.StatusError that names the
 // address: 502, 503 if the backlog is full, 504 if it takes too long; or the cause of ctx.
