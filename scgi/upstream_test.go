@@ -88,7 +88,11 @@ func TestClientFailures(t *testing.T) {
 	}{
 		{"hello", ClientLimits{}, nil, 0, func(c net.Conn) { io.WriteString(c, "Status: 200 OK\r\n\r\nhello") }, 200, cgi.Complete, ""},
 		{"a status line", ClientLimits{}, nil, 0, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 404 Not Found\r\n\r\n") }, 404, cgi.Complete, ""},
-		{"early, while the body comes", ClientLimits{}, endless, 1 << 40, func(c net.Conn) { io.WriteString(c, "Status: 413 Too Large\r\n\r\n") }, 413, cgi.Complete, ""},
+		{"early, while the body comes", ClientLimits{}, endless, 1 << 40, func(c net.Conn) {
+			io.WriteString(c, "Status: 413 Too Large\r\n\r\n")
+			c.(*net.TCPConn).CloseWrite() // a reset would be a truncated response
+			io.Copy(io.Discard, c)
+		}, 413, cgi.Complete, ""},
 		{"nothing", ClientLimits{}, nil, 0, func(c net.Conn) {}, 502, cgi.Complete, "no head"},
 		{"garbage", ClientLimits{}, nil, 0, func(c net.Conn) { io.WriteString(c, "\x01\x06\x00\x01\r\n\r\n") }, 502, cgi.Complete, "bad head"},
 		{"short", ClientLimits{}, nil, 0, func(c net.Conn) { io.WriteString(c, "Content-Length: 200000\r\n\r\n"+long) }, 200, cgi.Truncated, "Content-Length"},
