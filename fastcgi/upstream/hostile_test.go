@@ -141,7 +141,7 @@ func TestHostile(t *testing.T) {
 			c.receive()
 			c.send(c.end(0, record.UnknownRole))
 		}, 502, "", cgi.Complete, "FCGI_UNKNOWN_ROLE"},
-		{"nothing", short, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
+		{"nothing", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
 		{"nothing read", short, func(c *peerConn) { <-c.done }, 504, "", cgi.Complete, "is over"},
 		{"nothing behind a long body", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
 		{"half a head", short, func(c *peerConn) {
