@@ -65,7 +65,7 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 	}
 	if err != nil {
 		b.close()
-		return body{}, bodyRefusal(err)
+		return body{}, cgi.BodyError(err)
 	}
 	return b, nil
 }
@@ -127,19 +127,6 @@ func (b *body) close() {
 	}
 }
 
-// bodyRefusal is the error for a body that failed: the error's own status if it
-// has one, else 400, as what came is not what was announced.
-func bodyRefusal(err error) error {
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	var se *cgi.StatusError
-	if errors.As(err, &se) || errors.Is(err, cgi.ErrAborted) {
-		return err
-	}
-	return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
-}
-
 // A pump passes the body to the program's stdin, on a goroutine of its own, so
 // that the program may respond before it reads, or never read.
 type pump struct {
@@ -179,7 +166,7 @@ func (m *pump) pass(b *body) {
 		left -= n
 		if rerr != nil && left > 0 {
 			if !m.stopped.Load() {
-				u.abort(bodyRefusal(rerr))
+				u.abort(cgi.BodyError(rerr))
 			}
 			return
 		}
