@@ -231,17 +231,16 @@ func TestBodyRateInTime(t *testing.T) {
 		end   time.Duration // 0: the body comes in time
 	}{
 		{"a byte a second", 0, 1, time.Second, time.Minute},
-		{"half the rate", 0, 250, time.Second, 2 * time.Minute},
+		{"half the rate", 0, 25, time.Second / 10, 2 * time.Minute},
 		{"fast enough", 0, 500, time.Second, 0},
 		{"in bursts", 0, 20_000, 39 * time.Second, 0},
 		{"another rate", 10, 10, time.Second, 0},
-		{"below another rate", 10, 5, time.Second, 2 * time.Minute},
+		{"below another rate", 10, 1, time.Second / 5, 2 * time.Minute},
 		{"off", -1, 1, time.Second, 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			inTimeAtRate(t, 0, x.rate, func(b *bubbleTest) {
-				const pieces = 5 * 61 // of a second
-				n := min(pieces, int(pieces*time.Second/x.pause))
+				n := int(5 * 61 * time.Second / x.pause)
 				b.send(begin(1, 1), params(1, fmt.Sprint("CONTENT_LENGTH=", n*x.piece)))
 				go func() {
 					for range n {
