@@ -27,6 +27,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/systemd/...", daemon},
 		{"gatehouse/internal/frontend", daemon},
 		{"gatehouse/internal/fault", daemon},
+		{"gatehouse/internal/backend", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/cgi/process", "gatehouse/cgi/script")},
 		{"gatehouse/...", []string{"gatehouse/internal/testkit", "gatehouse/internal/fault"}},
 	}
 	for _, tt := range tests {

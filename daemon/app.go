@@ -16,6 +16,10 @@ type App struct {
 	// messages. It is empty for a flag.
 	Source string
 
+	// Authorizer are the addresses of a FastCGI Authorizer that is asked about each request;
+	// see upstream.Guard.
+	Authorizer []string
+
 	Kind   Kind
 	Limits script.Limits
 }
@@ -26,6 +30,8 @@ func (a *App) keys() []Key {
 			a.Prefix = s
 			return checkPrefix(s)
 		})),
+		row("authorizer", `"unix:/run/auth.sock"`, "a FastCGI application that is asked about each request first, in the role of an authorizer: an address, or a list of them",
+			each(func(s string) error { return addBackend(&a.Authorizer, s) })),
 	}
 }
 

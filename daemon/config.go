@@ -220,11 +220,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if kind := later(key); kind != "" {
 			t.later = append(t.later, key)
-			err := errLater(kind)
-			if slices.ContainsFunc(new(Config).keys(), func(k Key) bool { return k.Name == kind }) {
-				err = fmt.Errorf("%w; to listen there, write %s above the first [[app]]", err, kind)
-			}
-			t.fail(key, err)
+			t.fail(key, errLater(kind))
 		}
 	}
 	t.limits(&limits, true)
@@ -236,8 +232,12 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 	case len(chosen) == 1 && len(wrong) > 0:
 		errs = append(errs, t.doc.errorf(t.path, "application %q %s", a.Prefix, misplaced(wrong[0])))
 	case len(chosen) > 1:
-		errs = append(errs, t.doc.errorf(t.path, "application %q is more than one thing (%s): write an [[app]] for each",
-			a.Prefix, strings.Join(chosen, ", ")))
+		hint := ""
+		if i := slices.IndexFunc(chosen, func(name string) bool { return name == "fastcgi" || name == "scgi" }); i >= 0 {
+			hint = fmt.Sprintf("; to listen there, write %s above the first [[app]]", chosen[i])
+		}
+		errs = append(errs, t.doc.errorf(t.path, "application %q is more than one thing (%s): write an [[app]] for each%s",
+			a.Prefix, strings.Join(chosen, ", "), hint))
 	}
 	return a, errs
 }

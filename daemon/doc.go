@@ -47,6 +47,13 @@
 //	files = "/srv/static"           # a directory
 //	hidden = false                  # whether names may begin with a dot
 //
+//	[[app]]
+//	prefix = "/blog"
+//	fastcgi = "unix:/run/php/php-fpm.sock" # or scgi = "ADDR"; a list for several
+//	root = "/srv/blog/current"      # where the PHP files lie
+//	index = "index.php"             # serves what no file exists for
+//	authorizer = "unix:/run/auth.sock" # is asked first, in any [[app]]
+//
 // With validate, package validate checks the requests and responses of each application,
 // after mount points are resolved. A violation gets an error page, and the log names the
 // rule. This is for development.
@@ -72,7 +79,9 @@
 // peers are then refused, and the list replaces allow. A malformed list is an error.
 //
 // The limits first_byte, silence and run apply to programs, which are terminated when they
-// exceed one. The applications built into gatehouse need no such limits. A Go program sets
+// exceed one, and to applications that requests are passed on to, whose connection is then
+// closed; queue, queue_wait, head_bytes and stderr_bytes apply to both, and connections is
+// to the latter what programs is to the former. The applications built into gatehouse need no such limits. A Go program sets
 // RunTime and FirstByte of its cgi.Handler instead.
 //
 // Without an address the daemon serves what the process was started with (see package

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
+	"gatehouse/fastcgi/upstream"
 )
 
 // A Question is a request to explain.
@@ -128,6 +129,10 @@ type explainer interface {
 
 // explain adds what app would do with the request.
 func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
+	if g, ok := app.(*upstream.Guard); ok {
+		a.Notes = append(a.Notes, "an authorizer is asked first")
+		app = g.App
+	}
 	x, ok := app.(explainer)
 	if !ok {
 		a.Runs = true

@@ -11,6 +11,8 @@ import (
 	"gatehouse/cgi/files"
 	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
+	"gatehouse/fastcgi/upstream"
+	"gatehouse/scgi"
 )
 
 // A Kind says what an application is, and holds its configuration. Each kind has a file
@@ -39,13 +41,15 @@ func kinds() []Kind {
 	return []Kind{
 		Scripts(new(script.App)),
 		Files(new(files.App)),
+		FastCGI(new(upstream.App)),
+		SCGI(new(scgi.Client)),
 		Demo(),
 		Hello(),
 	}
 }
 
 // laterKinds are keys and kinds that are reserved but not implemented yet.
-var laterKinds = []string{"fastcgi", "fastcgi_exec", "scgi"}
+var laterKinds = []string{"fastcgi_exec"}
 
 // traits describe a kind.
 type traits struct {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gatehouse/cgi"
@@ -46,7 +45,7 @@ func (k *scriptsKind) keys() []Key {
 		row("follow", `["/usr/share/gitweb"]`, "programs and directories outside scripts that symlinks may lead to", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
 		row("directory", `"/srv/data"`, "the directory that programs start in, as they see it with chroot; by default each starts in its own", laterDirectory(&a.Dir)),
-		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(k.addEnv)).unless(nil, basics),
+		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(addEnv(&a.Env))).unless(nil, basics),
 		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(k.addInherit)).unless(nil, basics),
 		row("stderr", `"log"`, `where the programs' stderr goes: "log", or "client" for the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
 		row("pass_authorization", `false`, "true: programs get the client's credentials (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
@@ -116,14 +115,6 @@ func (k *scriptsKind) addFollow(s string) error {
 	k.app.Follow = append(k.app.Follow, path)
 	k.examined.add(path)
 	return checkFollow(s)
-}
-
-func (k *scriptsKind) addEnv(name, value string) error {
-	k.app.Env = append(k.app.Env, name+"="+value)
-	if strings.IndexByte(value, 0) >= 0 {
-		return errors.New("NUL byte in the value")
-	}
-	return checkVariable(name)
 }
 
 // addInherit adds a variable of gatehouse's own environment, or all of them.
@@ -235,9 +226,7 @@ func (k *scriptsKind) prepare(p preparation) (cgi.App, func() error, error) {
 		if slices.ContainsFunc(slices.Concat(a.Roots, a.Follow), relative) {
 			errs = append(errs, err)
 		} else { // a line for each key
-			for line := range strings.SplitSeq(err.Error(), "\n") {
-				errs = append(errs, fmt.Errorf("%s: %s", p.place, line))
-			}
+			errs = append(errs, placed(p, err))
 		}
 	}
 	return a, a.Close, errors.Join(errs...)
@@ -247,12 +236,5 @@ func (k *scriptsKind) configured() string {
 	if k.app.Manner != script.Gatehouse {
 		return k.app.Manner.String()
 	}
-	quoted := make([]string, len(k.app.Roots))
-	for i, s := range k.app.Roots {
-		quoted[i] = strconv.Quote(s)
-	}
-	if len(quoted) == 1 {
-		return "scripts = " + quoted[0]
-	}
-	return "scripts = [" + strings.Join(quoted, ", ") + "]"
+	return "scripts = " + list(k.app.Roots)
 }

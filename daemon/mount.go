@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/validate"
+	"gatehouse/fastcgi/upstream"
 )
 
 // mounted holds the mounted applications. authorizer may be nil.
@@ -27,9 +29,18 @@ func prepare(apps []App, p preparation) (prepared []cgi.App, closeAll func() err
 		own.place, own.limits = a.place(), a.Limits
 		own.limits.Spool = p.limits.Spool
 		app, closeApp, err := a.Kind.prepare(own)
-		prepared = append(prepared, app)
 		closers = append(closers, closeApp)
 		errs = append(errs, err)
+		if len(a.Authorizer) > 0 {
+			guard := &upstream.App{Addresses: a.Authorizer, Limits: backendLimits(upstream.Limits{}, own.limits), Log: own.log}
+			app = &upstream.Guard{Authorizer: guard, App: app}
+			closers = append(closers, guard.Close)
+			errs = append(errs, placed(own, guard.Prepare()))
+			if a.Kind.traits().authorizer {
+				errs = append(errs, fmt.Errorf("%s: an authorizer cannot have an authorizer of its own: remove one of role and authorizer", own.place))
+			}
+		}
+		prepared = append(prepared, app)
 	}
 	return prepared, closeAll, errors.Join(append(errs, checkMounts(apps)...)...)
 }

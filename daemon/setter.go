@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // A setter applies the value of a key in a table, or adds an error to the table.
@@ -100,6 +101,18 @@ func count(field *int, least int64) setter {
 			err = fmt.Errorf("%s is less than %d", quoted(v), least)
 		}
 		*field = int(n)
+		return err
+	})
+}
+
+// duration sets a time that is more than zero.
+func duration(field *time.Duration) setter {
+	return value(func(v any) error {
+		n, err := parseDuration(v)
+		if err == nil && n <= 0 {
+			err = fmt.Errorf("%s is not more than zero: write %s", quoted(v), UnitDuration)
+		}
+		*field = time.Duration(n)
 		return err
 	})
 }

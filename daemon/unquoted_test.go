@@ -58,9 +58,9 @@ func TestWarnsOfNoApplication(t *testing.T) {
 
 // TestKindByOtherName: --app fcgi:… is a later kind, and no unknown one.
 func TestKindByOtherName(t *testing.T) {
-	for _, s := range []string{"fcgi:127.0.0.1:9000", "/x=fcgi:unix:/run/x", "fastcgi:127.0.0.1:9000"} {
+	for _, s := range []string{"fcgi:127.0.0.1:9000", "/x=fcgi:unix:/run/x"} {
 		_, err := ParseApp(s)
-		checkError(t, err, `kind "fastcgi" is not available in this version: there are demo, hello, scripts and files`)
+		checkError(t, err, `unknown kind of application "fcgi": did you mean "fastcgi"?`)
 	}
 	_, err := ParseApp("cgi:/usr/lib/cgi-bin")
 	checkError(t, err, `unknown kind of application "cgi": did you mean "scripts"?`)

@@ -102,6 +102,10 @@ var packages = []struct{ path, name string }{
 	{"/usr/share/doc/python3-pygments", "python3-pygments"},
 	{"/usr/lib/cgi-bin/awstats.pl", "awstats"},
 	{"/usr/lib/cgi-bin/php", "php-cgi"},
+	{"/usr/sbin/php-fpm8.2", "php8.2-fpm"},
+	{"/usr/bin/fossil", "fossil"},
+	{"/usr/bin/spawn-fcgi", "spawn-fcgi"},
+	{"/usr/include/fcgiapp.h", "libfcgi-dev"},
 }
 
 // installed returns an error that holds the command which installs what is

@@ -36,6 +36,10 @@ type Limits struct {
 	ProgramsPerScript  int // of these, of one script: no limit
 	ProgramsPerAddress int // of these, for one client: no limit
 
+	// Connections says that not programs are counted but connections to an application,
+	// which messages then speak of.
+	Connections bool
+
 	Queue     int           // requests that wait: 1,024; 503 beyond it (negative: none waits)
 	QueueWait time.Duration // for a program's turn: 10 s; 503 beyond it
 }
@@ -156,7 +160,11 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 	report, load := g.reportDue(), g.load
 	g.mu.Unlock()
 	if report > 0 {
-		g.log.LogAttrs(ctx, slog.LevelWarn, "requests wait for programs to end", slog.Int("began", report),
+		message := "requests wait for programs to end"
+		if g.limits.Connections {
+			message = "requests wait for connections to be free"
+		}
+		g.log.LogAttrs(ctx, slog.LevelWarn, message, slog.Int("began", report),
 			slog.Int("waiting", load.Waiting), slog.Int("running", load.Running), slog.String("reason", busy))
 	}
 
@@ -280,6 +288,9 @@ func (g *Gate) busy(p Place) string {
 		return fmt.Sprintf("%d programs run for %s (programs_per_address)", p.address.running, p.address.name)
 	case p.script.running >= p.script.limit:
 		return fmt.Sprintf("%d programs of this script run (programs_per_script)", p.script.running)
+	}
+	if g.limits.Connections {
+		return fmt.Sprintf("%d connections are in use (connections)", g.load.Running)
 	}
 	return fmt.Sprintf("%d programs run (programs)", g.load.Running)
 }

@@ -127,17 +127,12 @@ func (b *body) close() {
 	}
 }
 
-// bodyRefusal is the error for a body that failed: the error's own status if it
-// has one, else 400, as what came is not what was announced.
+// bodyRefusal is cgi.BodyError, for which a body that ends early is no proper end.
 func bodyRefusal(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	var se *cgi.StatusError
-	if errors.As(err, &se) || errors.Is(err, cgi.ErrAborted) {
-		return err
-	}
-	return &cgi.StatusError{Code: http.StatusBadRequest, Err: err}
+	return cgi.BodyError(err)
 }
 
 // A pump passes the body to the program's stdin, on a goroutine of its own, so

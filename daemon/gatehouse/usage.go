@@ -26,6 +26,8 @@ KIND is one of
     hello             the text "hello world"
     scripts:DIR       the CGI programs in a directory; repeat it for more
     files:DIR         the files in a directory
+    fastcgi:ADDR      a FastCGI application that listens there, such as php-fpm
+    scgi:ADDR         an SCGI application that listens there, such as fossil
 Without --app, gatehouse serves /=demo.
 
 Without an address, gatehouse serves what it was started with: a listening socket

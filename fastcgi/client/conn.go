@@ -23,6 +23,7 @@ type Conn struct {
 
 	nc      net.Conn
 	records *record.Reader
+	armed   time.Time // the read deadline that the socket has, unless an exchange is interrupted
 
 	writing chan struct{} // holds a value while somebody writes
 	failed  chan struct{} // closed when err is set
@@ -46,11 +47,11 @@ var longPast = time.Unix(1, 0)
 func New(nc net.Conn) *Conn {
 	c := &Conn{
 		nc:      nc,
-		records: record.NewReader(nc),
 		writing: make(chan struct{}, 1),
 		failed:  make(chan struct{}),
 		active:  make(map[uint16]*exchange),
 	}
+	c.records = record.NewReader(source{c})
 	c.cond.L = &c.mu
 	return c
 }
@@ -159,15 +160,49 @@ func (c *Conn) next(x *exchange) (record.Header, []byte, error) {
 	if x.readCut {
 		x.readCut = false
 		c.nc.SetReadDeadline(time.Time{})
+		c.armed = time.Time{}
 	}
-	var ne net.Error
 	switch {
 	case err == nil:
 		return h, content, nil
 	case c.err != nil:
 		return nil, nil, c.err
-	case x.err != nil && errors.As(err, &ne) && ne.Timeout():
+	case x.err != nil && isTimeout(err):
 		return nil, nil, errInterrupted
 	}
 	return nil, nil, err
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// A source reads the socket of a Conn, until the deadline of the exchange that reads.
+type source struct{ c *Conn }
+
+// Read implements io.Reader. A deadline of the socket that comes too early does no harm, so
+// it is not set anew for each request.
+func (s source) Read(p []byte) (int, error) {
+	c := s.c
+	for exact := false; ; exact = true {
+		c.mu.Lock()
+		x := c.reader
+		until := x.deadline
+		if !x.readCut && (exact || until.IsZero() != c.armed.IsZero() || until.Before(c.armed)) && !until.Equal(c.armed) {
+			c.nc.SetReadDeadline(until)
+			c.armed = until
+		}
+		c.mu.Unlock()
+		n, err := c.nc.Read(p)
+		if n > 0 || err == nil || !isTimeout(err) {
+			return n, err
+		}
+		c.mu.Lock()
+		early := !x.readCut && (x.deadline.IsZero() || time.Now().Before(x.deadline))
+		c.mu.Unlock()
+		if !early {
+			return 0, err
+		}
+	}
 }

@@ -14,6 +14,8 @@ var (
 	ErrNotKept = errors.New("fastcgi: the application does not keep the connection")
 	// ErrAbandoned is the error of a Conn whose last response was given up before its end.
 	ErrAbandoned = errors.New("fastcgi: a response was given up before its end")
+	// ErrNotSent is wrapped by the error of Begin for a request of which nothing was sent.
+	ErrNotSent = errors.New("fastcgi: nothing of the request could be sent")
 	// ErrID is wrapped by the error of Do for an id that is in use.
 	ErrID = errors.New("fastcgi: request id is in use")
 	// ErrParamsBytes is wrapped by the error of Do for variables beyond Conn.ParamsBytes.

@@ -31,19 +31,22 @@ type exchange struct {
 	aborts *exchange // whose ABORT_REQUEST this one writes, or nil
 
 	// The rest is guarded by conn.mu.
-	stopped  bool   // quit is closed
-	readCut  bool   // the read deadline was set, to interrupt
-	writeCut bool   // the write deadline was set, to interrupt
-	err      error  // of this exchange alone: that of its context, or of its streams
-	kept     []byte // unread bytes of STDOUT that had to make room
-	view     []byte // unread bytes behind those, in the buffer of conn.records
-	received int64  // bytes of STDOUT
-	stderr   []byte // not yet passed on
+	deadline time.Time // of reading, or zero
+	stopped  bool      // quit is closed
+	readCut  bool      // the read deadline was set, to interrupt
+	writeCut bool      // the write deadline was set, to interrupt
+	late     bool      // deadline has passed
+	err      error     // of this exchange alone: that of its context, or of its streams
+	kept     []byte    // unread bytes of STDOUT that had to make room
+	view     []byte    // unread bytes behind those, in the buffer of conn.records
+	received int64     // bytes of STDOUT
+	stderr   []byte    // not yet passed on
 
 	stdoutEnded bool
 	ended       bool // END_REQUEST has come
 	end         record.End
 	closed      bool // nobody wants what comes
+	written     bool // something of it has been sent
 
 	replied      bool // to a management record
 	reply        record.Type
@@ -118,6 +121,7 @@ func (x *exchange) write(b []byte) error {
 	n, err := c.nc.Write(b)
 	c.mu.Lock()
 	c.writer = nil
+	x.written = x.written || n > 0
 	if x.writeCut {
 		x.writeCut = false
 		c.nc.SetWriteDeadline(time.Time{}) // what it cut, or came too late for, is over
@@ -146,7 +150,11 @@ func (c *Conn) advance(x *exchange) {
 	if err == nil {
 		err = c.dispatch(h, content)
 	}
-	if err != nil && err != errInterrupted {
+	switch {
+	case err == nil || err == errInterrupted:
+	case !x.deadline.IsZero() && isTimeout(err):
+		x.late = true
+	default:
 		c.fail(err)
 	}
 	c.cond.Broadcast()

@@ -157,14 +157,15 @@ func appendSmall(dst []byte, id uint16, streams []stream) ([]byte, []stream, err
 }
 
 // sendStreams sends streams to their ends, or until x has ended.
-func (x *exchange) sendStreams(streams []stream) {
+func (x *exchange) sendStreams(streams []stream) error {
 	buf := bufferPool.Get().(*[]byte)
 	defer freeBuffer(buf)
 	for _, s := range streams {
 		if err := x.sendStream(s, (*buf)[:cap(*buf)]); err != nil {
-			return
+			return err
 		}
 	}
+	return nil
 }
 
 func (x *exchange) sendStream(s stream, buf []byte) error {

@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"gatehouse/cgi/cgihead"
@@ -14,6 +18,9 @@ import (
 // closeWait bounds how long closing a response waits for a record to be taken: one that
 // is being written, or ABORT_REQUEST.
 const closeWait = time.Second
+
+// mentionWait bounds how long a connection that will be closed waits to take ABORT_REQUEST.
+const mentionWait = 10 * time.Millisecond
 
 // A Response is what an application answers to one request. It is for one goroutine at a
 // time. Read returns its body.
@@ -25,8 +32,9 @@ type Response struct {
 	stderr io.Writer
 	unhook func() bool // of the context
 
-	streams   []io.Reader   // of the request
-	sent      chan struct{} // closed when they are no longer read
+	streams   [2]io.Reader  // of the request
+	sent      chan struct{} // closed when they are no longer read; nil if they were not to begin with
+	complete  atomic.Bool   // all of them were sent
 	closeOnce sync.Once     // closes them
 }
 
@@ -38,24 +46,79 @@ type Response struct {
 // a connection that takes no request, what ErrID and ErrParamsBytes say, and those of the
 // context and of the request's streams.
 func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
-	r := &Response{stderr: req.Stderr, sent: make(chan struct{}), streams: []io.Reader{req.Stdin, req.Data}}
+	r := &Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
 	rest, err := r.begin(c, ctx, req)
 	if err != nil {
-		close(r.sent)
 		r.closeStreams()
 		return nil, err
 	}
-	if rest == nil {
-		close(r.sent)
-		r.closeStreams()
-	} else {
-		go r.send(rest)
-	}
+	r.stream(rest)
 	if err := r.readHead(c.HeadBytes); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// Begin is Do without the head: Head is nil, and Read returns all output, for a caller who
+// parses it. It does not wait for the response.
+//
+// If nothing at all of the request could be sent, the error wraps ErrNotSent, and its
+// streams have been neither read, but for those of at most 8 KiB, nor closed: it may be
+// sent on another connection. After any other error they have been closed.
+func (c *Conn) Begin(ctx context.Context, req *Request) (*Response, error) {
+	r := &Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
+	rest, err := r.begin(c, ctx, req)
+	if err == nil {
+		err = r.unsent()
+	}
+	switch {
+	case errors.Is(err, ErrNotSent):
+		r.closeOnce.Do(func() {})
+		r.Close()
+		return nil, err
+	case err != nil:
+		r.closeStreams()
+		return nil, err
+	}
+	r.stream(rest)
+	return r, nil
+}
+
+// unsent returns an error that wraps ErrNotSent if nothing of the request was written.
+func (r *Response) unsent() error {
+	c := r.x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.x.written || c.writeErr == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNotSent, c.writeErr)
+}
+
+// stream sends the rest of the streams, while the response is read.
+func (r *Response) stream(rest []stream) {
+	if rest == nil {
+		r.complete.Store(true)
+		r.closeStreams()
+		return
+	}
+	r.sent = make(chan struct{})
+	go r.send(rest)
+}
+
+// Sent reports whether the application has been sent all of the request's streams. If not,
+// one that has ended the request may mistake what comes next on the connection.
+func (r *Response) Sent() bool { return r.complete.Load() }
+
+// SetReadDeadline bounds the calls of Read to come: they return os.ErrDeadlineExceeded
+// once t has passed, and may be called again. The zero time is no bound. It must not be used
+// while other requests are in flight on the connection, for which this one may read.
+func (r *Response) SetReadDeadline(t time.Time) error {
+	r.x.conn.mu.Lock()
+	r.x.deadline = t
+	r.x.conn.mu.Unlock()
+	return nil
 }
 
 // begin sends the request, and returns those of its streams that are not sent yet. If the
@@ -123,7 +186,7 @@ func (c *Conn) release(x *exchange) {
 func (r *Response) send(streams []stream) {
 	defer close(r.sent)
 	defer r.closeStreams()
-	r.x.sendStreams(streams)
+	r.complete.Store(r.x.sendStreams(streams) == nil)
 }
 
 // closeStreams closes the streams of the request.
@@ -184,6 +247,9 @@ func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 			return io.EOF
 		case c.err != nil:
 			return &TruncatedError{Received: x.received, Err: c.err}
+		case x.late:
+			x.late = false
+			return os.ErrDeadlineExceeded
 		}
 		c.advance(x)
 	}
@@ -241,7 +307,10 @@ func (r *Response) Abort() error {
 }
 
 // Close lets the response go. If it has not ended, the connection is closed, unless other
-// requests are in flight on it: then this one is aborted.
+// requests are in flight on it: then this one is aborted. An application that has been sent
+// all of the request gets ABORT_REQUEST in any case, if the socket takes it at once: one that
+// reads it before it misses the connection ends sooner. In the midst of a stream php-fpm
+// takes that for a broken one.
 //
 // Close waits until nothing reads the streams of the request. For a record that the
 // application does not take it waits a second, and closes the connection then. It returns
@@ -252,6 +321,9 @@ func (r *Response) Close() error {
 	}
 	r.detach()
 	r.closeStreams()
+	if r.sent == nil {
+		return nil
+	}
 	select {
 	case <-r.sent:
 	default:
@@ -277,6 +349,9 @@ func (r *Response) detach() {
 	switch {
 	case c.err != nil:
 	case !x.ended && !c.wanted():
+		if r.complete.Load() {
+			c.mention(x)
+		}
 		c.fail(ErrAbandoned)
 	case !x.ended:
 		c.mu.Unlock()
@@ -302,6 +377,16 @@ func (x *exchange) abort() {
 	a := &exchange{conn: x.conn, aborts: x, quit: make(chan struct{})}
 	defer a.watch(ctx)()
 	a.write(record.AppendRecord(nil, record.AbortRequest, x.id, nil))
+}
+
+// mention sends ABORT_REQUEST ahead of the end of the connection, if the socket has room for
+// it. mu is held.
+func (c *Conn) mention(x *exchange) {
+	if _, socket := c.nc.(syscall.Conn); !socket || c.writer != nil || c.writeErr != nil {
+		return
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(mentionWait))
+	c.nc.Write(record.AppendRecord(nil, record.AbortRequest, x.id, nil))
 }
 
 // abandon closes the connection if x is still writing to it.

@@ -1,0 +1,405 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/fastcgi/client"
+	"gatehouse/fastcgi/record"
+	"gatehouse/internal/backend"
+	"gatehouse/internal/testkit"
+)
+
+// A record with padding.
+func padded(t record.Type, id uint16, text string, padding int) []byte {
+	b := record.AppendHeader(nil, t, id, len(text), padding)
+	b = append(b, text...)
+	return append(b, make([]byte, padding)...)
+}
+
+const head = "Content-Type: text/plain\r\n\r\n"
+
+// TestHostile: whatever an application does, the client gets a response, or one that it can
+// see is truncated.
+func TestHostile(t *testing.T) {
+	short := Limits{FirstByte: 50 * time.Millisecond, Silence: 80 * time.Millisecond}
+	tests := []struct {
+		name   string
+		limits Limits
+		serve  func(c *peerConn)
+		status int
+		body   string // its beginning
+		end    cgi.End
+		log    string // part of the error
+	}{
+		{"in pieces", Limits{}, func(c *peerConn) {
+			c.receive()
+			for b := range bytes.SplitSeq(append(c.stdout(head+"hello"), c.end(0, 0)...), nil) {
+				c.Write(b)
+			}
+		}, 200, "hello", cgi.Complete, ""},
+		{"before the request is read", Limits{}, func(c *peerConn) {
+			c.id = 1
+			c.respond("early")
+			c.wait()
+		}, 200, "early", cgi.Complete, ""},
+		{"padding of 255", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(padded(record.Stdout, c.id, head, 255), padded(record.Stdout, c.id, "hello", 255), padded(record.Stdout, c.id, "", 255),
+				padded(record.EndRequest, c.id, "\x00\x00\x00\x00\x00\x00\x00\x00", 255))
+		}, 200, "hello", cgi.Complete, ""},
+		{"two ends", Limits{Keep: 1}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head+"hello"), c.end(0, 0), c.end(0, 0))
+			c.wait()
+		}, 200, "hello", cgi.Complete, ""},
+		{"a management record in between", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head), record.AppendUnknownType(nil, 17), c.stdout("hello"), c.end(0, 0))
+		}, 200, "hello", cgi.Complete, ""},
+		{"stderr without end", Limits{StderrBytes: 100}, func(c *peerConn) {
+			c.receive()
+			for range 100 {
+				c.send(c.stderr(strings.Repeat("complaint\n", 1000)))
+			}
+			c.respond("hello")
+		}, 200, "hello", cgi.Complete, ""},
+		{"a status", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head+"hello"), c.end(7, 0))
+		}, 200, "hello", cgi.Complete, ""},
+		{"no end", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head + "hello"))
+		}, 502, "", cgi.Complete, "the connection ended after 33 bytes of the response: EOF"},
+		{"no end of a long body", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head + text(100_000)))
+		}, 200, text(100), cgi.Truncated, "the connection ended after"},
+		{"no end of what has a length", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout("Content-Length: 100000\r\n\r\n" + text(100_000)))
+		}, 200, text(100), cgi.Truncated, "the connection ended after"},
+		{"an end in the head", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout("Content-Type: te"), c.end(0, 0))
+		}, 502, "", cgi.Complete, "no head"},
+		{"nothing but an end", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.end(0, 0))
+		}, 502, "", cgi.Complete, "no head"},
+		{"another id", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.id++
+			c.respond("hello")
+		}, 502, "", cgi.Complete, "FCGI_STDOUT record for id 2: no such request"},
+		{"another id in the body", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head + text(100_000)))
+			c.id++
+			c.respond("secret")
+		}, 200, text(100), cgi.Truncated, "no such request"},
+		{"HTTP", Limits{}, func(c *peerConn) {
+			c.receive()
+			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		}, 502, "", cgi.Complete, "record version is not 1"},
+		{"a line that is no field", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout("<html>\n\nhello"), c.end(0, 0))
+		}, 502, "", cgi.Complete, "bad head"},
+		{"a head without end", Limits{}, func(c *peerConn) {
+			c.receive()
+			for c.send(c.stdout("X-Field: "+strings.Repeat("x", 10_000)+"\r\n")) == nil {
+			}
+		}, 502, "", cgi.Complete, "head is longer than head_bytes"},
+		{"too long", Limits{}, func(c *peerConn) {
+			c.receive()
+			for c.send(c.stdout("Content-Length: 5\r\n\r\nhello")) == nil {
+			}
+		}, 200, "hello", cgi.Complete, ""},
+		{"refused", Limits{}, nil, 502, "", cgi.Complete, "connection refused: nobody listens there"},
+		{"closed at once", Limits{}, func(c *peerConn) {}, 502, "", cgi.Complete, "fastcgi: "},
+		{"closed after the request", Limits{}, func(c *peerConn) { c.receive() }, 502, "", cgi.Complete, "the connection ended after 0 bytes"},
+		{"overloaded", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.end(0, record.Overloaded))
+		}, 503, "", cgi.Complete, "FCGI_OVERLOADED"},
+		{"one request at a time", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.end(0, record.CantMpxConn))
+		}, 503, "", cgi.Complete, "FCGI_CANT_MPX_CONN"},
+		{"another role", Limits{}, func(c *peerConn) {
+			c.receive()
+			c.send(c.end(0, record.UnknownRole))
+		}, 502, "", cgi.Complete, "FCGI_UNKNOWN_ROLE"},
+		{"nothing", short, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
+		{"nothing read", short, func(c *peerConn) { <-c.done }, 504, "", cgi.Complete, "is over"},
+		{"nothing behind a long body", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
+		{"half a head", short, func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout("Content-"))
+			c.wait()
+		}, 504, "", cgi.Complete, "is over"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var l net.Listener
+			if tt.serve != nil {
+				l = newPeer(t, "unix", tt.serve)
+			} else {
+				l = testkit.Listen(t, "tcp")
+				l.Close()
+			}
+			a := newApp(t, tt.limits, l)
+			vars := []string{}
+			if tt.name == "nothing read" { // more than the buffers of the sockets hold
+				vars = append(vars, "LONG="+text(900_000))
+			}
+			r := newRequest("GET", nil, vars...)
+			if tt.name == "nothing behind a long body" {
+				r = newRequest("POST", strings.NewReader(text(1<<20)))
+			}
+			got, log := run(t, a, r)
+			if got.Head.Code != tt.status || got.Outcome.End != tt.end || tt.status == 200 && !strings.HasPrefix(got.Body.String(), tt.body) {
+				t.Errorf("status %d, %v, %.60q; want %d, %v, %.60q", got.Head.Code, got.Outcome.End, got.Body.String(), tt.status, tt.end, tt.body)
+			}
+			if !strings.Contains(log.String(), tt.log) || (tt.log != "") != strings.Contains(log.String(), address(l)) {
+				t.Errorf("the log lacks %q and %s:\n%s", tt.log, address(l), log)
+			}
+			if retry := got.Field("Retry-After"); (retry != "") != (tt.status == 503) {
+				t.Errorf("Retry-After %q with status %d", retry, tt.status)
+			}
+			if strings.Contains(got.Body.String(), "secret") {
+				t.Error("the response has what is not its own")
+			}
+			a.pool.Close()
+			if load := a.Load(); load.Running != 0 {
+				t.Errorf("%d connections are counted as in use", load.Running)
+			}
+		})
+	}
+}
+
+// TestSlow: what comes too slowly is truncated.
+func TestSlow(t *testing.T) {
+	for name, drips := range map[string]bool{"silence": false, "run": true} {
+		p := newPeer(t, "unix", func(c *peerConn) {
+			c.receive()
+			c.send(c.stdout(head+text(100_000)), []byte{1, 6})
+			for drips && c.send(make([]byte, 6), c.stdout("x"), []byte{1, 6}) == nil {
+				time.Sleep(time.Millisecond)
+			}
+			c.wait()
+		})
+		testkit.Longer(t, 50*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
+			l := Limits{Silence: limit}
+			if drips {
+				l = Limits{Run: limit}
+			}
+			got, log := run(t, newApp(t, l, p), newRequest("GET", nil))
+			if want := name + " of " + limit.String() + " is over"; !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, log)
+			}
+			if got.Head.Code == http.StatusGatewayTimeout {
+				return true
+			}
+			if got.Outcome.End != cgi.Truncated || got.Body.Len() < 50_000 {
+				t.Errorf("%v after %d bytes", got.Outcome.End, got.Body.Len())
+			}
+			return false
+		})
+	}
+}
+
+// TestEndless: of a response without end nothing is kept, and it ends when the client leaves.
+func TestEndless(t *testing.T) {
+	p := newPeer(t, "unix", func(c *peerConn) {
+		c.receive()
+		b := c.stdout(text(60_000))
+		for c.send(c.stdout(head)) == nil {
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	a := newApp(t, Limits{}, p)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r := newRequest("GET", nil)
+	r.SetContext(ctx)
+	var got counter
+	got.enough = func() { cancel(cgi.ErrAborted) }
+	(&cgi.Handler{Log: new(testkit.Log).Logger()}).Run(r, &got, a)
+	if got.Outcome.End == cgi.Complete || got.n < 200<<20 {
+		t.Errorf("%v after %d bytes", got.Outcome.End, got.n)
+	}
+}
+
+// A counter is a sink that counts, and after 200 MiB calls enough.
+type counter struct {
+	cgitest.Recorder
+	n      int
+	enough func()
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	if c.n += len(p); c.n >= 200<<20 {
+		c.enough()
+	}
+	return len(p), nil
+}
+
+// TestCancelled: requests whose clients leave, at whatever moment, leave nothing behind, and
+// no response of theirs reaches anybody else.
+func TestCancelled(t *testing.T) {
+	left := errors.New("the client has left")
+	for _, network := range []string{"unix", "tcp"} {
+		p := newPeer(t, network, func(c *peerConn) {
+			for n := 0; ; n++ {
+				vars, _, err := c.receive()
+				if err != nil {
+					return
+				}
+				switch vars["QUERY_STRING"] {
+				case "silent":
+					c.records.Next() // ABORT_REQUEST, or the end
+					c.respond("secret")
+				case "half":
+					c.send(c.stdout(head + "secret"))
+					c.records.Next()
+					c.send(c.stdout("secret"), c.end(0, 0))
+				default:
+					c.respond("hello")
+				}
+			}
+		})
+		a := newApp(t, Limits{Keep: 4}, p)
+		fds := testkit.Descriptors(t)
+		for i := range 300 {
+			query := []string{"silent", "half", "hello"}[i%3]
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r := newRequest("GET", nil, "QUERY_STRING="+query)
+			r.SetContext(ctx)
+			leave := time.AfterFunc(time.Duration(i%5)*200*time.Microsecond, func() { cancel(left) })
+			got, log := run(t, a, r)
+			leave.Stop()
+			cancel(left)
+			if query != "hello" && got.Outcome.End == cgi.Complete && got.Head.Code == 200 {
+				t.Errorf("%s: a complete response %q\n%s", query, got.Body.String(), log)
+			}
+			after, log := run(t, a, newRequest("GET", nil, "QUERY_STRING=hello"))
+			wantOK(t, after, log, "hello")
+		}
+		a.Close()
+		testkit.Until(t, "all descriptors are closed", func() bool { return testkit.Descriptors(t) <= fds })
+	}
+}
+
+// TestShutdown: a request that a shutdown ends is refused as what may be tried again.
+func TestShutdown(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p := newPeer(t, "unix", func(c *peerConn) {
+		c.receive()
+		cancel(cgi.ErrShutdown)
+		c.wait()
+	})
+	r := newRequest("GET", nil)
+	r.SetContext(ctx)
+	if got, log := run(t, newApp(t, Limits{}, p), r); got.Head.Code != http.StatusServiceUnavailable || got.Field("Retry-After") == "" {
+		t.Errorf("status %d\n%s", got.Head.Code, log)
+	}
+}
+
+// TestStaleConnection: a kept connection that the application has closed is no error, and one
+// that it closes with the request on it is, because nobody knows whether it was begun.
+func TestStaleConnection(t *testing.T) {
+	requests := make(chan string, 10)
+	closed := make(chan bool, 1)
+	p := newPeer(t, "unix", func(c *peerConn) {
+		for {
+			vars, _, err := c.receive()
+			if err != nil {
+				return
+			}
+			requests <- vars["QUERY_STRING"]
+			switch vars["QUERY_STRING"] {
+			case "leave":
+				c.respond("hello")
+				c.Close()
+				closed <- true
+				return
+			case "break":
+				return
+			}
+			c.respond("hello")
+		}
+	})
+	a := newApp(t, Limits{Keep: 4}, p)
+	for range 3 {
+		got, log := run(t, a, newRequest("GET", nil, "QUERY_STRING=leave"))
+		wantOK(t, got, log, "hello")
+		<-closed
+	}
+	got, log := run(t, a, newRequest("GET", nil, "QUERY_STRING=stay"))
+	wantOK(t, got, log, "hello")
+	if got, _ := run(t, a, newRequest("GET", nil, "QUERY_STRING=break")); got.Head.Code != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", got.Head.Code)
+	}
+	var all []string
+	for len(requests) > 0 {
+		all = append(all, <-requests)
+	}
+	if got := strings.Join(all, " "); got != "leave leave leave stay break" {
+		t.Errorf("the application was sent %q", got)
+	}
+}
+
+// TestNotSent: a kept connection that is found to be dead when nothing has been written to it
+// is replaced, and the whole body sent on another.
+func TestNotSent(t *testing.T) {
+	for _, n := range []int{100, 1 << 20} {
+		p := newPeer(t, "unix", func(c *peerConn) {
+			if c.number < 3 {
+				<-c.done
+				return
+			}
+			_, body, _ := c.receive()
+			c.respond(body)
+		})
+		a := newApp(t, Limits{Keep: 3}, p)
+		if err := a.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		var turns []backend.Turn
+		for range 3 {
+			turn, err := a.pool.Enter(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := turn.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			turns = append(turns, turn)
+		}
+		for _, turn := range turns {
+			// Nothing can be written, but the peer has neither closed the connection nor sent
+			// anything, so that it looks well.
+			if err := turn.Conn.(*net.UnixConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			turn.Keep(client.New(turn.Conn))
+			turn.Leave()
+		}
+		got, log := run(t, a, newRequest("POST", strings.NewReader(text(n))))
+		wantOK(t, got, log, text(n))
+	}
+}

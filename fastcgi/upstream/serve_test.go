@@ -1,0 +1,48 @@
+package upstream
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"gatehouse/cgi"
+)
+
+// echo responds with the body, and with its length in the header.
+var echo = cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := w.StartResponse("200 OK", []cgi.Field{{Name: "X-Length", Value: r.Env.Get("CONTENT_LENGTH")}}); err != nil {
+		return err
+	}
+	_, err = w.Write(body)
+	return err
+})
+
+// TestBodies passes bodies of all kinds on, and back, on connections that are kept and that
+// are not.
+func TestBodies(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		for _, keep := range []int{0, 2} {
+			t.Run(fmt.Sprintf("%s/keep=%d", network, keep), func(t *testing.T) {
+				a := newApp(t, Limits{Keep: keep}, serve(t, network, echo))
+				for _, n := range []int{0, 1, 8 << 10, 8<<10 + 1, 100_000, 3 << 20} {
+					for _, known := range []bool{true, false} {
+						var body io.Reader = strings.NewReader(text(n))
+						if !known {
+							body = io.MultiReader(body)
+						}
+						got, log := run(t, a, newRequest("POST", body))
+						wantOK(t, got, log, text(n))
+						if want := fmt.Sprint(n); n > 0 && got.Field("X-Length") != want {
+							t.Errorf("CONTENT_LENGTH %q, want %s", got.Field("X-Length"), want)
+						}
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"gatehouse/cgi"
+)
+
+// errBacklog is that a unix socket has no room for another connection.
+var errBacklog = errors.New("its backlog is full")
+
+const (
+	// A unix socket whose backlog is full is tried again after a pause, which doubles.
+	backlogPause, backlogPauses = time.Millisecond, 50 * time.Millisecond
+)
+
+// dial connects to a target. A unix socket whose backlog is full is waited for.
+func (p *Pool) dial(ctx context.Context, t *target, until time.Time) (net.Conn, error) {
+	if t.addr.Network != "unix" {
+		d := net.Dialer{KeepAlive: -1}
+		if p.Limits.Dial != forever {
+			d.Timeout = p.Limits.Dial
+		}
+		nc, err := d.DialContext(ctx, t.addr.Network, t.addr.Address)
+		return nc, p.dialError(t, err)
+	}
+	var timer *time.Timer
+	for pause := backlogPause; ; pause = min(2*pause, backlogPauses) {
+		nc, err := net.Dial(t.addr.Network, t.addr.Address)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nc, p.dialError(t, err)
+		}
+		left := pause
+		if !until.IsZero() {
+			left = min(left, time.Until(until))
+		}
+		if left <= 0 {
+			return nil, p.dialError(t, err)
+		}
+		if timer == nil {
+			timer = time.NewTimer(left)
+			defer timer.Stop()
+		} else {
+			timer.Reset(left)
+		}
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// dialError returns the error for a client whose request has no connection.
+func (p *Pool) dialError(t *target, err error) error {
+	if err == nil {
+		return nil
+	}
+	var ne net.Error
+	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", t.name, cause(err))}
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		s.Code, s.RetryAfter = http.StatusServiceUnavailable, max(time.Second, min(p.Limits.QueueWait, time.Minute))
+		s.Err = fmt.Errorf("%s: %w, and had no room within %v (queue_wait): give the application more workers or a larger backlog, such as php-fpm's listen.backlog, or write fewer connections",
+			t.name, errBacklog, p.Limits.QueueWait)
+	case errors.As(err, &ne) && ne.Timeout():
+		s.Code, s.Err = http.StatusGatewayTimeout, fmt.Errorf("%s: no connection within %v (dial)", t.name, p.Limits.Dial)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		s.Err = fmt.Errorf("%s: %w: nobody listens there; is the application running?", t.name, cause(err))
+	case errors.Is(err, fs.ErrNotExist):
+		s.Err = fmt.Errorf("%s: %w: there is no such socket; is the application running?", t.name, cause(err))
+	case errors.Is(err, fs.ErrPermission):
+		s.Err = fmt.Errorf("%s: %w: let the user of gatehouse write to the socket, such as by php-fpm's listen.group", t.name, cause(err))
+	}
+	return s
+}
+
+// cause returns err without what names the address once more.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

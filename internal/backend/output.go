@@ -1,0 +1,175 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/relay"
+)
+
+// An Output is the response of an application on its way to a client, held to the limits of
+// time by the goroutine that reads it.
+type Output struct {
+	Turn     *Turn
+	Source   relay.Output // the connection
+	Activity *relay.Activity
+	Body     *Body // of the request
+
+	relay   relay.Relay
+	until   time.Time // the relay's own deadline
+	expired error     // the limit that has passed
+	failed  error     // the error of the Source
+}
+
+// Copy passes the response to w until the application ends it. follows is that of a
+// relay.Relay, and reword, if not nil, may replace the error of the Source by a
+// *cgi.StatusError. After an error the response is not complete; after none, Complete tells.
+func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, reword func(error) error) error {
+	name := o.Turn.Name()
+	o.relay = relay.Relay{
+		Output:           outputReader{o},
+		Response:         w,
+		Name:             name,
+		HeadBytes:        o.Turn.pool.Limits.HeadBytes,
+		FollowsRedirects: follows,
+		Activity:         o.Activity,
+	}
+	err := o.relay.Copy()
+	gone := ctx.Err() != nil || o.Body.Err() != nil // which is why the rest failed
+	switch {
+	case err == nil && o.relay.HeadDone():
+		o.Turn.succeeded()
+		return nil
+	case err == nil:
+		o.Turn.Failed(o.relay.HeadError())
+		return nil
+	case !gone && (o.expired != nil || o.failed != nil):
+		o.Turn.Failed(err)
+	}
+	switch {
+	case o.Body.Err() != nil:
+		return fmt.Errorf("%s: %w", name, o.Body.Err())
+	case ctx.Err() != nil:
+		return cancelled(ctx, name)
+	case o.expired != nil:
+		return &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: %w", name, o.expired)}
+	case o.failed != nil && reword != nil:
+		if s := reword(o.failed); s != nil {
+			return s
+		}
+	}
+	return err
+}
+
+// Complete tells whether the response is whole, now that Copy has returned nil.
+func (o *Output) Complete() error { return o.relay.Complete() }
+
+// An outputReader is what the relay of an Output reads.
+type outputReader struct{ *Output }
+
+// SetReadDeadline implements relay.Output.
+func (o outputReader) SetReadDeadline(t time.Time) error {
+	o.until = t
+	return nil
+}
+
+// Read implements relay.Output.
+func (o outputReader) Read(p []byte) (int, error) {
+	limits := o.Turn.pool.Limits.relay()
+	for {
+		name, limit, next := o.Activity.Expired(limits)
+		if name != "" {
+			o.expired = fmt.Errorf("%s of %v is over", name, limit)
+			return 0, o.expired
+		}
+		now := time.Now()
+		wake := o.until
+		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
+			wake = now.Add(next)
+		}
+		o.Source.SetReadDeadline(wake)
+		n, err := o.Source.Read(p)
+		switch {
+		case n > 0 || err == nil || err == io.EOF:
+			return n, err
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			o.failed = err
+			return 0, err
+		}
+		if !o.until.IsZero() && !time.Now().Before(o.until) {
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// cancelled returns why the context of a request was cancelled.
+func cancelled(ctx context.Context, name string) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, cgi.ErrShutdown):
+		return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: cause}
+	case errors.Is(cause, context.DeadlineExceeded):
+		return &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: %w", name, cause)}
+	}
+	return fmt.Errorf("%s: %w", name, cause)
+}
+
+// A Source reads a connection, and can be interrupted.
+type Source struct {
+	net.Conn
+
+	mu  sync.Mutex
+	err error
+}
+
+// Interrupt makes what is read and written fail, now and later: Read returns err, unless it
+// has been interrupted before.
+func (s *Source) Interrupt(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+		s.Conn.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// SetReadDeadline bounds the next reads.
+func (s *Source) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil
+	}
+	return s.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline bounds the next writes.
+func (s *Source) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil
+	}
+	return s.Conn.SetWriteDeadline(t)
+}
+
+// Read implements io.Reader.
+func (s *Source) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if err != nil && n == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err != nil {
+			err = s.err
+		}
+	}
+	return n, err
+}

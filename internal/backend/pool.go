@@ -1,0 +1,282 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/admission"
+)
+
+// A Pool has the connections to one application, which may listen at several addresses.
+// New makes one.
+type Pool struct {
+	Limits Limits // with their defaults
+
+	log  *slog.Logger
+	gate *admission.Gate
+
+	mu      sync.Mutex
+	targets []*target
+	turn    int
+	sweeper *time.Timer // runs while connections are idle
+	closed  bool
+}
+
+// held is an idle connection.
+type held struct {
+	nc       net.Conn
+	client   any
+	requests int
+	since    time.Time
+}
+
+var errClosed = errors.New("the application is closed")
+
+// New returns a Pool for an application at these addresses, as ParseAddress reads them. The
+// caller closes it.
+func New(addresses []string, l Limits, log *slog.Logger) (*Pool, error) {
+	p := &Pool{Limits: l.withDefaults(), log: cmp.Or(log, slog.Default())}
+	var errs []error
+	for _, s := range addresses {
+		a, err := ParseAddress(s)
+		errs = append(errs, err)
+		p.targets = append(p.targets, &target{addr: a, name: a.String()})
+	}
+	if len(addresses) == 0 {
+		errs = append(errs, errors.New("no address of the application: "+addressForms))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	p.gate = admission.New(p.Limits.admission(), p.log)
+	p.sweeper = time.AfterFunc(forever, p.sweep)
+	p.sweeper.Stop()
+	return p, nil
+}
+
+// Name names the application in messages: its first address.
+func (p *Pool) Name() string { return p.targets[0].name }
+
+// Load returns how busy the application is.
+func (p *Pool) Load() admission.Load { return p.gate.Load() }
+
+// Close closes what is idle. Requests under way are not ended, and their connections are
+// closed with them. Later requests are refused with 503.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.sweeper.Stop()
+	for _, t := range p.targets {
+		for _, h := range t.idle {
+			h.nc.Close()
+		}
+		t.idle = nil
+	}
+}
+
+// sweep closes what has been idle for too long.
+func (p *Pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest := time.Time{}
+	for _, t := range p.targets {
+		t.idle = slices.DeleteFunc(t.idle, func(h *held) bool {
+			if time.Since(h.since) < p.Limits.KeepIdle {
+				if oldest.IsZero() || h.since.Before(oldest) {
+					oldest = h.since
+				}
+				return false
+			}
+			h.nc.Close()
+			return true
+		})
+	}
+	if !oldest.IsZero() && !p.closed {
+		p.sweeper.Reset(time.Until(oldest.Add(p.Limits.KeepIdle)))
+	}
+}
+
+// A Turn is the place of a request among the connections that may be in use, and its
+// connection.
+type Turn struct {
+	Conn   net.Conn // after Connect
+	Client any      // what Keep was told of a kept connection, otherwise nil
+
+	pool     *Pool
+	place    admission.Place
+	until    time.Time // the end of the wait
+	target   *target
+	requests int       // the connection has served
+	tried    []*target // could not be connected to
+}
+
+// Enter returns when the request has its turn. The error is one of admission.Gate.Enter. The
+// caller calls Leave.
+func (p *Pool) Enter(ctx context.Context, remote string) (Turn, error) {
+	t := Turn{pool: p}
+	if p.Limits.QueueWait != forever {
+		t.until = time.Now().Add(p.Limits.QueueWait)
+	}
+	var err error
+	t.place, err = p.gate.Enter(ctx, "", remote)
+	if err != nil {
+		return t, fmt.Errorf("%s: %w", p.Name(), err)
+	}
+	return t, nil
+}
+
+// Name returns the address that the connection leads to.
+func (t *Turn) Name() string { return t.target.name }
+
+// Kept reports whether the connection has served a request before.
+func (t *Turn) Kept() bool { return t.requests > 0 }
+
+// Served returns how many requests the connection has served.
+func (t *Turn) Served() int { return t.requests }
+
+// Connect takes an idle connection that works, or a new one, to the address with the fewest
+// in use. It tries each address once. The error is a *cgi.StatusError that names the
+// address: 502, 503 if the backlog is full, 504 if it takes too long; or the cause of ctx.
+func (t *Turn) Connect(ctx context.Context) error {
+	p := t.pool
+	var last error
+	for {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: errClosed}
+		}
+		target := p.choose(t.tried, time.Now())
+		if target == nil {
+			p.mu.Unlock()
+			return last
+		}
+		t.target = target
+		target.active++
+		t.takeIdle()
+		p.mu.Unlock()
+		if t.Conn != nil {
+			return nil
+		}
+		nc, err := p.dial(ctx, target, t.until)
+		if err == nil {
+			t.Conn, t.requests = nc, 0
+			return nil
+		}
+		p.mu.Lock()
+		target.active--
+		if ctx.Err() == nil && !errors.Is(err, errBacklog) {
+			p.failed(target, true, err)
+		}
+		p.mu.Unlock()
+		t.target, t.tried = nil, append(t.tried, target)
+		if ctx.Err() != nil {
+			return cancelled(ctx, target.name)
+		}
+		last = err
+	}
+}
+
+// takeIdle takes an idle connection of the target, and closes those that the application has
+// closed. mu is held.
+func (t *Turn) takeIdle() {
+	for n := len(t.target.idle); n > 0; n = len(t.target.idle) {
+		h := t.target.idle[n-1]
+		t.target.idle[n-1] = nil
+		t.target.idle = t.target.idle[:n-1]
+		if quiet(h.nc) {
+			t.Conn, t.Client, t.requests = h.nc, h.client, h.requests
+			return
+		}
+		h.nc.Close()
+	}
+}
+
+// Drop closes the connection. Connect may be called again.
+func (t *Turn) Drop() {
+	if t.Conn == nil {
+		return
+	}
+	t.Conn.Close()
+	t.release()
+}
+
+func (t *Turn) release() {
+	t.pool.mu.Lock()
+	t.target.active--
+	t.pool.mu.Unlock()
+	t.Conn, t.Client = nil, nil
+}
+
+// Keeps reports whether the connection may be kept after this request.
+func (t *Turn) Keeps() bool {
+	l := &t.pool.Limits
+	return l.Keep > 0 && t.requests+1 < l.KeepRequests
+}
+
+// Keep keeps the connection for further requests, along with client, unless enough are
+// idle. It has served its request, and nothing has come behind that.
+func (t *Turn) Keep(client any) {
+	p, nc := t.pool, t.Conn
+	p.mu.Lock()
+	if p.closed || len(t.target.idle) >= p.Limits.Keep {
+		p.mu.Unlock()
+		t.Drop()
+		return
+	}
+	now := time.Now()
+	t.target.active--
+	t.target.idle = append(t.target.idle, &held{nc, client, t.requests + 1, now})
+	if p.Limits.KeepIdle != forever && p.idleCount() == 1 {
+		p.sweeper.Reset(p.Limits.KeepIdle)
+	}
+	p.mu.Unlock()
+	t.Conn, t.Client = nil, nil
+}
+
+func (p *Pool) idleCount() (n int) {
+	for _, t := range p.targets {
+		n += len(t.idle)
+	}
+	return n
+}
+
+// BoundWrite bounds the writing of what is sent before the response is read: an application
+// that does not even take the variables is silent.
+func (t *Turn) BoundWrite(nc net.Conn) {
+	if l := &t.pool.Limits; l.Silence != forever {
+		nc.SetWriteDeadline(time.Now().Add(l.Silence))
+	}
+}
+
+// Failed notes that the address has given no proper response.
+func (t *Turn) Failed(cause error) {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	t.pool.failed(t.target, false, cause)
+}
+
+// succeeded notes that the address works.
+func (t *Turn) succeeded() {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	if t.target.failures > 0 {
+		t.pool.succeeded(t.target)
+	}
+}
+
+// Leave closes the connection, if there is one, and ends the turn.
+func (t *Turn) Leave() {
+	t.Drop()
+	t.pool.gate.Leave(t.place)
+}
