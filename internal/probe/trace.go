@@ -83,6 +83,7 @@ func (r *records) decode(b []byte) string {
 	}
 	var out strings.Builder
 	r.held = append(r.held, b...)
+	before := len(r.held)
 	for len(r.held) >= record.HeaderLen {
 		h := record.Header(r.held)
 		if h.Version() != record.Version1 {
@@ -97,7 +98,9 @@ func (r *records) decode(b []byte) string {
 		r.show(&out, h, r.held[:n])
 		r.held = r.held[n:]
 	}
-	r.held = bytes.Clone(r.held)
+	if len(r.held) < before {
+		r.held = bytes.Clone(r.held)
+	}
 	return out.String()
 }
 
