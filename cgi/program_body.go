@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -14,10 +15,14 @@ type programBody struct {
 	read   int64
 	limit  int64
 	closed atomic.Bool
+
+	reading sync.Mutex // held by a Read that is under way
 }
 
 // Read implements io.Reader.
 func (b *programBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	switch {
 	case b.closed.Load():
 		return 0, ErrBodyClosed
@@ -53,10 +58,14 @@ func (b *programBody) Close() error {
 // drain reads what the application has left of the body, if standard input is a socket, as
 // under Apache's mod_cgid. Exiting with bytes unread would reset it, and the web server
 // might lose the end of the response. drain waits at most lingerTime, as nobody may be
-// sending.
+// sending, and not at all for a Read that is under way.
 func (b *programBody) drain() {
 	f, ok := b.r.(*os.File)
-	if !ok || b.closed.Load() || b.left == 0 {
+	if !ok || !b.reading.TryLock() {
+		return
+	}
+	defer b.reading.Unlock()
+	if b.left == 0 {
 		return
 	}
 	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeSocket == 0 {

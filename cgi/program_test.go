@@ -21,6 +21,12 @@ var childPrograms = map[string]func() int{
 		})))
 	},
 	"early": func() int { return exitStatus(ServeApp(answer("200 OK", nil, "early"))) },
+	"closed": func() int {
+		return exitStatus(ServeApp(AppFunc(func(w ResponseWriter, r *Request) error {
+			r.CloseBody()
+			return answer("200 OK", nil, "closed").ServeCGI(w, r)
+		})))
+	},
 	"broken pipe": func() int {
 		return exitStatus(ServeApp(AppFunc(func(w ResponseWriter, r *Request) error {
 			w.StartResponse("200 OK", nil)

@@ -15,7 +15,7 @@ import (
 // output. To end with a part of the body unread would reset it, and the web server
 // would see the answer broken.
 func TestProgramOnASocket(t *testing.T) {
-	for name, want := range map[string]string{"early": "\r\n\r\nearly", "echo": `"` + strings.Repeat("b", 50_000) + `" <nil> proxy=""`} {
+	for name, want := range map[string]string{"early": "\r\n\r\nearly", "closed": "\r\n\r\nclosed", "echo": `"` + strings.Repeat("b", 50_000) + `" <nil> proxy=""`} {
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -13,9 +13,9 @@ import (
 var spoolBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // SpoolBody reads the body of r to its end and keeps it, for an application that has to be
-// told the length. The caller closes the Spool. Without one the error is a *StatusError:
-// 413 for a body that is too long to keep, 503 if all spools together or the disk are full,
-// and what [BodyError] returns for one that failed.
+// told the length. The caller closes the Spool. Without one the error wraps a
+// *StatusError: what [SpoolError] returns for a body that cannot be kept, and [BodyError] for
+// one that failed.
 func SpoolBody(r *Request, l spool.Limits) (*spool.Spool, error) {
 	s := spool.New(l)
 	buf := spoolBuffers.Get().(*[64 << 10]byte)

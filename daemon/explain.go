@@ -78,7 +78,10 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := q.Front.variables(q.Target, q.Params)
+	env, err := q.Front.Variables(q.Target)
+	if err == nil {
+		err = SetParams(env, q.Params)
+	}
 	if err != nil {
 		return nil, err
 	}

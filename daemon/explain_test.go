@@ -31,7 +31,10 @@ func TestFrontVariables(t *testing.T) {
 		{FrontNginx, "gopher://x/", nil, `the scheme "gopher" is neither`},
 		{FrontNginx, "http://a b/", nil, `is not a URL`},
 	} {
-		env, err := c.front.variables(c.target, c.params)
+		env, err := c.front.Variables(c.target)
+		if err == nil {
+			err = SetParams(env, c.params)
+		}
 		if err != nil {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v; want %q", c.target, err, c.want)

@@ -17,9 +17,9 @@ const (
 	FrontApache Front = "apache" // ProxyPass to fcgi://
 )
 
-// variables returns what a web server sends for a GET request for target, a URL or its
-// path. params add variables or replace them.
-func (f Front) variables(target string, params []string) (*cgi.Environ, error) {
+// Variables returns what a web server sends for a GET request for target, a URL or its
+// path. If f is empty, it is FrontNginx.
+func (f Front) Variables(target string) (*cgi.Environ, error) {
 	u, err := url.Parse(target)
 	switch {
 	case err != nil:
@@ -77,17 +77,23 @@ func (f Front) variables(target string, params []string) (*cgi.Environ, error) {
 	if scheme == "https" {
 		env.Set("HTTPS", "on")
 	}
+	return env, nil
+}
+
+// SetParams adds variables to env or replaces them, each as "NAME=VALUE". A name that is
+// given twice is as if a web server sent it twice.
+func SetParams(env *cgi.Environ, params []string) error {
 	given := make(map[string]bool)
 	for _, p := range params {
 		name, value, _ := strings.Cut(p, "=")
 		if !given[name] {
 			env.Set(name, value)
-		} else if err := env.Add(name, value); err != nil { // twice, as a web server may send it
-			return nil, err
+		} else if err := env.Add(name, value); err != nil {
+			return err
 		}
 		given[name] = true
 	}
-	return env, nil
+	return nil
 }
 
 // cleanPath returns a decoded path as web servers pass it on, without ".", ".." and empty

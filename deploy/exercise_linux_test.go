@@ -58,6 +58,14 @@ func (e *exercise) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	case "exit": // the exit status n
 		cgi.SetExitStatus(w, number)
 		return e.answer(w, "200 OK", []byte("exit\n"))
+	case "fields": // those of the request that are called X-Long-N
+		var fields []cgi.Field
+		for name, value := range r.Env.All() {
+			if n, ok := strings.CutPrefix(name, "HTTP_X_LONG_"); ok {
+				fields = append(fields, cgi.Field{Name: "X-Long-" + n, Value: value})
+			}
+		}
+		return w.StartResponse("200 OK", fields)
 	case "variable": // what an authorizer has set
 		return e.answer(w, "200 OK", []byte(r.Env.Get("GUARD")))
 	case "upload": // how the reading of a body ends that does not come whole

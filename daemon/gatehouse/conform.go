@@ -27,18 +27,8 @@ func (p *process) conform(ctx context.Context, args []string) int {
 	case help:
 		return p.print(conformUsage)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ended := make(chan struct{})
-	defer func() { cancel(nil); <-ended }()
-	go func() {
-		defer close(ended)
-		select {
-		case s := <-p.signals:
-			cancel(fmt.Errorf("by %v", s))
-		case <-ctx.Done():
-		}
-	}()
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	report, err := target.Run(ctx)
 	if err != nil {
 		return p.fail(err)

@@ -26,6 +26,10 @@ func (p *process) help(args []string) int {
 		return p.print(usage)
 	case "conform":
 		return p.print(conformUsage)
+	case "request":
+		return p.print(requestUsage)
+	case "cgi":
+		return p.print(cgiUsage)
 	case "explain":
 		return p.print(explainUsage)
 	case "config":

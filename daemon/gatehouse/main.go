@@ -26,7 +26,7 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Whatever blocks standard error, the process takes signals, and ends.
 	stderr := daemon.NewLogWriter(os.Stderr)
-	p := &process{name: filepath.Base(os.Args[0]), stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
+	p := &process{name: filepath.Base(os.Args[0]), stdin: os.Stdin, stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
 	status := p.run(context.Background(), os.Args[1:])
 	stderr.Flush() // nobody could be told of its error
 	os.Exit(status)
@@ -35,6 +35,7 @@ func main() {
 // A process holds what the command uses of its process.
 type process struct {
 	name           string // the name it was started under
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal

@@ -54,6 +54,8 @@ func TestMain(m *testing.M) {
 //	status N
 //	    waits for its end, and checks its exit status; its output is in the files
 //	    daemon.stdout and daemon.stderr
+//	exitstatus N COMMAND ARGUMENT...
+//	    is exec, and checks the exit status
 //	await FILE
 //	    waits until there is such a file, or with "!" until there is none
 func TestScripts(t *testing.T) {
@@ -77,6 +79,8 @@ func TestScripts(t *testing.T) {
 			"signal": cmdSignal,
 			"status": cmdStatus,
 			"await":  cmdAwait,
+
+			"exitstatus": cmdExitStatus,
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "root" {

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "explain", "conform", "version", "help"}
+var commands = []string{"serve", "check", "explain", "request", "cgi", "conform", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -33,6 +33,9 @@ func (p *process) run(ctx context.Context, args []string) int {
 	}
 	if p.isProgram() && fromQuery(args, p.getenv("QUERY_STRING")) {
 		args = nil
+	}
+	if p.isProgram() {
+		args = interpreted(args)
 	}
 	if len(args) == 0 {
 		return p.runBare(ctx)
@@ -44,6 +47,10 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.check(rest)
 	case "explain":
 		return p.explain(rest)
+	case "request":
+		return p.request(ctx, rest)
+	case "cgi":
+		return p.cgi(rest)
 	case "conform":
 		return p.conform(ctx, rest)
 	case "version", "--version":

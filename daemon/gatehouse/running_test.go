@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -234,5 +235,18 @@ func cmdAwait(ts *testscript.TestScript, gone bool, args []string) {
 	}
 	if !testkit.Poll(func() bool { _, err := os.Stat(path); return (err != nil) == gone }) {
 		ts.Fatalf("%s: nothing happens", path)
+	}
+}
+
+func cmdExitStatus(ts *testscript.TestScript, _ bool, args []string) {
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d; want %s\n%s%s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
 }

@@ -11,10 +11,15 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       server's user from connecting to its unix sockets
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
+    gatehouse request (--fastcgi|--scgi|--http) ADDR URL
+                      make a request as a web server does, or many
+    gatehouse cgi     --fastcgi ADDR | --scgi ADDR
+                      be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
-    gatehouse help    explain|conform    more about these commands
+    gatehouse help    explain|request|cgi|conform
+                                         more about these commands
 
 ADDR is one of
     unix:PATH[,mode=0660][,owner=USER][,group=GROUP]

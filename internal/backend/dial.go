@@ -64,7 +64,7 @@ func (p *Pool) dialError(t *target, err error) error {
 		return nil
 	}
 	var ne net.Error
-	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", t.name, cause(err))}
+	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: DialError(t.name, err)}
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
 		s.Code, s.RetryAfter = http.StatusServiceUnavailable, max(time.Second, min(p.Limits.QueueWait, time.Minute))
@@ -72,18 +72,27 @@ func (p *Pool) dialError(t *target, err error) error {
 			t.name, errBacklog, p.Limits.QueueWait)
 	case errors.As(err, &ne) && ne.Timeout():
 		s.Code, s.Err = http.StatusGatewayTimeout, fmt.Errorf("%s: no connection within %v (dial)", t.name, p.Limits.Dial)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		s.Err = fmt.Errorf("%s: %w: nobody listens there; is the application running?", t.name, cause(err))
-	case errors.Is(err, fs.ErrNotExist):
-		s.Err = fmt.Errorf("%s: %w: there is no such socket; is the application running?", t.name, cause(err))
-	case errors.Is(err, fs.ErrPermission):
-		s.Err = fmt.Errorf("%s: %w: let the user of gatehouse write to the socket, such as by php-fpm's listen.group", t.name, cause(err))
 	}
 	return s
 }
 
-// cause returns err without what names the address once more.
-func cause(err error) error {
+// DialError returns the error of a connection that could not be made to an address, with a
+// remedy.
+func DialError(name string, err error) error {
+	remedy := ""
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		remedy = ": nobody listens there; is the application running?"
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = ": there is no such socket; is the application running?"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = ": let the user of gatehouse write to the socket, such as by php-fpm's listen.group"
+	}
+	return fmt.Errorf("%s: %w%s", name, Cause(err), remedy)
+}
+
+// Cause returns err without what names the address once more.
+func Cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err
