@@ -59,14 +59,15 @@ func newHTTPSettings(app cgi.App, h *cgi.Handler, limits cgi.Limits) *frontend.S
 	return set
 }
 
-// reconfigure has s serve requests that begin from now on with other settings; see
-// fastcgi.Server.Reconfigure. The time limits of net/http apply to new connections.
-func (s *httpServer) reconfigure(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers) (ended <-chan struct{}, err error) {
-	if err := s.acceptor.Reconfigure(limits.Connections, peers); err != nil {
+// reconfigure has s serve requests that begin from now on with the settings of next, which
+// serves nothing; see fastcgi.Server.Reconfigure. What net/http enforces applies to new
+// connections.
+func (s *httpServer) reconfigure(next *httpServer) (ended <-chan struct{}, err error) {
+	if err := s.acceptor.Reconfigure(next.acceptor.Connections, next.acceptor.Peers); err != nil {
 		return nil, err
 	}
-	old := s.current.Get().limits
-	ended = s.current.Replace(newHTTPSettings(app, h, limits))
+	old, limits := s.current.Get().limits, next.current.Get().limits
+	ended = s.current.Replace(next.current.Take())
 	if limits.Idle != old.Idle || limits.ParamsBytes != old.ParamsBytes {
 		s.startServer(limits)
 	}

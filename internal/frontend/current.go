@@ -47,6 +47,9 @@ func (c *Current[T]) Replace(s *Settings[T]) (ended <-chan struct{}) {
 	return old.ended
 }
 
+// Take returns what is current, for another Current; this one must not be used any more.
+func (c *Current[T]) Take() *Settings[T] { return c.settings.Load() }
+
 // Retain is Acquire for who has the settings already, and must call Release once more.
 func (s *Settings[T]) Retain() { s.users.Add(1) }
 
