@@ -12,9 +12,9 @@ import (
 	"gatehouse/scgi"
 )
 
-// Reconfigure has s, which serves, go on with the fields of next: what begins from now on is
-// served by next's App. No connection is closed, and no request lost. Next takes no other use,
-// and its fields must not be changed any more.
+// Reconfigure has s go on with the fields of next: what begins from now on is served by next's
+// App. No connection is closed, and no request lost. Next must not be used otherwise, nor its
+// fields changed any more. Reconfigure waits until Serve has begun.
 //
 // An endpoint stays if next has one with the same Listener, which must be comparable, as
 // pointers are, and the same Protocol and Once. Others of next are new. Those of s that next
@@ -35,9 +35,11 @@ import (
 // After an error nothing has changed, and the listeners that are only in next are the
 // caller's. It is [http.ErrServerClosed] when Serve drains or has returned.
 func (s *Server) Reconfigure(next *Server) (ended <-chan struct{}, err error) {
-	g := s.running.Load()
+	s.untilClose()
+	<-s.begun
+	g := s.running
 	if g == nil {
-		return nil, errors.New("gatehouse: Reconfigure of a server that does not serve yet")
+		return nil, http.ErrServerClosed
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -77,7 +77,6 @@ func serve(t *testing.T, s *Server) (stop func() error) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
 	testkit.Receive(t, "listening", listening)
-	testkit.Until(t, "the server to be running", func() bool { return s.running.Load() != nil })
 	stopped := false
 	stop = func() error {
 		if stopped {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gatehouse/cgi"
@@ -90,7 +89,8 @@ type Server struct {
 	life     context.Context // until Close
 	closeNow context.CancelCauseFunc
 
-	running atomic.Pointer[group] // while it serves
+	begun   chan struct{} // closed when Serve has started everything, or returns
+	running *group        // once begun is closed; nil if Serve has returned before
 }
 
 // Serve serves until ctx is done, and then drains: it stops accepting, and requests in
@@ -106,6 +106,9 @@ type Server struct {
 // Without Endpoints, Serve takes over the descriptors that the process was started with,
 // so it can be called only once in a process.
 func (s *Server) Serve(ctx context.Context) error {
+	s.untilClose()
+	begin := sync.OnceFunc(func() { close(s.begun) })
+	defer begin()
 	endpoints := s.Endpoints
 	if len(endpoints) == 0 {
 		start, err := FindStart(s.process)
@@ -128,7 +131,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 	}
 	g := s.start(endpoints)
-	s.running.Store(g)
+	s.running = g
+	begin()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -197,7 +201,10 @@ func (s *Server) Close() error {
 
 // untilClose returns a context that is cancelled by Close.
 func (s *Server) untilClose() context.Context {
-	s.once.Do(func() { s.life, s.closeNow = context.WithCancelCause(context.Background()) })
+	s.once.Do(func() {
+		s.life, s.closeNow = context.WithCancelCause(context.Background())
+		s.begun = make(chan struct{})
+	})
 	return s.life
 }
 
