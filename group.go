@@ -45,7 +45,32 @@ type group struct {
 type front struct {
 	Endpoint
 	frontEnd
+	listener *stoppable
 }
+
+// A stoppable is a listener that tells when it accepts no new connections any more.
+type stoppable struct {
+	net.Listener
+	once    sync.Once
+	stopped chan struct{}
+}
+
+// Refuse is that of a frontend.Listener.
+func (l *stoppable) Refuse() bool {
+	own, ok := l.Listener.(interface{ Refuse() bool })
+	if !ok || !own.Refuse() {
+		return false
+	}
+	l.stop()
+	return true
+}
+
+func (l *stoppable) Close() error {
+	defer l.stop()
+	return l.Listener.Close()
+}
+
+func (l *stoppable) stop() { l.once.Do(func() { close(l.stopped) }) }
 
 // start starts to serve the endpoints, and logs a line for each. It returns when their
 // front-ends know of them, so that shutdown finds what is queued. The caller must call
@@ -72,7 +97,8 @@ func (g *group) begin(endpoints []Endpoint) {
 			begun()
 			return context.Background()
 		})
-		g.fronts = append(g.fronts, &front{e, f})
+		l := &stoppable{Listener: e.Listener, stopped: make(chan struct{})}
+		g.fronts = append(g.fronts, &front{e, f, l})
 		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
 		if a := e.Listener.Addr(); a.Network() == "unix" {
 			attrs = append(attrs, socketAttrs(a.String())...)
@@ -80,7 +106,7 @@ func (g *group) begin(endpoints []Endpoint) {
 		s.log().Info("listening", attrs...)
 		g.serving++
 		go func() {
-			err := f.Serve(e.Listener)
+			err := f.Serve(l)
 			begun()
 			g.ended(e, err)
 		}()
@@ -128,6 +154,11 @@ func (g *group) ended(e Endpoint, err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.release()
+}
+
+// release notes that one endpoint less is served. mu is held.
+func (g *group) release() {
 	if g.serving--; g.serving == 0 {
 		g.closing = true
 		close(g.served)

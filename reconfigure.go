@@ -114,12 +114,15 @@ func (g *group) replace(endpoints []Endpoint) (ended <-chan struct{}) {
 			f(e.Listener.Addr())
 		}
 	}
-	g.begin(fresh)
+	g.serving++ // until the fresh ones are
 	for _, f := range old {
 		if !slices.Contains(stay, f) {
 			waits = append(waits, g.retire(f))
+			<-f.listener.stopped // one of fresh may have the same socket
 		}
 	}
+	g.begin(fresh)
+	g.release()
 	all := make(chan struct{})
 	g.retiring.Go(func() {
 		defer close(all)
