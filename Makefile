@@ -16,7 +16,7 @@ FAULTTIME ?= 1h
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build quick test check packages bench soak machine kills drains faults fuzz
+.PHONY: build quick test check packages bench soak machine kills drains reloads faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -40,7 +40,7 @@ packages:
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-soak: packages machine kills drains faults fuzz
+soak: packages machine kills drains reloads faults fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
@@ -56,6 +56,10 @@ kills: packages
 # socket.
 drains:
 	$(GO) test -v -run '^TestDrainLosesNothing$$' -timeout 60m ./daemon -drain.requests $(REQUESTS)
+
+# Reloads while clients send requests.
+reloads:
+	$(GO) test -v -run '^TestReloadLosesNothing$$' -timeout 60m ./daemon -reload.times 100
 
 # Peers that stop anywhere, and a gateway that runs out of things; the seed of a round that
 # fails is printed.

@@ -22,18 +22,38 @@ const (
 	leastShare = 12
 )
 
+// A room is what descriptors the process may have for connections and for App.
+type room struct {
+	limit, free int // free: besides listeners; limit: 0 for no bound
+	said        struct{ wanted, fit, reserve int }
+}
+
+func newRoom(s *Server) room {
+	limit := descriptorLimit()
+	if s.Limits.Shared != nil {
+		limit = 0 // the bound is the caller's
+	}
+	return room{limit: limit, free: limit - openDescriptors() - spareDescriptors}
+}
+
 // share bounds the connections of all endpoints together, and the files of spools, by what
 // descriptors the process may have. If max_connections and Reserve do not fit, it says so in
-// the log.
-func (s *Server) share(endpoints []Endpoint) cgi.Limits {
-	limits := s.Limits.WithDefaults()
-	limit := descriptorLimit()
-	if limit == 0 || limits.Shared != nil {
+// the log. The totals of before, of which there may be none, go on.
+func (r *room) share(s *Server, endpoints []Endpoint, before cgi.Limits) cgi.Limits {
+	limits := s.Limits.KeepTotals(before).WithDefaults()
+	if r.limit == 0 {
 		return limits
 	}
-	free := max(limit-openDescriptors()-spareDescriptors, 0)
+	if before.Shared == nil {
+		r.free += len(endpoints) // counted as open
+	}
+	free := max(r.free-len(endpoints), 0)
 	fit := max((free-s.Reserve)/perConnection, free/leastShare, 2*len(endpoints))
-	limits.Shared = cgi.NewConnectionBudget(fit)
+	if limits.Shared == nil {
+		limits.Shared = cgi.NewConnectionBudget(fit)
+	} else {
+		limits.Shared.Resize(fit)
+	}
 	limits.Spool.Total.LimitFiles(fit)
 	wanted := 0
 	for _, e := range endpoints {
@@ -44,14 +64,16 @@ func (s *Server) share(endpoints []Endpoint) cgi.Limits {
 			wanted += limits.Connections
 		}
 	}
-	if reserved := max(free-perConnection*fit, 0); wanted > fit || s.Reserve > reserved {
+	said := r.said
+	r.said.wanted, r.said.fit, r.said.reserve = wanted, fit, s.Reserve
+	if reserved := max(free-perConnection*fit, 0); (wanted > fit || s.Reserve > reserved) && said != r.said {
 		level := slog.LevelWarn
 		if s.Limits.Connections == 0 {
 			level = slog.LevelInfo // the default fits few systems, and what does is plenty
 		}
 		s.log().Log(context.Background(), level, "max_connections and programs do not fit into RLIMIT_NOFILE, and less of them is used: "+
 			"raise LimitNOFILE= of the systemd unit (the hard limit of ulimit -n), or lower them",
-			slog.Int("limit", limit), slog.Int("listeners", len(endpoints)),
+			slog.Int("limit", r.limit), slog.Int("listeners", len(endpoints)),
 			slog.Int("connections_wanted", wanted), slog.Int("connections", fit),
 			slog.Int("program_descriptors_wanted", s.Reserve), slog.Int("program_descriptors", reserved))
 	}

@@ -1,11 +1,14 @@
 package gatehouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"gatehouse/cgi"
@@ -22,44 +25,93 @@ type frontEnd interface {
 
 // A group holds the front-ends of a running Server.
 type group struct {
-	fronts  []frontEnd
-	failed  chan error    // receives the error of each endpoint that fails
-	served  chan struct{} // closed when no endpoint is served any more
-	serving sync.WaitGroup
+	failed chan error    // receives the error of an endpoint that fails
+	served chan struct{} // closed when no endpoint is served any more
+	over   chan struct{} // closed at the end of shutdown
+
+	mu       sync.Mutex // guards what follows
+	server   *Server    // the one whose fields apply
+	limits   cgi.Limits
+	handler  *cgi.Handler
+	room     room
+	fronts   []*front
+	retired  map[frontEnd]bool // they drain because their endpoints are no longer served
+	serving  int               // calls of Serve
+	closing  bool
+	retiring sync.WaitGroup
 }
+
+// A front serves an endpoint.
+type front struct {
+	Endpoint
+	frontEnd
+	listener *stoppable
+}
+
+// A stoppable is a listener that tells when it accepts no new connections any more.
+type stoppable struct {
+	net.Listener
+	once    sync.Once
+	stopped chan struct{}
+}
+
+// Refuse is that of a frontend.Listener.
+func (l *stoppable) Refuse() bool {
+	own, ok := l.Listener.(interface{ Refuse() bool })
+	if !ok || !own.Refuse() {
+		return false
+	}
+	l.stop()
+	return true
+}
+
+func (l *stoppable) Close() error {
+	defer l.stop()
+	return l.Listener.Close()
+}
+
+func (l *stoppable) stop() { l.once.Do(func() { close(l.stopped) }) }
 
 // start starts to serve the endpoints, and logs a line for each. It returns when their
 // front-ends know of them, so that shutdown finds what is queued. The caller must call
 // shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
-	g := &group{failed: make(chan error, len(endpoints)), served: make(chan struct{})}
-	limits := s.share(endpoints)
-	handler := s.handler(limits)
+	g := &group{failed: make(chan error, 1), served: make(chan struct{}), over: make(chan struct{}),
+		server: s, room: newRoom(s), retired: make(map[frontEnd]bool)}
+	g.limits = g.room.share(s, endpoints, cgi.Limits{})
+	g.handler = s.handler(g.limits)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.begin(endpoints)
+	return g
+}
+
+// begin starts to serve endpoints. mu is held.
+func (g *group) begin(endpoints []Endpoint) {
+	s := g.server
 	var beginning sync.WaitGroup
 	for _, e := range endpoints {
 		beginning.Add(1)
 		begun := sync.OnceFunc(beginning.Done)
-		f := s.frontEnd(e, limits, handler, func(net.Listener) context.Context {
+		f := s.frontEnd(e, g.limits, g.handler, func(net.Listener) context.Context {
 			begun()
 			return context.Background()
 		})
-		g.fronts = append(g.fronts, f)
+		l := &stoppable{Listener: e.Listener, stopped: make(chan struct{})}
+		g.fronts = append(g.fronts, &front{e, f, l})
 		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
 		if a := e.Listener.Addr(); a.Network() == "unix" {
 			attrs = append(attrs, socketAttrs(a.String())...)
 		}
 		s.log().Info("listening", attrs...)
-		g.serving.Go(func() {
-			defer begun()
-			g.serve(f, e)
-		})
+		g.serving++
+		go func() {
+			err := f.Serve(l)
+			begun()
+			g.ended(e, err)
+		}()
 	}
 	beginning.Wait()
-	go func() {
-		g.serving.Wait()
-		close(g.served)
-	}()
-	return g
 }
 
 // addressOf names an endpoint in the log.
@@ -92,30 +144,52 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 	panic("gatehouse: internal error: no front-end for " + string(e.Protocol))
 }
 
-// serve runs a front-end until it ends.
-func (g *group) serve(f frontEnd, e Endpoint) {
-	err := f.Serve(e.Listener)
-	if err == nil || errors.Is(err, http.ErrServerClosed) || e.Once && errors.Is(err, errServed) {
-		return
+// ended notes that an endpoint is no longer served.
+func (g *group) ended(e Endpoint, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !(e.Once && errors.Is(err, errServed)) {
+		select {
+		case g.failed <- fmt.Errorf("%s on %s: %w", e.Protocol, addressOf(e), err):
+		default: // one is enough
+		}
 	}
-	g.failed <- fmt.Errorf("%s on %s: %w", e.Protocol, addressOf(e), err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.release()
+}
+
+// release notes that one endpoint less is served. mu is held.
+func (g *group) release() {
+	if g.serving--; g.serving == 0 {
+		g.closing = true
+		close(g.served)
+	}
 }
 
 // shutdown stops accepting and lets the requests in flight finish. When ctx is done, it
 // cuts off the rest and returns ctx's error. It returns after every goroutine of the
 // group has ended.
 func (g *group) shutdown(ctx context.Context) error {
-	errs := make([]error, len(g.fronts))
+	g.mu.Lock()
+	g.closing = true
+	fronts := slices.Collect(maps.Keys(g.retired))
+	for _, f := range g.fronts {
+		fronts = append(fronts, f.frontEnd)
+	}
+	g.mu.Unlock()
+	errs := make([]error, len(fronts))
 	var all sync.WaitGroup
-	for i, f := range g.fronts {
+	for i, f := range fronts {
 		all.Go(func() { errs[i] = f.Shutdown(ctx) })
 	}
 	all.Wait()
 	<-g.served
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	g.mu.Lock()
+	select {
+	case <-g.over:
+	default:
+		close(g.over)
 	}
-	return nil
+	g.mu.Unlock()
+	g.retiring.Wait()
+	return cmp.Or(errs...)
 }

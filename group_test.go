@@ -294,7 +294,7 @@ func TestSharedTotals(t *testing.T) {
 		{Protocol: HTTP, Listener: testkit.Listen(t, "tcp")}, {Protocol: HTTP, Listener: testkit.Listen(t, "tcp")}}}
 	g := s.start(s.Endpoints)
 	defer g.shutdown(t.Context())
-	one, two := g.fronts[0].(*httpServer).limits, g.fronts[1].(*httpServer).limits
+	one, two := g.fronts[0].frontEnd.(*httpServer).current.Get().limits, g.fronts[1].frontEnd.(*httpServer).current.Get().limits
 	if one.ParamsTotal != two.ParamsTotal || one.Spool != two.Spool {
 		t.Error("two endpoints have totals of their own")
 	}

@@ -35,16 +35,14 @@ func newHTTPConn(s *httpServer, c net.Conn) *httpConn {
 	h.since.Store(int64(s.acceptor.Now()))
 	h.idle.Store(true)
 	h.head.reading = true
-	h.head.holding.Budget = s.limits.ParamsTotal
+	h.head.holding.Budget = s.current.Get().limits.ParamsTotal
 	h.head.holding.Grow(frontend.FreeMemory)
 	return h
 }
 
 // Start passes the connection to net/http, or closes it if net/http has stopped.
 func (c *httpConn) Start() {
-	select {
-	case c.server.accepted <- c:
-	case <-c.server.stopped:
+	if !c.server.pass(c) {
 		c.Close()
 		c.setState(http.StateClosed)
 	}

@@ -78,7 +78,7 @@ func (c *httpConn) tickHead(now time.Duration) {
 // peer still sends, so that it is not reset before it has read that.
 func (c *httpConn) refuse(p []byte) {
 	refusal := c.server.acceptor.Refusal(c.head.holding.Refusal(), c.RemoteAddr().String())
-	c.SetDeadline(time.Now().Add(c.server.limits.Linger))
+	c.SetDeadline(time.Now().Add(c.server.current.Get().limits.Linger))
 	text := http.StatusText(refusal.Code)
 	fmt.Fprintf(c.Socket, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nRetry-After: %d\r\nConnection: close\r\n\r\n%[2]s\n",
 		refusal.Code, text, int(refusal.RetryAfter.Seconds()))

@@ -23,8 +23,8 @@ const DefaultHTTP = "127.0.0.1:8080"
 const DefaultDrain = 30 * time.Second
 
 // A Server serves one application on any number of listeners, each with its own protocol,
-// and drains them together. Its fields must not be changed while it serves. A Server can
-// be used only once.
+// and drains them together. Its fields must not be changed while it serves; see
+// [Server.Reconfigure]. A Server can be used only once.
 type Server struct {
 	// App serves the requests. It must not be nil. cgi.FromHTTP turns an http.Handler into
 	// an App.
@@ -88,6 +88,9 @@ type Server struct {
 	once     sync.Once
 	life     context.Context // until Close
 	closeNow context.CancelCauseFunc
+
+	begun   chan struct{} // closed when Serve has started everything, or returns
+	running *group        // once begun is closed; nil if Serve has returned before
 }
 
 // Serve serves until ctx is done, and then drains: it stops accepting, and requests in
@@ -103,6 +106,9 @@ type Server struct {
 // Without Endpoints, Serve takes over the descriptors that the process was started with,
 // so it can be called only once in a process.
 func (s *Server) Serve(ctx context.Context) error {
+	s.untilClose()
+	begin := sync.OnceFunc(func() { close(s.begun) })
+	defer begin()
 	endpoints := s.Endpoints
 	if len(endpoints) == 0 {
 		start, err := FindStart(s.process)
@@ -125,6 +131,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 	}
 	g := s.start(endpoints)
+	s.running = g
+	begin()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -143,16 +151,22 @@ func (s *Server) Serve(ctx context.Context) error {
 // a Server does not speak.
 func checkProtocols(endpoints []Endpoint) error {
 	for _, e := range endpoints {
-		switch e.Protocol {
-		case FastCGI, SCGI, HTTP:
-			continue
+		if err := e.checkProtocol(); err != nil {
+			for _, e := range endpoints {
+				e.Listener.Close()
+			}
+			return err
 		}
-		for _, e := range endpoints {
-			e.Listener.Close()
-		}
-		return fmt.Errorf("endpoint %s: its protocol is %q: it must be fastcgi, scgi or http", addressOf(e), e.Protocol)
 	}
 	return nil
+}
+
+func (e Endpoint) checkProtocol() error {
+	switch e.Protocol {
+	case FastCGI, SCGI, HTTP:
+		return nil
+	}
+	return fmt.Errorf("endpoint %s: its protocol is %q: it must be fastcgi, scgi or http", addressOf(e), e.Protocol)
 }
 
 // ServeProgram serves the one request of this process, which was started as a CGI
@@ -187,7 +201,10 @@ func (s *Server) Close() error {
 
 // untilClose returns a context that is cancelled by Close.
 func (s *Server) untilClose() context.Context {
-	s.once.Do(func() { s.life, s.closeNow = context.WithCancelCause(context.Background()) })
+	s.once.Do(func() {
+		s.life, s.closeNow = context.WithCancelCause(context.Background())
+		s.begun = make(chan struct{})
+	})
 	return s.life
 }
 
@@ -237,7 +254,8 @@ func (s *Server) open(start Start) ([]Endpoint, error) {
 
 // drain lets the requests in flight finish. If they are cut off, it returns the reason.
 func (s *Server) drain(g *group) error {
-	limit := s.Drain
+	current := g.current()
+	limit := current.Drain
 	if limit == 0 {
 		limit = DefaultDrain
 	}
@@ -256,8 +274,8 @@ func (s *Server) drain(g *group) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		if s.Overdue != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.Overdue()
+		if current.Overdue != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			current.Overdue()
 		}
 		<-ended
 	}

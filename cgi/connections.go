@@ -1,19 +1,33 @@
 package cgi
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A ConnectionBudget bounds the open connections of several servers together, so that the
 // process keeps descriptors for what it opens besides. It is safe for concurrent use. A nil
 // one has no bound.
 type ConnectionBudget struct {
-	slots   chan struct{}
+	mu        sync.Mutex // guards what follows
+	max, used int
+	free      chan struct{} // closed when there is a place; nil unless waited for
+
 	waiting atomic.Int32
 }
 
 // NewConnectionBudget returns a ConnectionBudget of max connections. Each listener takes one
 // while it waits for a connection, so that max must be more than there are listeners.
 func NewConnectionBudget(max int) *ConnectionBudget {
-	return &ConnectionBudget{slots: make(chan struct{}, max)}
+	return &ConnectionBudget{max: max}
+}
+
+// Resize sets another maximum. If more connections are open, none is closed for that.
+func (b *ConnectionBudget) Resize(max int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.max = max
+	b.wake()
 }
 
 // Acquire takes the place of a connection, and waits for one. It reports false, and has taken
@@ -22,15 +36,29 @@ func (b *ConnectionBudget) Acquire(stop <-chan struct{}) bool {
 	if b == nil {
 		return true
 	}
-	select {
-	case b.slots <- struct{}{}:
-		return true
-	default:
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.used >= b.max {
+		if b.free == nil {
+			b.free = make(chan struct{})
+		}
+		if !b.wait(b.free, stop) {
+			return false
+		}
 	}
+	b.used++
+	return true
+}
+
+// wait waits until there may be a place. It reports false if stop is closed before. mu is
+// held, and unlocked meanwhile.
+func (b *ConnectionBudget) wait(free, stop <-chan struct{}) bool {
 	b.waiting.Add(1)
 	defer b.waiting.Add(-1)
+	b.mu.Unlock()
+	defer b.mu.Lock()
 	select {
-	case b.slots <- struct{}{}:
+	case <-free:
 		return true
 	case <-stop:
 		return false
@@ -39,8 +67,20 @@ func (b *ConnectionBudget) Acquire(stop <-chan struct{}) bool {
 
 // Release gives the place of a connection back.
 func (b *ConnectionBudget) Release() {
-	if b != nil {
-		<-b.slots
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used--
+	b.wake()
+}
+
+// wake tells those who wait that there is a place, if there is. mu is held.
+func (b *ConnectionBudget) wake() {
+	if b.free != nil && b.used < b.max {
+		close(b.free)
+		b.free = nil
 	}
 }
 

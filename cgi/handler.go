@@ -141,7 +141,8 @@ type Handler struct {
 
 	contradictions contradictions
 	lastID         atomic.Uint64
-	advised        atomic.Bool // about PATH_INFO
+	ids            *atomic.Uint64 // in place of lastID, if not nil
+	advised        atomic.Bool    // about PATH_INFO
 	spoolOnce      sync.Once
 	spoolLimits    spool.Limits // Spool, with its totals
 }
@@ -168,11 +169,22 @@ func (h *Handler) log() *slog.Logger {
 	return slog.Default()
 }
 
+// ContinueFrom has h go on with the numbers that old gives to requests, while old may go on,
+// too. It must be called before h runs anything.
+func (h *Handler) ContinueFrom(old *Handler) { h.ids = old.counter() }
+
+func (h *Handler) counter() *atomic.Uint64 {
+	if h.ids != nil {
+		return h.ids
+	}
+	return &h.lastID
+}
+
 // Run runs a for one request and finishes the sink, whatever happens. It returns when a has
 // returned. If a time limit passes, another goroutine finishes the sink before that.
 func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if r.ID == 0 {
-		r.ID = h.lastID.Add(1)
+		r.ID = h.counter().Add(1)
 	}
 	var start time.Time
 	if h.AccessLog != nil {

@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -54,6 +55,16 @@ func (l Limits) WithDefaults() Limits {
 		l.ParamsTotal = spool.NewBudget(spool.DefaultMemoryTotal)
 	}
 	l.Spool = l.Spool.WithTotals()
+	return l
+}
+
+// KeepTotals returns l with the totals of old where it has none of its own: Shared,
+// ParamsTotal, and those of Spool.
+func (l Limits) KeepTotals(old Limits) Limits {
+	l.Shared = cmp.Or(l.Shared, old.Shared)
+	l.ParamsTotal = cmp.Or(l.ParamsTotal, old.ParamsTotal)
+	l.Spool.Total = cmp.Or(l.Spool.Total, old.Spool.Total)
+	l.Spool.MemoryTotal = cmp.Or(l.Spool.MemoryTotal, old.Spool.MemoryTotal)
 	return l
 }
 

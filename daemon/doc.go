@@ -105,4 +105,31 @@
 // for up to the drain time. Responses still unfinished then are visibly truncated. A second
 // signal truncates them at once. In flight is every request of a client that has connected;
 // package gatehouse has the details (Shutdown).
+//
+// # Reloading
+//
+// On SIGHUP the daemon goes on with the configuration that [Environment].Reload returns; the
+// command reads its file and its flags again. Everything is prepared as at a start before
+// anything changes. If something is wrong, the log has a line for each problem, in the words of
+// "gatehouse check", and the old configuration stays.
+//
+//   - No connection is closed. What begins afterwards, also on a kept connection, is served
+//     under the new configuration. Requests in flight end under the old one; its applications
+//     are closed after the last of them. While 16 old configurations have requests in flight,
+//     another reload is refused.
+//   - Addresses that stay keep their sockets, also if their options or their protocol change.
+//     New ones are opened. Those that are gone are closed, and their connections drained. A
+//     socket that somebody has removed from the file system is opened anew.
+//   - Sockets that were passed to the process stay, and must stay in use.
+//   - The log, the numbers of requests and the totals of limits go on; totals that are
+//     smaller now apply as soon as less is held. params_bytes and idle apply to new connections
+//     over HTTP, to all others at once.
+//
+// What needs a restart is refused: a TCP address that overlaps with one in use, such as :9000
+// after 127.0.0.1:9000, sockets that are passed anew, and what needs privileges that were given
+// up, such as a port below 1024.
+//
+// The command "gatehouse reload" sends SIGHUP and waits for the result ([RequestReload]), so that
+// systemctl reload does: ExecReload=/usr/bin/gatehouse reload --pid $MAINPID. The service manager
+// is told of a reload, and why one failed (RELOADING, READY, STATUS), for Type=notify-reload.
 package daemon

@@ -55,21 +55,30 @@ func (g *generation) openConfigured(process systemd.Process) error {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
 		if e.address.onlyRoot() && len(list) > 0 {
-			g.log.Warn(fmt.Sprintf("only root may connect to %v: if the web server runs as another user, write its group, as in %v,group=www-data", e.address, e.address))
+			g.log.Warn(e.address.onlyRootWarning())
 		}
 		for _, l := range list {
-			x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
-			if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
-				x.WebServerAddrs, err = gatehouse.WebServerAddrs()
-				errs = append(errs, err)
-			}
-			errs = append(errs, g.addEndpoint(x))
+			errs = append(errs, g.addConfigured(e, l))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return passed.checkUnused()
+}
+
+func (a Address) onlyRootWarning() string {
+	return fmt.Sprintf("only root may connect to %v: if the web server runs as another user, write its group, as in %[1]v,group=www-data", a)
+}
+
+// addConfigured adds an endpoint for a listener on an address of the configuration.
+func (g *generation) addConfigured(e protocolAddress, l net.Listener) error {
+	x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
+	var err error
+	if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
+		x.WebServerAddrs, err = gatehouse.WebServerAddrs()
+	}
+	return errors.Join(err, g.addEndpoint(x, e.address))
 }
 
 // openInherited makes endpoints of the descriptors that the process was started with.
@@ -79,7 +88,11 @@ func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 		if err != nil {
 			return err
 		}
-		if err := g.addEndpoint(e); err != nil {
+		a := Address{Kind: AddressSystemd, Name: x.Name}
+		if x.FD == 0 {
+			a = Address{Kind: AddressDescriptor}
+		}
+		if err := g.addEndpoint(e, a); err != nil {
 			return err
 		}
 	}
@@ -93,7 +106,7 @@ func (g *generation) openBare(stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w (--http)", err)
 	}
-	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
+	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}, bareHTTP); err != nil {
 		return err
 	}
 	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI)
@@ -117,7 +130,7 @@ func (g *generation) openOptional(p gatehouse.Protocol, a Address) (net.Addr, er
 		g.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
 		return nil, nil
 	}
-	return l.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: l})
+	return l.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: l}, a)
 }
 
 // guide returns the URL of the page, and the configuration for nginx.
@@ -139,13 +152,14 @@ func guide(http, fastcgi, scgi net.Addr) string {
 	return s + "\n"
 }
 
-// addEndpoint adds an endpoint, which it owns even if it returns an error.
-func (g *generation) addEndpoint(e gatehouse.Endpoint) error {
+// addEndpoint adds an endpoint, which it owns even if it returns an error, and the address
+// that names it.
+func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address) error {
 	e.AllowUsers = g.config.AllowUsers
 	if !e.Loopback() {
 		e.Allow = g.config.Allow
 	}
-	g.endpoints = append(g.endpoints, e)
+	g.endpoints = append(g.endpoints, endpoint{Endpoint: e, address: a})
 	if len(e.WebServerAddrs) > 0 {
 		return nil // the list says who may connect
 	}

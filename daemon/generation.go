@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -22,18 +23,19 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
-	reserve   int                            // descriptors that the applications take
-	access    func(*cgi.Request, cgi.Result) // nil for no access log
-	program   bool                           // this process is a CGI program
-	endpoints []gatehouse.Endpoint
-	server    *gatehouse.Server // once it serves
-	closers   []func() error    // close what was opened, in reverse order
+	reserve   int // descriptors that the applications take
+	handler   *cgi.Handler
+	program   bool // this process is a CGI program
+	endpoints []endpoint
+	started   bool           // the server owns their listeners
+	closers   []func() error // close what was opened, in reverse order
+	warnings  []string
 }
 
 // newGeneration checks everything that needs no socket, and prepares the applications.
 // The error has a line for each problem.
 func newGeneration(c Config, p preparation) (*generation, error) {
-	c.Limits.share()
+	c.Limits.share(p.before)
 	err := c.check()
 	p.limits.Spool = c.Limits.Spool
 	apps, closeApps, wrong := prepare(c.Apps, p)
@@ -50,7 +52,8 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, reserve: reserve, closers: []func() error{closeApps}}, nil
+	return &generation{config: c, log: p.log, mounted: m, reserve: reserve,
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 
 // openLog opens the access log.
@@ -59,35 +62,52 @@ func (g *generation) openLog(stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	g.access = access
+	g.handler.AccessLog = access
 	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }
 
-// start serves in the background until ctx is done, and then drains; cutOff ends it at
-// once. The channel receives the result after the last request: nil, or the error of a
-// listener. overdue is called if requests in flight are cut off because they took longer
-// than drain. A CGI program serves one request.
-func (g *generation) start(ctx context.Context, overdue func()) (served <-chan error) {
+// An endpoint is where a generation listens.
+type endpoint struct {
+	gatehouse.Endpoint
+	address Address      // that names it in a configuration
+	kept    bool         // the generation before has the listener, too
+	moved   net.Listener // of another protocol, that this one is to replace; or nil
+}
+
+// newServer returns a server for the generation. overdue is called if requests in flight are
+// cut off because they took longer than drain.
+func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 	limits := &g.config.Limits
-	g.server = &gatehouse.Server{
+	var endpoints []gatehouse.Endpoint
+	for _, e := range g.endpoints {
+		endpoints = append(endpoints, e.Endpoint)
+	}
+	return &gatehouse.Server{
 		App: g.mounted.app, Authorizer: g.mounted.authorizer,
-		Endpoints:      g.endpoints,
-		Handler:        &cgi.Handler{Log: g.log, AccessLog: g.access, Spool: limits.Spool},
+		Endpoints:      endpoints,
+		Handler:        g.handler,
 		Limits:         limits.Front,
 		Reserve:        g.reserve,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
-		Drain:          cmp.Or(limits.Drain, defaultDrain),
+		Drain:          g.drain(),
 		Overdue:        overdue,
 		Log:            g.log,
 	}
-	g.endpoints = nil // the server owns their listeners now
+}
+
+// start serves in the background until ctx is done, and then drains; d.cutOff ends it at
+// once. The channel receives the result after the last request: nil, or the error of a
+// listener. A CGI program serves one request.
+func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (served <-chan error) {
+	d.server = g.newServer(d, overdue)
+	g.started = true
 	result := make(chan error, 1)
 	go func() {
-		serve := g.server.Serve
+		serve := d.server.Serve
 		if g.program {
-			serve = g.server.ServeProgram
+			serve = d.server.ServeProgram
 		}
 		err := serve(ctx)
 		if err == context.DeadlineExceeded || err == http.ErrServerClosed {
@@ -98,8 +118,8 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 	return result
 }
 
-// cutOff cuts off the requests in flight. The result of start follows soon.
-func (g *generation) cutOff() { g.server.Close() }
+// drain returns how long requests in flight may take to end at a shutdown.
+func (g *generation) drain() time.Duration { return cmp.Or(g.config.Limits.Drain, defaultDrain) }
 
 // grace returns the longest time between SIGTERM and SIGKILL for any program.
 func (g *generation) grace() time.Duration {
@@ -113,13 +133,15 @@ func (g *generation) grace() time.Duration {
 // close closes the applications and then the access log, and the listeners if the
 // generation was not started.
 func (g *generation) close() error {
-	for _, e := range g.endpoints {
-		e.Listener.Close()
+	if !g.started {
+		for _, e := range g.endpoints {
+			e.Listener.Close()
+		}
 	}
 	var errs []error
 	for _, f := range slices.Backward(g.closers) {
 		errs = append(errs, f())
 	}
-	g.endpoints, g.closers = nil, nil
+	g.closers = nil
 	return errors.Join(errs...)
 }

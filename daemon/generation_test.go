@@ -78,12 +78,12 @@ func TestGenerations(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := testkit.Listen(t, "tcp")
-		if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
+		if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}, Address{}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, drain := context.WithCancel(context.Background())
 		t.Cleanup(drain)
-		return g, drain, g.start(ctx, func() { t.Error("overdue") }), "http://" + l.Addr().String() + prefix
+		return g, drain, g.start(ctx, new(Daemon), func() { t.Error("overdue") }), "http://" + l.Addr().String() + prefix
 	}
 	ask := func(url string) {
 		t.Helper()

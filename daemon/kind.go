@@ -69,6 +69,7 @@ type preparation struct {
 	place  string          // where the application is configured, for messages
 	limits script.Limits   // of the application, with the shared spool
 	reaper *process.Reaper // of this process, or nil
+	before *Limits         // of the configuration that this one is to replace, or nil
 	log    *slog.Logger
 }
 

@@ -26,12 +26,23 @@ type Limits struct {
 	ParamsTotal, SpoolMemoryTotal int64
 }
 
-// share gives the front-ends and the handler the totals, which are for all of them together.
-func (l *Limits) share() {
-	l.Front.ParamsTotal = spool.NewBudget(cmp.Or(l.ParamsTotal, spool.DefaultMemoryTotal))
-	l.Spool.Total = spool.NewBudget(l.SpoolTotal)
-	l.Spool.MemoryTotal = spool.NewBudget(cmp.Or(l.SpoolMemoryTotal, spool.DefaultMemoryTotal))
+// share gives the front-ends and the handler the totals, which are for all of them together:
+// those of before, if it is not nil, which resize changes.
+func (l *Limits) share(before *Limits) {
+	if before != nil {
+		l.Front.ParamsTotal, l.Spool.Total, l.Spool.MemoryTotal = before.Front.ParamsTotal, before.Spool.Total, before.Spool.MemoryTotal
+	} else {
+		l.Front.ParamsTotal, l.Spool.Total, l.Spool.MemoryTotal = spool.NewBudget(0), spool.NewBudget(0), spool.NewBudget(0)
+		l.resize()
+	}
 	l.Front.Spool = l.Spool
+}
+
+// resize gives the totals their sizes.
+func (l *Limits) resize() {
+	l.Front.ParamsTotal.Resize(cmp.Or(l.ParamsTotal, spool.DefaultMemoryTotal))
+	l.Spool.Total.Resize(l.SpoolTotal)
+	l.Spool.MemoryTotal.Resize(cmp.Or(l.SpoolMemoryTotal, spool.DefaultMemoryTotal))
 }
 
 const defaultDrain = gatehouse.DefaultDrain

@@ -57,7 +57,7 @@ func TestLimitTable(t *testing.T) {
 		t.Errorf("spool_total %d, drain %v", got.SpoolTotal, got.Drain)
 	}
 	holds := new(Limits)
-	holds.share()
+	holds.share(nil)
 	if n := holds.Front.ParamsTotal.Max(); got.ParamsTotal != n {
 		t.Errorf("params_total: table %d; holds %d", got.ParamsTotal, n)
 	}

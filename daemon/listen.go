@@ -37,6 +37,8 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 	return []net.Listener{l}, nil
 }
 
+var errPortInUse = errors.New("is in use by another process")
+
 func listenTCP(a Address) (net.Listener, error) {
 	address := net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
 	l, err := gatehouse.Listen("tcp", address)
@@ -45,7 +47,7 @@ func listenTCP(a Address) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case isInUse(err):
-		return nil, fmt.Errorf("%s is in use by another process: stop it, or choose another port", address)
+		return nil, fmt.Errorf("%s %w: stop it, or choose another port", address, errPortInUse)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s: ports below 1024 need a privilege: choose a higher one, or grant CAP_NET_BIND_SERVICE", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -111,10 +113,14 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 func (p *inheritance) checkUnused() error {
 	for _, d := range p.descriptors {
 		if !p.used[d.FD] {
-			return fmt.Errorf("inherited %v is not used: add \"systemd:%s\" to fastcgi, scgi or http", d, d.Name)
+			return errUnused(d, Address{Kind: AddressSystemd, Name: d.Name})
 		}
 	}
 	return nil
+}
+
+func errUnused(what fmt.Stringer, a Address) error {
+	return fmt.Errorf("inherited %v is not used: add %q to fastcgi, scgi or http", what, a.String())
 }
 
 func closeAll(list []net.Listener) {

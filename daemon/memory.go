@@ -21,7 +21,7 @@ const (
 // number of listeners and of programs that run at once, by the rule of docs/limits.md. It is
 // far too large where a limit is off.
 func (l Limits) MemoryBound(listeners, programs int) float64 {
-	l.share()
+	l.share(nil)
 	front := l.Front.WithDefaults()
 	head := cmp.Or(l.Programs.HeadBytes, cgihead.DefaultLimit)
 	held := float64(listeners)*float64(front.Connections)*connectionMemory +

@@ -50,7 +50,7 @@ func TestMemoryReturn(t *testing.T) {
 // TestReturnMemoryEnds: the goroutine ends with the daemon.
 func TestReturnMemoryEnds(t *testing.T) {
 	var l Limits
-	l.share()
+	l.share(nil)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { l.returnMemory(stop); close(done) }()
 	close(stop)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 
+	"gatehouse"
 	"gatehouse/cgi/process"
 	"gatehouse/systemd"
 )
@@ -15,8 +17,17 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
+	notifier    *systemd.Notifier
+	env         Environment
+	reaper      *process.Reaper
 	closeReaper func() error // nil if there is none
-	generation  *generation  // nil once closed
+	server      *gatehouse.Server
+
+	mu         sync.Mutex           // guards what follows
+	generation *generation          // the one that serves; nil once closed
+	old        map[*generation]bool // those whose requests have not ended
+	closing    sync.WaitGroup       // of old
+	over       chan struct{}        // closed when Serve ends
 }
 
 // ErrBare is wrapped by the error of Open if Environment.Started is true and the process
@@ -38,6 +49,9 @@ type Environment struct {
 	// Started says to open no default ports: either the configuration names an address,
 	// or the process was started with something to serve.
 	Started bool
+
+	// Reload, if not nil, returns the configuration anew, for SIGHUP.
+	Reload func() (*Config, error)
 
 	// Confine, if not nil, is called once everything is open, to give up privileges that
 	// are no longer needed; see [Confine].
@@ -61,7 +75,7 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log}
+	d := &Daemon{log: env.Log, env: env, old: make(map[*generation]bool), over: make(chan struct{})}
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -83,15 +97,13 @@ func Open(c Config, env Environment) (*Daemon, error) {
 }
 
 func (d *Daemon) open(c Config, env Environment) (err error) {
-	p := preparation{log: d.log}
-	starts := func(a App) bool { return a.Kind.traits().starts }
-	if env.Alone && runtime.GOOS == "linux" && slices.ContainsFunc(c.Apps, starts) {
-		if p.reaper, err = process.NewReaper(); err != nil {
-			return err
-		}
-		d.closeReaper = p.reaper.Close
+	if d.notifier, err = env.Process.Notifier(); err != nil {
+		return err
 	}
-	if d.generation, err = newGeneration(c, p); err != nil {
+	if err := d.startReaper(c.Apps); err != nil {
+		return err
+	}
+	if d.generation, err = newGeneration(c, preparation{log: d.log, reaper: d.reaper}); err != nil {
 		return err
 	}
 	if err := d.generation.openLog(env.Stderr); err != nil {
@@ -103,6 +115,19 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if env.Confine != nil {
 		return env.Confine()
 	}
+	return nil
+}
+
+// startReaper starts the reaper, unless there is one, if an application needs it.
+func (d *Daemon) startReaper(apps []App) (err error) {
+	starts := func(a App) bool { return a.Kind.traits().starts }
+	if d.reaper != nil || !d.env.Alone || runtime.GOOS != "linux" || !slices.ContainsFunc(apps, starts) {
+		return nil
+	}
+	if d.reaper, err = process.NewReaper(); err != nil {
+		return err
+	}
+	d.closeReaper = d.reaper.Close
 	return nil
 }
 

@@ -21,7 +21,8 @@ var errForced = errors.New("a second signal cut off the requests in flight")
 // signal cuts them off at once. It returns nil after draining, or after serving all that
 // it was started for. It closes the daemon before it returns.
 //
-// SIGHUP is logged. It and other signals have no effect.
+// SIGHUP has it go on with the configuration that Environment.Reload returns, without losing a
+// request; see "Reloading" in the package documentation. Other signals have no effect.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	ctx, drain := context.WithCancel(ctx)
@@ -33,7 +34,11 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	defer memory.Wait()
 	defer close(stop)
 	overdue := make(chan struct{}, 1)
-	served := g.start(ctx, func() { overdue <- struct{}{} })
+	isOverdue := func() { overdue <- struct{}{} }
+	served := g.start(ctx, d, isOverdue)
+	defer d.closeOld()
+	reload, stopReloads := d.startReloads(ctx, isOverdue)
+	defer stopReloads()
 	forced := false
 	var hopeless <-chan time.Time // set once requests have been cut off
 	for {
@@ -46,11 +51,13 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 		case <-hopeless:
 			return errors.New("requests in flight do not end: an application ignores their cancellation")
 		case <-overdue:
-			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", g.server.Drain.String())
-			hopeless = time.After(g.grace() + overtime)
+			d.log.Warn("requests in flight are cut off: they took longer than drain", "drain", d.current().drain().String())
+			hopeless = time.After(d.grace() + overtime)
 		case s := <-signals:
 			switch {
-			case !d.isStop(s) || hopeless != nil:
+			case s == syscall.SIGHUP && !g.program:
+				reload()
+			case !isStop(s) || hopeless != nil:
 			case g.program:
 				drain()
 			case ctx.Err() == nil:
@@ -58,20 +65,12 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 				drain()
 			default:
 				d.log.Warn("requests in flight are cut off", "signal", s.String())
-				forced, hopeless = true, time.After(g.grace()+overtime)
-				g.cutOff()
+				forced, hopeless = true, time.After(d.grace()+overtime)
+				d.server.Close() // the result follows soon
 			}
 		}
 	}
 }
 
-// isStop reports whether a signal asks the daemon to stop. It logs SIGHUP.
-func (d *Daemon) isStop(s os.Signal) bool {
-	switch s {
-	case syscall.SIGTERM, os.Interrupt:
-		return true
-	case syscall.SIGHUP:
-		d.log.Warn("SIGHUP: the configuration is not read again in this version: restart gatehouse to apply a change")
-	}
-	return false
-}
+// isStop reports whether a signal asks the daemon to stop.
+func isStop(s os.Signal) bool { return s == syscall.SIGTERM || s == os.Interrupt }

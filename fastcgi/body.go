@@ -101,7 +101,7 @@ func (s *stream) free() {
 	}
 	if cap(s.queue) > 0 {
 		putQueue(s.queue)
-		s.r.c.srv.limits.Spool.MemoryTotal.Release(queueSize)
+		s.r.set.T.limits.Spool.MemoryTotal.Release(queueSize)
 	}
 }
 
@@ -286,7 +286,7 @@ func (s *stream) deliver(b []byte) int {
 // hasQueue takes a queue, and reports whether there is memory for one. Without it the spool
 // has everything.
 func (s *stream) hasQueue() bool {
-	if s.queue == nil && s.r.c.srv.limits.Spool.MemoryTotal.Reserve(queueSize) {
+	if s.queue == nil && s.r.set.T.limits.Spool.MemoryTotal.Reserve(queueSize) {
 		s.queue = getQueue()
 	}
 	return s.queue != nil
@@ -294,7 +294,7 @@ func (s *stream) hasQueue() bool {
 
 // admit holds a body of unknown length to Limits.BodyBytes.
 func (s *stream) admit(n int) bool {
-	limit := s.r.c.srv.limits.BodyBytes
+	limit := s.r.set.T.limits.BodyBytes
 	if s.wanted-s.room+int64(n) <= limit {
 		return true
 	}
@@ -307,7 +307,7 @@ func (s *stream) admit(n int) bool {
 // spill puts a part of the body in the spool.
 func (s *stream) spill(b []byte) error {
 	if s.spool == nil {
-		s.spool = spool.New(s.r.c.srv.limits.Spool)
+		s.spool = spool.New(s.r.set.T.limits.Spool)
 	}
 	if _, err := s.spool.Write(b); err != nil {
 		return cgi.SpoolError(err)

@@ -303,9 +303,9 @@ func (c *conn) runHandler(r *request) {
 		}
 	}()
 	if r.refuse != nil {
-		c.srv.handler.Refuse(&r.cgi, &r.sink, r.refuse)
+		r.set.T.handler.Refuse(&r.cgi, &r.sink, r.refuse)
 	} else {
-		c.srv.handler.Run(&r.cgi, &r.sink, c.srv.app(r.role))
+		r.set.T.handler.Run(&r.cgi, &r.sink, r.set.T.app(r.role))
 	}
 	returned = true
 }

@@ -12,7 +12,7 @@ import (
 // decode makes the variables of the PARAMS stream, which has ended (F7, F9, F10). It
 // does not keep params.
 func (r *request) decode(params []byte) error {
-	limit := r.c.srv.limits.ParamsCount
+	limit := r.set.T.limits.ParamsCount
 	text := string(params)
 	nuls := strings.Count(text, "\x00")
 	pairs := r.pairs[:0]

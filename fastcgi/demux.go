@@ -110,6 +110,12 @@ func (c *conn) beginRequest() error {
 
 // addRequest begins a request, or refuses it.
 func (c *conn) addRequest(id uint16, b record.Begin) error {
+	set, begun := c.srv.current.Acquire(), false
+	defer func() {
+		if !begun {
+			set.Release()
+		}
+	}()
 	c.mu.Lock()
 	switch {
 	case c.dead != nil:
@@ -119,23 +125,24 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 	case c.find(id) != nil:
 		c.mu.Unlock()
 		return malformed("BEGIN_REQUEST for request %d, which is active", id)
-	case c.srv.app(cgi.Role(b.Role)) == nil:
+	case set.T.app(cgi.Role(b.Role)) == nil:
 		if b.Flags&record.KeepConn == 0 {
 			c.closing = true
 		}
 		c.mu.Unlock()
 		c.srv.acceptor.Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
-	case c.full():
+	case c.full(&set.T.limits):
 		c.mu.Unlock()
-		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", c.srv.requestsKey, "requests", c.srv.limits.Requests)
+		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", set.T.requestsKey, "requests", set.T.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	case !c.growForRequest():
 		c.mu.Unlock()
 		c.srv.acceptor.Warn("request refused: the requests of all connections hold too much memory", "peer", c.peer(), "limit", "params_total", "bytes", c.holding.Budget.Max())
 		return c.refuseBegin(id, record.CantMpxConn)
 	}
-	c.reqs = append(c.reqs, newRequest(c, id, b))
+	begun = true
+	c.reqs = append(c.reqs, newRequest(c, id, b, set))
 	if id != 1 || len(c.reqs) > 1 {
 		c.mux = true
 	}
@@ -145,8 +152,8 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 
 // full reports whether the connection carries as many requests as it may. One whose
 // response waits for the peer has left reqs, but its handler has not returned. mu is held.
-func (c *conn) full() bool {
-	limit := c.srv.limits.Requests
+func (c *conn) full(limits *cgi.Limits) bool {
+	limit := limits.Requests
 	return len(c.reqs)+c.overdue >= limit || c.running-c.overdue-returning >= limit
 }
 
@@ -191,7 +198,7 @@ func (c *conn) keepParams(b []byte) int {
 	if r == nil {
 		return len(b)
 	}
-	limit, size := c.srv.limits.ParamsBytes, len(r.params)+len(b)
+	limit, size := r.set.T.limits.ParamsBytes, len(r.params)+len(b)
 	var refuse *cgi.StatusError
 	switch {
 	case size > limit:

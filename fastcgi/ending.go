@@ -75,7 +75,7 @@ func (c *conn) expire(r *request) {
 // that do not return: a web server that does not multiplex had better open another one.
 // Requests that it has sent already are answered first. mu is held.
 func (c *conn) shouldClose(now time.Duration) bool {
-	return c.overdue > 0 && (!c.mux || c.overdue >= c.srv.limits.Requests) && now-c.idleSince > closeOverdueAfter
+	return c.overdue > 0 && (!c.mux || c.overdue >= c.srv.current.Get().limits.Requests) && now-c.idleSince > closeOverdueAfter
 }
 
 // closeOverdueAfter is some ticks.
@@ -153,7 +153,7 @@ func (c *conn) linger() {
 
 // lingered reports whether the time to linger is over.
 func (c *conn) lingered() bool {
-	return c.srv.acceptor.Now()-c.lingerSince > c.srv.limits.Linger
+	return c.srv.acceptor.Now()-c.lingerSince > c.srv.current.Get().limits.Linger
 }
 
 func (c *conn) peer() string {

@@ -51,7 +51,7 @@ func (c *conn) answerManagement() error {
 		return malformed("GET_VALUES: %v", err)
 	}
 	c.mu.Lock()
-	c.mux = c.mux || c.srv.limits.Requests > 1
+	c.mux = c.mux || c.srv.current.Get().limits.Requests > 1
 	c.mu.Unlock()
 	return c.send(record.AppendRecord(nil, record.GetValuesResult, 0, reply))
 }
@@ -65,7 +65,7 @@ func maxRequests(l *cgi.Limits) int64 {
 // appendValues appends the pairs that answer the names asked for; a name that is
 // unknown is left out, one that is asked twice is answered once (F13).
 func (c *conn) appendValues(reply, asked []byte) ([]byte, error) {
-	limits := &c.srv.limits
+	limits := &c.srv.current.Get().limits
 	var said [3]bool
 	for len(asked) > 0 {
 		name, _, rest, err := record.NextPair(asked)

@@ -26,6 +26,7 @@ type request struct {
 // A turn is what a request has for itself.
 type turn struct {
 	c    *conn
+	set  *frontend.Settings[settings] // as of its beginning
 	id   uint16
 	role cgi.Role
 	keep bool // KEEP_CONN
@@ -53,10 +54,10 @@ type turn struct {
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 // newRequest returns a request, for which the connection's holding has grown by a whole
-// connection's share.
-func newRequest(c *conn, id uint16, b record.Begin) *request {
+// connection's share. It takes over set.
+func newRequest(c *conn, id uint16, b record.Begin, set *frontend.Settings[settings]) *request {
 	r := requests.Get().(*request)
-	r.c, r.id, r.keep = c, id, b.Flags&record.KeepConn != 0
+	r.c, r.set, r.id, r.keep = c, set, id, b.Flags&record.KeepConn != 0
 	r.held, r.room = frontend.FreeMemory, frontend.FreeParams
 	r.begun = c.srv.acceptor.Now()
 	r.role = cgi.Role(b.Role)
@@ -77,6 +78,7 @@ func (r *request) free() {
 		r.data.free()
 	}
 	r.dropParams()
+	r.set.Release()
 	params, pairs, out := r.params, r.pairs[:0], r.sink.buf[:0]
 	if cap(pairs) > 256 {
 		pairs = nil
@@ -100,8 +102,8 @@ func (r *request) dropParams() {
 func (r *request) prepare(params []byte) error {
 	err := r.decode(params)
 	r.dropParams()
-	s := r.c.srv
-	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.Paths, http.NoBody
+	s := &r.set.T
+	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.paths, http.NoBody
 	r.cgi.Multithread, r.cgi.Multiprocess = true, true
 	r.cgi.SetContextSource(r)
 	if err != nil {

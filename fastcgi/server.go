@@ -18,7 +18,7 @@ import (
 var ErrServerClosed = frontend.ErrServerClosed
 
 // A Server serves FastCGI connections. Its fields must not be changed after the
-// first call of Serve.
+// first call of Serve; see [Server.Reconfigure].
 type Server struct {
 	// App answers requests in the role of a Responder (FastCGI 1.0 § 6.2), which is what
 	// web servers ask for by default.
@@ -87,20 +87,17 @@ type Server struct {
 
 	once     sync.Once
 	acceptor frontend.Acceptor
-	limits   cgi.Limits
-	handler  *cgi.Handler
+	current  frontend.Current[settings]
 	logger   *slog.Logger
-
-	requestsKey string // what bounds the requests of a connection
 }
 
 // Serve accepts connections on l and serves them until Shutdown or Close; then
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
-	if s.App == nil && s.Authorizer == nil && s.Filter == nil {
+	if err := s.check(); err != nil {
 		l.Close()
-		return errors.New("fastcgi: the server has no application: set App")
+		return err
 	}
 	s.once.Do(s.init)
 	return s.acceptor.Serve(l)
@@ -124,33 +121,20 @@ func (s *Server) Close() error {
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
-// app returns the application that plays a role, or nil.
-func (s *Server) app(role cgi.Role) cgi.App {
-	switch role {
-	case cgi.Responder:
-		return s.App
-	case cgi.Authorizer:
-		return s.Authorizer
-	case cgi.Filter:
-		return s.Filter
+func (s *Server) check() error {
+	if s.App == nil && s.Authorizer == nil && s.Filter == nil {
+		return errors.New("fastcgi: the server has no application: set App")
 	}
 	return nil
 }
 
 func (s *Server) init() {
-	s.limits = s.Limits.WithDefaults()
-	s.requestsKey = "max_requests"
-	if s.NoMultiplexing {
-		s.limits.Requests, s.requestsKey = 1, "multiplex"
-	}
 	s.logger = frontend.Log(s.Log, s.ErrorLog)
-	s.handler = s.Handler
-	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.logger, Spool: s.limits.Spool}
-	}
+	set := s.settings(s.logger)
+	s.current.Replace(frontend.NewSettings(set))
 	s.acceptor.NewConn = s.newConn
-	s.acceptor.Connections, s.acceptor.Shared = s.limits.Connections, s.limits.Shared
-	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, WebServers: s.WebServerAddrs, Users: s.AllowUsers}
+	s.acceptor.Connections, s.acceptor.Shared = set.limits.Connections, set.limits.Shared
+	s.acceptor.Peers = s.peers()
 	s.acceptor.BaseContext = s.BaseContext
 	s.acceptor.ConnContext = s.ConnContext
 	s.acceptor.Log = s.logger
@@ -158,9 +142,10 @@ func (s *Server) init() {
 
 func (s *Server) newConn(ctx context.Context, _ net.Listener, nc net.Conn) frontend.Conn {
 	c := &conn{srv: s, sock: frontend.NewSocket(nc), base: ctx}
-	c.sock.HalfClose = s.HalfClose
+	set := s.current.Get()
+	c.sock.HalfClose = set.halfClose
 	c.cond.L = &c.mu
-	c.holding.Budget = s.limits.ParamsTotal
+	c.holding.Budget = set.limits.ParamsTotal
 	c.idleSince = s.acceptor.Now()
 	return c
 }

@@ -17,7 +17,7 @@ const idleBeforeShrink = time.Second
 func (c *conn) Tick(now time.Duration) (busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limits := &c.srv.limits
+	limits := &c.srv.current.Get().limits
 	more := false // to do at the next tick, which is to come soon
 	c.tickWrite(now, limits.Write)
 	if c.phase == paused && c.dead == nil {
@@ -86,7 +86,7 @@ func (c *conn) tickRequests(now time.Duration, limits *cgi.Limits) {
 			if !s.waiting || s.err != nil || !r.limited() {
 				continue
 			}
-			if s.err = s.checkPeer(now, limits); s.err != nil {
+			if s.err = s.checkPeer(now, &r.set.T.limits); s.err != nil {
 				if s.reading {
 					c.sock.Kick()
 				}

@@ -211,8 +211,8 @@ func TestRunTimeOfLastRequests(t *testing.T) {
 }
 
 func TestSpent(t *testing.T) {
-	s := &Server{}
-	s.limits.Requests = 3
+	s := &Server{Limits: cgi.Limits{Requests: 3}}
+	s.init()
 	for _, tt := range []struct {
 		overdue int
 		mux     bool

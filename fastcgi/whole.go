@@ -23,7 +23,13 @@ func (c *conn) wholeRequest() (r *request, ok bool) {
 		return nil, false
 	}
 	body, err := record.ParseBegin(begin)
-	if err != nil || c.srv.app(cgi.Role(body.Role)) == nil || body.Role == record.Filter || len(params) > c.srv.limits.ParamsBytes {
+	set := c.srv.current.Acquire()
+	defer func() {
+		if !ok {
+			set.Release()
+		}
+	}()
+	if err != nil || set.T.app(cgi.Role(body.Role)) == nil || body.Role == record.Filter || len(params) > set.T.limits.ParamsBytes {
 		return nil, false
 	}
 	c.mu.Lock()
@@ -31,7 +37,7 @@ func (c *conn) wholeRequest() (r *request, ok bool) {
 	if !c.idle() || c.overdue > 0 || c.mux || c.dead != nil || len(c.ready) > 0 || !c.holding.Grow(frontend.FreeMemory) {
 		return nil, false
 	}
-	r = newRequest(c, 1, body)
+	r = newRequest(c, 1, body, set)
 	r.ready, r.stdin.ended = true, true
 	r.refuse = r.prepare(params)
 	c.reqs = append(c.reqs, r)

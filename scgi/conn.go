@@ -19,6 +19,7 @@ type conn struct {
 	srv  *Server
 	sock *frontend.Socket
 	base context.Context
+	set  *frontend.Settings[settings] // from the end of the head on
 
 	// peek says that bytes are peeked at before they are read, so that the last one of
 	// the request can stay in the socket.
@@ -50,11 +51,12 @@ var environs = sync.Pool{New: func() any { return new(cgi.Environ) }}
 
 func newConn(s *Server, base context.Context, nc net.Conn) *conn {
 	c := &conn{srv: s, sock: frontend.NewSocket(nc), base: base}
-	c.sock.HalfClose = s.HalfClose
+	set := s.current.Get()
+	c.sock.HalfClose = set.halfClose
 	c.peek = c.sock.Unix && c.sock.CanPeek()
 	c.body.c, c.sink.c = c, c
 	c.sink.end = cgi.Aborted
-	c.holding.Budget = s.limits.ParamsTotal
+	c.holding.Budget = set.limits.ParamsTotal
 	c.holding.Grow(frontend.FreeMemory)
 	c.readSide.init()
 	c.ticked = s.acceptor.Now()
@@ -66,10 +68,12 @@ func (c *conn) Start() { go c.serve() }
 
 func (c *conn) serve() {
 	defer c.srv.acceptor.Remove(c)
+	defer func() { c.set.Release() }()
 	defer c.giveBack()
 	defer c.overtime.Wait()
 	defer c.closeOnce()
 	block, err := c.readHead()
+	c.set = c.srv.current.Acquire()
 	c.release()
 	var full *cgi.StatusError
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) && !errors.As(err, &full) {
@@ -83,29 +87,30 @@ func (c *conn) serve() {
 		env.Reset()
 		environs.Put(env)
 	}()
+	set := &c.set.T
 	switch {
 	case err == nil:
 		err = c.decode(env, block)
 	case full == nil:
 		err = c.refusal(err)
 	}
-	c.req.Env, c.req.Body, c.req.Paths, c.req.Multithread = env, &c.body, c.srv.Paths, true
+	c.req.Env, c.req.Body, c.req.Paths, c.req.Multithread = env, &c.body, set.paths, true
 	c.req.SetContextSource(c)
 	if err != nil {
 		c.req.ContentLength, c.left, c.refused = 0, 0, true
-		c.srv.handler.Refuse(&c.req, &c.sink, err)
+		set.handler.Refuse(&c.req, &c.sink, err)
 		return
 	}
 	if c.left == 0 && c.off == c.end {
 		c.freeBuffer()
 	}
-	c.srv.handler.Run(&c.req, &c.sink, c.srv.App)
+	set.handler.Run(&c.req, &c.sink, set.app)
 }
 
 // decode takes the variables and the length of the body from a header block. Its
 // error is a StatusError.
 func (c *conn) decode(env *cgi.Environ, block string) error {
-	err := ParseHeaders(env, block, c.srv.limits.ParamsCount)
+	err := ParseHeaders(env, block, c.set.T.limits.ParamsCount)
 	if err == nil {
 		err = checkHeaders(env)
 	}
@@ -117,9 +122,9 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 	case n < 0:
 		return &cgi.StatusError{Code: http.StatusLengthRequired,
 			Err: fmt.Errorf("CONTENT_LENGTH is %.40q, not a number of bytes", env.Get("CONTENT_LENGTH"))}
-	case n > c.srv.limits.BodyBytes:
+	case n > c.set.T.limits.BodyBytes:
 		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-			Err: fmt.Errorf("body of %d bytes is over the limit of %d (body_bytes)", n, c.srv.limits.BodyBytes)}
+			Err: fmt.Errorf("body of %d bytes is over the limit of %d (body_bytes)", n, c.set.T.limits.BodyBytes)}
 	}
 	c.req.ContentLength, c.length, c.left = n, n, n
 	return nil

@@ -251,7 +251,9 @@ func TestWriteDeadlineCuts(t *testing.T) {
 // nothing.
 func TestDeadlineTimers(t *testing.T) {
 	far := time.Now().Add(time.Hour)
-	c := newConn(&Server{}, t.Context(), nil)
+	s := new(Server)
+	s.init()
+	c := newConn(s, t.Context(), nil)
 	c.sink.SetReadDeadline(far)
 	c.sink.SetWriteDeadline(far)
 	d := c.deadlines.Load()

@@ -30,7 +30,7 @@ func (c *conn) readHead() (block string, err error) {
 	}
 	n, size := 0, 0
 	for {
-		n, size, err = ParseLength(c.buf[:c.end], c.srv.limits.ParamsBytes)
+		n, size, err = ParseLength(c.buf[:c.end], c.srv.current.Get().limits.ParamsBytes)
 		if err != nil {
 			return "", err
 		}

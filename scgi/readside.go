@@ -242,7 +242,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 	c.ticked = now
 	wait := c.waiting.Load()
 	elapsed, same := c.stamp.unchangedFor(wait, now)
-	limits := &c.srv.limits
+	limits := &c.srv.current.Get().limits
 	switch wait % waits {
 	case arriving:
 		if elapsed > limits.Idle {
@@ -265,7 +265,7 @@ func (c *conn) Tick(now time.Duration) (busy bool) {
 		}
 		return false
 	case inBody:
-		if err := c.checkBody(elapsed, tick, limits); err != nil {
+		if err := c.checkBody(elapsed, tick, &c.set.T.limits); err != nil {
 			c.stopWait(wait, err)
 		}
 	case lingering:

@@ -19,7 +19,7 @@ import (
 var ErrServerClosed = frontend.ErrServerClosed
 
 // A Server serves SCGI connections. Its fields must not be changed after the
-// first call of Serve.
+// first call of Serve; see [Server.Reconfigure].
 type Server struct {
 	// App serves the requests. It must not be nil.
 	App cgi.App
@@ -67,8 +67,7 @@ type Server struct {
 
 	once     sync.Once
 	acceptor frontend.Acceptor
-	limits   cgi.Limits
-	handler  *cgi.Handler
+	current  frontend.Current[settings]
 	logger   *slog.Logger
 }
 
@@ -91,9 +90,9 @@ func Serve(l net.Listener, h http.Handler) error {
 // it returns ErrServerClosed. It closes l. It may be called for several listeners
 // at once.
 func (s *Server) Serve(l net.Listener) error {
-	if s.App == nil {
+	if err := s.check(); err != nil {
 		l.Close()
-		return errors.New("scgi: the server has no application: set App")
+		return err
 	}
 	s.once.Do(s.init)
 	return s.acceptor.Serve(l)
@@ -115,18 +114,22 @@ func (s *Server) Close() error {
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
-func (s *Server) init() {
-	s.limits = s.Limits.WithDefaults()
-	s.logger = frontend.Log(s.Log, s.ErrorLog)
-	s.handler = s.Handler
-	if s.handler == nil {
-		s.handler = &cgi.Handler{Log: s.logger, Spool: s.limits.Spool}
+func (s *Server) check() error {
+	if s.App == nil {
+		return errors.New("scgi: the server has no application: set App")
 	}
+	return nil
+}
+
+func (s *Server) init() {
+	s.logger = frontend.Log(s.Log, s.ErrorLog)
+	set := s.settings(s.logger)
+	s.current.Replace(frontend.NewSettings(set))
 	s.acceptor.NewConn = func(ctx context.Context, _ net.Listener, c net.Conn) frontend.Conn {
 		return newConn(s, ctx, c)
 	}
-	s.acceptor.Connections, s.acceptor.Shared = s.limits.Connections, s.limits.Shared
-	s.acceptor.Peers = frontend.Peers{Allow: s.Allow, Users: s.AllowUsers}
+	s.acceptor.Connections, s.acceptor.Shared = set.limits.Connections, set.limits.Shared
+	s.acceptor.Peers = s.peers()
 	s.acceptor.BaseContext = s.BaseContext
 	s.acceptor.ConnContext = s.ConnContext
 	s.acceptor.Log = s.logger

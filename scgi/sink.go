@@ -180,7 +180,7 @@ func (s *sink) failed(err error) error {
 		s.late = true
 		return frontend.ErrWriteLate
 	default:
-		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.limits.Write)
+		err = fmt.Errorf("%w: it took no byte of the response for %v (write)", cgi.ErrAborted, s.c.srv.current.Get().limits.Write)
 	}
 	s.c.cancelRequest(err)
 	return err
@@ -197,7 +197,7 @@ func (s *sink) tick(now time.Duration) {
 	if !same || unsent != s.unsent {
 		s.unsent, s.moved = unsent, now
 	}
-	if now-s.moved > s.c.srv.limits.Write || same && s.aborted.Load() {
+	if now-s.moved > s.c.srv.current.Get().limits.Write || same && s.aborted.Load() {
 		s.c.sock.SetWriteDeadline(time.Unix(1, 0))
 	}
 }

@@ -8,8 +8,7 @@ const DefaultMemoryTotal = 256 << 20
 // A Budget bounds the bytes that many hold together: spools, or the requests of all
 // connections. It is safe for concurrent use. A nil Budget is unlimited.
 type Budget struct {
-	max  int64
-	used atomic.Int64
+	max, used atomic.Int64
 
 	maxFiles, files atomic.Int64 // maxFiles: 0 for no limit
 }
@@ -17,12 +16,20 @@ type Budget struct {
 // NewBudget returns a Budget of max bytes: 8 GiB if max is zero, unlimited if it
 // is negative.
 func NewBudget(max int64) *Budget {
+	b := new(Budget)
+	b.Resize(max)
+	return b
+}
+
+// Resize sets another maximum, in the form of NewBudget. What is taken beyond it stays so
+// until it is given back.
+func (b *Budget) Resize(max int64) {
 	bound(&max, 8<<30)
-	return &Budget{max: max}
+	b.max.Store(max)
 }
 
 // Max returns the number of bytes that can be taken at once.
-func (b *Budget) Max() int64 { return b.max }
+func (b *Budget) Max() int64 { return b.max.Load() }
 
 // Used returns the number of bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
@@ -50,7 +57,13 @@ func (b *Budget) releaseFile() {
 }
 
 // Scarce reports whether more than three quarters are taken.
-func (b *Budget) Scarce() bool { return b != nil && b.used.Load() > b.max-b.max/4 }
+func (b *Budget) Scarce() bool {
+	if b == nil {
+		return false
+	}
+	max := b.max.Load()
+	return b.used.Load() > max-max/4
+}
 
 // Reserve takes n bytes, or none, and reports false, if they are not there.
 func (b *Budget) Reserve(n int64) bool {
@@ -59,7 +72,7 @@ func (b *Budget) Reserve(n int64) bool {
 	}
 	for {
 		used := b.used.Load()
-		if n > b.max-used {
+		if n > b.max.Load()-used {
 			return false
 		}
 		if b.used.CompareAndSwap(used, used+n) {

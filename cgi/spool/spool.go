@@ -233,7 +233,7 @@ func (s *Spool) Close() error {
 // charge takes n bytes from the budget.
 func (s *Spool) charge(n int64) error {
 	if !s.limits.Total.Reserve(n) {
-		return fmt.Errorf("%w: they may hold %d bytes", ErrTotal, s.limits.Total.max)
+		return fmt.Errorf("%w: they may hold %d bytes", ErrTotal, s.limits.Total.Max())
 	}
 	s.charged += n
 	return nil

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 //	start [-full] [-as NAME] [-stdin ADDR] [-fd NAME=ADDR]... N ARGUMENT...
 //	    starts gatehouse, by another name if one is given, and waits until it listens on N addresses, which are in
 //	    $http, $fastcgi and $scgi then; the options pass it listening sockets, and with -full
-//	    its standard error is a full pipe that nobody reads
+//	    its standard error is a full pipe that nobody reads; $PID is its number
 //	log PATTERN
 //	    waits for a line of its log
 //	signal NAME

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "explain", "request", "cgi", "conform", "version", "help"}
+var commands = []string{"serve", "check", "reload", "explain", "request", "cgi", "conform", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -45,6 +45,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.serve(ctx, rest)
 	case "check":
 		return p.check(rest)
+	case "reload":
+		return p.reload(ctx, rest)
 	case "explain":
 		return p.explain(rest)
 	case "request":
@@ -65,7 +67,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 // runBare runs gatehouse without arguments, started either by a web server, a supervisor
 // or inetd with something to serve, or by a person, who gets the usage.
 func (p *process) runBare(ctx context.Context) int {
-	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true})
+	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true,
+		Reload: func() (*daemon.Config, error) { return new(daemon.Config), nil }})
 	if errors.Is(err, daemon.ErrBare) {
 		io.WriteString(p.stderr, usage)
 		return exitStart
@@ -126,7 +129,11 @@ func (p *process) serve(ctx context.Context, args []string) int {
 	case help:
 		return p.help(nil)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true})
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true,
+		Reload: func() (*daemon.Config, error) {
+			config, _, err := p.serveConfig(args)
+			return config, err
+		}})
 	if err != nil {
 		return p.fail(err)
 	}

@@ -138,6 +138,7 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	r.cmd.ExtraFiles = files
 	ts.Check(r.cmd.Start())
+	ts.Setenv("PID", strconv.Itoa(r.cmd.Process.Pid))
 	for _, f := range append(files, stdin) {
 		if f != nil {
 			f.Close()

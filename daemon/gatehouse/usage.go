@@ -9,6 +9,9 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse check   [--config FILE] [--front-user USER]
                       find mistakes in a configuration, and what keeps the web
                       server's user from connecting to its unix sockets
+    gatehouse reload  --pid N | --pid-file FILE
+                      have a running gatehouse reload its configuration, wait until
+                      it serves it, or print what is wrong with it (exit status 1)
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
     gatehouse request (--fastcgi|--scgi|--http) ADDR URL
@@ -50,6 +53,11 @@ the same name in the configuration file; --app adds to it.
 
 --validate checks every request and response against the rules of package validate,
 for development. A violation gets an error page, and the log names the rule.
+
+SIGHUP reloads the configuration: gatehouse reads the file of --config and the flags
+again, and goes on with them without losing a request or closing a kept connection.
+If anything is wrong, the log says what, and the old configuration stays. "gatehouse
+reload" waits for the result: in a systemd unit, ExecReload=gatehouse reload --pid $MAINPID.
 
 SIGTERM and SIGINT stop gatehouse after the requests in flight; a second one stops it
 at once. The exit status is 2 if it fails before the first request, 1 afterwards.

@@ -147,7 +147,8 @@ func (a *Acceptor) log() *slog.Logger {
 // 5 ms to 1 s, and logs the error at first and every 10 s. It returns any other error.
 func (a *Acceptor) Serve(l net.Listener) error {
 	defer l.Close()
-	if err := a.Peers.Check(); err != nil {
+	peers := a.peers()
+	if err := peers.Check(); err != nil {
 		return err
 	}
 	own, aborted := a.track(l)
@@ -200,12 +201,43 @@ func (a *Acceptor) Serve(l net.Listener) error {
 	}
 }
 
+// peers says who may connect now.
+func (a *Acceptor) peers() Peers {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.Peers
+}
+
+// connections returns the maximum number of connections of a listener. mu is held.
+func (a *Acceptor) connections() int {
+	if a.Connections <= 0 {
+		return 10_000
+	}
+	return a.Connections
+}
+
+// Reconfigure sets Connections and Peers anew, while the Acceptor serves. They apply to
+// connections that are accepted later.
+func (a *Acceptor) Reconfigure(connections int, peers Peers) error {
+	if err := peers.Check(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.Connections, a.Peers = connections, peers
+	for _, own := range a.listeners {
+		own.Resize(a.connections())
+	}
+	return nil
+}
+
 // acceptLog is how often failures to accept are logged.
 const acceptLog = 10 * time.Second
 
 // admit returns the context for a connection, or nil to refuse it.
 func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) context.Context {
-	if err := a.Peers.Refuse(c); err != nil {
+	peers := a.peers()
+	if err := peers.Refuse(c); err != nil {
 		a.Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
 		return nil
 	}
@@ -257,11 +289,7 @@ func (a *Acceptor) track(l net.Listener) (own *cgi.ConnectionBudget, aborted <-c
 		a.ticking.Add(1)
 		go a.tick(a.stop)
 	}
-	n := a.Connections
-	if n <= 0 {
-		n = 10_000
-	}
-	own = cgi.NewConnectionBudget(n)
+	own = cgi.NewConnectionBudget(a.connections())
 	a.listeners[l] = own
 	a.serving++
 	return own, a.aborted
