@@ -42,6 +42,11 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
 		}
 	}
+	if c.PIDFile != "" {
+		if err := checkPIDFile(c.PIDFile); err != nil {
+			errs = append(errs, fmt.Errorf("pid_file: %w", err))
+		}
+	}
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
 		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
 	}

@@ -19,8 +19,10 @@ var (
 
 // listen opens what the configuration names, or what the process was started with.
 func (g *generation) listen(env Environment) error {
+	passed := &inheritance{used: make(map[int]bool), predecessor: env.Predecessor}
+	defer func() { g.sockets = passed.sockets }()
 	if g.config.Listens() {
-		return g.openConfigured(env.Process)
+		return g.openConfigured(env.Process, passed)
 	}
 	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
@@ -37,19 +39,17 @@ func (g *generation) listen(env Environment) error {
 		if env.Started {
 			return ErrBare
 		}
-		return g.openBare(env.Stdout)
+		return g.openBare(env.Stdout, passed)
 	}
-	return g.openInherited(start.Descriptors)
+	return g.openInherited(start.Descriptors, passed)
 }
 
 // openConfigured opens what the configuration names. It returns an error if a passed
 // socket is not used.
-func (g *generation) openConfigured(process systemd.Process) error {
-	descriptors, err := process.Descriptors()
-	if err != nil {
+func (g *generation) openConfigured(process systemd.Process, passed *inheritance) (err error) {
+	if passed.descriptors, err = process.Descriptors(); err != nil {
 		return err
 	}
-	passed := &inheritance{descriptors: descriptors, used: make(map[int]bool)}
 	var errs []error
 	for _, e := range g.config.addresses() {
 		list, err := listen(e.address, passed)
@@ -73,7 +73,7 @@ func (g *generation) openConfigured(process systemd.Process) error {
 }
 
 // openInherited makes endpoints of the descriptors that the process was started with.
-func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
+func (g *generation) openInherited(descriptors []systemd.Descriptor, passed *inheritance) error {
 	for _, x := range descriptors {
 		e, err := gatehouse.Inherit(x)
 		if err != nil {
@@ -82,42 +82,45 @@ func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 		if err := g.addEndpoint(e); err != nil {
 			return err
 		}
+		if !e.Once {
+			passed.sockets = append(passed.sockets, socket{listener: e.Listener, fd: x.FD})
+		}
 	}
 	return nil
 }
 
 // openBare opens the three default ports on loopback, and prints how to use them. Only
 // the port of HTTP must be free.
-func (g *generation) openBare(stdout io.Writer) error {
-	l, err := listenTCP(bareHTTP)
+func (g *generation) openBare(stdout io.Writer, passed *inheritance) error {
+	list, err := listen(bareHTTP, passed)
 	if err != nil {
 		return fmt.Errorf("%w (--http)", err)
 	}
-	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}); err != nil {
+	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: list[0]}); err != nil {
 		return err
 	}
-	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI)
+	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI, passed)
 	if err != nil {
 		return err
 	}
-	scgi, err := g.openOptional(gatehouse.SCGI, bareSCGI)
+	scgi, err := g.openOptional(gatehouse.SCGI, bareSCGI, passed)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(stdout, guide(l.Addr(), fastcgi, scgi))
+	_, err = io.WriteString(stdout, guide(list[0].Addr(), fastcgi, scgi))
 	if err != nil {
 		return fmt.Errorf("standard output: %w", bare(err))
 	}
 	return nil
 }
 
-func (g *generation) openOptional(p gatehouse.Protocol, a Address) (net.Addr, error) {
-	l, err := listenTCP(a)
+func (g *generation) openOptional(p gatehouse.Protocol, a Address, passed *inheritance) (net.Addr, error) {
+	list, err := listen(a, passed)
 	if err != nil {
 		g.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
 		return nil, nil
 	}
-	return l.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: l})
+	return list[0].Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: list[0]})
 }
 
 // guide returns the URL of the page, and the configuration for nginx.

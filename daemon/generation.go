@@ -26,7 +26,9 @@ type generation struct {
 	access    func(*cgi.Request, cgi.Result) // nil for no access log
 	program   bool                           // this process is a CGI program
 	endpoints []gatehouse.Endpoint
+	sockets   []socket          // what a successor gets
 	server    *gatehouse.Server // once it serves
+	reopen    func() error      // opens the access log anew
 	closers   []func() error    // close what was opened, in reverse order
 }
 
@@ -55,11 +57,11 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 
 // openLog opens the access log.
 func (g *generation) openLog(stderr io.Writer) error {
-	access, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
+	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
 	if err != nil {
 		return err
 	}
-	g.access = access
+	g.access, g.reopen = access, reopen
 	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }

@@ -11,18 +11,36 @@ import (
 	"gatehouse/systemd"
 )
 
-// listen opens a. Sockets passed by systemd come from passed.
+// A socket is a listener, and where it comes from.
+type socket struct {
+	listener net.Listener
+	address  string // see Address.place; empty if it was passed by systemd or another parent
+	fd       int    // the descriptor as which it was passed
+}
+
+// place returns the part of an address that says where to listen.
+func (a Address) place() string {
+	if key := a.key(); key != "" {
+		return key
+	}
+	return a.String() // any port
+}
+
+// listen opens a. Sockets that were passed come from passed, and those of a predecessor.
 func listen(a Address, passed *inheritance) ([]net.Listener, error) {
 	switch a.Kind {
-	case AddressUnix:
-		l, err := listenUnix(a)
-		return one(l, err)
-	case AddressTCP:
-		l, err := listenTCP(a)
+	case AddressUnix, AddressTCP:
+		l, err := listenOwn(a, passed.predecessor)
+		if err == nil {
+			passed.sockets = append(passed.sockets, socket{listener: l, address: a.place()})
+		}
 		return one(l, err)
 	case AddressDescriptor:
 		passed.used[a.FD] = true
 		l, err := listenDescriptor(a)
+		if err == nil {
+			passed.sockets = append(passed.sockets, socket{listener: l, fd: a.FD})
+		}
 		return one(l, err)
 	case AddressSystemd:
 		return passed.listeners(a.Name)
@@ -35,6 +53,22 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 		return nil, err
 	}
 	return []net.Listener{l}, nil
+}
+
+// listenOwn takes over the predecessor's socket, or binds one.
+func listenOwn(a Address, predecessor *Predecessor) (net.Listener, error) {
+	l, err := predecessor.take(a)
+	switch {
+	case err != nil:
+		return nil, err
+	case l != nil && a.Kind == AddressUnix:
+		return takeUnix(a, l)
+	case l != nil:
+		return l, nil
+	case a.Kind == AddressUnix:
+		return listenUnix(a)
+	}
+	return listenTCP(a)
 }
 
 func listenTCP(a Address) (net.Listener, error) {
@@ -79,10 +113,13 @@ func listenDescriptor(a Address) (net.Listener, error) {
 	return l, nil
 }
 
-// An inheritance holds the descriptors passed by systemd, and which of them are used.
+// An inheritance holds the descriptors passed by systemd, and which of them are used, what
+// a predecessor left, and the sockets that have been opened.
 type inheritance struct {
 	descriptors []systemd.Descriptor
 	used        map[int]bool // by descriptor
+	predecessor *Predecessor
+	sockets     []socket
 }
 
 // listeners returns the listeners with a name, which several sockets of a unit may share.
@@ -98,6 +135,7 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 			return nil, err
 		}
 		p.used[d.FD] = true
+		p.sockets = append(p.sockets, socket{listener: l, fd: d.FD})
 		list = append(list, l)
 	}
 	if len(list) == 0 {

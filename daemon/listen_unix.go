@@ -64,6 +64,22 @@ func listenUnix(a Address) (net.Listener, error) {
 	return &unixListener{Listener: frontend.Own(ul), path: a.Path, own: own}, nil
 }
 
+// takeUnix returns the listener for a socket that a predecessor had opened, with the owner
+// and the mode that it is to have by now. If its file has been removed, nobody can connect,
+// and so it was before.
+func takeUnix(a Address, l *frontend.Listener) (net.Listener, error) {
+	taken := &unixListener{Listener: l, path: a.Path}
+	uid, gid, err := a.ids()
+	if info, lerr := os.Lstat(a.Path); err == nil && lerr == nil && info.Mode().Type() == fs.ModeSocket {
+		taken.own, err = setOwnerAndMode(a, uid, gid)
+	}
+	if err != nil {
+		taken.Close()
+		return nil, err
+	}
+	return taken, nil
+}
+
 func unixError(path string, err error) error {
 	dir := filepath.Dir(path)
 	switch {
@@ -249,7 +265,7 @@ func (l *unixListener) Close() error {
 	l.once.Do(func() {
 		if !l.Shared() {
 			unlock := lockDirectory(filepath.Dir(l.path))
-			if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.own, now) {
+			if now, err := os.Lstat(l.path); err == nil && l.own != nil && os.SameFile(l.own, now) {
 				os.Remove(l.path)
 			}
 			unlock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"gatehouse/cgi/process"
 	"gatehouse/systemd"
@@ -15,8 +16,14 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
-	closeReaper func() error // nil if there is none
-	generation  *generation  // nil once closed
+	args        []string        // of a successor; none if there can be none
+	listenNames []string        // LISTEN_FDNAMES
+	predecessor *Predecessor    // nil for none
+	reaper      *process.Reaper // nil for none
+	notifier    *systemd.Notifier
+	generation  *generation // nil once closed
+	pidFile     string      // written; empty for none
+	ready       atomic.Bool
 }
 
 // ErrBare is wrapped by the error of Open if Environment.Started is true and the process
@@ -39,8 +46,16 @@ type Environment struct {
 	// or the process was started with something to serve.
 	Started bool
 
+	// Predecessor, if not nil, is the process that this one replaces, and whose sockets it
+	// takes over.
+	Predecessor *Predecessor
+
+	// Args is the command line of the process that is to replace this one on SIGUSR2; see
+	// [CommandLine]. If it is empty, none does.
+	Args []string
+
 	// Confine, if not nil, is called once everything is open, to give up privileges that
-	// are no longer needed; see [Confine].
+	// are no longer needed; see [Confine]. It rules Args out.
 	Confine func() error
 }
 
@@ -61,7 +76,10 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log}
+	d := &Daemon{log: env.Log, args: env.Args, listenNames: listenNames(env.Process), predecessor: env.Predecessor}
+	if env.Confine != nil {
+		d.args = nil
+	}
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -86,10 +104,10 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	p := preparation{log: d.log}
 	starts := func(a App) bool { return a.Kind.traits().starts }
 	if env.Alone && runtime.GOOS == "linux" && slices.ContainsFunc(c.Apps, starts) {
-		if p.reaper, err = process.NewReaper(); err != nil {
+		if d.reaper, err = process.NewReaper(); err != nil {
 			return err
 		}
-		d.closeReaper = p.reaper.Close
+		p.reaper = d.reaper
 	}
 	if d.generation, err = newGeneration(c, p); err != nil {
 		return err
@@ -100,11 +118,33 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
+	if env.Predecessor == nil {
+		if err := d.writePIDFile(); err != nil {
+			return err
+		}
+	}
 	if env.Confine != nil {
 		return env.Confine()
 	}
 	return nil
 }
+
+// writePIDFile writes the file that the configuration names, if it does.
+func (d *Daemon) writePIDFile() error {
+	path := d.generation.config.PIDFile
+	if path == "" || d.generation.program {
+		return nil
+	}
+	if err := writePIDFile(path); err != nil {
+		return err
+	}
+	d.pidFile = path
+	return nil
+}
+
+// Ready reports whether this process is to get requests: it serves, and no signal has asked
+// it to end. While it waits for drain_delay, it serves those that come, but is not ready.
+func (d *Daemon) Ready() bool { return d.ready.Load() }
 
 // Close closes what Open opened. It is needed only if Serve is not called.
 func (d *Daemon) Close() error {
@@ -112,9 +152,12 @@ func (d *Daemon) Close() error {
 	if d.generation != nil {
 		errs = append(errs, d.generation.close())
 	}
-	if d.closeReaper != nil { // it outlives the applications
-		errs = append(errs, d.closeReaper())
+	if d.reaper != nil { // it outlives the applications
+		errs = append(errs, d.reaper.Close())
 	}
-	d.generation, d.closeReaper = nil, nil
+	if d.pidFile != "" {
+		removePIDFile(d.pidFile)
+	}
+	d.generation, d.reaper, d.pidFile = nil, nil, ""
 	return errors.Join(errs...)
 }

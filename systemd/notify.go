@@ -88,6 +88,19 @@ func (n *Notifier) Watchdog() time.Duration {
 	return n.watchdog
 }
 
+// Environ returns the variables by which another process of this service finds the service
+// manager, once MainPID has said that it is the main one.
+func (n *Notifier) Environ() []string {
+	if n == nil {
+		return nil
+	}
+	env := []string{"NOTIFY_SOCKET=" + n.address.Name}
+	if n.watchdog > 0 {
+		env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(n.watchdog.Microseconds(), 10))
+	}
+	return env
+}
+
 // Ready says that the process serves, after its start or after Reloading.
 func (n *Notifier) Ready() error { return n.Send("READY=1") }
 
