@@ -79,7 +79,7 @@ func TestAccessLogFile(t *testing.T) {
 	if hook, _, _, err := openAccessLog("off", nil, nil); hook != nil || err != nil {
 		t.Errorf("off: %v", err)
 	}
-	_, _, err = openAccessLog(filepath.Dir(path), nil, nil)
+	_, _, _, err = openAccessLog(filepath.Dir(path), nil, nil)
 	checkError(t, err, "access log: "+filepath.Dir(path)+" is a directory: write the path of a file")
 }
 

@@ -173,11 +173,11 @@ func (s *successor) start(d *Daemon, sockets []socket, report, own syscall.Conn)
 	})
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%w: put the new binary there", err)
+		return fmt.Errorf("%s: %w: put the new binary there", d.args[0], err)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%w: make it executable (chmod 755)", err)
+		return fmt.Errorf("%s: %w: make it executable (chmod 755)", d.args[0], err)
 	case err != nil:
-		return err
+		return fmt.Errorf("%s: %w", d.args[0], err)
 	}
 	if s.process, err = os.FindProcess(pid); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (d *Daemon) upgrade() *successor {
 
 // stay logs why this process has not been replaced.
 func (d *Daemon) stay(err error) {
-	d.log.Error("upgrade failed, and this process serves on: "+err.Error()+"; after that, send SIGUSR2 again", "path", strings.Join(d.args[:min(1, len(d.args))], ""))
+	d.log.Error("upgrade failed, and this process serves on: SIGUSR2 tries again", "error", err)
 }
 
 // replaced reports whether the successor serves, and leaves the service to it. err is why
