@@ -22,12 +22,12 @@ import (
 )
 
 var (
-	upgrades = commandline.Int("upgrades", 3, "how often TestUpgradeLosesNothing replaces the process")
-	restarts = commandline.Int("restarts", 3, "how often TestRestartLosesNothing restarts the process")
+	upgrades = commandline.Int("upgrades", 3, "how often TestReplacementLosesNothing replaces the process by SIGUSR2")
+	restarts = commandline.Int("restarts", 3, "how often TestReplacementLosesNothing restarts the process")
 )
 
 // perReplacement is how many requests a process serves at least before it is replaced.
-const perReplacement = 100
+const perReplacement = 50
 
 // buildGatehouse builds the command, and returns its path in a directory with a short one.
 func buildGatehouse(t *testing.T) string {
@@ -193,17 +193,21 @@ func (l *load) report(t *testing.T, what string) {
 	}
 }
 
-// TestUpgradeLosesNothing replaces the binary and the process by SIGUSR2, again and again,
-// while clients make requests: none fails.
-func TestUpgradeLosesNothing(t *testing.T) {
-	if !testkit.Alone(t, nil) {
-		return
-	}
+// TestReplacementLosesNothing has clients make requests while the process is replaced by
+// another one, in both ways, again and again: none fails.
+func TestReplacementLosesNothing(t *testing.T) {
+	binary := buildGatehouse(t)
+	t.Run("upgrade", func(t *testing.T) { upgradeUnderLoad(t, binary) })
+	t.Run("restart", func(t *testing.T) { restartUnderLoad(t, binary) })
+}
+
+// upgradeUnderLoad replaces the binary, and the process by SIGUSR2.
+func upgradeUnderLoad(t *testing.T, binary string) {
 	// The processes that replace the first one become children of this one.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	binary := buildGatehouse(t)
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 	dir := filepath.Dir(binary)
 	code, err := os.ReadFile(binary)
 	if err != nil {
@@ -269,11 +273,9 @@ func TestUpgradeLosesNothing(t *testing.T) {
 	}
 }
 
-// TestRestartLosesNothing ends the process and starts it again on sockets that stay open,
-// as those of a systemd socket unit do, while clients make requests: they wait, and none
-// fails.
-func TestRestartLosesNothing(t *testing.T) {
-	binary := buildGatehouse(t)
+// restartUnderLoad ends the process and starts it again on sockets that stay open, as those
+// of a systemd socket unit do: requests wait meanwhile.
+func restartUnderLoad(t *testing.T, binary string) {
 	dir := filepath.Dir(binary)
 	targets := loadTargets()
 	addrs := make([]net.Addr, len(targets))
