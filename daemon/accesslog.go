@@ -78,8 +78,14 @@ func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (add func(*cgi
 	w := newAccessWriter(f, log)
 	l := &accessLog{w: w}
 	reopen = func() error {
-		if err := f.Reopen(); err != nil {
-			return fmt.Errorf("access log: %w", errAccessLog(to, err))
+		err := checkAccessLog(to)
+		if err == nil {
+			if err = f.Reopen(); err != nil {
+				err = errAccessLog(to, err)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("access log: %w", err)
 		}
 		return nil
 	}

@@ -50,6 +50,7 @@ func (d *Daemon) takeOver() {
 	if err := d.writePIDFile(); err != nil {
 		d.log.Error(err.Error())
 	}
+	d.log.Info("this process has taken over")
 }
 
 // listenNames returns the names of the descriptors that systemd passed, as LISTEN_FDNAMES
