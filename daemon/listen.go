@@ -132,7 +132,7 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 		l, err := d.Listener()
 		if err != nil {
 			closeAll(list)
-			return nil, err
+			return nil, fmt.Errorf("systemd:%s: %w: write ListenStream= in its unit", name, err)
 		}
 		p.used[d.FD] = true
 		p.sockets = append(p.sockets, socket{listener: l, fd: d.FD})

@@ -12,6 +12,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse drain   [--pid N | --pid-file FILE]
+                      drain a gatehouse, process 1 by default, and wait for its end
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
     gatehouse help    explain|conform    more about these commands
@@ -44,8 +46,10 @@ the same name in the configuration file; --app adds to it.
 --validate checks every request and response against the rules of package validate,
 for development. A violation gets an error page, and the log names the rule.
 
-SIGTERM and SIGINT stop gatehouse after the requests in flight; a second one stops it
-at once. The exit status is 2 if it fails before the first request, 1 afterwards.
+SIGTERM, SIGINT and SIGQUIT stop gatehouse after the requests in flight; a second one
+stops it at once. SIGUSR1 opens the access log anew. SIGUSR2 starts the binary again,
+with the same arguments, which takes over the sockets without losing a request; if it
+does not serve, this process serves on. The exit status is 2 if it fails before the first request, 1 afterwards.
 
 Run as fcgiwrap or slowcgi, gatehouse replaces that program and takes its flags
 (fcgiwrap -h lists them).
