@@ -36,10 +36,9 @@ func (d *Daemon) replaced(next *successor, err error) bool {
 	d.ready.Store(false)
 	d.pidFile = "" // it is the successor's
 	pid := next.process.Pid
-	if err := d.notifier.MainPID(pid); err != nil {
-		d.log.Warn("systemd does not know the new process", "error", err)
+	if err := d.notifier.HandOver(pid); err != nil {
+		d.log.Warn("systemd was not told of the new process", "error", err)
 	}
-	d.notifier = nil // what this process does is of no concern any more
 	d.log.Info("draining: the new gatehouse serves", "process", pid)
 	return true
 }
