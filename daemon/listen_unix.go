@@ -65,19 +65,18 @@ func listenUnix(a Address) (net.Listener, error) {
 }
 
 // takeUnix returns the listener for a socket that a predecessor had opened, with the owner
-// and the mode that it is to have by now. If its file has been removed, nobody can connect,
-// and so it was before.
+// and the mode that it is to have by now.
 func takeUnix(a Address, l *frontend.Listener) (net.Listener, error) {
-	taken := &unixListener{Listener: l, path: a.Path}
 	uid, gid, err := a.ids()
-	if info, lerr := os.Lstat(a.Path); err == nil && lerr == nil && info.Mode().Type() == fs.ModeSocket {
-		taken.own, err = setOwnerAndMode(a, uid, gid)
+	var own fs.FileInfo
+	if err == nil {
+		own, err = setOwnerAndMode(a, uid, gid)
 	}
 	if err != nil {
-		taken.Close()
+		l.Close()
 		return nil, err
 	}
-	return taken, nil
+	return &unixListener{Listener: l, path: a.Path, own: own}, nil
 }
 
 func unixError(path string, err error) error {
@@ -265,7 +264,7 @@ func (l *unixListener) Close() error {
 	l.once.Do(func() {
 		if !l.Shared() {
 			unlock := lockDirectory(filepath.Dir(l.path))
-			if now, err := os.Lstat(l.path); err == nil && l.own != nil && os.SameFile(l.own, now) {
+			if l.inPlace() {
 				os.Remove(l.path)
 			}
 			unlock()
@@ -273,4 +272,10 @@ func (l *unixListener) Close() error {
 		l.err = l.Listener.Close()
 	})
 	return l.err
+}
+
+// inPlace reports whether the socket is where it was opened.
+func (l *unixListener) inPlace() bool {
+	now, err := os.Lstat(l.path)
+	return err == nil && os.SameFile(l.own, now)
 }

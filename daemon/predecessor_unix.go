@@ -36,11 +36,12 @@ type heritageSocket struct {
 	FD      int
 }
 
-// A successorReport is what a successor says: why it does not serve, or that it does, and
-// which sockets it has taken.
+// A successorReport is what a successor says: why it does not serve, or that it does, which
+// sockets it has taken, and where it writes its number.
 type successorReport struct {
-	Error string `json:",omitempty"`
-	Taken []int  // descriptors
+	Error   string `json:",omitempty"`
+	Taken   []int  // descriptors
+	PIDFile string `json:",omitempty"`
 }
 
 // A Predecessor is a process that this one was started to replace, because of SIGUSR2. A
@@ -127,14 +128,14 @@ func (p *Predecessor) take(a Address) (*frontend.Listener, error) {
 
 // serves tells the predecessor that this process serves. The channel is closed when the
 // predecessor has left its sockets to this process, or has ended. stop ends the waiting.
-func (p *Predecessor) serves() (left <-chan struct{}, stop func()) {
+func (p *Predecessor) serves(pidFile string) (left <-chan struct{}, stop func()) {
 	if p == nil {
 		return nil, func() {}
 	}
 	for _, s := range p.left {
 		unix.Close(s.FD)
 	}
-	_ = p.tell(successorReport{Taken: p.taken}) // it has ended, perhaps
+	_ = p.tell(successorReport{Taken: p.taken, PIDFile: pidFile}) // it has ended, perhaps
 	gone, waited := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(waited)

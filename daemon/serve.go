@@ -44,8 +44,8 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	defer close(stop)
 	overdue := make(chan struct{}, 1)
 	served := g.start(ctx, func() { overdue <- struct{}{} })
-	left, wait := d.predecessor.serves()
-	defer wait()
+	left, stopWaiting := d.predecessor.serves(g.config.PIDFile)
+	defer stopWaiting()
 	d.ready.Store(true)
 	forced := false
 	var next *successor           // starting

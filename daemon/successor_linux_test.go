@@ -119,13 +119,13 @@ func TestPredecessor(t *testing.T) {
 	if l, err := p.take(port); l != nil || err != nil {
 		t.Errorf("a third one: %v, %v", l, err)
 	}
-	left, stop := p.serves()
+	left, stop := p.serves("/run/pid")
 	defer stop()
 	text, err := io.ReadAll(report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"Taken":[` + strconv.Itoa(a) + `,` + strconv.Itoa(b) + "]}\n"; string(text) != want {
+	if want := `{"Taken":[` + strconv.Itoa(a) + `,` + strconv.Itoa(b) + "],\"PIDFile\":\"/run/pid\"}\n"; string(text) != want {
 		t.Errorf("reported %q; want %q", text, want)
 	}
 	if p.Refuse(errors.New("late")) {

@@ -29,8 +29,8 @@ const (
 func upgradeSignals() []os.Signal { return []os.Signal{signalReopen, signalUpgrade} }
 
 const (
-	successorTime  = time.Minute     // that a successor may take to serve
-	successorGrace = 3 * time.Second // that one that has failed may take to end after SIGTERM
+	successorTime  = time.Minute // that a successor may take to serve
+	successorGrace = time.Second // that one that has failed may take to end after SIGTERM
 )
 
 // CommandLine returns args, those of this process, with the absolute path of its binary in
@@ -59,7 +59,7 @@ type successor struct {
 	forget  func() // by the reaper
 	report  *os.File
 	own     *os.File
-	taken   []int // descriptors, in the successor
+	serves  successorReport
 	sockets map[int]socket
 	done    chan error // receives nil when it serves, or why it does not, and has ended
 
@@ -149,7 +149,9 @@ func (s *successor) start(d *Daemon, sockets []socket, report, own syscall.Conn)
 		return err
 	}
 	for _, x := range sockets {
-		if !x.own() {
+		// If the path of a unix socket leads to another one by now, or to none, the
+		// successor is to find that, and this process has a socket of its own.
+		if u, ok := x.listener.(*unixListener); !x.own() || ok && !u.inPlace() {
 			continue
 		}
 		n, err := add(x.conn())
@@ -205,7 +207,7 @@ func (s *successor) await() error {
 	err := json.NewDecoder(io.LimitReader(s.report, 1<<20)).Decode(&r)
 	switch {
 	case err == nil && r.Error == "":
-		s.taken = r.Taken
+		s.serves = r
 		return nil
 	case err == nil:
 		err = errors.New(strings.ReplaceAll(r.Error, "\n", "; "))
@@ -246,12 +248,16 @@ func (s *successor) cancel() {
 	s.report.SetReadDeadline(time.Unix(1, 0))
 }
 
-// handOver leaves to the successor the sockets that it has taken.
-func (s *successor) handOver() {
-	for _, fd := range s.taken {
+// handOver leaves to the successor the sockets that it has taken, and the file with the
+// number of this process, if it has that.
+func (s *successor) handOver(pidFile string) {
+	for _, fd := range s.serves.Taken {
 		if l, ok := s.sockets[fd].listener.(interface{ Share() }); ok {
 			l.Share()
 		}
+	}
+	if pidFile != "" && pidFile != s.serves.PIDFile {
+		removePIDFile(pidFile)
 	}
 }
 

@@ -32,9 +32,9 @@ func (d *Daemon) replaced(next *successor, err error) bool {
 		d.stay(err)
 		return false
 	}
-	next.handOver()
+	next.handOver(d.pidFile)
+	d.pidFile = ""
 	d.ready.Store(false)
-	d.pidFile = "" // it is the successor's
 	pid := next.process.Pid
 	if err := d.notifier.HandOver(pid); err != nil {
 		d.log.Warn("systemd was not told of the new process", "error", err)

@@ -30,7 +30,7 @@ func (p *Predecessor) Refuse(error) bool { return false }
 
 func (p *Predecessor) take(Address) (*frontend.Listener, error) { return nil, nil }
 
-func (p *Predecessor) serves() (left <-chan struct{}, stop func()) { return nil, func() {} }
+func (p *Predecessor) serves(string) (left <-chan struct{}, stop func()) { return nil, func() {} }
 
 func (p *Predecessor) takeOver() {}
 
@@ -45,5 +45,5 @@ func (d *Daemon) startSuccessor([]socket) (*successor, error) {
 
 func (s *successor) result() <-chan error { return nil }
 func (s *successor) cancel()              {}
-func (s *successor) handOver()            {}
+func (s *successor) handOver(string)      {}
 func (s *successor) close()               {}
