@@ -102,7 +102,8 @@
 // served, but [Daemon.Ready] reports false, so that whoever distributes requests can send them
 // elsewhere first. A second signal begins the drain at once, a third one truncates. "gatehouse
 // drain" sends SIGTERM and waits for the end; in a container without a shell it is the command
-// of a hook such as preStop.
+// of a hook such as preStop. If the daemon is process 1, the container and this command end
+// with it.
 //
 // On SIGUSR1 the access log is opened anew under its name, for programs that rename it. Lines
 // that wait to be written go to the new file. If it cannot be opened, the old one stays.

@@ -21,7 +21,7 @@ func (d *Daemon) upgrade() *successor {
 
 // stay logs why this process has not been replaced.
 func (d *Daemon) stay(err error) {
-	d.log.Error("upgrade failed, and this process serves on: SIGUSR2 tries again", "error", err)
+	d.log.Error("upgrade failed: this process serves on", "error", err)
 }
 
 // replaced reports whether the successor serves, and leaves the service to it. err is why
