@@ -83,7 +83,7 @@ func (g *generation) openInherited(descriptors []systemd.Descriptor, passed *inh
 			return err
 		}
 		if !e.Once {
-			passed.sockets = append(passed.sockets, socket{listener: e.Listener, fd: x.FD})
+			passed.add(socket{listener: e.Listener, fd: x.FD}, nil)
 		}
 	}
 	return nil

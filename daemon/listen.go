@@ -31,17 +31,11 @@ func listen(a Address, passed *inheritance) ([]net.Listener, error) {
 	switch a.Kind {
 	case AddressUnix, AddressTCP:
 		l, err := listenOwn(a, passed.predecessor)
-		if err == nil {
-			passed.sockets = append(passed.sockets, socket{listener: l, address: a.place()})
-		}
-		return one(l, err)
+		return one(passed.add(socket{listener: l, address: a.place()}, err))
 	case AddressDescriptor:
 		passed.used[a.FD] = true
 		l, err := listenDescriptor(a)
-		if err == nil {
-			passed.sockets = append(passed.sockets, socket{listener: l, fd: a.FD})
-		}
-		return one(l, err)
+		return one(passed.add(socket{listener: l, fd: a.FD}, err))
 	case AddressSystemd:
 		return passed.listeners(a.Name)
 	}
@@ -122,6 +116,14 @@ type inheritance struct {
 	sockets     []socket
 }
 
+// add adds a socket unless there is an error, and returns its listener and that.
+func (p *inheritance) add(s socket, err error) (net.Listener, error) {
+	if err == nil {
+		p.sockets = append(p.sockets, s)
+	}
+	return s.listener, err
+}
+
 // listeners returns the listeners with a name, which several sockets of a unit may share.
 func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 	var list []net.Listener
@@ -135,7 +137,7 @@ func (p *inheritance) listeners(name string) ([]net.Listener, error) {
 			return nil, fmt.Errorf("systemd:%s: %w: write ListenStream= in its unit", name, err)
 		}
 		p.used[d.FD] = true
-		p.sockets = append(p.sockets, socket{listener: l, fd: d.FD})
+		p.add(socket{listener: l, fd: d.FD}, nil)
 		list = append(list, l)
 	}
 	if len(list) == 0 {
