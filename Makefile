@@ -5,18 +5,20 @@
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
-#               (REQUESTS=100000), random faults (FAULTTIME=1h), and fuzzing (FUZZTIME=10m each)
+#               (REQUESTS=100000), upgrades and restarts under load (UPGRADES=20),
+#               random faults (FAULTTIME=1h), and fuzzing (FUZZTIME=10m each)
 
 GO       ?= go
 FUZZTIME ?= 1m
 CHECKS   ?= 10000
 REQUESTS ?= 100000
+UPGRADES ?= 20
 FAULTTIME ?= 1h
 # Tests that run side by side mostly wait.
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build quick test check packages bench soak machine kills drains reloads faults fuzz
+.PHONY: build quick test check packages bench soak machine kills drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -40,7 +42,7 @@ packages:
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-soak: packages machine kills drains reloads faults fuzz
+soak: packages machine kills drains reloads upgrades faults fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
@@ -60,6 +62,10 @@ drains:
 # Reloads while clients send requests.
 reloads:
 	$(GO) test -v -run '^TestReloadLosesNothing$$' -timeout 60m ./daemon -reload.times 100
+
+# Processes that replace each other under load, by SIGUSR2, and by a restart on kept sockets.
+upgrades:
+	$(GO) test -v -run '^TestReplacementLosesNothing$$' -timeout 60m ./daemon -upgrades $(UPGRADES) -restarts $(UPGRADES)
 
 # Peers that stop anywhere, and a gateway that runs out of things; the seed of a round that
 # fails is printed.

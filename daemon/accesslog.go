@@ -57,27 +57,39 @@ func errAccessLog(path string, err error) error {
 	return fmt.Errorf("%s cannot be written: %w: let %s write it, or write another path", path, bare(err), thisUser())
 }
 
-// openAccessLog returns the hook for cgi.Handler, nil for "off", and a function that
-// closes the file.
-func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (func(*cgi.Request, cgi.Result), func() error, error) {
+// openAccessLog returns the hook for cgi.Handler, nil for "off", and functions that open
+// the file anew, and close it.
+func openAccessLog(to string, stderr io.Writer, log *slog.Logger) (add func(*cgi.Request, cgi.Result), reopen, end func() error, err error) {
 	none := func() error { return nil }
 	switch to {
 	case "", "off":
-		return nil, none, nil
+		return nil, none, none, nil
 	case "stderr":
 		l := &accessLog{w: stderr}
-		return l.add, none, nil
+		return l.add, none, none, nil
 	}
 	if err := checkAccessLog(to); err != nil {
-		return nil, nil, fmt.Errorf("access log: %w", err)
+		return nil, nil, nil, fmt.Errorf("access log: %w", err)
 	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	f, err := openLogFile(to)
 	if err != nil {
-		return nil, nil, fmt.Errorf("access log: %w", errAccessLog(to, err))
+		return nil, nil, nil, fmt.Errorf("access log: %w", errAccessLog(to, err))
 	}
 	w := newAccessWriter(f, log)
 	l := &accessLog{w: w}
-	return l.add, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
+	reopen = func() error {
+		err := checkAccessLog(to)
+		if err == nil {
+			if err = f.Reopen(); err != nil {
+				err = errAccessLog(to, err)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("access log: %w", err)
+		}
+		return nil
+	}
+	return l.add, reopen, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
 }
 
 // newAccessWriter returns a LogWriter that tells the other log of lines that are missing.

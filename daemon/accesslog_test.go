@@ -41,7 +41,7 @@ func TestAccessLog(t *testing.T) {
 	for _, tt := range accessTests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			hook, _, err := openAccessLog("stderr", &out, slog.New(slog.DiscardHandler))
+			hook, _, _, err := openAccessLog("stderr", &out, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestAccessLogCutsLongValues(t *testing.T) {
 func TestAccessLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	for range 2 {
-		hook, closeLog, err := openAccessLog(path, nil, nil)
+		hook, _, closeLog, err := openAccessLog(path, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,10 +76,10 @@ func TestAccessLogFile(t *testing.T) {
 	if err != nil || bytes.Count(b, []byte(" 204 0 id=17 ")) != 2 || bytes.Count(b, []byte("\n")) != 2 {
 		t.Errorf("got %q, %v; want two lines", b, err)
 	}
-	if hook, _, err := openAccessLog("off", nil, nil); hook != nil || err != nil {
+	if hook, _, _, err := openAccessLog("off", nil, nil); hook != nil || err != nil {
 		t.Errorf("off: %v", err)
 	}
-	_, _, err = openAccessLog(filepath.Dir(path), nil, nil)
+	_, _, _, err = openAccessLog(filepath.Dir(path), nil, nil)
 	checkError(t, err, "access log: "+filepath.Dir(path)+" is a directory: write the path of a file")
 }
 

@@ -27,7 +27,8 @@ func (c *Config) Check() error {
 func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
-	for _, e := range c.addresses() {
+	addresses := c.addresses()
+	for _, e := range addresses {
 		errs = append(errs, c.checkAddress(e.protocol, e.address))
 		if key := e.address.key(); key != "" {
 			if seen[key] {
@@ -35,11 +36,21 @@ func (c *Config) check() error {
 			}
 			seen[key] = true
 		}
+		for _, other := range addresses {
+			if e.address.includes(other.address) {
+				errs = append(errs, fmt.Errorf("%v is a part of %v: remove one of them", other.address, e.address))
+			}
+		}
 	}
 	errs = append(errs, c.checkUsers())
 	if c.AccessLog != "" {
 		if err := checkAccessLog(c.AccessLog); err != nil {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
+		}
+	}
+	if c.PIDFile != "" {
+		if err := checkPIDFile(c.PIDFile); err != nil {
+			errs = append(errs, fmt.Errorf("pid_file: %w", err))
 		}
 	}
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
@@ -78,6 +89,16 @@ func (a Address) key() string {
 	}
 	a.HalfClose = false
 	return a.String()
+}
+
+// includes reports whether a is a port of every address of this machine, and b the same port
+// of one of them.
+func (a Address) includes(b Address) bool {
+	every := func(a Address) bool {
+		ip, err := netip.ParseAddr(a.Host)
+		return a.Host == "" || err == nil && ip.IsUnspecified()
+	}
+	return a.Kind == AddressTCP && b.Kind == AddressTCP && a.Port != 0 && a.Port == b.Port && every(a) && !every(b)
 }
 
 func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {

@@ -38,6 +38,10 @@ type Config struct {
 	// AccessLog is "off" (or empty), "stderr", or the path of a file.
 	AccessLog string
 
+	// PIDFile is the path of a file that holds the number of the process while it serves;
+	// empty for none.
+	PIDFile string
+
 	// File is where the configuration comes from, for messages; empty for none.
 	File string
 
@@ -116,6 +120,7 @@ func (c *Config) keys() []Key {
 		row("allow_users", `["www-data", "1001"]`, "users whose processes may connect to unix sockets (Linux); by default, the mode of the socket decides", each(addParsed(&c.AllowUsers, ParseUser))),
 		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
 		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
+		row("pid_file", `"/run/gatehouse/gatehouse.pid"`, "a file that holds the process number; systemd needs none", text(c.setPIDFile)),
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
 	}
@@ -148,6 +153,11 @@ func (c *Config) setAccessLog(s string) error {
 		}
 	}
 	return checkAccessLog(s)
+}
+
+func (c *Config) setPIDFile(s string) error {
+	c.PIDFile = s
+	return checkPIDFile(s)
 }
 
 // limits sets the keys that are limits.

@@ -26,6 +26,7 @@
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep, request
 //	validate = false                # check the web server and the applications
+//	pid_file = "/run/gatehouse.pid" # for those who need one
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //
 //	[[app]]
@@ -101,10 +102,23 @@
 //
 // # Life cycle
 //
-// On SIGTERM or SIGINT the daemon stops accepting and lets the requests in flight finish,
-// for up to the drain time. Responses still unfinished then are visibly truncated. A second
-// signal truncates them at once. In flight is every request of a client that has connected;
-// package gatehouse has the details (Shutdown).
+// On SIGTERM, SIGINT or SIGQUIT the daemon stops accepting and lets the requests in flight
+// finish, for up to the drain time. Responses still unfinished then are visibly truncated. A
+// second signal truncates them at once. In flight is every request of a client that has
+// connected; package gatehouse has the details (Shutdown).
+//
+// With drain_delay, the drain begins that much later. Until then connections are accepted and
+// served, but [Daemon.Ready] reports false, so that whoever distributes requests can send them
+// elsewhere first. A second signal begins the drain at once, a third one truncates. "gatehouse
+// drain" sends SIGTERM and waits for the end; in a container without a shell it is the command
+// of a hook such as preStop. If the daemon is process 1, the container and this command end
+// with it.
+//
+// On SIGUSR1 the access log is opened anew under its name, for programs that rename it. Lines
+// that wait to be written go to the new file. If it cannot be opened, the old one stays.
+//
+// The file that pid_file names has the number of the process, from when it listens until it
+// ends. It always holds a whole number.
 //
 // # Reloading
 //
@@ -132,4 +146,29 @@
 // The command "gatehouse reload" sends SIGHUP and waits for the result ([RequestReload]), so that
 // systemctl reload does: ExecReload=/usr/bin/gatehouse reload --pid $MAINPID. The service manager
 // is told of a reload, and why one failed (RELOADING, READY, STATUS), for Type=notify-reload.
+//
+// # Upgrade
+//
+// On SIGUSR2 the daemon starts a successor: the binary that lies by now at the path by which
+// this process was started, with the same arguments, environment and current directory. It
+// gets the listening sockets, and reads the configuration. Once it serves, this process stops
+// accepting, drains and exits with status 0; what is queued on the sockets is the successor's.
+// No request is lost. Programs that run belong to the process that started them, and end with
+// its drain at the latest. The limits on programs and connections are for each of the two
+// processes meanwhile. pid_file names the successor from then on, which has a session of its
+// own.
+//
+// The successor takes over each socket for the address that it is configured for, with the
+// mode, the owner and the group that it has there. It opens new addresses itself. Those that it
+// does not have any more are closed by this process. Sockets that were passed to this process
+// are passed on with their numbers and names.
+//
+// If the new binary is missing, cannot be executed, refuses the configuration, or does not
+// serve within 60 s, the successor is ended, a line of the log says why, and this process
+// serves on as before. SIGUSR2 tries again. There is one upgrade at a time, and SIGTERM ends it.
+//
+// Under systemd the new process is announced by MAINPID=, which the unit need not do anything
+// for. A supervisor that watches its child alone, such as runit, s6 or a container's runtime,
+// takes the exit of this process for that of the service: restart it instead. Process 1 of a
+// container and a process that has given up its rights (slowcgi) refuse SIGUSR2.
 package daemon

@@ -19,8 +19,9 @@ var (
 
 // listen opens what the configuration names, or what the process was started with.
 func (g *generation) listen(env Environment) error {
+	passed := &inheritance{used: make(map[int]bool), predecessor: env.Predecessor}
 	if g.config.Listens() {
-		return g.openConfigured(env.Process)
+		return g.openConfigured(env.Process, passed)
 	}
 	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
@@ -37,19 +38,17 @@ func (g *generation) listen(env Environment) error {
 		if env.Started {
 			return ErrBare
 		}
-		return g.openBare(env.Stdout)
+		return g.openBare(env.Stdout, passed)
 	}
 	return g.openInherited(start.Descriptors)
 }
 
 // openConfigured opens what the configuration names. It returns an error if a passed
 // socket is not used.
-func (g *generation) openConfigured(process systemd.Process) error {
-	descriptors, err := process.Descriptors()
-	if err != nil {
+func (g *generation) openConfigured(process systemd.Process, passed *inheritance) (err error) {
+	if passed.descriptors, err = process.Descriptors(); err != nil {
 		return err
 	}
-	passed := &inheritance{descriptors: descriptors, used: make(map[int]bool)}
 	var errs []error
 	for _, e := range g.config.addresses() {
 		list, err := listen(e.address, passed)
@@ -57,8 +56,8 @@ func (g *generation) openConfigured(process systemd.Process) error {
 		if e.address.onlyRoot() && len(list) > 0 {
 			g.log.Warn(e.address.onlyRootWarning())
 		}
-		for _, l := range list {
-			errs = append(errs, g.addConfigured(e, l))
+		for _, x := range list {
+			errs = append(errs, g.addConfigured(e, x.listener, x.fd))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -71,14 +70,15 @@ func (a Address) onlyRootWarning() string {
 	return fmt.Sprintf("only root may connect to %v: if the web server runs as another user, write its group, as in %[1]v,group=www-data", a)
 }
 
-// addConfigured adds an endpoint for a listener on an address of the configuration.
-func (g *generation) addConfigured(e protocolAddress, l net.Listener) error {
+// addConfigured adds an endpoint for a listener on an address of the configuration, which
+// was passed as fd if it was passed.
+func (g *generation) addConfigured(e protocolAddress, l net.Listener, fd int) error {
 	x := gatehouse.Endpoint{Protocol: e.protocol, Listener: l, HalfClose: e.address.HalfClose}
 	var err error
 	if e.protocol == gatehouse.FastCGI && e.address.Kind == AddressDescriptor && e.address.FD == 0 {
 		x.WebServerAddrs, err = gatehouse.WebServerAddrs()
 	}
-	return errors.Join(err, g.addEndpoint(x, e.address))
+	return errors.Join(err, g.addEndpoint(x, e.address, fd))
 }
 
 // openInherited makes endpoints of the descriptors that the process was started with.
@@ -92,7 +92,7 @@ func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 		if x.FD == 0 {
 			a = Address{Kind: AddressDescriptor}
 		}
-		if err := g.addEndpoint(e, a); err != nil {
+		if err := g.addEndpoint(e, a, x.FD); err != nil {
 			return err
 		}
 	}
@@ -101,36 +101,36 @@ func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 
 // openBare opens the three default ports on loopback, and prints how to use them. Only
 // the port of HTTP must be free.
-func (g *generation) openBare(stdout io.Writer) error {
-	l, err := listenTCP(bareHTTP)
+func (g *generation) openBare(stdout io.Writer, passed *inheritance) error {
+	list, err := listen(bareHTTP, passed)
 	if err != nil {
 		return fmt.Errorf("%w (--http)", err)
 	}
-	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}, bareHTTP); err != nil {
+	if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: list[0].listener}, bareHTTP, 0); err != nil {
 		return err
 	}
-	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI)
+	fastcgi, err := g.openOptional(gatehouse.FastCGI, bareFastCGI, passed)
 	if err != nil {
 		return err
 	}
-	scgi, err := g.openOptional(gatehouse.SCGI, bareSCGI)
+	scgi, err := g.openOptional(gatehouse.SCGI, bareSCGI, passed)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(stdout, guide(l.Addr(), fastcgi, scgi))
+	_, err = io.WriteString(stdout, guide(list[0].listener.Addr(), fastcgi, scgi))
 	if err != nil {
 		return fmt.Errorf("standard output: %w", bare(err))
 	}
 	return nil
 }
 
-func (g *generation) openOptional(p gatehouse.Protocol, a Address) (net.Addr, error) {
-	l, err := listenTCP(a)
+func (g *generation) openOptional(p gatehouse.Protocol, a Address, passed *inheritance) (net.Addr, error) {
+	list, err := listen(a, passed)
 	if err != nil {
 		g.log.Warn("not listening", "protocol", string(p), "error", fmt.Sprintf("%v (--%s)", err, p))
 		return nil, nil
 	}
-	return l.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: l}, a)
+	return list[0].listener.Addr(), g.addEndpoint(gatehouse.Endpoint{Protocol: p, Listener: list[0].listener}, a, 0)
 }
 
 // guide returns the URL of the page, and the configuration for nginx.
@@ -154,14 +154,28 @@ func guide(http, fastcgi, scgi net.Addr) string {
 
 // addEndpoint adds an endpoint, which it owns even if it returns an error, and the address
 // that names it.
-func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address) error {
+func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address, fd int) error {
 	e.AllowUsers = g.config.AllowUsers
 	if !e.Loopback() {
 		e.Allow = g.config.Allow
 	}
-	g.endpoints = append(g.endpoints, endpoint{Endpoint: e, address: a})
+	g.endpoints = append(g.endpoints, endpoint{Endpoint: e, address: a, fd: fd})
 	if len(e.WebServerAddrs) > 0 {
 		return nil // the list says who may connect
 	}
 	return g.config.checkListener(e.Protocol, e.Listener)
+}
+
+// sockets returns the sockets that a successor gets.
+func (g *generation) sockets() (list []socket) {
+	for _, e := range g.endpoints {
+		s := socket{listener: e.Listener, fd: e.fd}
+		if !e.address.isPassed() {
+			s.address = e.address.place()
+		}
+		if !e.Once {
+			list = append(list, s)
+		}
+	}
+	return list
 }

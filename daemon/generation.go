@@ -28,6 +28,7 @@ type generation struct {
 	program   bool // this process is a CGI program
 	endpoints []endpoint
 	started   bool           // the server owns their listeners
+	reopen    func() error   // opens the access log anew
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
 }
@@ -58,11 +59,11 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 
 // openLog opens the access log.
 func (g *generation) openLog(stderr io.Writer) error {
-	access, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
+	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
 	if err != nil {
 		return err
 	}
-	g.handler.AccessLog = access
+	g.handler.AccessLog, g.reopen = access, reopen
 	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }
@@ -71,6 +72,7 @@ func (g *generation) openLog(stderr io.Writer) error {
 type endpoint struct {
 	gatehouse.Endpoint
 	address Address      // that names it in a configuration
+	fd      int          // the descriptor as which it was passed
 	kept    bool         // the generation before has the listener, too
 	moved   net.Listener // of another protocol, that this one is to replace; or nil
 }

@@ -78,7 +78,7 @@ func TestGenerations(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := testkit.Listen(t, "tcp")
-		if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}, Address{}); err != nil {
+		if err := g.addEndpoint(gatehouse.Endpoint{Protocol: gatehouse.HTTP, Listener: l}, Address{}, 0); err != nil {
 			t.Fatal(err)
 		}
 		ctx, drain := context.WithCancel(context.Background())

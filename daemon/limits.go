@@ -20,6 +20,7 @@ type Limits struct {
 	Spool      spool.Limits  // of each spool of either
 	SpoolTotal int64         // bytes in all spools together; 0 means 8 GiB, negative no limit
 	Drain      time.Duration // for requests in flight on shutdown; 0 means 30 s, negative no limit
+	DrainDelay time.Duration // from a signal that asks for it to a drain; 0 and less mean none
 
 	// ParamsTotal is what the requests of all connections hold together in memory, and
 	// SpoolMemoryTotal what all spools do; 0 means 256 MiB each, negative no limit.
@@ -112,6 +113,7 @@ func LimitTable() []Limit {
 		{"write", "60s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Write }},
 		{"idle", "75s", UnitDuration, "the connection is closed", whole, orOff, func(l *Limits) any { return &l.Front.Idle }},
 		{"grace", "3s", UnitDuration, "a program that ignores SIGTERM gets SIGKILL", perApp, finite, func(l *Limits) any { return &l.Programs.Grace }},
+		{"drain_delay", "off", UnitDuration, "the drain begins; between SIGTERM and that, new connections are served", whole, orOff, func(l *Limits) any { return &l.DrainDelay }},
 		{"drain", "30s", UnitDuration, "responses in flight are truncated", whole, orOff, func(l *Limits) any { return &l.Drain }},
 	}
 }

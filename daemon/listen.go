@@ -11,33 +11,61 @@ import (
 	"gatehouse/systemd"
 )
 
-// listen opens a. Sockets passed by systemd come from passed.
-func listen(a Address, passed *inheritance) ([]net.Listener, error) {
+// A socket is a listener, and where it comes from.
+type socket struct {
+	listener net.Listener
+	address  string // see Address.place; empty if it was passed by systemd or another parent
+	fd       int    // the descriptor as which it was passed
+}
+
+// place returns the part of an address that says where to listen.
+func (a Address) place() string {
+	if key := a.key(); key != "" {
+		return key
+	}
+	return a.String() // any port
+}
+
+// listen opens a. Sockets that were passed come from passed, and those of a predecessor.
+func listen(a Address, passed *inheritance) ([]socket, error) {
 	switch a.Kind {
-	case AddressUnix:
-		l, err := listenUnix(a)
-		return one(l, err)
-	case AddressTCP:
-		l, err := listenTCP(a)
-		return one(l, err)
+	case AddressUnix, AddressTCP:
+		l, err := listenOwn(a, passed.predecessor)
+		return one(socket{listener: l, address: a.place()}, err)
 	case AddressDescriptor:
 		passed.used[a.FD] = true
 		l, err := listenDescriptor(a)
-		return one(l, err)
+		return one(socket{listener: l, fd: a.FD}, err)
 	case AddressSystemd:
-		return passed.listeners(a.Name)
+		return passed.sockets(a.Name)
 	}
 	return nil, fmt.Errorf("%v: not an address to listen on", a)
 }
 
-func one(l net.Listener, err error) ([]net.Listener, error) {
+func one(s socket, err error) ([]socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []net.Listener{l}, nil
+	return []socket{s}, nil
 }
 
 var errPortInUse = errors.New("is in use by another process")
+
+// listenOwn takes over the predecessor's socket, or binds one.
+func listenOwn(a Address, predecessor *Predecessor) (net.Listener, error) {
+	l, err := predecessor.take(a)
+	switch {
+	case err != nil:
+		return nil, err
+	case l != nil && a.Kind == AddressUnix:
+		return takeUnix(a, l)
+	case l != nil:
+		return l, nil
+	case a.Kind == AddressUnix:
+		return listenUnix(a)
+	}
+	return listenTCP(a)
+}
 
 func listenTCP(a Address) (net.Listener, error) {
 	address := net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port)))
@@ -81,26 +109,30 @@ func listenDescriptor(a Address) (net.Listener, error) {
 	return l, nil
 }
 
-// An inheritance holds the descriptors passed by systemd, and which of them are used.
+// An inheritance holds the descriptors passed by systemd, and which of them are used, what
+// a predecessor left.
 type inheritance struct {
 	descriptors []systemd.Descriptor
 	used        map[int]bool // by descriptor
+	predecessor *Predecessor
 }
 
-// listeners returns the listeners with a name, which several sockets of a unit may share.
-func (p *inheritance) listeners(name string) ([]net.Listener, error) {
-	var list []net.Listener
+// sockets returns the sockets with a name, which several of a unit may share.
+func (p *inheritance) sockets(name string) ([]socket, error) {
+	var list []socket
 	for _, d := range p.descriptors {
 		if d.Name != name || p.used[d.FD] {
 			continue
 		}
 		l, err := d.Listener()
 		if err != nil {
-			closeAll(list)
-			return nil, err
+			for _, s := range list {
+				s.listener.Close()
+			}
+			return nil, fmt.Errorf("systemd:%s: %w: write ListenStream= in its unit", name, err)
 		}
 		p.used[d.FD] = true
-		list = append(list, l)
+		list = append(list, socket{listener: l, fd: d.FD})
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("systemd:%s: systemd passed no socket of that name: write FileDescriptorName=%s in its unit, and start it", name, name)
@@ -121,10 +153,4 @@ func (p *inheritance) checkUnused() error {
 
 func errUnused(what fmt.Stringer, a Address) error {
 	return fmt.Errorf("inherited %v is not used: add %q to fastcgi, scgi or http", what, a.String())
-}
-
-func closeAll(list []net.Listener) {
-	for _, l := range list {
-		l.Close()
-	}
 }

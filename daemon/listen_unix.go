@@ -64,6 +64,21 @@ func listenUnix(a Address) (net.Listener, error) {
 	return &unixListener{Listener: frontend.Own(ul), path: a.Path, own: own}, nil
 }
 
+// takeUnix returns the listener for a socket that a predecessor had opened, with the owner
+// and the mode that it is to have by now.
+func takeUnix(a Address, l *frontend.Listener) (net.Listener, error) {
+	uid, gid, err := a.ids()
+	var own fs.FileInfo
+	if err == nil {
+		own, err = setOwnerAndMode(a, uid, gid)
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &unixListener{Listener: l, path: a.Path, own: own}, nil
+}
+
 func unixError(path string, err error) error {
 	dir := filepath.Dir(path)
 	switch {
@@ -249,7 +264,7 @@ func (l *unixListener) Close() error {
 	l.once.Do(func() {
 		if !l.Shared() {
 			unlock := lockDirectory(filepath.Dir(l.path))
-			if now, err := os.Lstat(l.path); err == nil && os.SameFile(l.own, now) {
+			if l.inPlace() {
 				os.Remove(l.path)
 			}
 			unlock()
@@ -257,4 +272,10 @@ func (l *unixListener) Close() error {
 		l.err = l.Listener.Close()
 	})
 	return l.err
+}
+
+// inPlace reports whether the socket is where it was opened.
+func (l *unixListener) inPlace() bool {
+	now, err := os.Lstat(l.path)
+	return err == nil && os.SameFile(l.own, now)
 }

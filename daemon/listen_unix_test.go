@@ -166,7 +166,9 @@ func TestListenUnixAtOnce(t *testing.T) {
 	if len(won) != 1 {
 		t.Errorf("%d have the socket; want 1", len(won))
 	}
-	closeAll(won)
+	for _, l := range won {
+		l.Close()
+	}
 }
 
 func TestListenUnixMissingDirectory(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"gatehouse"
+	"gatehouse/internal/frontend"
 
 	"golang.org/x/sys/windows"
 )
@@ -24,6 +25,8 @@ func listenUnix(a Address) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+func takeUnix(_ Address, l *frontend.Listener) (net.Listener, error) { return l, nil }
 
 // checkUnix returns what is wrong with the path of a unix socket.
 func (a Address) checkUnix() error {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"gatehouse"
 	"gatehouse/cgi/process"
@@ -17,15 +18,19 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
-	notifier    *systemd.Notifier
 	env         Environment
-	reaper      *process.Reaper
-	closeReaper func() error // nil if there is none
+	args        []string // of a successor; none if there can be none
+	listenNames []string // LISTEN_FDNAMES
+	notifier    *systemd.Notifier
+	reaper      *process.Reaper // nil for none
 	server      *gatehouse.Server
+	ready       atomic.Bool
+	reloading   atomic.Bool // or about to
 
 	mu         sync.Mutex           // guards what follows
 	generation *generation          // the one that serves; nil once closed
 	old        map[*generation]bool // those whose requests have not ended
+	pidFile    string               // written; empty for none
 	closing    sync.WaitGroup       // of old
 	over       chan struct{}        // closed when Serve ends
 }
@@ -53,8 +58,16 @@ type Environment struct {
 	// Reload, if not nil, returns the configuration anew, for SIGHUP.
 	Reload func() (*Config, error)
 
+	// Predecessor, if not nil, is the process that this one replaces, and whose sockets it
+	// takes over.
+	Predecessor *Predecessor
+
+	// Args is the command line of the process that is to replace this one on SIGUSR2; see
+	// [CommandLine]. If it is empty, none does.
+	Args []string
+
 	// Confine, if not nil, is called once everything is open, to give up privileges that
-	// are no longer needed; see [Confine].
+	// are no longer needed; see [Confine]. It rules Args out.
 	Confine func() error
 }
 
@@ -75,7 +88,11 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log, env: env, old: make(map[*generation]bool), over: make(chan struct{})}
+	d := &Daemon{log: env.Log, env: env, args: env.Args, listenNames: listenNames(env.Process),
+		old: make(map[*generation]bool), over: make(chan struct{})}
+	if env.Confine != nil {
+		d.args = nil
+	}
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -112,6 +129,11 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
+	if env.Predecessor == nil {
+		if err := d.writePIDFile(); err != nil {
+			return err
+		}
+	}
 	if env.Confine != nil {
 		return env.Confine()
 	}
@@ -124,12 +146,34 @@ func (d *Daemon) startReaper(apps []App) (err error) {
 	if d.reaper != nil || !d.env.Alone || runtime.GOOS != "linux" || !slices.ContainsFunc(apps, starts) {
 		return nil
 	}
-	if d.reaper, err = process.NewReaper(); err != nil {
-		return err
+	d.reaper, err = process.NewReaper()
+	return err
+}
+
+// writePIDFile writes the file that the configuration names, and removes the one that an
+// earlier configuration named.
+func (d *Daemon) writePIDFile() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	path := d.generation.config.PIDFile
+	if d.generation.program || path == d.pidFile && path == "" {
+		return nil
 	}
-	d.closeReaper = d.reaper.Close
+	if path != "" {
+		if err := writePIDFile(path); err != nil {
+			return err
+		}
+	}
+	if d.pidFile != "" && d.pidFile != path {
+		removePIDFile(d.pidFile)
+	}
+	d.pidFile = path
 	return nil
 }
+
+// Ready reports whether this process is to get requests: it serves, and no signal has asked
+// it to end. While it waits for drain_delay, it serves those that come, but is not ready.
+func (d *Daemon) Ready() bool { return d.ready.Load() }
 
 // Close closes what Open opened. It is needed only if Serve is not called.
 func (d *Daemon) Close() error {
@@ -137,9 +181,12 @@ func (d *Daemon) Close() error {
 	if d.generation != nil {
 		errs = append(errs, d.generation.close())
 	}
-	if d.closeReaper != nil { // it outlives the applications
-		errs = append(errs, d.closeReaper())
+	if d.reaper != nil { // it outlives the applications
+		errs = append(errs, d.reaper.Close())
 	}
-	d.generation, d.closeReaper = nil, nil
+	if d.pidFile != "" {
+		removePIDFile(d.pidFile)
+	}
+	d.generation, d.reaper, d.pidFile = nil, nil, ""
 	return errors.Join(errs...)
 }

@@ -43,7 +43,7 @@ func (g *generation) relistenInherited(old *generation) error {
 	}
 	var errs []error
 	for _, x := range old.endpoints {
-		errs = append(errs, g.addEndpoint(x.Endpoint, x.address))
+		errs = append(errs, g.addEndpoint(x.Endpoint, x.address, x.fd))
 		g.last().kept = true
 	}
 	return errors.Join(errs...)
@@ -87,7 +87,7 @@ func (g *generation) openLate(old *generation, e protocolAddress) error {
 	if e.address.isPassed() {
 		return fmt.Errorf("%v: sockets are passed only when gatehouse is started: restart it", e.address)
 	}
-	list, err := listen(e.address, nil)
+	list, err := listen(e.address, new(inheritance))
 	if errors.Is(err, errPortInUse) {
 		for _, x := range old.endpoints {
 			if x.address.Kind == AddressTCP && x.address.Port == e.address.Port {
@@ -101,7 +101,7 @@ func (g *generation) openLate(old *generation, e protocolAddress) error {
 	if e.address.onlyRoot() {
 		g.warnings = append(g.warnings, e.address.onlyRootWarning())
 	}
-	return g.addConfigured(e, list[0])
+	return g.addConfigured(e, list[0].listener, 0)
 }
 
 // takeOver has g serve the listener of x, under the address of e.
@@ -110,7 +110,7 @@ func (g *generation) takeOver(e protocolAddress, x endpoint) error {
 		return err
 	}
 	if x.Protocol == e.protocol {
-		err := g.addConfigured(e, x.Listener)
+		err := g.addConfigured(e, x.Listener, x.fd)
 		g.last().kept = true
 		return err
 	}
@@ -118,7 +118,7 @@ func (g *generation) takeOver(e protocolAddress, x endpoint) error {
 	if err != nil {
 		return fmt.Errorf("%v: its protocol cannot be changed: %w: restart gatehouse", e.address, bare(err))
 	}
-	err = g.addConfigured(e, l)
+	err = g.addConfigured(e, l, x.fd)
 	g.last().moved = x.Listener
 	return err
 }

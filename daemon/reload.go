@@ -21,9 +21,11 @@ func (d *Daemon) startReloads(ctx context.Context, overdue func()) (reload, stop
 		defer close(ended)
 		for range asked {
 			d.reloadOnce(ctx, overdue)
+			d.reloading.Store(len(asked) > 0)
 		}
 	}()
 	reload = func() {
+		d.reloading.Store(true)
 		select {
 		case asked <- struct{}{}:
 		default:
@@ -96,6 +98,9 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	g.started = true
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
+	if err := d.writePIDFile(); err != nil {
+		d.log.Error(err.Error())
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ const sendTime = time.Second
 type Notifier struct {
 	address  *net.UnixAddr
 	watchdog time.Duration
+	left     atomic.Bool // another process notifies
 }
 
 // Notifier returns the Notifier for NOTIFY_SOCKET, or nil if it is not set. It removes
@@ -88,6 +90,19 @@ func (n *Notifier) Watchdog() time.Duration {
 	return n.watchdog
 }
 
+// Environ returns the variables by which another process of this service finds the service
+// manager, once HandOver has said that it is the main one.
+func (n *Notifier) Environ() []string {
+	if n == nil {
+		return nil
+	}
+	env := []string{"NOTIFY_SOCKET=" + n.address.Name}
+	if n.watchdog > 0 {
+		env = append(env, "WATCHDOG_USEC="+strconv.FormatInt(n.watchdog.Microseconds(), 10))
+	}
+	return env
+}
+
 // Ready says that the process serves, after its start or after Reloading.
 func (n *Notifier) Ready() error { return n.Send("READY=1") }
 
@@ -114,6 +129,17 @@ func (n *Notifier) ExtendTimeout(d time.Duration) error {
 // unit must allow it (NotifyAccess=all, or exec).
 func (n *Notifier) MainPID(pid int) error { return n.Send("MAINPID=" + strconv.Itoa(pid)) }
 
+// HandOver is MainPID for a process that notifies from now on: n sends nothing any more, as
+// what it would say, such as Stopping, is not true of the service.
+func (n *Notifier) HandOver(pid int) error {
+	if n == nil {
+		return nil
+	}
+	err := n.MainPID(pid)
+	n.left.Store(true)
+	return err
+}
+
 // Send sends assignments, such as "STATUS=12 active", in one message. An assignment must
 // not contain a line feed.
 func (n *Notifier) Send(assignments ...string) error {
@@ -126,7 +152,7 @@ func (n *Notifier) Send(assignments ...string) error {
 // send connects and writes a message. It connects anew each time, because the service
 // manager may have been restarted.
 func (n *Notifier) send(write func(*net.UnixConn) error) error {
-	if n == nil {
+	if n == nil || n.left.Load() {
 		return nil
 	}
 	c, err := net.DialUnix("unixgram", nil, n.address)

@@ -107,6 +107,26 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// TestHandOver: another process notifies from then on.
+func TestHandOver(t *testing.T) {
+	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
+	n := m.notifier(t)
+	if err := n.HandOver(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Stopping(); err != nil {
+		t.Error(err)
+	}
+	if err := m.notifier(t).Alive(); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"MAINPID=7", "WATCHDOG=1"} {
+		if got, _ := m.receive(t); got != want {
+			t.Errorf("got %q; want %q", got, want)
+		}
+	}
+}
+
 // TestMonotonicTime: a time before that of the reload is taken for an old message
 // (Type=notify-reload).
 func TestMonotonicTime(t *testing.T) {

@@ -3,6 +3,8 @@ package systemd
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,5 +107,27 @@ func TestDescriptorsEnvironmentStays(t *testing.T) {
 	p.Unsetenv = func(string) error { return failure }
 	if _, err := p.Descriptors(); !errors.Is(err, failure) {
 		t.Errorf("error %v; want %v", err, failure)
+	}
+}
+
+// TestNotifierEnviron: a process that gets these variables notifies in the place of this one.
+func TestNotifierEnviron(t *testing.T) {
+	var none *Notifier
+	if env := none.Environ(); env != nil {
+		t.Errorf("without a service manager: %q", env)
+	}
+	for _, want := range [][]string{{"NOTIFY_SOCKET=/run/notify"}, {"NOTIFY_SOCKET=@notify", "WATCHDOG_USEC=30000000"}} {
+		w := &world{env: make(map[string]string)}
+		for _, v := range want {
+			name, value, _ := strings.Cut(v, "=")
+			w.env[name] = value
+		}
+		n, err := w.process().Notifier()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := n.Environ(); !slices.Equal(got, want) {
+			t.Errorf("got %q; want %q", got, want)
+		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 // A Reaper makes this process the one that orphaned descendants of its programs fall
 // to (PR_SET_CHILD_SUBREAPER), and reaps them when they end. That is for the whole
-// process: all children of it must be programs of Launchers that have this Reaper, since
-// any other is taken for an orphan. A process that is number 1 of a container needs
+// process: all children of it must be programs of Launchers that have this Reaper, or
+// started by Spare, since any other is taken for an orphan. A process that is number 1 of a container needs
 // one.
 //
 // Programs of such Launchers get KILL if this process ends before them, even if it was
@@ -82,6 +82,21 @@ func (r *Reaper) startFailed(start uint64) {
 	defer r.mu.Unlock()
 	delete(r.starts, start)
 	r.arm()
+}
+
+// Spare starts a process that is no program, and that the caller waits for. It must call
+// forget once it has done so. A nil Reaper only calls start.
+func (r *Reaper) Spare(start func() (pid int, err error)) (forget func(), err error) {
+	begun := r.startBegins()
+	pid, err := start()
+	if err != nil {
+		r.startFailed(begun)
+		return nil, err
+	}
+	p := &Process{platform: platform{reaper: r}}
+	p.pid = pid
+	r.startDone(begun, p)
+	return func() { r.remove(p) }, nil
 }
 
 // remove forgets a process that has been reaped. Its number may have been given

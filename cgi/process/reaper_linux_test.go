@@ -144,3 +144,40 @@ func TestReaperKeepsThreads(t *testing.T) {
 		p.closePipes()
 	}
 }
+
+// TestReaperSpares a child that is no program: who started it waits for it.
+func TestReaperSpares(t *testing.T) {
+	reaper, err := NewReaper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reaper.Close()
+	var child int
+	forget, err := reaper.Spare(func() (pid int, err error) {
+		child, err = syscall.ForkExec("/bin/true", []string{"true"}, nil)
+		return child, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var si unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, child, &si, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		reaper.reap()
+	}
+	if got, err := unix.Wait4(child, nil, 0, nil); got != child || err != nil {
+		t.Errorf("Wait4 returned %d, %v; want %d", got, err, child)
+	}
+	forget()
+	if len(reaper.known) > 0 {
+		t.Error("it is not forgotten")
+	}
+	if _, err := reaper.Spare(func() (int, error) { return 0, unix.ENOENT }); err != unix.ENOENT {
+		t.Errorf("Spare returned %v", err)
+	}
+	if len(reaper.starts)+len(reaper.known) > 0 {
+		t.Error("a start that failed is not forgotten")
+	}
+}

@@ -53,11 +53,12 @@ func (p *process) fcgiwrap(ctx context.Context, args []string) int {
 	case help:
 		return p.print(fcgiwrapUsage)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true,
-		Reload: func() (*daemon.Config, error) {
-			config, _, err := p.fcgiwrapConfig(args)
-			return config, err
-		}})
+	env := p.environment(func() (*daemon.Config, error) {
+		config, _, err := p.fcgiwrapConfig(args)
+		return config, err
+	})
+	env.Started = true
+	d, err := daemon.Open(*config, env)
 	if errors.Is(err, daemon.ErrBare) {
 		err = errors.New("there is no listening socket on descriptor 0, and systemd passed none: use -s unix:PATH")
 	}

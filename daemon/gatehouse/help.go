@@ -22,7 +22,7 @@ func (p *process) help(args []string) int {
 		return p.fail(fmt.Errorf("help takes one topic: leave out %q", args[1]))
 	}
 	switch topic {
-	case "", "serve", "check", "reload", "version", "help":
+	case "", "serve", "check", "reload", "drain", "version", "help":
 		return p.print(usage)
 	case "conform":
 		return p.print(conformUsage)

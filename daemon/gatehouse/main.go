@@ -20,14 +20,21 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)
+	signal.Notify(signals, daemon.Signals()...)
 	// SIGPIPE is caught so that a log that nobody reads does not kill the process. If it
 	// were ignored, the programs would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Whatever blocks standard error, the process takes signals, and ends.
 	stderr := daemon.NewLogWriter(os.Stderr)
 	p := &process{name: filepath.Base(os.Args[0]), stdin: os.Stdin, stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
-	status := p.run(context.Background(), os.Args[1:])
+	p.commandLine = daemon.CommandLine(os.Args)
+	var status int
+	var err error
+	if p.predecessor, err = daemon.FindPredecessor(); err != nil {
+		status = p.fail(err)
+	} else {
+		status = p.run(context.Background(), os.Args[1:])
+	}
 	stderr.Flush() // nobody could be told of its error
 	os.Exit(status)
 }
@@ -39,4 +46,13 @@ type process struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal
+	commandLine    []string            // see daemon.CommandLine
+	predecessor    *daemon.Predecessor // nil for none
+}
+
+// environment returns what a daemon of this process needs. reload reads its configuration
+// anew.
+func (p *process) environment(reload func() (*daemon.Config, error)) daemon.Environment {
+	return daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Reload: reload,
+		Predecessor: p.predecessor, Args: p.commandLine}
 }

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "reload", "explain", "request", "cgi", "conform", "version", "help"}
+var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -55,6 +55,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.cgi(rest)
 	case "conform":
 		return p.conform(ctx, rest)
+	case "drain":
+		return p.drain(rest)
 	case "version", "--version":
 		return p.version(rest)
 	case "help", "--help", "-h":
@@ -67,8 +69,9 @@ func (p *process) run(ctx context.Context, args []string) int {
 // runBare runs gatehouse without arguments, started either by a web server, a supervisor
 // or inetd with something to serve, or by a person, who gets the usage.
 func (p *process) runBare(ctx context.Context) int {
-	d, err := daemon.Open(daemon.Config{}, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Started: true,
-		Reload: func() (*daemon.Config, error) { return new(daemon.Config), nil }})
+	env := p.environment(func() (*daemon.Config, error) { return new(daemon.Config), nil })
+	env.Started = true
+	d, err := daemon.Open(daemon.Config{}, env)
 	if errors.Is(err, daemon.ErrBare) {
 		io.WriteString(p.stderr, usage)
 		return exitStart
@@ -129,11 +132,10 @@ func (p *process) serve(ctx context.Context, args []string) int {
 	case help:
 		return p.help(nil)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true,
-		Reload: func() (*daemon.Config, error) {
-			config, _, err := p.serveConfig(args)
-			return config, err
-		}})
+	d, err := daemon.Open(*config, p.environment(func() (*daemon.Config, error) {
+		config, _, err := p.serveConfig(args)
+		return config, err
+	}))
 	if err != nil {
 		return p.fail(err)
 	}
@@ -298,8 +300,12 @@ func (p *process) fail(err error) int {
 	return exitStart
 }
 
-// complain prints a line for each of the errors joined in err.
+// complain prints a line for each of the errors joined in err. A process that was started to
+// replace another one, and does not serve yet, tells that one instead.
 func (p *process) complain(err error) {
+	if p.predecessor.Refuse(err) {
+		return
+	}
 	name := "gatehouse"
 	if p.namesake() != nil {
 		name = p.name

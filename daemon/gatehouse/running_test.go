@@ -87,6 +87,24 @@ func (r *running) await(ts *testscript.TestScript, what string, look func(line s
 	}
 }
 
+// killSuccessors kills the processes that were started to replace it, which have its standard
+// error.
+func (r *running) killSuccessors() {
+	select {
+	case <-r.ended:
+		return // and so have they
+	default:
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		var l struct{ Process int }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Process > 0 {
+			syscall.Kill(l.Process, syscall.SIGKILL)
+		}
+	}
+}
+
 func started(ts *testscript.TestScript) *running { return ts.Value(daemonKey{}).(*running) }
 
 func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
@@ -150,6 +168,7 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}()
 	ts.Defer(func() {
 		r.cmd.Process.Kill()
+		r.killSuccessors()
 		<-r.ended
 	})
 	if n == 0 {
@@ -211,7 +230,8 @@ func cmdLog(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
+		"QUIT": syscall.SIGQUIT, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
 	ts.Check(started(ts).cmd.Process.Signal(signals[args[0]]))
 }
 

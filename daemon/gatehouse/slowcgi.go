@@ -110,8 +110,9 @@ func (p *process) slowcgi(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Log: log, Alone: true,
-		Confine: func() error { return daemon.Confine(f.root, f.user) }})
+	env := p.environment(nil)
+	env.Log, env.Confine = log, func() error { return daemon.Confine(f.root, f.user) }
+	d, err := daemon.Open(*config, env)
 	if err != nil {
 		return fail(err)
 	}

@@ -19,6 +19,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse cgi     --fastcgi ADDR | --scgi ADDR
                       be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse drain   [--pid N | --pid-file FILE]
+                      drain a gatehouse, process 1 by default, and wait for its end
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
     gatehouse help    explain|request|cgi|conform
@@ -59,8 +61,11 @@ again, and goes on with them without losing a request or closing a kept connecti
 If anything is wrong, the log says what, and the old configuration stays. "gatehouse
 reload" waits for the result: in a systemd unit, ExecReload=gatehouse reload --pid $MAINPID.
 
-SIGTERM and SIGINT stop gatehouse after the requests in flight; a second one stops it
-at once. The exit status is 2 if it fails before the first request, 1 afterwards.
+SIGTERM, SIGINT and SIGQUIT stop gatehouse after the requests in flight; a second one
+stops it at once. SIGUSR1 opens the access log anew. SIGUSR2 starts the binary again,
+with the same arguments, which takes over the sockets without losing a request; if it
+does not serve, this process serves on. The exit status is 2 if it fails before the
+first request, 1 afterwards.
 
 Run as fcgiwrap or slowcgi, gatehouse replaces that program and takes its flags
 (fcgiwrap -h lists them).

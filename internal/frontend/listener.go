@@ -42,7 +42,7 @@ func Own(l net.Listener) *Listener { return &Listener{Listener: l} }
 
 // Share says that another process has the socket, too, from now on: Refuse leaves the
 // connections that are queued on it to that process, and Close leaves a unix socket in
-// the file system.
+// the file system. Unshare says that no other process has it any more.
 func (l *Listener) Share() {
 	l.shared.Store(true)
 	if u, ok := l.Listener.(*net.UnixListener); ok {
@@ -50,7 +50,10 @@ func (l *Listener) Share() {
 	}
 }
 
-// Shared reports whether Share has been called.
+// Unshare undoes Share, but for the unix socket in the file system.
+func (l *Listener) Unshare() { l.shared.Store(false) }
+
+// Shared reports whether another process has the socket, too.
 func (l *Listener) Shared() bool { return l.shared.Load() }
 
 // Refuse has the system refuse new connections. Accept goes on to return those that are
@@ -111,13 +114,18 @@ func (l *Listener) Accept() (net.Conn, error) {
 // errNoneQueued says that no connection is queued.
 var errNoneQueued = errors.New("no connection is queued")
 
-// control calls f with the descriptor.
-func (l *Listener) control(f func(fd uintptr) error) error {
+// SyscallConn implements [syscall.Conn].
+func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	s, ok := l.Listener.(syscall.Conn)
 	if !ok {
-		return errors.ErrUnsupported
+		return nil, errors.ErrUnsupported
 	}
-	raw, err := s.SyscallConn()
+	return s.SyscallConn()
+}
+
+// control calls f with the descriptor.
+func (l *Listener) control(f func(fd uintptr) error) error {
+	raw, err := l.SyscallConn()
 	if err != nil {
 		return err
 	}

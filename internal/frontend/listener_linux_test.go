@@ -135,6 +135,17 @@ func TestShare(t *testing.T) {
 	})
 }
 
+// TestUnshare: a socket that no other process has any more refuses connections.
+func TestUnshare(t *testing.T) {
+	eachOwn(t, func(t *testing.T, l *Listener) {
+		l.Share()
+		l.Unshare()
+		if l.Shared() || !l.Refuse() {
+			t.Error("it does not refuse connections")
+		}
+	})
+}
+
 // TestShutdownServesTheBacklog has room for one connection: those that wait are served
 // after it, or cut off with it.
 func TestShutdownServesTheBacklog(t *testing.T) {
