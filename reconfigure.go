@@ -24,8 +24,8 @@ import (
 //
 // A request that has begun keeps App, Handler, Paths, and the limits of its body, to its end.
 // Who may connect, HalfClose and Limits.ParamsTotal apply to new connections, over HTTP also
-// Limits.Idle and Limits.ParamsBytes; Drain and Overdue apply when Serve drains; all other limits at once.
-// Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits and the numbers
+// Limits.Idle and Limits.ParamsBytes; all other limits at once. Drain and Overdue apply when
+// Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits and the numbers
 // of requests where next has no totals or Handler.
 //
 // ended is closed when the last request that began before has ended, so that its App can be

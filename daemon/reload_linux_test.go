@@ -189,7 +189,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		c.Limits.Front.Idle = time.Minute + time.Duration(n/3)*time.Second
 		c.Limits.Front.Connections = 1000 + n
 		c.Limits.ParamsTotal = 64<<20 + int64(n)
-		c.NoMultiplexing = n%5 == 0
+		c.Limits.Front.Requests = 100 + n
 		switch n % 3 { // one more address, whose protocol changes, and that comes and goes
 		case 0:
 			c.HTTP = append(c.HTTP, at("more")...)
