@@ -73,7 +73,7 @@ func (c *httpConn) Drain() {
 
 // IdleSince implements frontend.IdleConn.
 func (c *httpConn) IdleSince() (since time.Duration, idle bool) {
-	return time.Duration(c.since.Load()), c.idle.Load()
+	return time.Duration(c.since.Load()), c.idle.Load() && !c.evicted.Load()
 }
 
 // Evict implements frontend.IdleConn: it wakes who waits for a request.
