@@ -24,9 +24,6 @@ type httpServer struct {
 	accepted chan net.Conn
 	stopped  chan struct{}           // closed when net/http accepts no more of them
 	cancel   context.CancelCauseFunc // of every request's context
-
-	mu   sync.Mutex
-	idle map[net.Conn]time.Duration // connections without a request, since when
 }
 
 func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {

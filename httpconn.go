@@ -95,6 +95,8 @@ func (c *httpConn) setState(state http.ConnState) {
 	c.head.setState(state)
 	c.mu.Unlock()
 	switch state {
+	case http.StateActive: // what was read of it may have come with the request before
+		c.idle.Store(false)
 	case http.StateIdle:
 		c.kept.Store(true)
 		c.since.Store(int64(c.server.acceptor.Now()))
