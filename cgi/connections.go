@@ -1,6 +1,9 @@
 package cgi
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // A ConnectionBudget bounds the open connections of several servers together, so that the
 // process keeps descriptors for what it opens besides. It is safe for concurrent use. A nil
@@ -46,3 +49,15 @@ func (b *ConnectionBudget) Release() {
 
 // IsFull reports whether a listener waits for a place.
 func (b *ConnectionBudget) IsFull() bool { return b != nil && b.waiting.Load() > 0 }
+
+// Descriptors returns how many descriptors of this process applications take at most, besides
+// those of connections and spools, as far as they tell: by a method Descriptors() int.
+func Descriptors(apps ...App) int {
+	n := 0
+	for _, a := range apps {
+		if a, ok := a.(interface{ Descriptors() int }); ok {
+			n = min(n+min(a.Descriptors(), math.MaxInt32), math.MaxInt32)
+		}
+	}
+	return n
+}
