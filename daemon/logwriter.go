@@ -14,7 +14,8 @@ const (
 	logHeld  = 1 << 20         // bytes that a LogWriter holds
 	logSpare = 64 << 10        // of a buffer that it keeps
 	logWrite = 4 << 10         // of one write(2), unless a line is longer, so that slow readers show
-	logStall = 2 * time.Second // of one write(2), after which nobody waits for it
+	logStall = 2 * time.Second // of one write(2), after which nobody waits for it; of one Write
+	logFlush = 10 * time.Second
 )
 
 // A LogWriter writes log lines, each passed to one call of Write, so that whoever logs does
@@ -22,10 +23,10 @@ const (
 // that have come meanwhile are written together.
 //
 // It holds up to 1 MiB. If that is full, Write waits for room, so that a burst of lines loses
-// nothing however slow a reader is, but not once a single write has taken two seconds. From then
-// on, until that write ends, lines are dropped and counted. Their number is logged in their
-// place, and so is that of lines which could not be written. This holds for files as well as
-// for pipes and terminals.
+// nothing to a slow reader. It waits for two seconds at most, and not at all once a write to the
+// reader has taken that long. Lines without room are dropped and counted. Their number is logged
+// in their place, and so is that of lines which could not be written. This holds for files as
+// well as for pipes and terminals.
 //
 // It has a goroutine only while there is something to write.
 type LogWriter struct {
@@ -59,8 +60,12 @@ func NewLogWriter(w io.Writer) *LogWriter {
 func (l *LogWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var until time.Time
 	for l.held > 0 && l.held+len(p) > logHeld {
-		if !l.wait() {
+		if until.IsZero() {
+			until = time.Now().Add(logStall)
+		}
+		if !l.wait(until) {
 			l.missing += max(1, bytes.Count(p, newline))
 			return len(p), nil
 		}
@@ -81,13 +86,14 @@ func (l *LogWriter) start() {
 	}
 }
 
-// wait waits until a write ends. It returns false if that takes longer than logStall. mu is
-// held, but not while it waits.
-func (l *LogWriter) wait() bool {
+// wait waits until a write ends. It returns false at that time, or if the write takes longer
+// than logStall. mu is held, but not while it waits.
+func (l *LogWriter) wait(until time.Time) bool {
 	left := logStall
 	if !l.began.IsZero() {
 		left -= time.Since(l.began)
 	}
+	left = min(left, time.Until(until))
 	if left <= 0 {
 		return false
 	}
@@ -107,13 +113,14 @@ func (l *LogWriter) wait() bool {
 	}
 }
 
-// Flush waits until everything is written, unless a single write takes longer than two seconds.
-// The error says that something is left then.
+// Flush waits until everything is written, but not for more than ten seconds, nor once a single
+// write has taken two. The error says that something is left then.
 func (l *LogWriter) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	until := time.Now().Add(logFlush)
 	for l.running {
-		if !l.wait() {
+		if !l.wait(until) {
 			return errors.New("log lines are lost: what they are written to takes nothing")
 		}
 	}
