@@ -91,6 +91,9 @@ func (c *httpConn) Abort(cause error) {
 
 // setState notes what net/http does with the connection.
 func (c *httpConn) setState(state http.ConnState) {
+	if state == http.StateClosed {
+		c.logLongHead()
+	}
 	c.mu.Lock()
 	c.head.setState(state)
 	c.mu.Unlock()
