@@ -255,11 +255,12 @@ func TestFloods(t *testing.T) {
 		want     string
 	}{
 		{HTTP, nobody, "", "peer refused"},
+		{HTTP, nil, "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 8<<10) + "\r\n\r\n", "limit=params_bytes"},
 		{FastCGI, nil, "\x07 is no version", "malformed FastCGI"},
 		{SCGI, nil, "x:", "its variables are malformed"},
 	} {
 		l := testkit.Listen(t, "tcp")
-		g, logs := start(t, newHeld(), cgi.Limits{}, Endpoint{Protocol: x.protocol, Listener: l, Allow: x.allow})
+		g, logs := start(t, newHeld(), cgi.Limits{ParamsBytes: 1 << 10}, Endpoint{Protocol: x.protocol, Listener: l, Allow: x.allow})
 		logs.Reset()
 		for range n {
 			c := testkit.Dial(t, l.Addr())

@@ -71,7 +71,7 @@ func (c *httpConn) Drain() {
 
 // IdleSince implements frontend.IdleConn.
 func (c *httpConn) IdleSince() (since time.Duration, idle bool) {
-	return time.Duration(c.since.Load()), c.idle.Load()
+	return time.Duration(c.since.Load()), c.idle.Load() && !c.evicted.Load()
 }
 
 // Evict implements frontend.IdleConn: it wakes who waits for a request.
@@ -89,10 +89,15 @@ func (c *httpConn) Abort(cause error) {
 
 // setState notes what net/http does with the connection.
 func (c *httpConn) setState(state http.ConnState) {
+	if state == http.StateClosed {
+		c.logLongHead()
+	}
 	c.mu.Lock()
 	c.head.setState(state)
 	c.mu.Unlock()
 	switch state {
+	case http.StateActive: // what was read of it may have come with the request before
+		c.idle.Store(false)
 	case http.StateIdle:
 		c.kept.Store(true)
 		c.since.Store(int64(c.server.acceptor.Now()))

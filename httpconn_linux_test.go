@@ -1,11 +1,14 @@
 package gatehouse
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"testing"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/internal/frontend"
@@ -61,5 +64,26 @@ func TestHTTPKeptConnections(t *testing.T) {
 	}
 	if err := testkit.Receive(t, "the end of shutdown", down); err != nil {
 		t.Errorf("shutdown returned %v", err)
+	}
+}
+
+// TestHTTPPipelined has a request that came together with the one before it, so that nothing of
+// it is in the socket. It is in flight, and neither a drain nor Evict ends its connection.
+func TestHTTPPipelined(t *testing.T) {
+	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, slog.New(slog.DiscardHandler))
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, far := testkit.Pair(t, "tcp")
+	c := newHTTPConn(s, far)
+	c.setState(http.StateIdle)
+	c.setState(http.StateActive)
+	if _, idle := c.IdleSince(); idle {
+		t.Error("idle while a request is in flight")
+	}
+	c.Evict()
+	c.SetReadDeadline(time.Unix(1, 0))
+	if n, err := c.Read(make([]byte, 10)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read = %d, %v; want that the deadline has passed", n, err)
 	}
 }

@@ -12,6 +12,9 @@ import (
 // lineMemory is what net/http needs for a line of a head, beside its bytes.
 const lineMemory = 128
 
+// headSlop is how much more than MaxHeaderBytes net/http reads of a head.
+const headSlop = 4 << 10
+
 var newline = []byte("\n")
 
 // An httpHead counts what the head of a request holds in memory, until its response has
@@ -19,6 +22,7 @@ var newline = []byte("\n")
 type httpHead struct {
 	holding frontend.Holding
 	reading bool          // what is read belongs to a head
+	came    int           // bytes of it
 	size    int           // bytes of memory that it takes
 	begun   time.Duration // when it began
 	refused bool
@@ -31,7 +35,7 @@ func (h *httpHead) setState(state http.ConnState) {
 		h.reading = false
 	case http.StateIdle:
 		h.holding.Shrink(excess(h.size))
-		h.reading, h.size = true, 0
+		h.reading, h.came, h.size = true, 0, 0
 	case http.StateClosed:
 		h.holding.Close()
 	}
@@ -48,6 +52,7 @@ func (h *httpHead) keep(p []byte, now time.Duration) bool {
 	if h.size == 0 {
 		h.begun = now
 	}
+	h.came += len(p)
 	size := h.size + len(p) + lineMemory*bytes.Count(p, newline)
 	if h.refused = !h.holding.Grow(excess(size) - excess(h.size)); h.refused {
 		return false
@@ -61,6 +66,16 @@ func (c *httpConn) keepHead(p []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.head.keep(p, c.server.acceptor.Now())
+}
+
+// logLongHead logs that a connection has ended because its head was too long: net/http responds
+// with 431, and tells nobody.
+func (c *httpConn) logLongHead() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit := c.server.current.Get().limits.ParamsBytes; c.head.came-headSlop >= limit && !c.head.refused {
+		c.server.acceptor.Warn("request refused: its head is too long", "peer", c.RemoteAddr().String(), "limit", "params_bytes", "bytes", limit)
+	}
 }
 
 // tickHead closes the connection if its head takes too long while memory is scarce.

@@ -44,7 +44,7 @@ type Server struct {
 	Limits cgi.Limits
 
 	// Reserve is how many descriptors of this process (RLIMIT_NOFILE) App takes besides one
-	// for each connection: programs do, see script.App.Descriptors. Connections leave them
+	// for each connection, such as cgi.Descriptors returns. Connections leave them
 	// free, unless they would be left with less than a twelfth of all. Where
 	// Limits.Connections does not fit in, fewer are accepted, and the log says so.
 	Reserve int

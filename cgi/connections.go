@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -86,3 +87,15 @@ func (b *ConnectionBudget) wake() {
 
 // IsFull reports whether a listener waits for a place.
 func (b *ConnectionBudget) IsFull() bool { return b != nil && b.waiting.Load() > 0 }
+
+// Descriptors returns how many descriptors of this process applications take at most, besides
+// those of connections and spools, as far as they tell: by a method Descriptors() int.
+func Descriptors(apps ...App) int {
+	n := 0
+	for _, a := range apps {
+		if a, ok := a.(interface{ Descriptors() int }); ok {
+			n = min(n+min(a.Descriptors(), math.MaxInt32), math.MaxInt32)
+		}
+	}
+	return n
+}

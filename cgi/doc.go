@@ -159,7 +159,7 @@
 // body and an [Outcome]. Packages fastcgi, scgi and cgi/simpleserver are front-ends.
 //
 // Only they, and packages that run programs, need [Sink], [Head], [End], [Outcome], [Pair],
-// [ContextSource], [SendPipe], [SpoolError], [Remedy] and [LocalRedirect]; [Limits.WithDefaults],
+// [ContextSource], [SendPipe], [SpoolError], [Remedy], [Descriptors] and [LocalRedirect]; [Limits.WithDefaults],
 // [Environ.BodyLength], [Request.SetContextSource], [Request.HasContext],
 // [Request.CloseBody] and [Request.FollowsRedirects]. Package cgi/cgihead parses the head
 // of a CGI response.

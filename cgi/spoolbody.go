@@ -10,7 +10,10 @@ import (
 	"gatehouse/cgi/spool"
 )
 
-var spoolBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+// spoolBuffer is small, since each client that sends slowly holds one.
+const spoolBuffer = 16 << 10
+
+var spoolBuffers = sync.Pool{New: func() any { return new([spoolBuffer]byte) }}
 
 // SpoolBody reads the body of r to its end and keeps it, for an application that has to be
 // told the length. The caller closes the Spool. Without one the error wraps a
@@ -18,7 +21,7 @@ var spoolBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 // one that failed.
 func SpoolBody(r *Request, l spool.Limits) (*spool.Spool, error) {
 	s := spool.New(l)
-	buf := spoolBuffers.Get().(*[64 << 10]byte)
+	buf := spoolBuffers.Get().(*[spoolBuffer]byte)
 	defer spoolBuffers.Put(buf)
 	for {
 		n, rerr := r.Body.Read(buf[:])

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -43,17 +42,11 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	reserve := 0
-	for _, a := range apps {
-		if a, ok := a.(interface{ Descriptors() int }); ok {
-			reserve = min(reserve+a.Descriptors(), math.MaxInt32)
-		}
-	}
 	m, err := mount(c.Apps, apps, c.Validate)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, reserve: reserve,
+	return &generation{config: c, log: p.log, mounted: m, reserve: cgi.Descriptors(apps...),
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/upstream"
@@ -110,5 +111,23 @@ func TestForwardingLimits(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		end()
+	}
+}
+
+// TestReserve: connections leave descriptors for the programs and the connections of all
+// applications, also of one with an authorizer.
+func TestReserve(t *testing.T) {
+	c, err := ParseConfig("g.toml", []byte("programs = 3\n[[app]]\nprefix = \"/s\"\nscgi = \"a:1\"\nconnections = 20\n"+
+		"[[app]]\nscripts = \""+t.TempDir()+"\"\nauthorizer = \"a:1\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apps, end, err := prepare(c.Apps, preparation{limits: script.Limits{}, log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	if got, want := cgi.Descriptors(apps...), 20+128+3*process.Descriptors; got != want {
+		t.Errorf("%d descriptors, want %d", got, want)
 	}
 }

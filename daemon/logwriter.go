@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	logHeld  = 1 << 20         // bytes that a LogWriter holds
-	logSpare = 64 << 10        // of a buffer that it keeps
-	logWrite = 4 << 10         // of one write(2), unless a line is longer, so that slow readers show
-	logStall = 2 * time.Second // of one write(2), after which nobody waits for it
+	logHeld  = 1 << 20          // bytes that a LogWriter holds
+	logSpare = 64 << 10         // of a buffer that it keeps
+	logWrite = 4 << 10          // of one write(2), unless a line is longer, so that slow readers show
+	logStall = 2 * time.Second  // of one write(2), after which nobody waits for it
+	logWait  = 10 * time.Second // for room, of all together, and of Flush
 )
 
 // A LogWriter writes log lines, each passed to one call of Write, so that whoever logs does
@@ -22,10 +23,10 @@ const (
 // that have come meanwhile are written together.
 //
 // It holds up to 1 MiB. If that is full, Write waits for room, so that a burst of lines loses
-// nothing however slow a reader is, but not once a single write has taken two seconds. From then
-// on, until that write ends, lines are dropped and counted. Their number is logged in their
-// place, and so is that of lines which could not be written. This holds for files as well as
-// for pipes and terminals.
+// nothing to a slow reader. Nobody waits once a single write has taken two seconds, nor ten
+// seconds after it was full, until it is half empty again. Lines without room are dropped and
+// counted. Their number is logged in their place, and so is that of lines which could not be
+// written. This holds for files as well as for pipes and terminals.
 //
 // It has a goroutine only while there is something to write.
 type LogWriter struct {
@@ -36,6 +37,7 @@ type LogWriter struct {
 	mu       sync.Mutex
 	pending  []byte        // whole lines that no write has begun with
 	held     int           // bytes that are not written yet
+	full     time.Time     // when there was no room for more; zero once it is half empty
 	missing  int           // lines that were dropped or failed to be written, and were not reported
 	failing  bool          // the last write failed
 	spare    []byte        // the next pending
@@ -60,7 +62,10 @@ func (l *LogWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.held > 0 && l.held+len(p) > logHeld {
-		if !l.wait() {
+		if l.full.IsZero() {
+			l.full = time.Now()
+		}
+		if !l.wait(l.full.Add(logWait)) {
 			l.missing += max(1, bytes.Count(p, newline))
 			return len(p), nil
 		}
@@ -81,13 +86,14 @@ func (l *LogWriter) start() {
 	}
 }
 
-// wait waits until a write ends. It returns false if that takes longer than logStall. mu is
-// held, but not while it waits.
-func (l *LogWriter) wait() bool {
+// wait waits until a write ends. It returns false at that time, or if the write takes longer
+// than logStall. mu is held, but not while it waits.
+func (l *LogWriter) wait(until time.Time) bool {
 	left := logStall
 	if !l.began.IsZero() {
 		left -= time.Since(l.began)
 	}
+	left = min(left, time.Until(until))
 	if left <= 0 {
 		return false
 	}
@@ -107,13 +113,14 @@ func (l *LogWriter) wait() bool {
 	}
 }
 
-// Flush waits until everything is written, unless a single write takes longer than two seconds.
-// The error says that something is left then.
+// Flush waits until everything is written, but not for more than ten seconds, nor once a single
+// write has taken two. The error says that something is left then.
 func (l *LogWriter) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	until := time.Now().Add(logWait)
 	for l.running {
-		if !l.wait() {
+		if !l.wait(until) {
 			return errors.New("log lines are lost: what they are written to takes nothing")
 		}
 	}
@@ -168,7 +175,9 @@ func (l *LogWriter) write(p []byte) {
 	}
 	l.mu.Lock()
 	l.began = time.Time{}
-	l.held -= len(p)
+	if l.held -= len(p); l.held <= logHeld/2 {
+		l.full = time.Time{}
+	}
 	if l.failing = err != nil; l.failing {
 		l.missing += max(1, bytes.Count(p[min(n, len(p)):], newline))
 	}

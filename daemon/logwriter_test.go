@@ -128,38 +128,59 @@ func TestLogWriterDrops(t *testing.T) {
 	})
 }
 
-// A slow reader is waited for, as long as it takes something now and then.
+// A slow reader is waited for. One that takes so little that no write takes too long, but all of
+// them do, is not, though those who log wait for each other, as slog has it.
 func TestLogWriterWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		to := &stuck{release: make(chan struct{})}
-		l := NewLogWriter(to)
-		done := make(chan struct{})
-		var reading sync.WaitGroup
-		defer reading.Wait()
-		defer close(done)
-		reading.Go(func() {
-			for {
-				time.Sleep(logStall - 1)
-				select {
-				case to.release <- struct{}{}:
-				case <-done:
-					return
-				}
-			}
-		})
-		var logging sync.WaitGroup
-		for range 4 {
-			logging.Go(func() {
-				for range 250 {
-					io.WriteString(l, strings.Repeat("x", 2<<10)+"\n")
+	const lines = 1000
+	for loggers, pause := range map[int]time.Duration{1: 10 * time.Millisecond, 4: logStall - 1} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &stuck{release: make(chan struct{})}
+			l := NewLogWriter(to)
+			done := make(chan struct{})
+			var reading sync.WaitGroup
+			reading.Go(func() {
+				for {
+					time.Sleep(pause)
+					select {
+					case to.release <- struct{}{}:
+					case <-done:
+						close(to.release)
+						return
+					}
 				}
 			})
-		}
-		logging.Wait()
-		if err := l.Flush(); err != nil || strings.Count(to.String(), "x\n") != 1000 || strings.Contains(to.String(), "dropped") {
-			t.Errorf("%v, %d lines; want 1000", err, strings.Count(to.String(), "\n"))
-		}
-	})
+			var logging sync.WaitGroup
+			one := make(chan struct{}, 1) // a mutex, which synctest knows
+			for range loggers {
+				logging.Go(func() {
+					for range lines / loggers {
+						began := time.Now()
+						one <- struct{}{}
+						io.WriteString(l, strings.Repeat("x", 2<<10)+"\n")
+						<-one
+						if took := time.Since(began); took > logWait {
+							t.Errorf("Write took %v", took)
+						}
+					}
+				})
+			}
+			logging.Wait()
+			began := time.Now()
+			err := l.Flush()
+			if took := time.Since(began); took > logWait {
+				t.Errorf("Flush took %v", took)
+			}
+			if (err == nil) != (loggers == 1) {
+				t.Errorf("%d loggers: Flush = %v", loggers, err)
+			}
+			close(done)
+			reading.Wait()
+			l.Flush()
+			if n := strings.Count(to.String(), "x\n"); (n == lines) != (loggers == 1) || (n < lines) != strings.Contains(to.String(), "dropped") {
+				t.Errorf("%d loggers: %d lines", loggers, n)
+			}
+		})
+	}
 }
 
 // Lines that cannot be written are counted, too.

@@ -44,7 +44,7 @@ func reserveThreads(log *slog.Logger) {
 		for range n - n/2 {
 			release <- struct{}{}
 		}
-		log.Warn(fmt.Sprintf("there is room for %d more processes and threads only, and gatehouse keeps %d: "+
+		log.Warn(fmt.Sprintf("there is room for only %d more processes and threads, of which gatehouse keeps %d: "+
 			"raise RLIMIT_NPROC (LimitNPROC=), TasksMax= or pids.max by at least %d", n, n/2, want-n/2))
 	}
 	close(release)

@@ -49,7 +49,7 @@ func (r *request) decode(params []byte) error {
 		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: err}, r.c.peer())
 	}
 	if nuls > 0 {
-		return &cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}
+		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}, r.c.peer())
 	}
 	return nil
 }

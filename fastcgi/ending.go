@@ -167,7 +167,7 @@ func (c *conn) peer() string {
 func (c *conn) IdleSince() (since time.Duration, idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.idleSince, c.dead == nil && !c.closing && c.idle()
+	return c.idleSince, c.dead == nil && !c.closing && !c.evicted && c.idle()
 }
 
 // Evict implements frontend.IdleConn: it wakes the loop, which decides.

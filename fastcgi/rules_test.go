@@ -196,9 +196,16 @@ func TestF9Values(t *testing.T) {
 	if a := c.answer(1); bodyOf(t, a) != "A=b\nC=\nDE=\xff\x01\n" {
 		t.Errorf("got %q", a.stdout)
 	}
-	c.send(get(1, 1, "A=b\x00c"))
-	if a := c.answer(1); !strings.HasPrefix(a.stdout, "Status: 400 Bad Request\r\n") {
-		t.Errorf("NUL: got %q", a.stdout)
+	for range 3 {
+		c.send(get(1, 1, "A=b\x00c"))
+		if a := c.answer(1); !strings.HasPrefix(a.stdout, "Status: 400 Bad Request\r\n") {
+			t.Errorf("NUL: got %q", a.stdout)
+		}
+	}
+	c.Close()
+	ts.Close()
+	if n := strings.Count(ts.logs.String(), "NUL byte"); n > 2 || !strings.Contains(ts.logs.String(), "times=2") {
+		t.Errorf("%d lines about 3 requests: %s", n, ts.logs)
 	}
 }
 

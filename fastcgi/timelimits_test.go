@@ -328,3 +328,29 @@ func TestLingerInTime(t *testing.T) {
 		b.logged("")
 	})
 }
+
+// TestEvictionPassesHalfRequests: the oldest of idle connections may not be closed, as a record
+// has begun to come on it. The next one is, to make room.
+func TestEvictionPassesHalfRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := serve(t, "memory", &Server{App: hello, Limits: cgi.Limits{Connections: 2, Idle: time.Hour}})
+		half := ts.dial()
+		half.SetDeadline(time.Time{})
+		half.send(get(1, 1)[:4])
+		time.Sleep(2 * time.Second)
+		idle := ts.dial()
+		idle.send(get(1, 1))
+		idle.answer(1)
+		began := time.Now()
+		next := ts.dial()
+		next.SetDeadline(time.Now().Add(5 * time.Second))
+		next.send(get(1, 1))
+		if a := next.answer(1); a.stdout != helloAnswer || time.Since(began) > 2*time.Second {
+			t.Errorf("got %+v, after %v", a, time.Since(began))
+		}
+		half.send(get(1, 1)[4:])
+		if a := half.answer(1); a.stdout != helloAnswer {
+			t.Errorf("the request that had begun got %+v", a)
+		}
+	})
+}

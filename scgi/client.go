@@ -71,6 +71,14 @@ func (c *Client) Load() admission.Load {
 	return c.pool.Load()
 }
 
+// Descriptors returns how many descriptors of this process its connections take at most.
+func (c *Client) Descriptors() int {
+	if c.Prepare() != nil {
+		return 0
+	}
+	return c.pool.Descriptors()
+}
+
 // Close has later requests refused with 503. It does not wait for requests under way, which
 // the front-end ends.
 func (c *Client) Close() error {

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/spool"
+	"gatehouse/internal/frontend"
 	"gatehouse/internal/testkit"
 )
 
@@ -60,7 +61,7 @@ func stalled(r *cgi.Request, rest *io.PipeReader) *cgi.Request {
 // running, and nothing of a body that its program waited for is lost.
 func TestSlowBodiesHoldNoPlace(t *testing.T) {
 	const length = 3 * startBytes
-	for _, sent := range []int{1, firstSize, firstSize + 1, startBytes - 1, startBytes, startBytes + 1, length} {
+	for _, sent := range []int{1, frontend.BufferSize, frontend.BufferSize + 1, startBytes - 1, startBytes, startBytes + 1, length} {
 		f := newFixture(t)
 		f.Limits.Programs = 1
 		f.Limits.Spool.Total = spool.NewBudget(0)

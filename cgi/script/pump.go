@@ -26,18 +26,13 @@ var bufferPool = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 // A program starts when its body has come, or this much of it.
 const startBytes = 64 << 10
 
-// firstSize is the size of the buffers that wait for bodies. They are small, since each
-// client that sends slowly holds one.
-const firstSize = 16 << 10
-
-var firstPool = sync.Pool{New: func() any { return new([firstSize]byte) }}
-
 // A body is what a program will read: what has come before it starts, in the spool and then
-// in the buffer first, and the rest.
+// in the buffer first, and the rest. Each client that sends slowly holds such a buffer, as part
+// of what a connection may hold.
 type body struct {
 	length int64
 	spool  *spool.Spool      // nil for none
-	first  *[firstSize]byte  // nil for none
+	first  *frontend.Buffer  // nil for none
 	held   int               // bytes in first
 	source io.Reader         // where the rest comes from; nil if the length was unknown
 	pipe   frontend.PipeBody // what source is, or nil
@@ -74,8 +69,8 @@ func (a *App) takeBody(r *cgi.Request) (b body, err error) {
 // which is io.EOF at the end. A small body stays in the buffer, so that one that has come
 // with its request costs nothing more.
 func (b *body) take(from io.Reader, want int64, limits spool.Limits) (taken int64, err error) {
-	b.first = firstPool.Get().(*[firstSize]byte)
-	size := int(min(firstSize, limits.Max))
+	b.first = frontend.GetBuffer()
+	size := int(min(frontend.BufferSize, limits.Max))
 	for taken < want && err == nil {
 		if b.held == size {
 			if err := b.spill(limits); err != nil {
@@ -115,7 +110,7 @@ func (b *body) spill(limits spool.Limits) error {
 
 func (b *body) freeFirst() {
 	if b.first != nil {
-		firstPool.Put(b.first)
+		frontend.PutBuffer(b.first)
 		b.first, b.held = nil, 0
 	}
 }

@@ -142,6 +142,14 @@ func (a *App) Load() admission.Load {
 	return a.pool.Load()
 }
 
+// Descriptors returns how many descriptors of this process its connections take at most.
+func (a *App) Descriptors() int {
+	if a.Prepare() != nil {
+		return 0
+	}
+	return a.pool.Descriptors()
+}
+
 // Close closes the connections that are idle. Later requests are refused with 503. It does
 // not wait for requests under way, which the front-end ends.
 func (a *App) Close() error {

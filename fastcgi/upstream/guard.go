@@ -47,6 +47,9 @@ func (g *Guard) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return g.App.ServeCGI(w, r)
 }
 
+// Descriptors returns how many descriptors of this process both take at most.
+func (g *Guard) Descriptors() int { return cgi.Descriptors(g.Authorizer, g.App) }
+
 // variablePrefix is what the names of fields begin with that become variables.
 const variablePrefix = "Variable-"
 

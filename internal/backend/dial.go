@@ -63,6 +63,10 @@ func (p *Pool) dialError(t *target, err error) error {
 	if err == nil {
 		return nil
 	}
+	if s := cgi.Exhausted(Cause(err)); s != nil { // which is here, and not at the application
+		s.Err = fmt.Errorf("%s: no connection: %w", t.name, s.Err)
+		return s
+	}
 	var ne net.Error
 	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: DialError(t.name, err)}
 	switch {

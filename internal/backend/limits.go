@@ -33,7 +33,7 @@ type Limits struct {
 	KeepRequests int
 
 	// Spool bounds what is kept of a body of unknown length, until its length is known: 413
-	// beyond it, 503 beyond its Total.
+	// beyond it, 503 beyond its Total, of 8 GiB if it has none.
 	Spool spool.Limits
 }
 
@@ -57,9 +57,7 @@ func (l Limits) withDefaults() Limits {
 	if l.Keep < 0 {
 		l.Keep = math.MaxInt
 	}
-	if l.Spool.Total == nil {
-		l.Spool.Total = spool.NewBudget(0)
-	}
+	l.Spool = l.Spool.WithTotals()
 	return l
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -68,6 +69,13 @@ func (p *Pool) Name() string { return p.targets[0].name }
 
 // Load returns how busy the application is.
 func (p *Pool) Load() admission.Load { return p.gate.Load() }
+
+// Descriptors returns how many connections there are at most: those in use, and those that are
+// kept.
+func (p *Pool) Descriptors() int {
+	l := &p.Limits
+	return min(l.Connections+len(p.targets)*min(l.Keep, math.MaxInt32/len(p.targets)), math.MaxInt32)
+}
 
 // Close closes what is idle. Requests under way are not ended, and their connections are
 // closed with them. Later requests are refused with 503.
@@ -146,7 +154,8 @@ func (t *Turn) Served() int { return t.requests }
 
 // Connect takes an idle connection that works, or a new one, to the address with the fewest
 // in use. It tries each address once. The error is a *cgi.StatusError that names the
-// address: 502, 503 if the backlog is full, 504 if it takes too long; or the cause of ctx.
+// address: 502, 503 if the backlog is full or this process has no descriptor, 504 if it takes
+// too long; or the cause of ctx.
 func (t *Turn) Connect(ctx context.Context) error {
 	p := t.pool
 	var last error
@@ -175,7 +184,7 @@ func (t *Turn) Connect(ctx context.Context) error {
 		}
 		p.mu.Lock()
 		target.active--
-		if ctx.Err() == nil && !errors.Is(err, errBacklog) {
+		if ctx.Err() == nil && !errors.Is(err, errBacklog) && cgi.Remedy(err) == "" {
 			p.failed(target, true, err)
 		}
 		p.mu.Unlock()

@@ -22,7 +22,8 @@ type IdleConn interface {
 	Conn
 
 	// IdleSince reports whether nothing is in flight, and since when, in the time of Tick.
-	// It is called on the goroutine of the tick.
+	// A connection that Evict has been called for is not idle: what has begun to come on it
+	// would keep others from being closed. It is called on the goroutine of the tick.
 	IdleSince() (since time.Duration, idle bool)
 
 	// Evict closes the connection if nothing is in flight on it.
