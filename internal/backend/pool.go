@@ -31,13 +31,17 @@ type Pool struct {
 	closed  bool
 }
 
-// held is an idle connection.
+// held is a connection that is idle, or may be again.
 type held struct {
 	nc       net.Conn
 	client   any
 	requests int
 	since    time.Time
 }
+
+// freshFor is how long an idle connection is taken without a look at it, if its end shows
+// by what is written to it.
+const freshFor = 10 * time.Millisecond
 
 var errClosed = errors.New("the application is closed")
 
@@ -117,6 +121,7 @@ type Turn struct {
 	until    time.Time // the end of the wait
 	target   *target
 	requests int       // the connection has served
+	held     *held     // what it was taken from, for Keep
 	tried    []*target // could not be connected to
 }
 
@@ -194,8 +199,8 @@ func (t *Turn) takeIdle() {
 		h := t.target.idle[n-1]
 		t.target.idle[n-1] = nil
 		t.target.idle = t.target.idle[:n-1]
-		if quiet(h.nc) {
-			t.Conn, t.Client, t.requests = h.nc, h.client, h.requests
+		if t.target.addr.Network == "unix" && time.Since(h.since) < freshFor || quiet(h.nc) {
+			t.Conn, t.Client, t.requests, t.held = h.nc, h.client, h.requests, h
 			return
 		}
 		h.nc.Close()
@@ -215,7 +220,7 @@ func (t *Turn) release() {
 	t.pool.mu.Lock()
 	t.target.active--
 	t.pool.mu.Unlock()
-	t.Conn, t.Client = nil, nil
+	t.Conn, t.Client, t.held = nil, nil, nil
 }
 
 // Keeps reports whether the connection may be kept after this request.
@@ -234,14 +239,18 @@ func (t *Turn) Keep(client any) {
 		t.Drop()
 		return
 	}
-	now := time.Now()
+	h := t.held
+	if h == nil {
+		h = new(held)
+	}
+	*h = held{nc, client, t.requests + 1, time.Now()}
 	t.target.active--
-	t.target.idle = append(t.target.idle, &held{nc, client, t.requests + 1, now})
+	t.target.idle = append(t.target.idle, h)
 	if p.Limits.KeepIdle != forever && p.idleCount() == 1 {
 		p.sweeper.Reset(p.Limits.KeepIdle)
 	}
 	p.mu.Unlock()
-	t.Conn, t.Client = nil, nil
+	t.Conn, t.Client, t.held = nil, nil, nil
 }
 
 func (p *Pool) idleCount() (n int) {
