@@ -61,7 +61,15 @@ http:// {
 
 // pages are what php-fpm serves, by file name.
 var pages = map[string]string{
-	"hello.php": "<?php header('Content-Type: text/plain'); echo \"hello world\\n\";",
+	"hello.php": `<?php header('Content-Type: text/plain'); echo "hello world\n";`,
+	"sender.php": `<?php header('Content-Type: text/plain');
+$block = file_get_contents(__DIR__ . '/block');
+for ($left = (int)$_GET['size']; $left > 0; $left -= strlen($block)) echo $left < strlen($block) ? substr($block, 0, $left) : $block;`,
+	"reader.php": `<?php header('Content-Type: text/plain');
+$sum = 0;
+for ($in = fopen('php://input', 'r'); !feof($in);) $sum += strlen(fread($in, 65536));
+echo $sum, "\n";`,
+	"block": string(block()),
 }
 
 // A cost measures the processor time of a side for a request, user and system.
@@ -80,7 +88,7 @@ func (c cost) measure(r *running, length time.Duration) ([]float64, error) {
 }
 
 // forwardRows returns the rows of applications that listen by themselves.
-func forwardRows(n scale) []row {
+func forwardRows(w *workshop, n scale) []row {
 	against := func(s side, m meter, g goal) rival { return rival{contender{s, m}, g} }
 	atLeast := func(ratio float64) goal { return goal{ratio: ratio} }
 	atMost := func(figure float64) goal { return goal{most: figure} }
@@ -100,16 +108,18 @@ func forwardRows(n scale) []row {
 			against(caddy(phpFPM(8)), web, atLeast(1.3)),
 		}},
 	}
+	php := func(name string) string { return w.fill("{dir}/php/" + name) }
 	for _, size := range []int{small, n.size} {
-		s := self(ourApp, sender).sized(size)
-		all = append(all, row{name: "forward-send", title: fmt.Sprintf("FastCGI to FastCGI, responses of %.3g MB", float64(size)/1e6),
-			ours: contender{forwarder(s), fetching{size: size}}, peers: []rival{against(direct(s), fetching{size: size}, atLeast(0.75))}})
+		send := fetching{size, php("sender.php")}
+		all = append(all, row{name: "forward-send", title: fmt.Sprintf("FastCGI to php-fpm, responses of %.3g MB", float64(size)/1e6),
+			ours: contender{forwarder(phpFPM(1)), send}, peers: []rival{against(direct(phpFPM(1)), send, atLeast(0.75))}})
 	}
+	post := posting{small, php("reader.php")}
 	read, many, much := self(ourApp, reader), fetching{size: n.stream / 2}, posting{size: n.stream / 2}
 	send := self(ourApp, sender).sized(n.stream / 2)
 	return append(all,
-		row{name: "forward-body", title: fmt.Sprintf("FastCGI to FastCGI, bodies of %.3g MB", float64(small)/1e6),
-			ours: contender{forwarder(read), posting{size: small}}, peers: []rival{against(direct(read), posting{size: small}, atLeast(0.75))}},
+		row{name: "forward-body", title: fmt.Sprintf("FastCGI to php-fpm, bodies of %.3g MB", float64(small)/1e6),
+			ours: contender{forwarder(phpFPM(1)), post}, peers: []rival{against(direct(phpFPM(1)), post, atLeast(0.75))}},
 		row{name: "forward-rss", title: fmt.Sprintf("FastCGI to FastCGI, peak memory for responses of %.3g GB", float64(n.stream)/1e9), fresh: true, once: true,
 			ours: contender{forwarder(send), peak{many}}, peers: []rival{against(direct(send), peak{many}, atMost(30))}},
 		row{name: "forward-rss", title: fmt.Sprintf("FastCGI to FastCGI, peak memory for bodies of %.3g GB", float64(n.stream)/1e9), fresh: true, once: true,
