@@ -37,11 +37,8 @@ type held struct {
 	client   any
 	requests int
 	since    time.Time
+	look     look
 }
-
-// freshFor is how long an idle connection is taken without a look at it, if its end shows
-// by what is written to it.
-const freshFor = 10 * time.Millisecond
 
 var errClosed = errors.New("the application is closed")
 
@@ -199,7 +196,7 @@ func (t *Turn) takeIdle() {
 		h := t.target.idle[n-1]
 		t.target.idle[n-1] = nil
 		t.target.idle = t.target.idle[:n-1]
-		if t.target.addr.Network == "unix" && time.Since(h.since) < freshFor || quiet(h.nc) {
+		if h.look.at(h.nc) {
 			t.Conn, t.Client, t.requests, t.held = h.nc, h.client, h.requests, h
 			return
 		}
@@ -243,7 +240,7 @@ func (t *Turn) Keep(client any) {
 	if h == nil {
 		h = new(held)
 	}
-	*h = held{nc, client, t.requests + 1, time.Now()}
+	h.nc, h.client, h.requests, h.since = nc, client, t.requests+1, time.Now()
 	t.target.active--
 	t.target.idle = append(t.target.idle, h)
 	if p.Limits.KeepIdle != forever && p.idleCount() == 1 {
