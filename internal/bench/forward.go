@@ -101,7 +101,7 @@ func forwardRows(w *workshop, n scale) []row {
 		{name: "forward", title: "FastCGI to libfcgi × 8, 8 kept connections", ours: contender{forwarder(libfcgi(8)), kept}, peers: []rival{
 			against(direct(libfcgi(8)), kept, atLeast(0.6)),
 		}},
-		{name: "forward", title: "the same, processor time of a request", ours: contender{forwarder(libfcgi(8)), cost{kept}}, peers: []rival{
+		{name: "forward-cost", title: "FastCGI to libfcgi × 8, processor time of a request", ours: contender{forwarder(libfcgi(8)), cost{kept}}, peers: []rival{
 			against(direct(libfcgi(8)), cost{kept}, atMost(25)),
 		}},
 		{name: "forward-php", title: "HTTP to php-fpm, 8 kept connections", ours: contender{httpForwarder(phpFPM(8)), web}, peers: []rival{

@@ -207,6 +207,9 @@ func parse(b []byte) (stdout []byte, n int, err error) {
 
 // parseHTTP is parse for HTTP. It returns a head and the body without its framing.
 func parseHTTP(b []byte) (stdout []byte, n int, err error) {
+	if headLen(b) == 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
 	r := bufio.NewReader(bytes.NewReader(b))
 	response, err := http.ReadResponse(r, nil)
 	if err != nil {
