@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -51,6 +52,45 @@ func TestBegin(t *testing.T) {
 	}
 	if nc.writes != 1 || nc.reads != 1 {
 		t.Errorf("%d writes and %d reads", nc.writes, nc.reads)
+	}
+}
+
+// TestWatch: the context of a small request counts once it is watched, and that of a body at
+// once.
+func TestWatch(t *testing.T) {
+	for _, small := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			go io.Copy(io.Discard, far)
+			c := New(near)
+			defer c.Close()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var body io.Reader
+			if !small {
+				body = io.MultiReader(strings.NewReader("body"))
+			}
+			resp, err := c.Begin(ctx, &Request{Stdin: body})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Close()
+			resp.SetReadDeadline(time.Now().Add(time.Second))
+			gone := errors.New("gone")
+			cancel(gone)
+			want := os.ErrDeadlineExceeded
+			if !small {
+				want = gone
+			}
+			if _, err := resp.Read(make([]byte, 1)); !errors.Is(err, want) {
+				t.Errorf("small %v: read: %v, want %v", small, err, want)
+			}
+			resp.SetReadDeadline(time.Time{})
+			resp.Watch()
+			if _, err := resp.Read(make([]byte, 1)); !errors.Is(err, gone) {
+				t.Errorf("small %v: watched, read: %v", small, err)
+			}
+		})
 	}
 }
 

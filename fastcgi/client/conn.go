@@ -112,7 +112,7 @@ func (c *Conn) fail(err error) {
 // Send writes b as it is, behind what others are writing. After an error, that of ctx
 // included, the application may have a part of it, and nothing can be written any more.
 func (c *Conn) Send(ctx context.Context, b []byte) error {
-	x := &exchange{conn: c, quit: make(chan struct{})}
+	x := &exchange{conn: c}
 	stop := x.watch(ctx)
 	defer stop()
 	return x.write(b)
@@ -125,7 +125,7 @@ func (c *Conn) Send(ctx context.Context, b []byte) error {
 // It is for those who send records themselves: it must not be called while a request of
 // Do, or GetValues, is in flight.
 func (c *Conn) ReadRecord(ctx context.Context) (record.Header, []byte, error) {
-	x := &exchange{conn: c, quit: make(chan struct{})}
+	x := &exchange{conn: c}
 	stop := x.watch(ctx)
 	defer stop()
 	c.mu.Lock()

@@ -26,7 +26,7 @@ type exchange struct {
 	conn *Conn
 	id   uint16
 	keep bool
-	quit chan struct{} // closed when nothing more is to be written
+	quit chan struct{} // closed when nothing more is to be written; made when somebody waits for that
 
 	aborts *exchange // whose ABORT_REQUEST this one writes, or nil
 
@@ -84,10 +84,10 @@ func (x *exchange) cancel(err error) {
 
 // stop keeps x from beginning to write.
 func (x *exchange) stop() {
-	if !x.stopped {
-		x.stopped = true
+	if !x.stopped && x.quit != nil {
 		close(x.quit)
 	}
+	x.stopped = true
 }
 
 // write writes whole records when it is the turn of x. After an error of the socket
@@ -95,11 +95,8 @@ func (x *exchange) stop() {
 // cut off because its exchange was cancelled, no other can be sent to its end.
 func (x *exchange) write(b []byte) error {
 	c := x.conn
-	select {
-	case c.writing <- struct{}{}:
+	if x.waitTurn() {
 		defer func() { <-c.writing }()
-	case <-x.quit:
-	case <-c.failed:
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,6 +134,30 @@ func (x *exchange) write(b []byte) error {
 		return x.err
 	}
 	return err
+}
+
+// waitTurn waits until x may write, and reports false if it need not any more.
+func (x *exchange) waitTurn() bool {
+	c := x.conn
+	select {
+	case c.writing <- struct{}{}:
+		return true
+	default:
+	}
+	c.mu.Lock()
+	if x.quit == nil {
+		if x.quit = make(chan struct{}); x.stopped {
+			close(x.quit)
+		}
+	}
+	c.mu.Unlock()
+	select {
+	case c.writing <- struct{}{}:
+		return true
+	case <-x.quit:
+	case <-c.failed:
+	}
+	return false
 }
 
 // advance reads one record, for whomever it is, or waits until something has changed. mu

@@ -49,7 +49,7 @@ func (c *Conn) Manage(ctx context.Context, typ record.Type, content []byte) (rec
 	if len(content) > record.MaxContent {
 		return 0, nil, fmt.Errorf("fastcgi: a management record of %d bytes; it holds %d", len(content), record.MaxContent)
 	}
-	x := &exchange{conn: c, quit: make(chan struct{})}
+	x := &exchange{conn: c}
 	stop := x.watch(ctx)
 	defer stop()
 	c.mu.Lock()

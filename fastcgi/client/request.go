@@ -94,26 +94,55 @@ func (r *Request) appendParams(dst []byte, id uint16, limit int) ([]byte, error)
 	if limit == 0 {
 		limit = defaultParamsBytes
 	}
+	e := encoderPool.Get().(*encoder)
+	defer encoderPool.Put(e)
 	pairs := bufferPool.Get().(*[]byte)
 	defer freeBuffer(pairs)
-	p, sent := *pairs, 0
-	for name, value := range r.Params {
-		if n := len(name) + len(value); limit > 0 && n > limit {
-			return nil, paramsTooLong(limit)
-		}
-		before := len(p)
-		p = record.AppendPair(p, name, value)
-		if limit > 0 && sent+len(p) > limit {
-			return nil, paramsTooLong(limit)
-		}
-		if before > 0 && len(p) > record.MaxAligned {
-			dst = record.AppendStream(dst, record.Params, id, p[:before])
-			p = p[:copy(p, p[before:])]
-			sent += before
-		}
+	e.dst, e.pairs, e.id, e.limit, e.sent, e.err = dst, *pairs, id, limit, 0, nil
+	r.Params(e.yield)
+	dst, *pairs = e.dst, e.pairs
+	e.dst, e.pairs = nil, nil
+	if e.err != nil {
+		return nil, e.err
 	}
-	*pairs = p
-	return record.AppendStream(dst, record.Params, id, p), nil
+	return record.AppendStream(dst, record.Params, id, *pairs), nil
+}
+
+// An encoder writes pairs as records of PARAMS. It is pooled together with its method, as a
+// loop over a function would allocate each of its variables.
+type encoder struct {
+	dst, pairs []byte
+	id         uint16
+	limit      int
+	sent       int // bytes of pairs in dst
+	err        error
+	yield      func(name, value string) bool // add
+}
+
+var encoderPool = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.yield = e.add
+	return e
+}}
+
+// add adds a pair.
+func (e *encoder) add(name, value string) bool {
+	if n := len(name) + len(value); e.limit > 0 && n > e.limit {
+		e.err = paramsTooLong(e.limit)
+		return false
+	}
+	before := len(e.pairs)
+	e.pairs = record.AppendPair(e.pairs, name, value)
+	if e.limit > 0 && e.sent+len(e.pairs) > e.limit {
+		e.err = paramsTooLong(e.limit)
+		return false
+	}
+	if before > 0 && len(e.pairs) > record.MaxAligned {
+		e.dst = record.AppendStream(e.dst, record.Params, e.id, e.pairs[:before])
+		e.pairs = e.pairs[:copy(e.pairs, e.pairs[before:])]
+		e.sent += before
+	}
+	return true
 }
 
 func paramsTooLong(limit int) error {

@@ -15,6 +15,10 @@ import (
 	"gatehouse/fastcgi/record"
 )
 
+// watchBytes is how much may be sent before the context is watched: every socket takes as
+// much at once.
+const watchBytes = 16 << 10
+
 // closeWait bounds how long closing a response waits for a record to be taken: one that
 // is being written, or ABORT_REQUEST.
 const closeWait = time.Second
@@ -28,9 +32,10 @@ type Response struct {
 	// Head is its head (RFC 3875 § 6), with the status settled.
 	Head *cgihead.Head
 
-	x      *exchange
+	x      exchange
 	stderr io.Writer
-	unhook func() bool // of the context
+	ctx    context.Context // to be watched
+	unhook func() bool     // of ctx
 
 	streams   [2]io.Reader  // of the request
 	sent      chan struct{} // closed when they are no longer read; nil if they were not to begin with
@@ -47,7 +52,11 @@ type Response struct {
 // context and of the request's streams.
 func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
 	r := &Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
-	rest, err := r.begin(c, ctx, req)
+	err := context.Cause(ctx)
+	var rest []stream
+	if err == nil {
+		rest, err = r.begin(c, ctx, req, 0)
+	}
 	if err != nil {
 		r.closeStreams()
 		return nil, err
@@ -61,14 +70,16 @@ func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
 }
 
 // Begin is Do without the head: Head is nil, and Read returns all output, for a caller who
-// parses it. It does not wait for the response.
+// parses it. It does not wait for the response. The context of a request that is sent at once,
+// with at most 16 KiB, only counts once Watch has been called, because that costs as much as
+// the rest.
 //
 // If nothing at all of the request could be sent, the error wraps ErrNotSent, and its
 // streams have been neither read, but for those of at most 8 KiB, nor closed: it may be
 // sent on another connection. After any other error they have been closed.
 func (c *Conn) Begin(ctx context.Context, req *Request) (*Response, error) {
 	r := &Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
-	rest, err := r.begin(c, ctx, req)
+	rest, err := r.begin(c, ctx, req, watchBytes)
 	if err == nil {
 		err = r.unsent()
 	}
@@ -83,6 +94,13 @@ func (c *Conn) Begin(ctx context.Context, req *Request) (*Response, error) {
 	}
 	r.stream(rest)
 	return r, nil
+}
+
+// Watch lets the request end with the error of the context that Begin got, once that is done.
+func (r *Response) Watch() {
+	if r.unhook == nil {
+		r.unhook = r.x.watch(r.ctx)
+	}
 }
 
 // unsent returns an error that wraps ErrNotSent if nothing of the request was written.
@@ -123,16 +141,15 @@ func (r *Response) SetReadDeadline(t time.Time) error {
 
 // begin sends the request, and returns those of its streams that are not sent yet. If the
 // application does not take it, that shows when the response is read.
-func (r *Response) begin(c *Conn, ctx context.Context, req *Request) (rest []stream, err error) {
+//
+// The context is watched if there is a rest, or more than unwatched bytes are sent.
+func (r *Response) begin(c *Conn, ctx context.Context, req *Request, unwatched int) (rest []stream, err error) {
 	if req.Data != nil && req.Role != record.Filter {
 		return nil, fmt.Errorf("fastcgi: Request.Data is for the role %v", record.Filter)
 	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
 	buf := bufferPool.Get().(*[]byte)
 	defer freeBuffer(buf)
-	if r.x, err = c.reserve(req); err != nil {
+	if err := c.reserve(&r.x, req); err != nil {
 		return nil, err
 	}
 	b, err := req.appendBegin(*buf, r.x.id, c.ParamsBytes)
@@ -140,21 +157,24 @@ func (r *Response) begin(c *Conn, ctx context.Context, req *Request) (rest []str
 		b, rest, err = appendSmall(b, r.x.id, req.streams())
 	}
 	if err != nil {
-		c.release(r.x)
+		c.release(&r.x)
 		return nil, err
 	}
 	*buf = b
-	r.unhook = r.x.watch(ctx)
+	r.ctx = ctx
+	if rest != nil || len(b) > unwatched {
+		r.Watch()
+	}
 	r.x.write(b)
 	return rest, nil
 }
 
-// reserve begins an exchange.
-func (c *Conn) reserve(req *Request) (*exchange, error) {
+// reserve begins the exchange x.
+func (c *Conn) reserve(x *exchange, req *Request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.unusable(); err != nil {
-		return nil, err
+		return err
 	}
 	id := req.ID
 	if id == 0 {
@@ -162,14 +182,14 @@ func (c *Conn) reserve(req *Request) (*exchange, error) {
 		}
 	}
 	if id == 0 || c.active[id] != nil {
-		return nil, fmt.Errorf("%w: %d", ErrID, req.ID)
+		return fmt.Errorf("%w: %d", ErrID, req.ID)
 	}
-	x := &exchange{conn: c, id: id, keep: req.KeepConn, quit: make(chan struct{})}
+	x.conn, x.id, x.keep = c, id, req.KeepConn
 	c.active[id] = x
 	if !req.KeepConn {
 		c.spent = ErrNotKept
 	}
-	return x, nil
+	return nil
 }
 
 // release takes back a request of which nothing was sent.
@@ -223,7 +243,7 @@ func (r *Response) readHead(limit int) error {
 // receive hands what comes in STDOUT to use, until that has what it needs. It returns
 // io.EOF at the end of the response.
 func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
-	x, c := r.x, r.x.conn
+	x, c := &r.x, r.x.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -257,7 +277,7 @@ func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 
 // passStderr passes on what has come of STDERR. It releases the lock meanwhile.
 func (r *Response) passStderr() {
-	x, c := r.x, r.x.conn
+	x, c := &r.x, r.x.conn
 	b := x.stderr
 	if x.stderr = nil; len(b) == 0 || r.stderr == nil {
 		return
@@ -336,7 +356,7 @@ func (r *Response) Close() error {
 
 // detach ends what is between the connection and the response.
 func (r *Response) detach() {
-	x, c := r.x, r.x.conn
+	x, c := &r.x, r.x.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if x.closed {
@@ -374,7 +394,7 @@ func (c *Conn) wanted() bool {
 func (x *exchange) abort() {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeWait, ErrAbandoned)
 	defer cancel()
-	a := &exchange{conn: x.conn, aborts: x, quit: make(chan struct{})}
+	a := &exchange{conn: x.conn, aborts: x}
 	defer a.watch(ctx)()
 	a.write(record.AppendRecord(nil, record.AbortRequest, x.id, nil))
 }

@@ -16,7 +16,8 @@ type params struct {
 	env  *cgi.Environ
 	role cgi.Role
 	own  []setting // in place of those of env
-	file string    // SCRIPT_FILENAME, once it has been sent
+	few  [8]setting
+	file string // SCRIPT_FILENAME, once it has been sent
 }
 
 // A setting is a variable that this package settles. Without a value that was set, the
@@ -26,10 +27,11 @@ type setting struct {
 	unset       bool
 }
 
-// params returns what is sent for r. The error is that of a request for which there is no
+// settle settles what is sent for r. The error is that of a request for which there is no
 // file.
-func (a *App) params(r *cgi.Request) (*params, error) {
-	p := &params{app: a, env: r.Env, role: r.Role}
+func (p *params) settle(r *cgi.Request) error {
+	a := p.app
+	p.own = p.few[:0]
 	if r.Role == cgi.Authorizer {
 		for _, name := range notForAuthorizers {
 			p.own = append(p.own, setting{name: name, unset: true})
@@ -37,7 +39,7 @@ func (a *App) params(r *cgi.Request) (*params, error) {
 	} else if a.Root != "" {
 		f, err := a.find(r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.own = append(p.own, setting{name: "DOCUMENT_ROOT", value: f.root}, setting{name: "SCRIPT_FILENAME", value: f.path},
 			setting{name: "SCRIPT_NAME", value: f.scriptName}, setting{name: "PATH_INFO", value: f.pathInfo, unset: f.pathInfo == ""},
@@ -53,7 +55,7 @@ func (a *App) params(r *cgi.Request) (*params, error) {
 		name, value, _ := strings.Cut(v, "=")
 		p.set(setting{name: name, value: value})
 	}
-	return p, nil
+	return nil
 }
 
 // notForAuthorizers are the variables that describe what an Authorizer is not asked for

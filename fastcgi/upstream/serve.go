@@ -21,39 +21,57 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	p, err := a.params(r)
-	if err != nil {
+	p := &passage{params: params{app: a, env: r.Env, role: r.Role}}
+	if err := p.params.settle(r); err != nil {
 		return err
 	}
-	body := new(backend.Body)
-	if r.Role != cgi.Authorizer { // it has none (FastCGI 1.0 § 6.3)
-		if body, err = backend.TakeBody(r, a.pool.Limits.Spool); err != nil {
+	if r.Role != cgi.Authorizer { // it has no body (FastCGI 1.0 § 6.3)
+		var err error
+		if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool); err != nil {
 			return fmt.Errorf("%s: %w", a.pool.Name(), err)
 		}
-		p.setLength(body.Length)
+		p.params.setLength(p.body.Length)
 	}
-	defer body.Free()
-	req := client.Request{Role: record.Role(r.Role), Params: p.all, Data: r.Data,
-		Stderr: &stderr{app: a, request: r, params: p, left: a.pool.Limits.StderrBytes}}
-	return a.exchange(w, r, &req, body)
+	return a.exchange(w, r, p)
 }
 
-// exchange sends a request, whose body is body, and passes the response to w.
-func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, req *client.Request, body *backend.Body) error {
-	ctx := r.Context()
-	turn, err := a.pool.Enter(ctx, r.Env.Get("REMOTE_ADDR"))
-	if err != nil {
+// A passage is a request on its way, all in one piece of memory.
+type passage struct {
+	params   params
+	body     *backend.Body // nil: none
+	request  client.Request
+	stderr   stderr
+	turn     backend.Turn
+	activity relay.Activity
+	output   backend.Output
+}
+
+// exchange sends a request, and passes the response to w. Of p, it needs params, body, and the
+// Data of request.
+func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
+	if p.body == nil {
+		p.body = new(backend.Body)
+	}
+	defer p.body.Free()
+	p.stderr = stderr{app: a, request: r, params: &p.params, left: a.pool.Limits.StderrBytes}
+	p.request.Role, p.request.Params, p.request.Stderr = record.Role(r.Role), p.params.all, &p.stderr
+	if r.Role == cgi.Filter {
+		p.request.Data = r.Data
+	}
+	ctx := lateContext{r}
+	turn, req := &p.turn, &p.request
+	var err error
+	if *turn, err = a.pool.Enter(ctx, r.Env.Get("REMOTE_ADDR")); err != nil {
 		return err
 	}
 	defer turn.Leave()
-	var activity relay.Activity
-	c, resp, err := begin(ctx, &turn, req, body, &activity)
+	c, resp, err := begin(ctx, turn, req, p.body, &p.activity)
 	if err != nil {
 		return err
 	}
 	defer resp.Close()
-	output := backend.Output{Turn: &turn, Source: resp, Activity: &activity, Body: body}
-	if err := output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), refusal(turn.Name())); err != nil {
+	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: resp.Watch}
+	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
 		return err
 	}
 	if end, _ := resp.End(); end.AppStatus != 0 {
@@ -65,8 +83,17 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, req *client.Request
 	if req.KeepConn && c.Err() == nil && resp.Sent() {
 		turn.Keep(c)
 	}
-	return output.Complete()
+	return p.output.Complete()
 }
+
+// A lateContext is the context of a request, which the front-end only makes when it is used.
+// A small request never does.
+type lateContext struct{ r *cgi.Request }
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.r.Context().Deadline() }
+func (c lateContext) Done() <-chan struct{}       { return c.r.Context().Done() }
+func (c lateContext) Err() error                  { return c.r.Context().Err() }
+func (c lateContext) Value(key any) any           { return c.r.Context().Value(key) }
 
 // begin sends a request on a connection that takes it. A kept connection to which nothing at
 // all can be written is closed, and the next one tried.
@@ -104,18 +131,16 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 	}
 }
 
-// refusal returns what makes the error for a request that the application has refused in so
-// many words (FastCGI 1.0 § 5.5), or nil.
-func refusal(name string) func(error) error {
-	return func(err error) error {
-		var end *client.EndError
-		if !errors.As(err, &end) {
-			return nil
-		}
-		s := &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", name, end)}
-		if ps := end.End.ProtocolStatus; ps == record.Overloaded || ps == record.CantMpxConn {
-			s.Code, s.RetryAfter = http.StatusServiceUnavailable, time.Second
-		}
-		return s
+// reword makes the error for a request that the application has refused in so many words
+// (FastCGI 1.0 § 5.5), or nil.
+func (p *passage) reword(err error) error {
+	var end *client.EndError
+	if !errors.As(err, &end) {
+		return nil
 	}
+	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: %w", p.turn.Name(), end)}
+	if ps := end.End.ProtocolStatus; ps == record.Overloaded || ps == record.CantMpxConn {
+		s.Code, s.RetryAfter = http.StatusServiceUnavailable, time.Second
+	}
+	return s
 }

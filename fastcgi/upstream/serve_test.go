@@ -1,12 +1,14 @@
 package upstream
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/testkit"
 )
 
 // echo responds with the body, and with its length in the header.
@@ -44,5 +46,43 @@ func TestBodies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A contextSource makes the context of a request.
+type contextSource struct{ context.Context }
+
+func (s contextSource) RequestContext() context.Context { return s }
+
+// TestContext: the context of a request is made only when the response takes long, and then
+// ends the request.
+func TestContext(t *testing.T) {
+	slow := make(chan struct{})
+	a := newApp(t, Limits{Keep: 1}, serve(t, "unix", cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if r.Env.Get("QUERY_STRING") == "slow" {
+			close(slow)
+			<-r.Context().Done()
+		}
+		return w.StartResponse("200 OK", nil)
+	})))
+	// However slow the machine is, one of many is served before the context is made.
+	if !testkit.Poll(func() bool {
+		r := newRequest("GET", nil)
+		r.SetContextSource(contextSource{t.Context()})
+		got, log := run(t, a, r)
+		wantOK(t, got, log, "")
+		return !r.HasContext()
+	}) {
+		t.Error("each small request has made its context")
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-slow
+		cancel(cgi.ErrShutdown)
+	}()
+	r := newRequest("GET", nil, "QUERY_STRING=slow")
+	r.SetContextSource(contextSource{ctx})
+	if got, _ := run(t, a, r); got.Head.Code != 503 {
+		t.Errorf("status %d, want 503", got.Head.Code)
 	}
 }

@@ -14,8 +14,6 @@ import (
 	"github.com/yookoala/gofast"
 
 	"gatehouse/cgi"
-	"gatehouse/fastcgi/client"
-	"gatehouse/fastcgi/record"
 	"gatehouse/internal/backend"
 )
 
@@ -103,7 +101,6 @@ func (c *sessionClient) Close() error { return nil }
 
 // exchange makes the request.
 func (c *sessionClient) exchange(gr *gofast.Request) error {
-	l := &c.app.pool.Limits
 	r := *c.r
 	r.Env, r.Role, r.Body, r.ContentLength = new(cgi.Environ), cgi.Role(gr.Role), http.NoBody, 0
 	r.SetContext(c.r.Context())
@@ -119,22 +116,18 @@ func (c *sessionClient) exchange(gr *gofast.Request) error {
 	if gr.Stdin != nil {
 		r.Body, r.ContentLength = gr.Stdin, r.Env.BodyLength(true)
 	}
-	p := &params{app: new(App), env: r.Env}
-	body := new(backend.Body)
+	p := &passage{params: params{app: new(App), env: r.Env}}
 	if r.Role != cgi.Authorizer {
 		var err error
-		if body, err = backend.TakeBody(&r, l.Spool); err != nil {
+		if p.body, err = backend.TakeBody(&r, c.app.pool.Limits.Spool); err != nil {
 			return err
 		}
-		p.setLength(body.Length)
+		p.params.setLength(p.body.Length)
 	}
-	defer body.Free()
-	req := client.Request{Role: record.Role(r.Role), Params: p.all,
-		Stderr: &stderr{app: c.app, request: &r, params: p, left: l.StderrBytes}}
 	if r.Role == cgi.Filter {
-		req.Data = io.Reader(gr.Data)
+		r.Data = io.Reader(gr.Data)
 	}
-	return c.app.exchange(c.w, &r, &req, body)
+	return c.app.exchange(c.w, &r, p)
 }
 
 // checkFile returns why a file is not run that a middleware has made of a path.

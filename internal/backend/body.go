@@ -42,7 +42,7 @@ func TakeBody(r *cgi.Request, l spool.Limits) (*Body, error) {
 			return nil, err
 		}
 		b.Length, b.spool, b.from = s.Len(), s, s
-	} else {
+	} else if b.Length > 0 {
 		b.request, b.from = r, io.LimitReader(r.Body, b.Length)
 	}
 	if b.Length > SmallBody {

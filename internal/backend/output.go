@@ -23,6 +23,10 @@ type Output struct {
 	Activity *relay.Activity
 	Body     *Body // of the request
 
+	// Watch, if not nil, is called once the response has taken longer than a small one does.
+	// From then on the end of the context has to interrupt the Source.
+	Watch func()
+
 	relay   relay.Relay
 	until   time.Time // the relay's own deadline
 	expired error     // the limit that has passed
@@ -43,11 +47,12 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 		Activity:         o.Activity,
 	}
 	err := o.relay.Copy()
-	gone := ctx.Err() != nil || o.Body.Err() != nil // which is why the rest failed
-	switch {
-	case err == nil && o.relay.HeadDone():
+	if err == nil && o.relay.HeadDone() {
 		o.Turn.succeeded()
 		return nil
+	}
+	gone := ctx.Err() != nil || o.Body.Err() != nil // which is why the rest failed
+	switch {
 	case err == nil:
 		o.Turn.Failed(o.relay.HeadError())
 		return nil
@@ -72,6 +77,9 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 // Complete tells whether the response is whole, now that Copy has returned nil.
 func (o *Output) Complete() error { return o.relay.Complete() }
 
+// watchAfter is how long a response takes before Watch is called.
+const watchAfter = 10 * time.Millisecond
+
 // An outputReader is what the relay of an Output reads.
 type outputReader struct{ *Output }
 
@@ -94,6 +102,15 @@ func (o outputReader) Read(p []byte) (int, error) {
 		wake := o.until
 		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
 			wake = now.Add(next)
+		}
+		if o.Watch != nil {
+			left := watchAfter - o.Activity.Elapsed()
+			if left <= 0 {
+				o.Watch()
+				o.Watch = nil
+			} else if soon := now.Add(left); wake.IsZero() || soon.Before(wake) {
+				wake = soon
+			}
 		}
 		o.Source.SetReadDeadline(wake)
 		n, err := o.Source.Read(p)

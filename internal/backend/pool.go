@@ -32,12 +32,13 @@ type Pool struct {
 	closed  bool
 }
 
-// held is an idle connection.
+// held is a connection that is idle, or may be again.
 type held struct {
 	nc       net.Conn
 	client   any
 	requests int
 	since    time.Time
+	look     look
 }
 
 var errClosed = errors.New("the application is closed")
@@ -125,6 +126,7 @@ type Turn struct {
 	until    time.Time // the end of the wait
 	target   *target
 	requests int       // the connection has served
+	held     *held     // what it was taken from, for Keep
 	tried    []*target // could not be connected to
 }
 
@@ -203,8 +205,8 @@ func (t *Turn) takeIdle() {
 		h := t.target.idle[n-1]
 		t.target.idle[n-1] = nil
 		t.target.idle = t.target.idle[:n-1]
-		if quiet(h.nc) {
-			t.Conn, t.Client, t.requests = h.nc, h.client, h.requests
+		if h.look.at(h.nc) {
+			t.Conn, t.Client, t.requests, t.held = h.nc, h.client, h.requests, h
 			return
 		}
 		h.nc.Close()
@@ -224,7 +226,7 @@ func (t *Turn) release() {
 	t.pool.mu.Lock()
 	t.target.active--
 	t.pool.mu.Unlock()
-	t.Conn, t.Client = nil, nil
+	t.Conn, t.Client, t.held = nil, nil, nil
 }
 
 // Keeps reports whether the connection may be kept after this request.
@@ -243,14 +245,18 @@ func (t *Turn) Keep(client any) {
 		t.Drop()
 		return
 	}
-	now := time.Now()
+	h := t.held
+	if h == nil {
+		h = new(held)
+	}
+	h.nc, h.client, h.requests, h.since = nc, client, t.requests+1, time.Now()
 	t.target.active--
-	t.target.idle = append(t.target.idle, &held{nc, client, t.requests + 1, now})
+	t.target.idle = append(t.target.idle, h)
 	if p.Limits.KeepIdle != forever && p.idleCount() == 1 {
 		p.sweeper.Reset(p.Limits.KeepIdle)
 	}
 	p.mu.Unlock()
-	t.Conn, t.Client = nil, nil
+	t.Conn, t.Client, t.held = nil, nil, nil
 }
 
 func (p *Pool) idleCount() (n int) {

@@ -56,7 +56,7 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), response: response{body: helloText}, buf: make([]byte, 64<<10)}
+	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), response: response{http: l.request.http, body: helloText}, buf: make([]byte, 64<<10)}
 	defer cs.close()
 	for i := range l.connections {
 		cs.all = append(cs.all, client{fd: -1})

@@ -68,6 +68,11 @@ func (w *workshop) writePrograms() error {
 	for name, text := range scripts {
 		err = errors.Join(err, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o755))
 	}
+	// php-fpm's workers are another user.
+	err = errors.Join(err, os.Chmod(w.dir, 0o755), os.Mkdir(filepath.Join(w.dir, "php"), 0o755))
+	for name, text := range pages {
+		err = errors.Join(err, os.WriteFile(filepath.Join(w.dir, "php", name), []byte(text), 0o644))
+	}
 	return err
 }
 

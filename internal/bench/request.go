@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path"
 
 	"gatehouse/fastcgi/record"
@@ -14,6 +16,7 @@ import (
 
 // A request is what a load sends.
 type request struct {
+	http     bool   // HTTP instead of FastCGI, always on a connection that is kept
 	keep     bool   // KEEP_CONN
 	id       uint16 // 0 means 1
 	filename string // SCRIPT_FILENAME; "" for a common one
@@ -96,6 +99,9 @@ func (q request) head() []byte {
 
 // bytes returns a whole request without a body.
 func (q request) bytes() []byte {
+	if q.http {
+		return fmt.Appendf(nil, "GET /%s?a=1&b=two HTTP/1.1\r\nHost: www.example.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", q.filename)
+	}
 	return record.AppendRecord(q.head(), record.Stdin, max(q.id, 1), nil)
 }
 
@@ -104,6 +110,7 @@ func (q request) bytes() []byte {
 // is parsed as well, and the next ones are compared with it. So every response is
 // checked, mostly at the cost of a comparison.
 type response struct {
+	http  bool
 	body  string // after the head
 	bytes []byte // the last response that was parsed
 }
@@ -114,7 +121,11 @@ func (r *response) complete(b []byte) (bool, error) {
 	if len(b) <= len(r.bytes) && string(b) == string(r.bytes[:len(b)]) {
 		return len(b) == len(r.bytes), nil
 	}
-	stdout, n, err := parse(b)
+	read := parse
+	if r.http {
+		read = parseHTTP
+	}
+	stdout, n, err := read(b)
 	if err == io.ErrUnexpectedEOF {
 		return false, nil
 	}
@@ -192,6 +203,24 @@ func parse(b []byte) (stdout []byte, n int, err error) {
 			return stdout, n, fmt.Errorf("a record of %v in a response", h.Type())
 		}
 	}
+}
+
+// parseHTTP is parse for HTTP. It returns a head and the body without its framing.
+func parseHTTP(b []byte) (stdout []byte, n int, err error) {
+	if headLen(b) == 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	r := bufio.NewReader(bytes.NewReader(b))
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %s: %.200q", response.Status, body)
+	}
+	return append([]byte("Status: 200 OK\r\n\r\n"), body...), len(b) - r.Buffered(), err
 }
 
 // checkEnd checks the content of END_REQUEST.

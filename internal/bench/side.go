@@ -16,13 +16,14 @@ import (
 
 // A side is a program that is measured. In its arguments and environment,
 // {socket} stands for the socket it must listen on, and {dir} for the directory of
-// the CGI programs.
+// the workshop.
 type side struct {
 	name      string
 	program   string // "" means this program itself
 	args      []string
 	env       []string
-	config    string // of the gateway, in the file {socket}.toml
+	config    string // in the file {socket}.toml
+	upstream  *side  // that this one passes requests on to
 	processes int    // sharing a listening socket on descriptor 0; 0: one that opens its own
 }
 
@@ -75,6 +76,7 @@ type running struct {
 	socket   string
 	commands []*exec.Cmd
 	group    group
+	upstream *running // not part of what is measured
 
 	measuringSince time.Time // set by startMeasuring, as is before
 	before         usage
@@ -95,22 +97,33 @@ func (r *running) groups() []int {
 func (w *workshop) startSide(s side) (*running, error) {
 	w.n++
 	r := &running{socket: filepath.Join(w.dir, fmt.Sprintf("%d.sock", w.n))}
+	fill := strings.NewReplacer("{socket}", r.socket, "{dir}", w.dir)
+	if s.upstream != nil {
+		var err error
+		if r.upstream, err = w.startSide(*s.upstream); err != nil {
+			return nil, err
+		}
+		fill = strings.NewReplacer("{socket}", r.socket, "{dir}", w.dir, "{upstream}", r.upstream.socket)
+	}
 	var listener *os.File
 	if s.processes > 0 {
 		var err error
 		if listener, err = listenBlocking(r.socket); err != nil {
+			r.stop()
 			return nil, err
 		}
 		defer listener.Close()
 	}
 	if s.config != "" {
-		if err := os.WriteFile(r.socket+".toml", []byte(s.config+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(r.socket+".toml", []byte(fill.Replace(s.config)+"\n"), 0o600); err != nil {
+			r.stop()
 			return nil, err
 		}
 	}
 	// The log of a side is printed if the side does not start.
 	complaints, err := os.Create(r.socket + ".log")
 	if err != nil {
+		r.stop()
 		return nil, err
 	}
 	defer complaints.Close()
@@ -124,7 +137,7 @@ func (w *workshop) startSide(s side) (*running, error) {
 		defer within.Close()
 	}
 	for range max(s.processes, 1) {
-		cmd, err := w.command(s, r.socket)
+		cmd, err := command(s, fill)
 		if err == nil {
 			if within != nil {
 				cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(within.Fd())
@@ -153,8 +166,7 @@ func (w *workshop) startSide(s side) (*running, error) {
 	return nil, fmt.Errorf("%s does not listen on its socket\n%s", s.name, said)
 }
 
-func (w *workshop) command(s side, socket string) (*exec.Cmd, error) {
-	fill := strings.NewReplacer("{socket}", socket, "{dir}", w.dir)
+func command(s side, fill *strings.Replacer) (*exec.Cmd, error) {
 	program := fill.Replace(s.program)
 	if program == "" {
 		self, err := os.Executable()
@@ -182,4 +194,7 @@ func (r *running) stop() {
 		c.Wait()
 	}
 	r.group.remove()
+	if r.upstream != nil {
+		r.upstream.stop()
+	}
 }
