@@ -112,8 +112,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 var errNoneQueued = errors.New("no connection is queued")
 
 // control calls f with the descriptor.
-func (l *Listener) control(f func(fd uintptr) error) error {
-	s, ok := l.Listener.(syscall.Conn)
+func (l *Listener) control(f func(fd uintptr) error) error { return control(l.Listener, f) }
+
+// control calls f with the descriptor of a listener.
+func control(l net.Listener, f func(fd uintptr) error) error {
+	if own, ok := l.(interface {
+		control(func(fd uintptr) error) error
+	}); ok {
+		return own.control(f)
+	}
+	s, ok := l.(syscall.Conn)
 	if !ok {
 		return errors.ErrUnsupported
 	}
