@@ -40,8 +40,8 @@ func (s *Server) start(endpoints []Endpoint) *group {
 		beginning.Add(1)
 		begun := sync.OnceFunc(beginning.Done)
 		f := s.frontEnd(e, limits, handler, func(net.Listener) context.Context {
-			begun()
-			return context.Background()
+			defer begun()
+			return s.watch.base(e)
 		})
 		g.fronts = append(g.fronts, f)
 		attrs := []any{"protocol", string(e.Protocol), "address", addressOf(e)}
@@ -76,16 +76,17 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 	if e.Once {
 		limits.Connections = 1
 	}
+	app, authorizer := s.watch.count(s.App), s.watch.count(s.Authorizer)
 	switch e.Protocol {
 	case FastCGI:
-		return &fastcgi.Server{App: s.App, Authorizer: s.Authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
+		return &fastcgi.Server{App: app, Authorizer: authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, WebServerAddrs: e.WebServerAddrs, HalfClose: e.HalfClose,
 			NoMultiplexing: s.NoMultiplexing, Log: s.log(), BaseContext: base}
 	case SCGI:
-		return &scgi.Server{App: s.App, Handler: handler, Limits: limits, Paths: s.Paths,
+		return &scgi.Server{App: app, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log(), BaseContext: base}
 	case HTTP:
-		f := newHTTPServer(s.App, handler, limits, e.peers(), s.log())
+		f := newHTTPServer(app, handler, limits, e.peers(), s.log())
 		f.acceptor.BaseContext = base
 		return f
 	}
