@@ -25,6 +25,7 @@
 //	multiplex = true                # several requests on a FastCGI connection
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep, request
+//	idle_exit = "5m"                # end when nobody needs it; off by default
 //	validate = false                # check the web server and the applications
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //
@@ -96,4 +97,9 @@
 // for up to the drain time. Responses still unfinished then are visibly truncated. A second
 // signal truncates them at once. In flight is every request of a client that has connected;
 // package gatehouse has the details (Shutdown).
+//
+// Package gatehouse says what the daemon tells systemd, and what its watchdog finds (Service
+// managers). Descriptor [Environment].ReadyFD gets a line feed when the daemon serves. With
+// idle_exit, the daemon ends, with status 0, when no request has been in flight for that
+// long; every socket must have been passed to it.
 package daemon

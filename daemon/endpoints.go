@@ -19,6 +19,13 @@ var (
 
 // listen opens what the configuration names, or what the process was started with.
 func (g *generation) listen(env Environment) error {
+	if err := g.open(env); err != nil {
+		return err
+	}
+	return gatehouse.CheckIdleExit(g.config.IdleExit, g.endpoints)
+}
+
+func (g *generation) open(env Environment) error {
 	if g.config.Listens() {
 		return g.openConfigured(env.Process)
 	}

@@ -67,8 +67,8 @@ func (g *generation) openLog(stderr io.Writer) error {
 // start serves in the background until ctx is done, and then drains; cutOff ends it at
 // once. The channel receives the result after the last request: nil, or the error of a
 // listener. overdue is called if requests in flight are cut off because they took longer
-// than drain. A CGI program serves one request.
-func (g *generation) start(ctx context.Context, overdue func()) (served <-chan error) {
+// than drain. A CGI program serves one request. The daemon tells its supervisor.
+func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (served <-chan error) {
 	limits := &g.config.Limits
 	g.server = &gatehouse.Server{
 		App: g.mounted.app, Authorizer: g.mounted.authorizer,
@@ -79,6 +79,9 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
 		Drain:          cmp.Or(limits.Drain, defaultDrain),
+		Notifier:       d.notifier,
+		ReadyFD:        d.readyFD,
+		IdleExit:       g.config.IdleExit,
 		Overdue:        overdue,
 		Log:            g.log,
 	}

@@ -83,7 +83,7 @@ func TestGenerations(t *testing.T) {
 		}
 		ctx, drain := context.WithCancel(context.Background())
 		t.Cleanup(drain)
-		return g, drain, g.start(ctx, func() { t.Error("overdue") }), "http://" + l.Addr().String() + prefix
+		return g, drain, g.start(ctx, new(Daemon), func() { t.Error("overdue") }), "http://" + l.Addr().String() + prefix
 	}
 	ask := func(url string) {
 		t.Helper()

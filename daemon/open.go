@@ -15,6 +15,8 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
+	notifier    *systemd.Notifier
+	readyFD     int
 	closeReaper func() error // nil if there is none
 	generation  *generation  // nil once closed
 }
@@ -39,6 +41,9 @@ type Environment struct {
 	// or the process was started with something to serve.
 	Started bool
 
+	// ReadyFD is the descriptor on which to tell readiness, or 0; see gatehouse.Server.
+	ReadyFD int
+
 	// Confine, if not nil, is called once everything is open, to give up privileges that
 	// are no longer needed; see [Confine].
 	Confine func() error
@@ -61,7 +66,7 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log}
+	d := &Daemon{log: env.Log, readyFD: env.ReadyFD}
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -83,6 +88,14 @@ func Open(c Config, env Environment) (*Daemon, error) {
 }
 
 func (d *Daemon) open(c Config, env Environment) (err error) {
+	if d.notifier, err = env.Process.Notifier(); err != nil {
+		return err
+	}
+	if d.readyFD != 0 {
+		if err := systemd.CheckReadyFD(d.readyFD); err != nil {
+			return err
+		}
+	}
 	p := preparation{log: d.log}
 	starts := func(a App) bool { return a.Kind.traits().starts }
 	if env.Alone && runtime.GOOS == "linux" && slices.ContainsFunc(c.Apps, starts) {

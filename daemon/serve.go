@@ -33,7 +33,7 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	defer memory.Wait()
 	defer close(stop)
 	overdue := make(chan struct{}, 1)
-	served := g.start(ctx, func() { overdue <- struct{}{} })
+	served := g.start(ctx, d, func() { overdue <- struct{}{} })
 	forced := false
 	var hopeless <-chan time.Time // set once requests have been cut off
 	for {

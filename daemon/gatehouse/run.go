@@ -112,14 +112,15 @@ func letters(s string) string {
 
 // serve runs a daemon until it ends.
 func (p *process) serve(ctx context.Context, args []string) int {
-	config, help, err := p.serveConfig(args)
+	var readyFD int
+	config, help, err := configOf("serve", args, func() string { return "" }, option{name: "ready-fd", set: setDescriptor(&readyFD)})
 	switch {
 	case err != nil:
 		return p.fail(err)
 	case help:
 		return p.help(nil)
 	}
-	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true})
+	d, err := daemon.Open(*config, daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, ReadyFD: readyFD})
 	if err != nil {
 		return p.fail(err)
 	}
@@ -137,12 +138,6 @@ func (p *process) exitCode(err error) int {
 	}
 	p.complain(err)
 	return exitServed
-}
-
-// serveConfig returns the configuration of serve: that of the file, with keys replaced by
-// flags.
-func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, err error) {
-	return configOf("serve", args, func() string { return "" })
 }
 
 // configOf returns the configuration of a command that takes the flags of serve, and
@@ -163,6 +158,7 @@ func configOf(command string, args []string, standard func() string, further ...
 		{name: "multiplex", set: setBool(&multiplex), alone: "true"},
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
+		{name: "idle-exit", set: setOnce(&flags.IdleExit, daemon.ParseIdleExit)},
 		{name: "validate", set: setBool(&validate), alone: "true"},
 	}, further...))
 	if err != nil || help {
@@ -187,6 +183,9 @@ func configOf(command string, args []string, standard func() string, further ...
 	}
 	if flags.AccessLog != "" {
 		config.AccessLog = flags.AccessLog
+	}
+	if flags.IdleExit != 0 {
+		config.IdleExit = flags.IdleExit
 	}
 	if validate != nil {
 		config.Validate = *validate
