@@ -28,7 +28,7 @@ type probe struct {
 // Where connecting does not succeed, because this user may not, the backlog is full, or the
 // listener is neither a TCP nor a unix socket, the loop hangs if it neither gets on until
 // ctx is done nor waits at an empty backlog. So it does where another process took the
-// connection.
+// connection. Check must not be called again before it has returned.
 func (p *Pulse) Check(ctx context.Context, exchange func(context.Context, net.Conn) error) error {
 	a := p.acceptor.Load()
 	if a == nil {
