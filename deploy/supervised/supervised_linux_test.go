@@ -136,7 +136,7 @@ func TestWatchdogFull(t *testing.T) {
 		for _, x := range []string{"0", "1", "2", "3", "4", "5"} {
 			m.Run("systemd-run", "--quiet", "--unit=load"+x, "--uid=daemon", "curl", "-s", "--unix-socket", "/run/gw-http.sock", "http://localhost/cgi-bin/slow")
 		}
-		m.Until("a program", func() bool { return m.Command("pgrep", "-f", "sleep 600").Run() == nil })
+		m.Until("a program", func() bool { return m.Command("sh", "-c", "cat /proc/[0-9]*/comm | grep -qx sleep").Run() == nil })
 		begun := alive(m, t)
 		m.Until("three times the limit", func() bool {
 			early = m.Property("gw.service", "NRestarts") != "0"
@@ -191,7 +191,7 @@ done
 		m.Run("systemctl", "restart", "gw.service")
 	}
 	m.Shell("touch /tmp/stop")
-	m.Until("the end of the load", func() bool { return m.Command("pgrep", "-f", "/srv/load").Run() != nil })
+	m.Until("the end of the load", func() bool { return m.Run("systemctl", "list-units", "--no-legend", "--state=running", "load*") == "" })
 	total := m.Shell("cat /tmp/load? | wc -l")
 	if failed := m.Shell("cat /tmp/load? | grep -v '^200$' | sort | uniq -c || true"); failed != "" {
 		t.Errorf("of %s requests failed:\n%s", total, failed)
