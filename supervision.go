@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,7 +112,7 @@ func (v *supervision) base(e Endpoint) context.Context {
 		c.pulse = frontend.NewPulse(nil)
 	}
 	v.mu.Lock()
-	v.pulses = append(v.pulses, c)
+	v.pulses = append(slices.DeleteFunc(v.pulses, func(c checked) bool { return c.pulse.Ended() }), c)
 	v.mu.Unlock()
 	return frontend.WithPulse(context.Background(), c.pulse)
 }
@@ -230,11 +231,11 @@ func (v *supervision) connections() int {
 	return n
 }
 
-// endpoints returns the endpoints so far.
+// endpoints returns the endpoints that are served.
 func (v *supervision) endpoints() []checked {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.pulses[:len(v.pulses):len(v.pulses)]
+	return slices.Clone(v.pulses)
 }
 
 // selfCheck checks every endpoint at the same time.

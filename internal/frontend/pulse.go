@@ -32,7 +32,7 @@ const (
 )
 
 // NewPulse returns a Pulse. probed gets the connections of Check in place of the Acceptor's
-// NewConn; it must not block.
+// NewConn; it must not block. If it is nil, Check does not connect.
 func NewPulse(probed func(net.Conn)) *Pulse { return &Pulse{probed: probed} }
 
 type pulseKey struct{}
@@ -69,6 +69,9 @@ func (p *Pulse) Connections() int {
 	defer a.mu.Unlock()
 	return len(a.conns)
 }
+
+// Ended reports whether nothing is accepted any more and no connection is open.
+func (p *Pulse) Ended() bool { return step(p.loop.Load()&3) == ended && p.Connections() == 0 }
 
 // lateTick returns how long ago the last tick was, if it is late.
 func (a *Acceptor) lateTick() (age time.Duration, late bool) {

@@ -14,7 +14,7 @@ import (
 // connect connects to the listener from an address that the accept loop knows before.
 func (p *Pulse) connect(ctx context.Context, x *probe) (net.Conn, error) {
 	to, ok := probeAddress(p.listener.Addr())
-	if !ok {
+	if !ok || p.probed == nil {
 		return nil, errors.ErrUnsupported
 	}
 	var d net.Dialer
