@@ -42,7 +42,6 @@ func (p *Pulse) Check(ctx context.Context, exchange func(context.Context, net.Co
 		return nil
 	}
 	x := &probe{accepted: make(chan struct{})}
-	defer p.probe.Store(nil)
 	half := ctx
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -108,7 +107,8 @@ func isEmpty(l net.Listener, unknown bool) bool {
 	return !more
 }
 
-// claim reports whether c is the connection of Check, which it passes on.
+// claim reports whether c is the connection of the last Check, which it passes on. That Check
+// may have returned.
 func (p *Pulse) claim(c net.Conn) bool {
 	if p == nil {
 		return false
