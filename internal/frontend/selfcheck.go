@@ -57,7 +57,7 @@ func (p *Pulse) Check(ctx context.Context, exchange func(context.Context, net.Co
 	for {
 		select {
 		case <-x.accepted:
-			if x.hidden {
+			if x.hidden || err != nil { // accepted, but too late for us to connect
 				return nil
 			}
 			return exchange(ctx, c)
