@@ -64,6 +64,28 @@
 //		…
 //	}
 //
+// # Service managers
+//
+// If NOTIFY_SOCKET is set (Type=notify), Serve tells systemd
+//
+//   - READY=1 when every listener accepts connections;
+//   - STATUS=, every 5 s if it has changed: the open connections, the requests in flight,
+//     and how many have been served, in all and per second;
+//   - STOPPING=1 when it stops accepting, and then every 5 s, until Drain has passed, that
+//     it needs 10 s more (EXTEND_TIMEOUT_USEC=), so that TimeoutStopSec= may be shorter;
+//   - WATCHDOG=1 every half of WatchdogSec=, as long as a self-check succeeds.
+//
+// The self-check connects to each listener, and sends a request that the accept loop hands
+// to an application of its own, without asking who the peer is and whether there is a
+// place. So it fails if the accept loop, the time limits or the protocol's code hang, and
+// not because connections or programs are at their limits, slow, or not allowed. Where this
+// process cannot connect, because the mode of a unix socket keeps its user out, the accept
+// loop must get on, or wait with an empty backlog.
+//
+// For s6 there is [Server].ReadyFD. With [Server].IdleExit the process ends when nobody has
+// needed it for a while, and systemd starts it again with the next connection to its socket
+// units; the service needs Restart=on-failure, as Restart=always would start it at once.
+//
 // # Security
 //
 // FastCGI and SCGI have no authentication: whoever can connect can set every variable,

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"syscall"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
@@ -70,6 +71,15 @@ func (l *stoppable) Close() error {
 	return l.Listener.Close()
 }
 
+// SyscallConn implements [syscall.Conn].
+func (l *stoppable) SyscallConn() (syscall.RawConn, error) {
+	c, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.SyscallConn()
+}
+
 func (l *stoppable) stop() { l.once.Do(func() { close(l.stopped) }) }
 
 // start starts to serve the endpoints, and logs a line for each. It returns when their
@@ -94,8 +104,8 @@ func (g *group) begin(endpoints []Endpoint) {
 		beginning.Add(1)
 		begun := sync.OnceFunc(beginning.Done)
 		f := s.frontEnd(e, g.limits, g.handler, func(net.Listener) context.Context {
-			begun()
-			return context.Background()
+			defer begun()
+			return s.watch.base(e)
 		})
 		l := &stoppable{Listener: e.Listener, stopped: make(chan struct{})}
 		g.fronts = append(g.fronts, &front{e, f, l})
@@ -128,16 +138,17 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 	if e.Once {
 		limits.Connections = 1
 	}
+	app, authorizer := s.watch.count(s.App), s.watch.count(s.Authorizer)
 	switch e.Protocol {
 	case FastCGI:
-		return &fastcgi.Server{App: s.App, Authorizer: s.Authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
+		return &fastcgi.Server{App: app, Authorizer: authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, WebServerAddrs: e.WebServerAddrs, HalfClose: e.HalfClose,
 			NoMultiplexing: s.NoMultiplexing, Log: s.log(), BaseContext: base}
 	case SCGI:
-		return &scgi.Server{App: s.App, Handler: handler, Limits: limits, Paths: s.Paths,
+		return &scgi.Server{App: app, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log(), BaseContext: base}
 	case HTTP:
-		f := newHTTPServer(s.App, handler, limits, e.peers(), s.log())
+		f := newHTTPServer(app, handler, limits, e.peers(), s.log())
 		f.acceptor.BaseContext = base
 		return f
 	}

@@ -46,7 +46,7 @@ func (s *Server) Reconfigure(next *Server) (ended <-chan struct{}, err error) {
 	if g.closing {
 		return nil, http.ErrServerClosed
 	}
-	next.Log = s.Log
+	next.Log, next.watch = s.Log, s.watch
 	endpoints := next.Endpoints
 	if len(endpoints) == 0 {
 		for _, f := range g.fronts {

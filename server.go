@@ -75,6 +75,21 @@ type Server struct {
 	// package documentation.
 	Drain time.Duration
 
+	// Notifier tells the service manager when the Server is ready, how it is, and that it
+	// ends. If nil, Serve takes that of NOTIFY_SOCKET, if it is set. See "Service managers"
+	// in the package documentation.
+	Notifier *systemd.Notifier
+
+	// ReadyFD, if not zero, is a descriptor of this process to which Serve writes a line
+	// feed when every endpoint accepts, as s6 expects it (notification-fd). Serve closes it.
+	ReadyFD int
+
+	// IdleExit, if not zero, ends Serve as if ctx were done when no request has been in
+	// flight for that long, at least 1 s. It is for a process that is started again when
+	// somebody connects: all listeners must be sockets that were passed to it, as by a
+	// systemd socket unit. Connections that come meanwhile wait in their backlog.
+	IdleExit time.Duration
+
 	// Overdue, if not nil, is called when requests in flight are cut off because Drain
 	// has passed. Serve waits for it.
 	Overdue func()
@@ -84,6 +99,7 @@ type Server struct {
 	Log *slog.Logger
 
 	process systemd.Process // for tests
+	watch   *supervision    // nil: none
 
 	once     sync.Once
 	life     context.Context // until Close
@@ -96,7 +112,7 @@ type Server struct {
 // Serve serves until ctx is done, and then drains: it stops accepting, and requests in
 // flight have Drain to finish. After the last request it returns
 //
-//   - nil if ctx is done, or if every endpoint has ended;
+//   - nil if ctx is done, if every endpoint has ended, or for IdleExit;
 //   - [context.DeadlineExceeded] if requests were cut off because Drain has passed;
 //   - [http.ErrServerClosed] after Close;
 //   - the error of a listener if one fails; it drains the others first.
@@ -125,6 +141,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := checkProtocols(endpoints); err != nil {
 		return fmt.Errorf("gatehouse: %w", err)
 	}
+	var err error
+	if s.watch, err = s.supervise(endpoints); err != nil {
+		closeAll(endpoints)
+		return fmt.Errorf("gatehouse: %w", err)
+	}
+	defer s.watch.close()
 	if s.Listening != nil {
 		for _, e := range endpoints {
 			s.Listening(e.Listener.Addr())
@@ -133,9 +155,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	g := s.start(endpoints)
 	s.running = g
 	begin()
-	var err error
+	if len(g.failed) == 0 {
+		s.watch.begin()
+	}
 	select {
 	case <-ctx.Done():
+	case <-s.watch.done():
 	case <-s.untilClose().Done():
 	case err = <-g.failed:
 	case <-g.served:
@@ -152,9 +177,7 @@ func (s *Server) Serve(ctx context.Context) error {
 func checkProtocols(endpoints []Endpoint) error {
 	for _, e := range endpoints {
 		if err := e.checkProtocol(); err != nil {
-			for _, e := range endpoints {
-				e.Listener.Close()
-			}
+			closeAll(endpoints)
 			return err
 		}
 	}
@@ -167,6 +190,12 @@ func (e Endpoint) checkProtocol() error {
 		return nil
 	}
 	return fmt.Errorf("endpoint %s: its protocol is %q: it must be fastcgi, scgi or http", addressOf(e), e.Protocol)
+}
+
+func closeAll(endpoints []Endpoint) {
+	for _, e := range endpoints {
+		e.Listener.Close()
+	}
 }
 
 // ServeProgram serves the one request of this process, which was started as a CGI
@@ -239,9 +268,7 @@ func (s *Server) open(start Start) ([]Endpoint, error) {
 	for _, d := range start.Descriptors {
 		e, err := Inherit(d)
 		if err != nil {
-			for _, e := range list {
-				e.Listener.Close()
-			}
+			closeAll(list)
 			return nil, err
 		}
 		if !e.Loopback() {
@@ -252,13 +279,14 @@ func (s *Server) open(start Start) ([]Endpoint, error) {
 	return list, nil
 }
 
+// drainLimit returns Drain, or its default.
+func (s *Server) drainLimit() time.Duration { return cmp.Or(s.Drain, DefaultDrain) }
+
 // drain lets the requests in flight finish. If they are cut off, it returns the reason.
 func (s *Server) drain(g *group) error {
+	s.watch.drain()
 	current := g.current()
-	limit := current.Drain
-	if limit == 0 {
-		limit = DefaultDrain
-	}
+	limit := current.drainLimit()
 	ctx := s.untilClose()
 	if limit > 0 {
 		var cancel context.CancelFunc

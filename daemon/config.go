@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"gatehouse"
 	"gatehouse/cgi"
 )
 
@@ -50,6 +52,10 @@ type Config struct {
 
 	// Paths says how the web server reports paths.
 	Paths cgi.PathPolicy
+
+	// IdleExit, if not zero, ends the daemon when it has had no request for that long; see
+	// gatehouse.Server.
+	IdleExit time.Duration
 
 	// Apps are the applications. If it is empty, the demo is mounted at "/".
 	Apps []App
@@ -122,7 +128,29 @@ func (c *Config) keys() []Key {
 		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
 		row("pid_file", `"/run/gatehouse/gatehouse.pid"`, "a file that holds the process number; systemd needs none", text(c.setPIDFile)),
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
+		row("idle_exit", `"5m"`, "end when no request has come for that long, at least 1s: the sockets must be passed by systemd, which starts gatehouse again", text(setParsed(&c.IdleExit, ParseIdleExit))),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
+	}
+}
+
+// ParseIdleExit parses the value of idle_exit, such as "5m".
+func ParseIdleExit(s string) (time.Duration, error) {
+	n, err := parseDuration(s)
+	if err != nil {
+		return 0, err
+	}
+	d := time.Duration(n)
+	if d <= 0 {
+		return 0, fmt.Errorf("%q is not %s", s, UnitDuration)
+	}
+	return d, gatehouse.CheckIdleExit(d, nil)
+}
+
+// setParsed returns a function that parses a string and sets the result.
+func setParsed[T any](field *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) (err error) {
+		*field, err = parse(s)
+		return err
 	}
 }
 

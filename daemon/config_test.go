@@ -24,7 +24,7 @@ func TestParseConfig(t *testing.T) {
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(`# all of it
+	text := strings.ReplaceAll(`idle_exit = "5m" # all of it
 fastcgi = ["unix:/run/f.sock,group=www-data", "systemd:fastcgi.site"]
 scgi = "127.0.0.1:4000"
 allow = ["192.0.2.7", "10.0.0.0/8"]
@@ -77,6 +77,7 @@ hello = true
 		Allow:     []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("10.0.0.0/8")},
 		AccessLog: "stderr",
 		File:      "g.toml",
+		IdleExit:  5 * time.Minute,
 		Validate:  true,
 		Paths:     cgi.PathApache,
 	}
@@ -118,6 +119,8 @@ func TestParseConfigErrors(t *testing.T) {
 		{"unknown key of an application", "[[app]]\nhello = true\nzzzzzzzzz = 1\n",
 			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, authorizer, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, connections, cpu, demo, dial, directory, env, fastcgi, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, index, inherit, keep, keep_idle, keep_requests, local_redirect, min_gid, min_uid, nice, no_core, no_new_privs, nph, only, open_files, pass_authorization, prefix, processes, programs, programs_per_address, programs_per_script, queue, queue_wait, read_paths, role, root, run, run_as, scgi, scripts, search_args, silence, stderr, stderr_bytes, streaming, translate, umask, user, write_paths`},
 		{"second application", "[[app]]\nhello = true\n[[app]]\nprefix = \"/x\"\n", `g.toml:3:3: application "/x" does nothing`},
+		{"short idle_exit", "idle_exit = \"10ms\"\n", "g.toml:1:1: idle_exit: idle exit after 10ms: it must be 1s or more"},
+		{"negative idle_exit", "idle_exit = \"-1s\"\n", `g.toml:1:1: idle_exit: "-1s" is not a time`},
 		{"byte order mark", "\xef\xbb\xbfdrain = \"1s\"\n", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},
 		{"UTF-16", "\xff\xfed\x00", "g.toml:1:1: the file begins with a byte order mark: save it as UTF-8 without one"},
 		{"syntax", "fastcgi = [\n", "g.toml:"},

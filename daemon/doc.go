@@ -25,6 +25,7 @@
 //	multiplex = true                # several requests on a FastCGI connection
 //	access_log = "off"              # or "stderr", or a file
 //	paths = "auto"                  # or nginx, apache, iis, keep, request
+//	idle_exit = "5m"                # end when nobody needs it; off by default
 //	validate = false                # check the web server and the applications
 //	pid_file = "/run/gatehouse.pid" # for those who need one
 //	drain = "30s"                   # and the other keys of [LimitTable]
@@ -119,6 +120,11 @@
 //
 // The file that pid_file names has the number of the process, from when it listens until it
 // ends. It always holds a whole number.
+//
+// Package gatehouse says what the daemon tells systemd, and what its watchdog finds (Service
+// managers). Descriptor [Environment].ReadyFD gets a line feed when the daemon serves. With
+// idle_exit, the daemon ends, with status 0, when no request has been in flight for that
+// long; every socket must have been passed to it.
 //
 // # Reloading
 //

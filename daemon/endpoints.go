@@ -20,6 +20,26 @@ var (
 // listen opens what the configuration names, or what the process was started with.
 func (g *generation) listen(env Environment) error {
 	passed := &inheritance{used: make(map[int]bool), predecessor: env.Predecessor}
+	if err := g.open(env, passed); err != nil {
+		return err
+	}
+	return g.checkIdleExit()
+}
+
+// checkIdleExit returns an error if the endpoints cannot be left when nobody needs them.
+func (g *generation) checkIdleExit() error {
+	return gatehouse.CheckIdleExit(g.config.IdleExit, g.served())
+}
+
+// served returns the endpoints in the form of a server.
+func (g *generation) served() (list []gatehouse.Endpoint) {
+	for _, e := range g.endpoints {
+		list = append(list, e.Endpoint)
+	}
+	return list
+}
+
+func (g *generation) open(env Environment, passed *inheritance) error {
 	if g.config.Listens() {
 		return g.openConfigured(env.Process, passed)
 	}

@@ -74,19 +74,18 @@ type endpoint struct {
 // cut off because they took longer than drain.
 func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 	limits := &g.config.Limits
-	var endpoints []gatehouse.Endpoint
-	for _, e := range g.endpoints {
-		endpoints = append(endpoints, e.Endpoint)
-	}
 	return &gatehouse.Server{
 		App: g.mounted.app, Authorizer: g.mounted.authorizer,
-		Endpoints:      endpoints,
+		Endpoints:      g.served(),
 		Handler:        g.handler,
 		Limits:         limits.Front,
 		Reserve:        g.reserve,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
 		Drain:          g.drain(),
+		Notifier:       d.notifier,
+		ReadyFD:        d.readyFD,
+		IdleExit:       g.config.IdleExit,
 		Overdue:        overdue,
 		Log:            g.log,
 	}

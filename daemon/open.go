@@ -22,6 +22,7 @@ type Daemon struct {
 	args        []string // of a successor; none if there can be none
 	listenNames []string // LISTEN_FDNAMES
 	notifier    *systemd.Notifier
+	readyFD     int
 	reaper      *process.Reaper // nil for none
 	server      *gatehouse.Server
 	ready       atomic.Bool
@@ -59,12 +60,15 @@ type Environment struct {
 	Reload func() (*Config, error)
 
 	// Predecessor, if not nil, is the process that this one replaces, and whose sockets it
-	// takes over.
+	// takes over. There is no ReadyFD then.
 	Predecessor *Predecessor
 
 	// Args is the command line of the process that is to replace this one on SIGUSR2; see
 	// [CommandLine]. If it is empty, none does.
 	Args []string
+
+	// ReadyFD is the descriptor on which to tell readiness, or 0; see gatehouse.Server.
+	ReadyFD int
 
 	// Confine, if not nil, is called once everything is open, to give up privileges that
 	// are no longer needed; see [Confine]. It rules Args out.
@@ -93,6 +97,9 @@ func Open(c Config, env Environment) (*Daemon, error) {
 	if env.Confine != nil {
 		d.args = nil
 	}
+	if env.Predecessor == nil { // in its successor, the number is that of something else
+		d.readyFD = env.ReadyFD
+	}
 	if err := d.open(c.Defaults(), env); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -116,6 +123,11 @@ func Open(c Config, env Environment) (*Daemon, error) {
 func (d *Daemon) open(c Config, env Environment) (err error) {
 	if d.notifier, err = env.Process.Notifier(); err != nil {
 		return err
+	}
+	if d.readyFD != 0 {
+		if err := systemd.CheckReadyFD(d.readyFD); err != nil {
+			return err
+		}
 	}
 	if err := d.startReaper(c.Apps); err != nil {
 		return err

@@ -33,7 +33,7 @@ func (g *generation) relisten(old *generation) error {
 			errs = append(errs, errUnused(x.address, x.address))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, g.checkIdleExit())...)
 }
 
 // relistenInherited goes on with what the process was started with.

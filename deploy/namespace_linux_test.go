@@ -97,6 +97,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/cgi-bin/gitweb.cgi", "gitweb"},
 	{"/usr/lib/cgit/cgit.cgi", "cgit"},
 	{"/usr/sbin/fcgiwrap", "fcgiwrap"},
+	{"/usr/bin/systemd-socket-activate", "systemd"},
 	{"/usr/bin/highlight", "highlight"},
 	{"/usr/share/doc/python3-markdown", "python3-markdown"},
 	{"/usr/share/doc/python3-pygments", "python3-pygments"},

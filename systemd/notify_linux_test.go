@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,53 +15,10 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-// A serviceManager receives notifications.
-type serviceManager struct {
-	conn *net.UnixConn
-	path string
-}
-
-func newServiceManager(t *testing.T, path string) *serviceManager {
+// notifierOf returns the Notifier of a process that m manages.
+func notifierOf(t *testing.T, m *testkit.ServiceManager) *Notifier {
 	t.Helper()
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &serviceManager{c, path}
-}
-
-// receive returns a message, and the descriptors that came with it.
-func (m *serviceManager) receive(t *testing.T) (string, []*os.File) {
-	t.Helper()
-	m.conn.SetReadDeadline(time.Now().Add(testkit.Patience))
-	b, oob := make([]byte, 4096), make([]byte, 4096)
-	n, oobn, _, _, err := m.conn.ReadMsgUnix(b, oob)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []*os.File
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range messages {
-		fds, err := unix.ParseUnixRights(&c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, fd := range fds {
-			f := os.NewFile(uintptr(fd), "received")
-			t.Cleanup(func() { f.Close() })
-			files = append(files, f)
-		}
-	}
-	return string(b[:n]), files
-}
-
-func (m *serviceManager) notifier(t *testing.T) *Notifier {
-	t.Helper()
-	w := &world{env: map[string]string{"NOTIFY_SOCKET": m.path, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "42"}}
+	w := &world{env: map[string]string{"NOTIFY_SOCKET": m.Path, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "42"}}
 	n, err := w.process().Notifier()
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +34,8 @@ func (m *serviceManager) notifier(t *testing.T) *Notifier {
 
 func TestNotify(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "notify"), "@gatehouse-" + filepath.Base(t.TempDir()) + t.Name()} {
-		m := newServiceManager(t, path)
-		n := m.notifier(t)
+		m := testkit.NewServiceManager(t, path)
+		n := notifierOf(t, m)
 		tests := []struct {
 			send func() error
 			want string
@@ -99,7 +55,7 @@ func TestNotify(t *testing.T) {
 				t.Errorf("%s: %v", tt.want, err)
 				continue
 			}
-			got, files := m.receive(t)
+			got, files := m.Receive(t)
 			if !regexp.MustCompile("^"+tt.want+"$").MatchString(got) || len(files) > 0 {
 				t.Errorf("got %q with %d descriptors; want %s", got, len(files), tt.want)
 			}
@@ -109,19 +65,19 @@ func TestNotify(t *testing.T) {
 
 // TestHandOver: another process notifies from then on.
 func TestHandOver(t *testing.T) {
-	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
-	n := m.notifier(t)
+	m := testkit.NewServiceManager(t, filepath.Join(t.TempDir(), "notify"))
+	n := notifierOf(t, m)
 	if err := n.HandOver(7); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Stopping(); err != nil {
 		t.Error(err)
 	}
-	if err := m.notifier(t).Alive(); err != nil {
+	if err := notifierOf(t, m).Alive(); err != nil {
 		t.Error(err)
 	}
 	for _, want := range []string{"MAINPID=7", "WATCHDOG=1"} {
-		if got, _ := m.receive(t); got != want {
+		if got, _ := m.Receive(t); got != want {
 			t.Errorf("got %q; want %q", got, want)
 		}
 	}
@@ -130,14 +86,14 @@ func TestHandOver(t *testing.T) {
 // TestMonotonicTime: a time before that of the reload is taken for an old message
 // (Type=notify-reload).
 func TestMonotonicTime(t *testing.T) {
-	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
-	n := m.notifier(t)
+	m := testkit.NewServiceManager(t, "")
+	n := notifierOf(t, m)
 	var before, after unix.Timespec
 	if err := errors.Join(unix.ClockGettime(unix.CLOCK_MONOTONIC, &before), n.Reloading(),
 		unix.ClockGettime(unix.CLOCK_MONOTONIC, &after)); err != nil {
 		t.Fatal(err)
 	}
-	got, _ := m.receive(t)
+	got, _ := m.Receive(t)
 	usec, err := time.ParseDuration(strings.TrimPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") + "us")
 	if err != nil || usec < time.Duration(before.Nano()).Truncate(time.Microsecond) || usec > time.Duration(after.Nano()) {
 		t.Errorf("got %q, between %v and %v", got, before, after)
@@ -145,14 +101,14 @@ func TestMonotonicTime(t *testing.T) {
 }
 
 func TestStore(t *testing.T) {
-	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
-	n := m.notifier(t)
+	m := testkit.NewServiceManager(t, "")
+	n := notifierOf(t, m)
 	_, f := listen(t, "unix")
 	_, g := listen(t, "tcp")
 	if err := n.Store("fastcgi", f, g); err != nil {
 		t.Fatal(err)
 	}
-	got, files := m.receive(t)
+	got, files := m.Receive(t)
 	if got != "FDSTORE=1\nFDNAME=fastcgi" || len(files) != 2 {
 		t.Fatalf("got %q with %d descriptors", got, len(files))
 	}
@@ -173,11 +129,11 @@ func TestStore(t *testing.T) {
 }
 
 func TestBarrier(t *testing.T) {
-	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
-	n := m.notifier(t)
+	m := testkit.NewServiceManager(t, "")
+	n := notifierOf(t, m)
 	done := make(chan error, 1)
 	go func() { done <- n.Barrier(context.Background()) }()
-	got, files := m.receive(t)
+	got, files := m.Receive(t)
 	if got != "BARRIER=1" || len(files) != 1 {
 		t.Fatalf("got %q with %d descriptors", got, len(files))
 	}
@@ -199,8 +155,8 @@ func TestBarrier(t *testing.T) {
 
 // TestNobodyReads: a service manager whose queue is full does not block the process.
 func TestNobodyReads(t *testing.T) {
-	m := newServiceManager(t, filepath.Join(t.TempDir(), "notify"))
-	n := m.notifier(t)
+	m := testkit.NewServiceManager(t, "")
+	n := notifierOf(t, m)
 	var err error
 	for range 10_000 { // more than max_dgram_qlen
 		if err = n.Alive(); err != nil {

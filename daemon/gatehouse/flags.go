@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gatehouse/daemon"
@@ -35,8 +36,13 @@ func setBool(b **bool) func(string) error {
 
 // setTo sets a string, once.
 func setTo(s *string) func(string) error {
+	return setOnce(s, func(value string) (string, error) { return value, nil })
+}
+
+// setOnce sets a value, parsed, once.
+func setOnce[T any](field *T, parse func(string) (T, error)) func(string) error {
 	given := false
-	return func(value string) error {
+	return func(value string) (err error) {
 		switch {
 		case given:
 			return errors.New("it is given twice: remove one")
@@ -44,9 +50,20 @@ func setTo(s *string) func(string) error {
 			return errors.New("it is empty: write a value, or leave the flag out")
 		}
 		given = true
-		*s = value
-		return nil
+		*field, err = parse(value)
+		return err
 	}
+}
+
+// setDescriptor sets the number of a descriptor, once. Whether it is open is found later.
+func setDescriptor(fd *int) func(string) error {
+	return setOnce(fd, func(value string) (int, error) {
+		n, err := strconv.ParseUint(value, 10, 31)
+		if err != nil || n < 3 {
+			return 0, fmt.Errorf("%q is not the number of a descriptor, 3 or more", value)
+		}
+		return int(n), nil
+	})
 }
 
 // addTo appends each value, parsed.

@@ -125,17 +125,19 @@ func letters(s string) string {
 
 // serve runs a daemon until it ends.
 func (p *process) serve(ctx context.Context, args []string) int {
-	config, help, err := p.serveConfig(args)
+	config, readyFD, help, err := p.serveConfig(args)
 	switch {
 	case err != nil:
 		return p.fail(err)
 	case help:
 		return p.help(nil)
 	}
-	d, err := daemon.Open(*config, p.environment(func() (*daemon.Config, error) {
-		config, _, err := p.serveConfig(args)
+	env := p.environment(func() (*daemon.Config, error) {
+		config, _, _, err := p.serveConfig(args)
 		return config, err
-	}))
+	})
+	env.ReadyFD = readyFD
+	d, err := daemon.Open(*config, env)
 	if err != nil {
 		return p.fail(err)
 	}
@@ -157,8 +159,9 @@ func (p *process) exitCode(err error) int {
 
 // serveConfig returns the configuration of serve: that of the file, with keys replaced by
 // flags.
-func (p *process) serveConfig(args []string) (config *daemon.Config, help bool, err error) {
-	return configOf("serve", args, func() string { return "" })
+func (p *process) serveConfig(args []string) (config *daemon.Config, readyFD int, help bool, err error) {
+	config, help, err = configOf("serve", args, func() string { return "" }, option{name: "ready-fd", set: setDescriptor(&readyFD)})
+	return config, readyFD, help, err
 }
 
 // configOf returns the configuration of a command that takes the flags of serve, and
@@ -179,6 +182,7 @@ func configOf(command string, args []string, standard func() string, further ...
 		{name: "multiplex", set: setBool(&multiplex), alone: "true"},
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
+		{name: "idle-exit", set: setOnce(&flags.IdleExit, daemon.ParseIdleExit)},
 		{name: "validate", set: setBool(&validate), alone: "true"},
 	}, further...))
 	if err != nil || help {
@@ -203,6 +207,9 @@ func configOf(command string, args []string, standard func() string, further ...
 	}
 	if flags.AccessLog != "" {
 		config.AccessLog = flags.AccessLog
+	}
+	if flags.IdleExit != 0 {
+		config.IdleExit = flags.IdleExit
 	}
 	if validate != nil {
 		config.Validate = *validate

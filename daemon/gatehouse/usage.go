@@ -6,6 +6,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--allow-users USER]... [--multiplex=false]
                       [--config FILE] [--access-log off|stderr|FILE] [--validate]
+                      [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
                       find mistakes in a configuration, and what keeps the web
                       server's user from connecting to its unix sockets
@@ -55,6 +56,12 @@ the same name in the configuration file; --app adds to it.
 
 --validate checks every request and response against the rules of package validate,
 for development. A violation gets an error page, and the log names the rule.
+
+Under systemd (Type=notify), gatehouse says when it is ready, how busy it is and that it
+stops, and serves WatchdogSec=. With --ready-fd, it writes a line feed to descriptor N
+when it is ready, for s6 (notification-fd). With --idle-exit 5m, it ends when no request
+has come for five minutes; all its sockets must be passed by systemd, which starts it
+again when somebody connects.
 
 SIGHUP reloads the configuration: gatehouse reads the file of --config and the flags
 again, and goes on with them without losing a request or closing a kept connection.

@@ -163,12 +163,17 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			return errors.New("BaseContext returned no context")
 		}
 	}
+	pulse := a.pulse(base, l)
+	defer pulse.step(ended)
 	var delay, waited time.Duration
 	for {
+		pulse.step(waiting)
 		if !a.acquire(own, aborted) {
 			return ErrServerClosed
 		}
+		pulse.step(accepting)
 		c, err := l.Accept()
+		pulse.step(working)
 		if err != nil {
 			a.release(own)
 			switch {
@@ -187,10 +192,15 @@ func (a *Acceptor) Serve(l net.Listener) error {
 			}
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 			waited += delay
+			pulse.step(waiting)
 			a.pause(delay)
 			continue
 		}
 		delay, waited = 0, 0
+		if pulse.claim(c) {
+			a.release(own)
+			continue
+		}
 		ctx := a.admit(base, l, c)
 		if ctx == nil {
 			c.Close()

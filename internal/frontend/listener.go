@@ -124,8 +124,15 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 }
 
 // control calls f with the descriptor.
-func (l *Listener) control(f func(fd uintptr) error) error {
-	raw, err := l.SyscallConn()
+func (l *Listener) control(f func(fd uintptr) error) error { return control(l, f) }
+
+// control calls f with the descriptor of a listener.
+func control(l net.Listener, f func(fd uintptr) error) error {
+	s, ok := l.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	raw, err := s.SyscallConn()
 	if err != nil {
 		return err
 	}
