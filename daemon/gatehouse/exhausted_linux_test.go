@@ -278,11 +278,8 @@ type httpPeer struct {
 	c *http.Client
 }
 
-func (p *httpPeer) connect() {
-	if p.c == nil {
-		p.ask("/files/page.txt", "")
-	}
-}
+// connect makes sure that there is a connection: a request in chunks ends its own.
+func (p *httpPeer) connect() { p.ask("/files/page.txt", "") }
 
 func (p *httpPeer) ask(path, body string) (reply, error) {
 	if p.c == nil {
@@ -322,10 +319,13 @@ func (g *gateway) dial(protocol string) net.Conn {
 // checkUnavailable checks a 503, and that the last line of the log names the remedy.
 func (g *gateway) checkUnavailable(r reply, remedy string) {
 	g.t.Helper()
-	failed := g.lines("request failed")
-	if r.code != 503 || r.retry == "" || len(failed) == 0 || !strings.Contains(fmt.Sprint(failed[len(failed)-1]["error"]), remedy) {
-		g.t.Errorf("%+v, want 503 with Retry-After; the log: %v", r, failed)
+	if r.code != 503 || r.retry == "" {
+		g.t.Errorf("%+v, want 503 with Retry-After; the log: %v", r, g.lines("request failed"))
 	}
+	testkit.Until(g.t, "a line of the log with "+remedy, func() bool {
+		failed := g.lines("request failed")
+		return len(failed) > 0 && strings.Contains(fmt.Sprint(failed[len(failed)-1]["error"]), remedy)
+	})
 }
 
 // TestOutOfDescriptors takes away the descriptors that a request needs one by one: wherever

@@ -113,7 +113,7 @@ func TestCheckTaken(t *testing.T) {
 		b, _ := io.ReadAll(c)
 		sent <- string(b)
 	}()
-	p := NewPulse(nil)
+	p := NewPulse(func(c net.Conn) { c.Close() })
 	a := &Acceptor{began: time.Now(), stop: make(chan struct{})}
 	a.pulse(WithPulse(t.Context(), p), own)
 	p.step(accepting) // but never does
