@@ -13,6 +13,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/fastcgi/upstream"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -22,6 +23,7 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
+	starters  []func()                       // of the applications that keep processes
 	reserve   int                            // descriptors that the applications take
 	access    func(*cgi.Request, cgi.Result) // nil for no access log
 	program   bool                           // this process is a CGI program
@@ -41,7 +43,14 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 		return nil, errors.Join(err, closeApps())
 	}
 	reserve := 0
+	var starters []func()
 	for _, a := range apps {
+		if g, ok := a.(*upstream.Guard); ok {
+			a = g.App
+		}
+		if a, ok := a.(interface{ Start() }); ok {
+			starters = append(starters, a.Start)
+		}
 		if a, ok := a.(interface{ Descriptors() int }); ok {
 			reserve = min(reserve+a.Descriptors(), math.MaxInt32)
 		}
@@ -50,7 +59,7 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, reserve: reserve, closers: []func() error{closeApps}}, nil
+	return &generation{config: c, log: p.log, mounted: m, starters: starters, reserve: reserve, closers: []func() error{closeApps}}, nil
 }
 
 // openLog opens the access log.
@@ -83,6 +92,9 @@ func (g *generation) start(ctx context.Context, overdue func()) (served <-chan e
 		Log:            g.log,
 	}
 	g.endpoints = nil // the server owns their listeners now
+	for _, start := range g.starters {
+		start()
+	}
 	result := make(chan error, 1)
 	go func() {
 		serve := g.server.Serve

@@ -105,9 +105,13 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 }
 
 // refusal returns what makes the error for a request that the application has refused in so
-// many words (FastCGI 1.0 § 5.5), or nil.
+// many words (FastCGI 1.0 § 5.5), or that its supplier has ended, or nil.
 func refusal(name string) func(error) error {
 	return func(err error) error {
+		var ended *cgi.StatusError
+		if errors.As(err, &ended) {
+			return ended
+		}
 		var end *client.EndError
 		if !errors.As(err, &end) {
 			return nil
