@@ -143,14 +143,14 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 				continue
 			}
 			w.since, w.late = now, false
-		case free && w.spent():
+		case free && w.spent:
 			p.end(w, "replaced")
 			continue
 		case free:
 			p.occupy(w)
 			return w, true, nil
 		}
-		if maybe == nil && !w.late && now.Sub(w.since) < settle && w.served < p.limits.Requests {
+		if maybe == nil && !w.late && now.Sub(w.since) < settle && !w.spent {
 			maybe = w
 		}
 	}
@@ -209,14 +209,15 @@ func (p *processes) putBack(w *worker) {
 	p.change()
 }
 
-// served takes w back whose request has been served.
-func (p *processes) served(w *worker, spent bool) {
+// served takes w back whose request has been served, and which may have grown too large.
+func (p *processes) served(w *worker, grown bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
+	w.spent = grown || w.served >= p.limits.Requests
 	w.since = time.Now()
 	p.putBack(w)
-	if spent {
+	if w.spent {
 		p.arm(w.since, settle)
 	} else {
 		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
@@ -371,10 +372,10 @@ func (p *processes) sweep() {
 			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
 		case !free:
 			next = min(next, p.limits.Silence-rest)
-			if w.served >= p.limits.Requests {
+			if w.spent {
 				next = min(next, longestLook)
 			}
-		case w.spent():
+		case w.spent:
 			p.end(w, "replaced")
 		case len(p.all) > p.limits.Minimum && rest >= p.limits.Idle:
 			p.end(w, "idle")

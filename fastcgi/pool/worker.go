@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -26,6 +27,7 @@ type worker struct {
 	busy    bool // a request has it
 	late    bool // it has been found at work behind its response, or has lost its client
 	gone    bool // it has ended, or was terminated
+	spent   bool // it is to be replaced when it is free
 	served  int
 	since   time.Time // idle since
 	meant   string    // why it was ended, where that is usual
@@ -48,25 +50,23 @@ func (w *worker) run() {
 		defer close(reaped)
 		w.proc.Wait()
 	}()
-	free := false
 	p.mu.Lock()
 	err := w.connect()
 	p.mu.Unlock()
 	if err == nil {
-		free = w.awaitReady()
+		err = w.awaitReady()
 	}
-	p.mu.Lock()
-	switch {
-	case free:
-		p.isReady(w)
-	case err != nil:
-		p.terminate(w, fmt.Errorf("%s: %w", w.name, err))
-	default:
+	if err != nil && err != errNotReady { // it ends
 		select {
 		case <-w.proc.Exited():
-		default:
-			p.terminate(w, fmt.Errorf("%s: it has not accepted a connection within %v (ready): is it a FastCGI program, which accepts them on descriptor 0?", w.name, p.limits.Ready))
+		case <-time.After(min(p.limits.Ready, endDelay)):
 		}
+	}
+	p.mu.Lock()
+	if err == nil {
+		p.isReady(w)
+	} else if !w.proc.HasExited() {
+		p.terminate(w, fmt.Errorf("%s: %w (limit: %v)", w.name, err, p.limits.Ready))
 	}
 	p.mu.Unlock()
 	<-reaped
@@ -124,9 +124,16 @@ func (w *worker) connect() error {
 	return nil
 }
 
-// awaitReady reports whether the process has read from its first connection before it has
-// ended, and within Limits.Ready.
-func (w *worker) awaitReady() bool {
+var (
+	errNotReady = errors.New("it has not accepted a connection in time (ready): is it a FastCGI program, which accepts them on descriptor 0?")
+	errClosed0  = errors.New("it has closed descriptor 0, and goes on: is it a FastCGI program, which accepts connections there?")
+)
+
+// endDelay is how long a process has to end that has closed its socket.
+const endDelay = time.Second
+
+// awaitReady returns nil once the process has read from its first connection.
+func (w *worker) awaitReady() error {
 	c := w.conn
 	if limit := w.pool.limits.Ready; limit != forever {
 		c.SetWriteDeadline(time.Now().Add(limit))
@@ -140,11 +147,17 @@ func (w *worker) awaitReady() bool {
 		case <-done:
 		}
 	}()
-	free := c.awaitFree()
+	c.awaitFree()
 	close(done)
 	<-stopped
 	c.SetWriteDeadline(time.Time{})
-	return free
+	switch free, open := c.free(); {
+	case free:
+		return nil
+	case open:
+		return errNotReady
+	}
+	return errClosed0
 }
 
 // longPast is a deadline that interrupts what is under way.
@@ -160,19 +173,13 @@ func (w *worker) startFailure() error {
 	}
 	printed := strings.TrimSpace(string(w.stdout.first))
 	remedy := "a FastCGI program accepts connections on descriptor 0 until it is told to end; see what it writes to stderr"
-	if line, _, _ := strings.Cut(printed, "\n"); printed != "" {
+	if line, _, _ := strings.Cut(strings.ReplaceAll(printed, "\r", ""), "\n"); printed != "" {
 		remedy = fmt.Sprintf("it printed %.100q", line)
 		if name, _, ok := strings.Cut(line, ":"); ok && !strings.ContainsAny(name, " \t<") {
 			remedy += ", as a CGI program does: serve it with scripts, or if it is PHP write php-cgi"
 		}
 	}
 	return fmt.Errorf("%s: it ended before it accepted a connection, with %v: %s", w.name, w.proc.Status(), remedy)
-}
-
-// spent reports whether the process is to be replaced.
-func (w *worker) spent() bool {
-	l := &w.pool.limits
-	return w.served >= l.Requests || l.Memory != forever && w.proc.Memory() > l.Memory
 }
 
 // Failed implements backend.Supplied.
@@ -184,9 +191,9 @@ func (c *conn) Keep(client any) {
 	c.client, c.failed = client, nil
 	c.served++
 	c.sendAhead()
-	w := c.worker
-	spent := w.served+1 >= w.pool.limits.Requests || w.pool.limits.Memory != forever && w.spent()
-	w.pool.served(w, spent)
+	w, l := c.worker, &c.worker.pool.limits
+	grown := l.Memory != forever && w.proc.Memory() > l.Memory
+	w.pool.served(w, grown)
 }
 
 // GiveUp implements backend.Supplied.
