@@ -230,6 +230,7 @@ func (p *processes) givenUp(w *worker, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
+	w.spent = w.served >= p.limits.Requests
 	switch {
 	case w.gone:
 	case cause != nil:
