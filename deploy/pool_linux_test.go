@@ -114,6 +114,7 @@ func TestPool(t *testing.T) {
 		if got := getURL(t, "/self.php?path=/missing"); got.body != "fetched index /missing HTTP/1.1 200 OK" {
 			t.Errorf("%q", got.body)
 		}
+		testkit.Until(t, "the only process to have started", func() bool { return getURL(t, "/one/pid.php").status == http.StatusOK })
 		if got := getURL(t, "/one/self.php?path=/one/pid.php"); !strings.Contains(got.body, "HTTP/1.1 503") {
 			t.Errorf("in a pool of one: %q", got.body)
 		}

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -53,10 +54,14 @@ func (c *conn) Write(b []byte) (int, error) {
 // Read implements net.Conn. The end of a process that was terminated has the reason for that.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.UnixConn.Read(b)
-	if err != nil && n == 0 {
-		if cause := c.cause.Load(); cause != nil {
-			err = *cause
-		}
+	if err == nil || n > 0 {
+		return n, err
+	}
+	var op *net.OpError
+	if cause := c.cause.Load(); cause != nil {
+		err = *cause
+	} else if errors.As(err, &op) && !op.Timeout() {
+		err = op.Err // without the name that the socket had for a moment
 	}
 	return n, err
 }

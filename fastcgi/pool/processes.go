@@ -314,7 +314,11 @@ func (p *processes) ended(w *worker, err error) {
 	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
 		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
 		if w.failure != nil {
-			attrs = append(attrs, slog.String("error", w.failure.Error()))
+			failure := w.failure
+			if se := (*cgi.StatusError)(nil); errors.As(failure, &se) && se.Err != nil {
+				failure = se.Err
+			}
+			attrs = append(attrs, slog.String("error", failure.Error()))
 		}
 		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
 	default:
@@ -406,7 +410,7 @@ func (p *processes) arm(now time.Time, pause time.Duration) {
 
 // refusal is the error of a request that has waited for too long. mu is held.
 func (p *processes) refusal() error {
-	err := fmt.Errorf("%s: no process was free (queue_wait): %d of %d start, the others still work behind their responses", p.Name(), p.starting, len(p.all))
+	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
 	if p.failure != nil {
 		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
 	}
