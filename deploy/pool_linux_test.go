@@ -44,6 +44,7 @@ func TestPool(t *testing.T) {
 		"pid.php":     `usleep(1000); echo getmypid(), ' ', strlen(file_get_contents('php://input'));`,
 		"hash.php":    `$h = hash_init('sha256'); $f = fopen('php://input', 'r'); while (!feof($f)) hash_update($h, fread($f, 1 << 20)); echo hash_final($h), ' ', $_SERVER['CONTENT_LENGTH'];`,
 		"headers.php": `header('X-Long: ' . str_repeat('y', 5000)); echo strlen($_SERVER['HTTP_X_LONG']);`,
+		"user.php":    `echo posix_getpwuid(posix_geteuid())['name'], ' ', getcwd();`,
 		"fatal.php":   `undefined_function();`,
 		"killed.php":  `echo str_repeat('x', 300000); flush(); posix_kill(getmypid(), 9);`,
 		"dies.php":    `posix_kill(getmypid(), 9);`,
@@ -58,6 +59,7 @@ func TestPool(t *testing.T) {
 		for _, path := range []string{"/", "/2026/11/a-post/", "/missing.php", "/wp-json/wp/v2/posts?page=2"} { // as WordPress's rules have it
 			wantPage(t, path, "text/html", "index "+path)
 		}
+		wantPage(t, "/user.php", "text/html", "www-data /srv/site/1/public")
 		if got := getURL(t, "/static.css"); got.status != http.StatusNotFound {
 			t.Errorf("a file that is none of PHP's: %d", got.status)
 		}

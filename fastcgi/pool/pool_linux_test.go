@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -377,6 +378,30 @@ func TestNoFastCGI(t *testing.T) {
 	b, _ := newApp(t, Limits{}, "", "PHP_FCGI_CHILDREN=4")
 	if err := b.Prepare(); err == nil || !strings.Contains(err.Error(), "write programs = 4") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestExplain: how the program is started, and which file a request is for. Nothing is started.
+func TestExplain(t *testing.T) {
+	a, _ := newApp(t, Limits{Minimum: 1}, "fastcgi", "X=a")
+	a.Root, a.Dir = t.TempDir(), "/tmp"
+	file := filepath.Join(a.Root, "page.php")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	request := func(path string) *cgi.Request {
+		return cgitest.NewRequest(cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME="+path))
+	}
+	e, err := a.Explain(request("/page.php"))
+	if err != nil || e.Finding != nil || e.Dir != "/tmp" || len(e.Args) != 1 || e.Args[0] != a.Command[0] || !slices.Contains(e.Env, "X=a") ||
+		len(e.Steps) != 1 || e.Steps[0].Path != file {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if e, err = a.Explain(request("/none.php")); err != nil || e.Finding == nil || e.Finding.Code != 404 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if len(a.processes.all) > 0 {
+		t.Error("a process was started")
 	}
 }
 
