@@ -299,6 +299,20 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestStaysBusy: a process that works for too long behind its response is terminated.
+func TestStaysBusy(t *testing.T) {
+	l := testkit.Listen(t, "unix")
+	testkit.Longer(t, 50*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
+		a, log := newApp(t, Limits{Programs: 1, Silence: limit}, "fastcgi")
+		if got := serve(a, "", "DO=after", "AT="+l.Addr().String()); got.Head.Code == 504 {
+			return true
+		}
+		testkit.Until(t, "its end", func() bool { return strings.Contains(log.String(), "still at work") })
+		result(t, serve(a, ""))
+		return false
+	})
+}
+
 // TestRecycle: a process is replaced after so many requests, or when it has grown, and never within a request.
 func TestRecycle(t *testing.T) {
 	a, log := newApp(t, Limits{Programs: 1, Requests: 3, QueueWait: -1}, "fastcgi")
@@ -458,5 +472,15 @@ func TestNothingLeft(t *testing.T) {
 	reaper.Close()
 	if now := testkit.Descriptors(t); now > fds {
 		t.Errorf("%d descriptors, before %d", now, fds)
+	}
+}
+
+// BenchmarkKept is a request to a process that is kept.
+func BenchmarkKept(b *testing.B) {
+	a, _ := newApp(b, Limits{Programs: 1, QueueWait: -1}, "fastcgi")
+	serve(a, "")
+	b.ReportAllocs()
+	for b.Loop() {
+		serve(a, "")
 	}
 }
