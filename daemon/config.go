@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -253,12 +252,6 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			default:
 				wrong = append(wrong, row)
 			}
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if kind := later(key); kind != "" {
-			t.later = append(t.later, key)
-			t.fail(key, errLater(kind))
 		}
 	}
 	t.limits(&limits, true)

@@ -13,6 +13,7 @@ import (
 	"gatehouse/cgi/files"
 	"gatehouse/cgi/script"
 	"gatehouse/cgi/spool"
+	"gatehouse/fastcgi/pool"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -117,7 +118,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"limit below an application", "[[app]]\nhello = true\ndrain = \"1s\"\n",
 			`g.toml:3:1: unknown key "drain": this limit is global: write it at the top level, above the first [[app]]`},
 		{"unknown key of an application", "[[app]]\nhello = true\nzzzzzzzzz = 1\n",
-			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, authorizer, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, connections, cpu, demo, dial, directory, env, fastcgi, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, index, inherit, keep, keep_idle, keep_requests, local_redirect, min_gid, min_uid, nice, no_core, no_new_privs, nph, only, open_files, pass_authorization, prefix, processes, programs, programs_per_address, programs_per_script, queue, queue_wait, read_paths, role, root, run, run_as, scgi, scripts, search_args, silence, stderr, stderr_bytes, streaming, translate, umask, user, write_paths`},
+			`g.toml:3:1: unknown key "zzzzzzzzz": the keys here are address_space, authorizer, cgroup, cgroup_cpu, cgroup_each, cgroup_memory, cgroup_processes, check_mode, check_owner, chroot, connections, cpu, demo, dial, directory, env, fastcgi, fastcgi_exec, file_bytes, files, first_byte, follow, grace, group, head_bytes, hello, hidden, idle_end, index, inherit, keep, keep_idle, keep_requests, local_redirect, min_gid, min_uid, minimum, nice, no_core, no_new_privs, nph, only, open_files, pass_authorization, prefix, processes, programs, programs_per_address, programs_per_script, queue, queue_wait, read_paths, ready, recycle_memory, recycle_requests, role, root, run, run_as, scgi, scripts, search_args, silence, stderr, stderr_bytes, streaming, translate, umask, user, write_paths`},
 		{"second application", "[[app]]\nhello = true\n[[app]]\nprefix = \"/x\"\n", `g.toml:3:3: application "/x" does nothing`},
 		{"short idle_exit", "idle_exit = \"10ms\"\n", "g.toml:1:1: idle_exit: idle exit after 10ms: it must be 1s or more"},
 		{"negative idle_exit", "idle_exit = \"-1s\"\n", `g.toml:1:1: idle_exit: "-1s" is not a time`},
@@ -135,11 +136,13 @@ func TestParseConfigErrors(t *testing.T) {
 		{"missing directory of the access log", "access_log = \"DIR/a/b/log\"\n", `g.toml:1:1: access_log: directory DIR/a does not exist`},
 		{"app in single brackets", "[app]\nhello = true\n", `g.toml:1:2: app: applications are written as [[app]], in double brackets`},
 		{"app as a list", "app = [1]\n", `g.toml:1:1: app: applications are written as [[app]], in double brackets`},
-		{"nothing", "[[app]]\nprefix = \"/x\"\n", `g.toml:1:3: application "/x" does nothing: write scripts = "DIR", files = "DIR", fastcgi = "ADDR", scgi = "ADDR", demo = true or hello = true`},
+		{"nothing", "[[app]]\nprefix = \"/x\"\n", `g.toml:1:3: application "/x" does nothing: write scripts = "DIR", files = "DIR", fastcgi = "ADDR", fastcgi_exec = "COMMAND", scgi = "ADDR", demo = true or hello = true`},
 		{"switched off", "[[app]]\nhello = false\n", `g.toml:1:3: application "/" does nothing`},
 		{"two things", "[[app]]\nhello = true\nscripts = \"DIR\"\n", `g.toml:1:3: application "/" is more than one thing (scripts, hello): write an [[app]] for each`},
 		{"a flag of another type", "[[app]]\nhello = 1\n", `g.toml:2:1: hello: 1 is not true or false`},
-		{"not yet", "[[app]]\nfastcgi_exec = \"/usr/bin/app\"\n", `g.toml:2:1: fastcgi_exec: kind "fastcgi-exec" is not available in this version: there are demo, hello, fastcgi, scgi, scripts and files`},
+		{"no command", "[[app]]\nfastcgi_exec = []\n", `g.toml:2:1: fastcgi_exec: empty command: write the FastCGI program to start, such as php-cgi`},
+		{"blank command", "[[app]]\nfastcgi_exec = \" \"\n", `g.toml:2:1: fastcgi_exec: empty command: write the FastCGI program to start, such as php-cgi`},
+		{"all of the environment", "[[app]]\nfastcgi_exec = \"x\"\ninherit = \"all\"\n", `g.toml:3:1: inherit: "all" is for scripts: write the names of the variables`},
 		{"no host", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: ":9000" has no host: write 127.0.0.1:9000 for this machine`},
 		{"no scheme", "[[app]]\nscgi = \"/run/x.sock\"\n", `g.toml:2:1: scgi: "/run/x.sock" is not an address: for a unix socket write unix:/run/x.sock`},
 		{"relative root", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nroot = \"php\"\n", `g.toml:3:1: root: "php" is not an absolute path`},
@@ -256,8 +259,8 @@ func TestParseApp(t *testing.T) {
 		{"=hello", App{}, `prefix "" does not begin with a slash: write /=hello`},
 		{"scripts:" + dir + "/x=y/z", App{}, "directory " + dir + "/x=y does not exist: create it, or write another one"},
 		{"scripts:" + os.DevNull, App{}, os.DevNull + " is neither a directory nor a program: write a directory of programs, or one program"},
-		{"", App{}, `unknown kind of application "": there are demo, hello, fastcgi:ADDR, scgi:ADDR, scripts:DIR and files:DIR`},
-		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello, /x=fastcgi:ADDR, /x=scgi:ADDR, /x=scripts:DIR or /x=files:DIR`},
+		{"", App{}, `unknown kind of application "": there are demo, hello, fastcgi:ADDR, scgi:ADDR, fastcgi-exec:COMMAND, scripts:DIR and files:DIR`},
+		{"/x", App{}, `"/x" has no kind: write /x=demo, /x=hello, /x=fastcgi:ADDR, /x=scgi:ADDR, /x=fastcgi-exec:COMMAND, /x=scripts:DIR or /x=files:DIR`},
 		{"script:" + dir, App{}, `unknown kind of application "script": did you mean "scripts"?`},
 		{"scripts", App{}, `"scripts" has no directory: write scripts:DIR`},
 		{"scripts:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
@@ -266,7 +269,8 @@ func TestParseApp(t *testing.T) {
 		{"files", App{}, `"files" has no directory: write files:DIR`},
 		{"files:" + dir + "/x/y", App{}, "directory " + dir + "/x does not exist: create it, or write another one"},
 		{"file:" + dir, App{}, `unknown kind of application "file": did you mean "files"?`},
-		{"fastcgi-exec:x", App{}, `kind "fastcgi-exec" is not available in this version: there are demo, hello, fastcgi, scgi, scripts and files`},
+		{"fastcgi-exec:x  -y 'z", App{Prefix: "/", Kind: FastCGIExec(&pool.App{Command: []string{"x", "-y", "'z"}})}, ""},
+		{"fastcgi-exec: ", App{}, "empty command: write the FastCGI program to start, such as php-cgi"},
 		{"/x/../y=demo", App{}, `prefix "/x/../y" has a ".." segment`},
 	}
 	for _, tt := range tests {

@@ -137,7 +137,6 @@ type table struct {
 	path   string
 	values map[string]any
 	known  []string
-	later  []string // keys that are reported elsewhere and not suggested
 	errs   []error
 }
 
@@ -174,7 +173,7 @@ func (t *table) fail(key string, err error) {
 // finish returns the errors of the table, including one for each unknown key.
 func (t *table) finish() []error {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(t.known, key) || slices.Contains(t.later, key) {
+		if slices.Contains(t.known, key) {
 			continue
 		}
 		t.errs = append(t.errs, t.doc.errorf(join(t.path, key), "unknown key %q: %s", key, t.hint(key)))

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/fastcgi/upstream"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -22,7 +23,8 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
-	reserve   int // descriptors that the applications take
+	starters  []func() // of the applications that keep processes
+	reserve   int      // descriptors that the applications take
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
@@ -42,11 +44,20 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
+	var starters []func()
+	for _, a := range apps {
+		if g, ok := a.(*upstream.Guard); ok {
+			a = g.App
+		}
+		if a, ok := a.(interface{ Start() }); ok {
+			starters = append(starters, a.Start)
+		}
+	}
 	m, err := mount(c.Apps, apps, c.Validate)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, reserve: cgi.Descriptors(apps...),
+	return &generation{config: c, log: p.log, mounted: m, starters: starters, reserve: cgi.Descriptors(apps...),
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 
@@ -96,7 +107,7 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 // listener. A CGI program serves one request.
 func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (served <-chan error) {
 	d.server = g.newServer(d, overdue)
-	g.started = true
+	g.begin()
 	result := make(chan error, 1)
 	go func() {
 		serve := d.server.Serve
@@ -110,6 +121,14 @@ func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (serv
 		result <- err
 	}()
 	return result
+}
+
+// begin has the applications start what they keep. The server owns the listeners now.
+func (g *generation) begin() {
+	g.started = true
+	for _, start := range g.starters {
+		start()
+	}
 }
 
 // drain returns how long requests in flight may take to end at a shutdown.

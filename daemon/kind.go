@@ -11,6 +11,7 @@ import (
 	"gatehouse/cgi/files"
 	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
+	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/scgi"
 )
@@ -42,14 +43,12 @@ func kinds() []Kind {
 		Scripts(new(script.App)),
 		Files(new(files.App)),
 		FastCGI(new(upstream.App)),
+		FastCGIExec(new(pool.App)),
 		SCGI(new(scgi.Client)),
 		Demo(),
 		Hello(),
 	}
 }
-
-// laterKinds are keys and kinds that are reserved but not implemented yet.
-var laterKinds = []string{"fastcgi_exec"}
 
 // traits describe a kind.
 type traits struct {
@@ -116,23 +115,6 @@ func inFlags() []Kind {
 	return list
 }
 
-// later returns the one of laterKinds that a name stands for, or "".
-func later(name string) string {
-	name = strings.ReplaceAll(name, "-", "_")
-	if other := otherNames[name]; other != "" {
-		name = other
-	}
-	if slices.Contains(laterKinds, name) {
-		return name
-	}
-	return ""
-}
-
-// errLater returns the error for one of laterKinds.
-func errLater(name string) error {
-	return fmt.Errorf("kind %q is not available in this version: there are %s", traits{name: name}.word(), enumerate("and", inFlags(), traits.word))
-}
-
 // parseKind parses KIND[:TARGET]. The whole flag is used only in messages.
 func parseKind(s, flag string) (Kind, error) {
 	word, target, given := strings.Cut(s, ":")
@@ -151,9 +133,6 @@ func parseKind(s, flag string) (Kind, error) {
 			return k, nil
 		}
 		return k, k.parse(target)
-	}
-	if kind := later(word); kind != "" {
-		return nil, errLater(kind)
 	}
 	hint := Suggest(word, words)
 	if hint == "" {

@@ -33,16 +33,22 @@ func (k *fastcgiKind) keys() []Key {
 	a := k.app
 	return slices.Concat([]Key{
 		row("fastcgi", `"unix:/run/php/php-fpm.sock"`, "in an [[app]]: pass requests on to the FastCGI application at an address, or to the least busy in a list of them", each(k.parse)),
-		row("root", `"/srv/www/current"`, "the directory of the PHP files; links are followed anew for each request. Without it the web server says which file, by SCRIPT_FILENAME", directory(&a.Root)),
-		row("index", `"index.php"`, "with root: the file that serves directories, and paths of which no file exists", name(&a.Index)),
-		row("translate", `{ "/srv/www" = "/var/www" }`, "beginnings of paths that the application sees in another place, in a chroot or a container", pairs(k.addTranslate)),
 		row("env", `{ APP_ENV = "production" }`, "variables set for the application, whatever the web server sends", pairs(addEnv(&a.Env))).unless(nil, ""),
-		row("role", `"responder"`, `the FastCGI role of the application: "responder" or "authorizer"`, text(k.setRole)).unless("responder", ""),
-		row("local_redirect", `"auto"`, "as for scripts", choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+		row("role", `"responder"`, `the FastCGI role of the application: "responder" or "authorizer"`, text(role(&k.authorizer))).unless("responder", ""),
 		row("keep", `8`, "idle connections to each address that are kept; none by default, because each may occupy a worker of the application", count(&a.Limits.Keep, 0)),
 		row("keep_idle", `"30s"`, "how long one is kept without a request", duration(&a.Limits.KeepIdle)),
 		row("keep_requests", `1000`, "how many requests one is kept for", count(&a.Limits.KeepRequests, 1)),
-	}, backendKeys(&a.Limits))
+	}, fileKeys(&a.Root, &a.Index, &a.Translate, &a.LocalRedirect), backendKeys(&a.Limits))
+}
+
+// fileKeys are the keys of all kinds that speak FastCGI, about the files that a request is for.
+func fileKeys(root, index *string, translate *map[string]string, redirect *cgi.RedirectPolicy) []Key {
+	return []Key{
+		row("root", `"/srv/www/current"`, "the directory of the PHP files; links are followed anew for each request. Without it the web server says which file, by SCRIPT_FILENAME", directory(root)),
+		row("index", `"index.php"`, "with root: the file that serves directories, and paths of which no file exists", name(index)),
+		row("translate", `{ "/srv/www" = "/var/www" }`, "beginnings of paths that the application sees in another place, in a chroot or a container", pairs(addTranslate(translate))),
+		row("local_redirect", `"auto"`, "as for scripts", choice(redirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+	}
 }
 
 // backendKeys are the keys of all kinds that pass requests on.
@@ -77,20 +83,26 @@ func addEnv(list *[]string) func(name, value string) error {
 	}
 }
 
-func (k *fastcgiKind) addTranslate(from, to string) error {
-	if k.app.Translate == nil {
-		k.app.Translate = make(map[string]string)
+// addTranslate returns a function that adds the beginning of a path.
+func addTranslate(translate *map[string]string) func(from, to string) error {
+	return func(from, to string) error {
+		if *translate == nil {
+			*translate = make(map[string]string)
+		}
+		(*translate)[from] = to
+		return errors.Join(checkAbsolute(from), checkAbsolute(to))
 	}
-	k.app.Translate[from] = to
-	return errors.Join(checkAbsolute(from), checkAbsolute(to))
 }
 
-func (k *fastcgiKind) setRole(s string) error {
-	k.authorizer = s == "authorizer"
-	if s != "responder" && s != "authorizer" {
-		return fmt.Errorf(`unknown role %q: write "responder" or "authorizer"`, s)
+// role returns a function that sets whether the role is that of an authorizer.
+func role(authorizer *bool) func(string) error {
+	return func(s string) error {
+		*authorizer = s == "authorizer"
+		if s != "responder" && s != "authorizer" {
+			return fmt.Errorf(`unknown role %q: write "responder" or "authorizer"`, s)
+		}
+		return nil
 	}
-	return nil
 }
 
 // backendLimits returns l with the limits of the configuration.

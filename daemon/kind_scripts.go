@@ -39,8 +39,8 @@ const basics = "follow, env, inherit, role, stderr and pass_authorization"
 
 func (k *scriptsKind) keys() []Key {
 	a := k.app
-	r, c, g := &a.RunAs, &a.Confinement, &a.Cgroup
-	return []Key{
+	r, c := &a.RunAs, &a.Confinement
+	return slices.Concat([]Key{
 		row("scripts", `"/usr/lib/cgi-bin"`, "a directory of CGI programs, one program, or a list of them, tried in turn", each(absolute(k.parse))),
 		row("follow", `["/usr/share/gitweb"]`, "programs and directories outside scripts that symlinks may lead to", each(k.addFollow)).unless(nil, basics),
 		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
@@ -57,7 +57,17 @@ func (k *scriptsKind) keys() []Key {
 		row("min_gid", `100`, "with run_as: the lowest group ID of an owner's group", count(&r.MinGID, 1)),
 		row("check_owner", `false`, "true: a program and its directory must belong to root or to the user it runs as", flag(&c.CheckOwner)),
 		row("check_mode", `false`, "true: neither may be writable by group or others, and the program must not be set-user-ID", flag(&c.CheckMode)),
-		row("chroot", `"/srv/jail"`, "with user: the root directory of the programs; it must contain scripts", directory(&c.Chroot)),
+		row("local_redirect", `"auto"`, `who follows a program's redirect to a path on this server: "client" (302) or "internal"; "auto" means internal over HTTP only`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+		row("nph", `["*.nph"]`, `programs that send a whole HTTP response, besides those named nph-*`, patterns(&a.NPH, "*.nph")),
+		row("streaming", `false`, "true: programs start before their bodies have come, and respond while these still come (full duplex)", flag(&a.Streaming)),
+		row("search_args", `false`, `true: programs get the words of a query such as "one+two" as arguments, if all of them are safe`, flag(&a.SearchArgs)),
+	}, confinementKeys(c, &a.Cgroup))
+}
+
+// confinementKeys are the keys of all kinds that start programs.
+func confinementKeys(c *process.Confinement, g *process.Cgroup) []Key {
+	return []Key{
+		row("chroot", `"/srv/jail"`, "with user: the root directory of the programs; it must contain scripts, or the program", directory(&c.Chroot)),
 		row("umask", `"027"`, "the umask of the programs", umask(&c.Umask)),
 		row("nice", `10`, "the niceness of the programs, from -20 to 19 (the lowest priority)", count(&c.Nice, -20)),
 		row("no_new_privs", `false`, "true: programs gain no privileges by executing set-user-ID files", flag(&c.NoNewPrivs)),
@@ -69,10 +79,6 @@ func (k *scriptsKind) keys() []Key {
 		row("cgroup_memory", `"512MiB"`, "memory.max of the programs' control group", size(&g.Memory)),
 		row("cgroup_processes", `100`, "pids.max of the programs' control group", count(&g.Processes, 1)),
 		row("cgroup_cpu", `1.5`, "cpu.max of the programs' control group, in processors", processors(&g.CPU)),
-		row("local_redirect", `"auto"`, `who follows a program's redirect to a path on this server: "client" (302) or "internal"; "auto" means internal over HTTP only`, choice(&a.LocalRedirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
-		row("nph", `["*.nph"]`, `programs that send a whole HTTP response, besides those named nph-*`, patterns(&a.NPH, "*.nph")),
-		row("streaming", `false`, "true: programs start before their bodies have come, and respond while these still come (full duplex)", flag(&a.Streaming)),
-		row("search_args", `false`, `true: programs get the words of a query such as "one+two" as arguments, if all of them are safe`, flag(&a.SearchArgs)),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatehouse/cgi/script"
+	"gatehouse/fastcgi/pool"
 	"gatehouse/internal/testkit"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,8 +29,8 @@ func checkError(t *testing.T, err error, want string) {
 
 // appOptions compare what is configured of applications.
 var appOptions = cmp.Options{
-	cmp.AllowUnexported(scriptsKind{}, filesKind{}, builtin{}),
-	cmpopts.IgnoreUnexported(script.App{}),
+	cmp.AllowUnexported(scriptsKind{}, filesKind{}, fastcgiExecKind{}, builtin{}),
+	cmpopts.IgnoreUnexported(script.App{}, pool.App{}),
 	cmpopts.IgnoreTypes(examined{}),
 }
 

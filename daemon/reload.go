@@ -95,7 +95,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	if err != nil {
 		return errors.Join(err, g.abandon(old))
 	}
-	g.started = true
+	g.begin()
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
 	if err := d.writePIDFile(); err != nil {

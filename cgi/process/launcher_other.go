@@ -105,6 +105,9 @@ const KnowsCPUTime = false
 // CPUTime is not known here.
 func (p *Process) CPUTime() time.Duration { return 0 }
 
+// Memory is not known here.
+func (p *Process) Memory() int64 { return 0 }
+
 // A Reaper is for Linux.
 type Reaper struct{}
 

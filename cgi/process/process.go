@@ -145,6 +145,9 @@ func (p *Process) HasExited() bool {
 	}
 }
 
+// PID returns the number of the process, and of its group.
+func (p *Process) PID() int { return p.pid }
+
 // Status returns how the program ended. It has been reaped.
 func (p *Process) Status() Status { return p.status }
 

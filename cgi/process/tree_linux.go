@@ -242,3 +242,19 @@ func (p *Process) CPUTime() time.Duration {
 	descendants(p.pid, func(pid, _ int) bool { add(pid); return true })
 	return time.Duration(ticks) * (time.Second / clockTicks)
 }
+
+// Memory returns the resident memory of the program itself, in bytes. It is zero once the
+// program has been reaped.
+func (p *Process) Memory() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return 0
+	}
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/statm")
+	if fields := bytes.Fields(text); len(fields) > 1 {
+		pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+		return pages * int64(os.Getpagesize())
+	}
+	return 0
+}

@@ -38,6 +38,8 @@ KIND is one of
     scripts:DIR       the CGI programs in a directory; repeat it for more
     files:DIR         the files in a directory
     fastcgi:ADDR      a FastCGI application that listens there, such as php-fpm
+    fastcgi-exec:COMMAND
+                      a FastCGI program, such as php-cgi, whose processes are kept
     scgi:ADDR         an SCGI application that listens there, such as fossil
 Without --app, gatehouse serves /=demo.
 

@@ -72,6 +72,9 @@ type App struct {
 	// Addresses are where the application listens: "unix:PATH" or "HOST:PORT".
 	Addresses []string
 
+	// Supplier, if not nil, has the connections, and Addresses are not used.
+	Supplier backend.Supplier
+
 	// Limits bound what requests take. Their zero value has the defaults.
 	Limits Limits
 
@@ -124,7 +127,13 @@ func (a *App) init() {
 			errs = append(errs, fmt.Errorf("env: %q is not NAME=VALUE", v))
 		}
 	}
-	pool, err := backend.New(a.Addresses, a.Limits, a.log())
+	var pool *backend.Pool
+	var err error
+	if a.Supplier != nil {
+		pool = backend.NewSupplied(a.Supplier, a.Limits, a.log())
+	} else {
+		pool, err = backend.New(a.Addresses, a.Limits, a.log())
+	}
 	if a.err = errors.Join(append(errs, err)...); a.err != nil {
 		a.err = fmt.Errorf("upstream: %w", a.err)
 	} else {

@@ -42,6 +42,12 @@ func (a *App) checkPaths() error {
 	return errors.Join(errs...)
 }
 
+// File returns the file below Root that would serve r. The error is that of ServeCGI.
+func (a *App) File(r *cgi.Request) (path string, err error) {
+	f, err := a.find(r)
+	return f.path, err
+}
+
 // find returns the file that serves r.
 func (a *App) find(r *cgi.Request) (file, error) {
 	prefix, path, mounted := r.Mounted()

@@ -132,8 +132,12 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 }
 
 // reword makes the error for a request that the application has refused in so many words
-// (FastCGI 1.0 § 5.5), or nil.
+// (FastCGI 1.0 § 5.5), or that its supplier has ended, or nil.
 func (p *passage) reword(err error) error {
+	var ended *cgi.StatusError
+	if errors.As(err, &ended) {
+		return ended
+	}
 	var end *client.EndError
 	if !errors.As(err, &end) {
 		return nil

@@ -25,6 +25,8 @@ type Pool struct {
 	log  *slog.Logger
 	gate *admission.Gate
 
+	supplier Supplier // has the connections; nil where targets are dialed
+
 	mu      sync.Mutex
 	targets []*target
 	turn    int
@@ -65,8 +67,13 @@ func New(addresses []string, l Limits, log *slog.Logger) (*Pool, error) {
 	return p, nil
 }
 
-// Name names the application in messages: its first address.
-func (p *Pool) Name() string { return p.targets[0].name }
+// Name names the application in messages: its first address, or as its supplier does.
+func (p *Pool) Name() string {
+	if p.supplier != nil {
+		return p.supplier.Name()
+	}
+	return p.targets[0].name
+}
 
 // Load returns how busy the application is.
 func (p *Pool) Load() admission.Load { return p.gate.Load() }
@@ -84,7 +91,9 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	p.sweeper.Stop()
+	if p.sweeper != nil {
+		p.sweeper.Stop()
+	}
 	for _, t := range p.targets {
 		for _, h := range t.idle {
 			h.nc.Close()
@@ -124,6 +133,7 @@ type Turn struct {
 	pool     *Pool
 	place    admission.Place
 	until    time.Time // the end of the wait
+	supplied Supplied  // Conn, of a supplier
 	target   *target
 	requests int       // the connection has served
 	held     *held     // what it was taken from, for Keep
@@ -146,10 +156,15 @@ func (p *Pool) Enter(ctx context.Context, remote string) (Turn, error) {
 }
 
 // Name returns the address that the connection leads to.
-func (t *Turn) Name() string { return t.target.name }
+func (t *Turn) Name() string {
+	if t.supplied != nil {
+		return t.supplied.Name()
+	}
+	return t.target.name
+}
 
-// Kept reports whether the connection has served a request before.
-func (t *Turn) Kept() bool { return t.requests > 0 }
+// Kept reports whether the connection was open before this request.
+func (t *Turn) Kept() bool { return t.requests > 0 || t.supplied != nil }
 
 // Served returns how many requests the connection has served.
 func (t *Turn) Served() int { return t.requests }
@@ -160,6 +175,9 @@ func (t *Turn) Served() int { return t.requests }
 // too long; or the cause of ctx.
 func (t *Turn) Connect(ctx context.Context) error {
 	p := t.pool
+	if p.supplier != nil {
+		return t.supply(ctx)
+	}
 	var last error
 	for {
 		p.mu.Lock()
@@ -223,22 +241,31 @@ func (t *Turn) Drop() {
 }
 
 func (t *Turn) release() {
-	t.pool.mu.Lock()
-	t.target.active--
-	t.pool.mu.Unlock()
+	if t.supplied != nil {
+		t.supplied.GiveUp()
+	} else {
+		t.pool.mu.Lock()
+		t.target.active--
+		t.pool.mu.Unlock()
+	}
 	t.Conn, t.Client, t.held = nil, nil, nil
 }
 
 // Keeps reports whether the connection may be kept after this request.
 func (t *Turn) Keeps() bool {
 	l := &t.pool.Limits
-	return l.Keep > 0 && t.requests+1 < l.KeepRequests
+	return t.supplied != nil || l.Keep > 0 && t.requests+1 < l.KeepRequests
 }
 
 // Keep keeps the connection for further requests, along with client, unless enough are
 // idle. It has served its request, and nothing has come behind that.
 func (t *Turn) Keep(client any) {
 	p, nc := t.pool, t.Conn
+	if t.supplied != nil {
+		t.supplied.Keep(client)
+		t.Conn, t.Client = nil, nil
+		return
+	}
 	p.mu.Lock()
 	if p.closed || len(t.target.idle) >= p.Limits.Keep {
 		p.mu.Unlock()
@@ -276,6 +303,10 @@ func (t *Turn) BoundWrite(nc net.Conn) {
 
 // Failed notes that the address has given no proper response.
 func (t *Turn) Failed(cause error) {
+	if t.supplied != nil {
+		t.supplied.Failed(cause)
+		return
+	}
 	t.pool.mu.Lock()
 	defer t.pool.mu.Unlock()
 	t.pool.failed(t.target, false, cause)
@@ -283,6 +314,9 @@ func (t *Turn) Failed(cause error) {
 
 // succeeded notes that the address works.
 func (t *Turn) succeeded() {
+	if t.supplied != nil {
+		return
+	}
 	t.pool.mu.Lock()
 	defer t.pool.mu.Unlock()
 	if t.target.failures > 0 {

@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/script"
+	"gatehouse/fastcgi/pool"
+)
+
+// A fastcgiExecKind keeps the processes of a FastCGI program.
+type fastcgiExecKind struct {
+	app        *pool.App // as configured; prepare runs another one
+	authorizer bool
+}
+
+// FastCGIExec returns the kind of an application that keeps the processes of a FastCGI program.
+// It keeps a. The daemon sets those of its Limits that are limits of the configuration, its
+// Reaper and its Log.
+func FastCGIExec(a *pool.App) Kind { return &fastcgiExecKind{app: a} }
+
+func (k *fastcgiExecKind) traits() traits {
+	return traits{name: "fastcgi_exec", target: "COMMAND", noun: "command", without: "keeps no program",
+		authorizer: k.authorizer, starts: true, unchanged: k.app.RunAs == process.RunAs{}}
+}
+
+func (k *fastcgiExecKind) keys() []Key {
+	a := k.app
+	l := &a.Limits
+	return slices.Concat([]Key{
+		row("fastcgi_exec", `"php-cgi"`, "a FastCGI program, of which processes are started on demand, up to programs, and kept: a command that is split at blanks, or a list of the program and its arguments", k.setCommand),
+		row("minimum", `1`, "how many processes are kept without requests; none by default", count(&l.Minimum, 0)),
+		row("idle_end", `"60s"`, "how long the others are kept without a request", duration(&l.Idle)),
+		row("ready", `"30s"`, "how long a process may take to accept its first connection", duration(&l.Ready)),
+		row("recycle_requests", `500`, "after how many requests a process is replaced; never by default", count(&l.Requests, 1)),
+		row("recycle_memory", `"256MiB"`, "how large a process may grow (resident memory) before it is replaced, after its request; without limit by default", size(&l.Memory)),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "as for scripts, but not \"all\"", each(k.addInherit)).unless(nil, ""),
+		row("user", `"www-data"`, "as for scripts", name(&a.RunAs.User)),
+		row("group", `"www-data"`, "as for scripts", name(&a.RunAs.Group)),
+		row("directory", `"/srv/data"`, "the directory that processes start in, as they see it with chroot; / by default", laterDirectory(&a.Dir)),
+		row("role", `"responder"`, "as for fastcgi", text(role(&k.authorizer))).unless("responder", ""),
+		row("env", `{ APP_ENV = "production" }`, "variables of the program's environment, which also go with each request", pairs(addEnv(&a.Env))).unless(nil, ""),
+	}, fileKeys(&a.Root, &a.Index, &a.Translate, &a.LocalRedirect), confinementKeys(&a.Confinement, &a.Cgroup))
+}
+
+// parse sets the command, split at blanks.
+func (k *fastcgiExecKind) parse(target string) error {
+	k.app.Command = strings.Fields(target)
+	if len(k.app.Command) == 0 {
+		return errNoCommand
+	}
+	return nil
+}
+
+// setCommand sets the command from a string, or exactly from an array.
+func (k *fastcgiExecKind) setCommand(t *table, key string, v any) {
+	if _, array := v.([]any); !array {
+		text(k.parse)(t, key, v)
+		return
+	}
+	each(func(s string) error {
+		k.app.Command = append(k.app.Command, s)
+		if strings.IndexByte(s, 0) >= 0 {
+			return fmt.Errorf("%q: NUL byte in an argument", s)
+		}
+		return nil
+	})(t, key, v)
+	if len(k.app.Command) == 0 || k.app.Command[0] == "" {
+		t.fail(key, errNoCommand)
+	}
+}
+
+var errNoCommand = errors.New("empty command: write the FastCGI program to start, such as php-cgi")
+
+func (k *fastcgiExecKind) addInherit(name string) error {
+	k.app.Inherit = append(k.app.Inherit, name)
+	if name == "all" {
+		return errors.New(`"all" is for scripts: write the names of the variables`)
+	}
+	return checkVariable(name)
+}
+
+// poolLimits returns l with the limits of the configuration.
+func poolLimits(l pool.Limits, c script.Limits) pool.Limits {
+	l.Programs, l.ProgramsPerAddress, l.Queue, l.QueueWait = c.Programs, c.ProgramsPerAddress, c.Queue, c.QueueWait
+	l.FirstByte, l.Silence, l.Run, l.CPU, l.Grace = c.FirstByte, c.Silence, c.Run, c.CPU, c.Grace
+	l.HeadBytes, l.StderrBytes, l.Spool = c.HeadBytes, c.StderrBytes, c.Spool
+	l.AddressSpace, l.FileBytes, l.OpenFiles, l.Processes = c.AddressSpace, c.FileBytes, c.OpenFiles, c.Processes
+	return l
+}
+
+func (k *fastcgiExecKind) prepare(p preparation) (cgi.App, func() error, error) {
+	c := k.app
+	a := &pool.App{Command: c.Command, Dir: c.Dir, Env: c.Env, Inherit: c.Inherit, RunAs: c.RunAs, Confinement: c.Confinement, Cgroup: c.Cgroup,
+		Reaper: p.reaper, Root: c.Root, Index: c.Index, Translate: maps.Clone(c.Translate), LocalRedirect: c.LocalRedirect,
+		Limits: poolLimits(c.Limits, p.limits), Log: p.log}
+	return a, a.Close, placed(p, a.Prepare())
+}
+
+func (k *fastcgiExecKind) configured() string { return "fastcgi_exec = " + list(k.app.Command) }

@@ -1,0 +1,99 @@
+package pool
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gatehouse/fastcgi/record"
+)
+
+// A conn is the connection to a process. It implements backend.Supplied for the request that
+// has it.
+type conn struct {
+	*net.UnixConn
+	worker *worker
+	raw    syscall.RawConn
+
+	ahead  bool // the first byte of the next request has been sent
+	served int
+	client any
+
+	// Of the request that has it.
+	failed error
+	clock  *clock                // or nil
+	cause  atomic.Pointer[error] // why the process was terminated
+}
+
+// firstByte is that of every request: its BEGIN_REQUEST has the version of the protocol.
+var firstByte = []byte{record.Version1}
+
+// sendAhead sends the first byte of the next request. If that fails, the connection is closed,
+// which shows when it is looked at.
+func (c *conn) sendAhead() {
+	c.ahead = true
+	c.SetWriteDeadline(time.Time{})
+	c.UnixConn.Write(firstByte)
+}
+
+// Write implements net.Conn. The first byte of a request has been sent.
+func (c *conn) Write(b []byte) (int, error) {
+	if !c.ahead || len(b) == 0 {
+		return c.UnixConn.Write(b)
+	}
+	n, err := c.UnixConn.Write(b[1:])
+	if n == 0 && err != nil {
+		return 0, err // of a request that is not even a header nothing was begun
+	}
+	c.ahead = false
+	return n + 1, err
+}
+
+// Read implements net.Conn. The end of a process that was terminated has the reason for that.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.UnixConn.Read(b)
+	if err == nil || n > 0 {
+		return n, err
+	}
+	var op *net.OpError
+	if cause := c.cause.Load(); cause != nil {
+		err = *cause
+	} else if errors.As(err, &op) && !op.Timeout() {
+		err = op.Err // without the name that the socket had for a moment
+	}
+	return n, err
+}
+
+// Name implements backend.Supplied.
+func (c *conn) Name() string { return c.worker.name }
+
+// Served implements backend.Supplied.
+func (c *conn) Served() int { return c.served }
+
+// Client implements backend.Supplied.
+func (c *conn) Client() any { return c.client }
+
+// free reports whether the process waits for a request: it has read the first byte, and has
+// not closed the connection. In this order, since what ends reads nothing, and leaves nothing unread.
+func (c *conn) free() (free, open bool) {
+	c.raw.Control(func(fd uintptr) {
+		free = !unread(fd)
+		open = quiet(fd)
+	})
+	return free && open, open
+}
+
+// awaitFree reports what free does, as soon as that is true or the connection is closed, or
+// the write deadline has passed. A socket becomes ready to be written to whenever something was read of
+// it.
+func (c *conn) awaitFree() (free bool) {
+	c.raw.Write(func(fd uintptr) bool {
+		read := !unread(fd)
+		open := quiet(fd)
+		free = read && open
+		return free || !open
+	})
+	return free
+}

@@ -1,0 +1,106 @@
+package pool
+
+import (
+	"math"
+	"runtime"
+	"time"
+
+	"gatehouse/cgi/admission"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/spool"
+	"gatehouse/internal/backend"
+)
+
+// Limits bound what an application takes. A zero field means its default, a negative one no
+// limit. cgi.Handler's RunTime and FirstByte also hold.
+type Limits struct {
+	Programs int           // processes, and so requests at once: 4 for each processor; more requests wait
+	Minimum  int           // of these, kept without requests: none
+	Idle     time.Duration // how long the others are kept without a request: 60 s
+	Ready    time.Duration // from the start of a process until it reads from its first connection: 30 s
+	Requests int           // that a process serves before it is replaced: no limit
+	Memory   int64         // resident bytes of a process beyond which it is replaced, after its request: no limit
+
+	ProgramsPerAddress int           // of Programs, for one client (REMOTE_ADDR): no limit
+	Queue              int           // requests that wait: 1,024; 503 beyond it (negative: none waits)
+	QueueWait          time.Duration // for a process that is free: 10 s; 503 beyond it
+
+	// A process is terminated that exceeds one of these in a request; the response is 504, or
+	// truncated. One that is still at work behind its response, or after its client has left,
+	// has Silence for that.
+	FirstByte time.Duration // to the first byte of a response, from the last byte of the body: 60 s
+	Silence   time.Duration // without a byte either way: 120 s
+	Run       time.Duration // of a whole request: off
+	CPU       time.Duration // CPU time of a process and its descendants within a request: off
+
+	Grace       time.Duration // between TERM and KILL: 3 s (negative: KILL at once)
+	HeadBytes   int           // of a response's head: 64 KiB; 502 beyond it
+	StderrBytes int           // logged of a request's FCGI_STDERR, and in a minute of what a process writes to its stderr and stdout: 64 KiB
+
+	// AddressSpace, OpenFiles, FileBytes and Processes are those of process.Limits.
+	AddressSpace, FileBytes int64
+	OpenFiles, Processes    int
+
+	// Spool bounds what is kept of a body of unknown length, until its length is known.
+	Spool spool.Limits
+}
+
+// forever is a time that does not pass.
+const forever = math.MaxInt64
+
+// withDefaults returns l with the defaults of what this package enforces itself.
+func (l Limits) withDefaults() Limits {
+	period := func(d *time.Duration, standard time.Duration) {
+		if *d == 0 {
+			*d = standard
+		} else if *d < 0 {
+			*d = forever
+		}
+	}
+	period(&l.Idle, 60*time.Second)
+	period(&l.Ready, 30*time.Second)
+	period(&l.Silence, 120*time.Second)
+	period(&l.CPU, forever)
+	if l.Grace < 0 {
+		l.Grace = 0
+	} else {
+		period(&l.Grace, 3*time.Second)
+	}
+	if l.StderrBytes == 0 {
+		l.StderrBytes = 64 << 10
+	} else if l.StderrBytes < 0 {
+		l.StderrBytes = math.MaxInt
+	}
+	if l.Requests <= 0 {
+		l.Requests = math.MaxInt
+	}
+	if l.Memory <= 0 {
+		l.Memory = math.MaxInt64
+	}
+	if l.Programs == 0 {
+		l.Programs = 4 * runtime.NumCPU()
+	} else if l.Programs < 0 {
+		l.Programs = math.MaxInt32
+	}
+	l.Minimum = min(l.Minimum, l.Programs)
+	return l
+}
+
+func (l *Limits) admission() admission.Limits {
+	return admission.Limits{Programs: l.Programs, ProgramsPerAddress: l.ProgramsPerAddress, Queue: l.Queue, QueueWait: l.QueueWait}
+}
+
+func (l *Limits) backend() backend.Limits {
+	return backend.Limits{Queue: l.Queue, QueueWait: l.QueueWait, FirstByte: l.FirstByte, Silence: l.Silence, Run: l.Run,
+		HeadBytes: l.HeadBytes, StderrBytes: l.StderrBytes, Spool: l.Spool}
+}
+
+// descriptors is what a process takes of this one: those of package process, its socket, and
+// the connection to it.
+const descriptors = process.Descriptors + 2
+
+// Descriptors returns how many descriptors of this process its programs take at most,
+// besides the spools of their bodies.
+func (a *App) Descriptors() int {
+	return min(a.Limits.withDefaults().Programs, math.MaxInt32/descriptors) * descriptors
+}

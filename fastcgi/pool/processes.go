@@ -1,0 +1,438 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/admission"
+	"gatehouse/cgi/process"
+	"gatehouse/internal/backend"
+)
+
+const (
+	// settle is how long a process has to read the first byte of its next request before it counts as
+	// at work behind its response, if another could be started instead.
+	settle = 2 * time.Millisecond
+
+	// Processes at work behind their responses are looked at after a pause, which doubles.
+	firstLook, longestLook = time.Millisecond, 20 * time.Millisecond
+
+	// The pause after a process that could not be started doubles with every further one.
+	firstPause, longestPause = time.Second, 30 * time.Second
+)
+
+// byItself is why a process is ended that refuses a connection.
+const byItself = "ended by itself"
+
+// processes are those of one application. They are a backend.Supplier.
+type processes struct {
+	starter process.Starter
+	command process.Command
+	limits  Limits
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	all      map[*worker]struct{}
+	idle     []*worker // the one used last comes last
+	starting int
+	waiting  int           // requests that wait for a process
+	changed  chan struct{} // closed when they are to look again
+	failure  error         // why the last one could not be started
+	pause    time.Duration // the last
+	until    time.Time     // none is started before
+	sweeper  *time.Timer
+	due      time.Time // of the sweeper
+	closed   bool
+
+	owned sync.WaitGroup // run of each
+}
+
+var errClosed = errors.New("the application is closed")
+
+func newProcesses(s process.Starter, c process.Command, l Limits, log *slog.Logger) *processes {
+	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{})}
+	p.sweeper = time.AfterFunc(forever, p.sweep)
+	return p
+}
+
+// Name implements backend.Supplier.
+func (p *processes) Name() string { return p.command.Path }
+
+// Admission implements backend.Supplier.
+func (p *processes) Admission() admission.Limits { return p.limits.admission() }
+
+// Connect implements backend.Supplier.
+func (p *processes) Connect(ctx context.Context, until time.Time) (backend.Supplied, error) {
+	c, err := p.get(ctx, until)
+	if err != nil {
+		return nil, err
+	}
+	c.startClock()
+	return c, nil
+}
+
+func (p *processes) get(ctx context.Context, until time.Time) (*conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting++
+	defer func() { p.waiting-- }()
+	p.fillLocked()
+	for look := firstLook; ; look = min(2*look, longestLook) {
+		w, sure, err := p.take(time.Now())
+		switch {
+		case err != nil:
+			return nil, err
+		case sure:
+			return w.conn, nil
+		case w != nil:
+			if p.settles(w) {
+				return w.conn, nil
+			}
+			continue
+		}
+		if !until.IsZero() {
+			look = min(look, time.Until(until))
+		}
+		if look <= 0 {
+			return nil, p.refusal()
+		}
+		if err := p.wait(ctx, look); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait returns when something has changed, or after a pause. It releases mu meanwhile.
+func (p *processes) wait(ctx context.Context, pause time.Duration) error {
+	changed := p.changed
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// take returns a process for a request: one that is free or, if sure is false, one that may
+// be in a moment. If there is none, and there can be another, it is started, and nil returned. mu is held.
+func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
+	if p.closed {
+		return nil, false, unavailable(time.Second, errClosed)
+	}
+	var maybe *worker
+	for i := len(p.idle) - 1; i >= 0; i-- { // ending one moves those behind it
+		w := p.idle[i]
+		free, open := w.conn.free()
+		switch {
+		case !open:
+			w.conn.Close()
+			if w.connect() != nil { // it is ending
+				p.end(w, byItself)
+				continue
+			}
+			w.since, w.late = now, false
+		case free && w.spent:
+			p.end(w, "replaced")
+			continue
+		case free:
+			p.occupy(w)
+			return w, true, nil
+		}
+		if maybe == nil && !w.late && now.Sub(w.since) < settle && !w.spent {
+			maybe = w
+		}
+	}
+	if maybe != nil {
+		p.occupy(maybe)
+		return maybe, false, nil
+	}
+	switch {
+	case now.Before(p.until):
+		if len(p.all) == 0 {
+			return nil, false, unavailable(p.until.Sub(now), p.failure)
+		}
+	case len(p.all) < p.limits.Programs && p.starting < p.waiting:
+		p.start()
+	}
+	return nil, false, nil
+}
+
+// start starts a process. mu is held.
+func (p *processes) start() {
+	w := &worker{pool: p}
+	p.all[w] = struct{}{}
+	p.starting++
+	p.owned.Add(1)
+	go w.run()
+}
+
+// occupy gives w to a request. mu is held.
+func (p *processes) occupy(w *worker) {
+	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+	w.busy, w.late = true, false
+}
+
+// settles reports whether w is free in a moment, and otherwise takes it back. It releases mu meanwhile.
+func (p *processes) settles(w *worker) bool {
+	p.mu.Unlock()
+	w.conn.SetWriteDeadline(time.Now().Add(settle))
+	free := w.conn.awaitFree()
+	w.conn.SetWriteDeadline(time.Time{})
+	p.mu.Lock()
+	if !free {
+		w.late = true
+		p.putBack(w)
+	}
+	return free
+}
+
+// putBack takes w back from a request. mu is held.
+func (p *processes) putBack(w *worker) {
+	w.busy = false
+	if w.gone {
+		w.conn.Close()
+		return
+	}
+	p.idle = append(p.idle, w)
+	p.change()
+}
+
+// served takes w back whose request has been served, and which may have grown too large.
+func (p *processes) served(w *worker, grown bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.served++
+	w.spent = grown || w.served >= p.limits.Requests
+	w.since = time.Now()
+	p.putBack(w)
+	if w.spent {
+		p.arm(w.since, settle)
+	} else {
+		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+	}
+}
+
+// givenUp takes w back in the midst of a request, because of a cause, or because nobody
+// wants its response any more.
+func (p *processes) givenUp(w *worker, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.served++
+	w.spent = w.served >= p.limits.Requests
+	switch {
+	case w.gone:
+	case cause != nil:
+		p.terminate(w, cause)
+	case w.connect() != nil:
+		p.end(w, byItself)
+	default:
+		w.since, w.late = time.Now(), true
+		p.putBack(w)
+		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+		return
+	}
+	w.busy = false
+}
+
+// cutOff terminates a process in the midst of a request.
+func (p *processes) cutOff(w *worker, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.terminate(w, cause)
+}
+
+// terminate ends a process because of a failure. mu is held.
+func (p *processes) terminate(w *worker, cause error) {
+	if !w.gone {
+		w.failure = cause
+		p.end(w, "")
+	}
+}
+
+// end ends a process, for a reason that is usual unless it is empty. mu is held.
+func (p *processes) end(w *worker, meant string) {
+	if w.gone {
+		return
+	}
+	w.gone, w.meant = true, meant
+	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+	if !w.busy && w.conn != nil {
+		w.conn.Close()
+	}
+	w.proc.Terminate(p.limits.Grace)
+}
+
+// change lets the requests look again that wait. mu is held.
+func (p *processes) change() {
+	if p.waiting > 0 {
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
+}
+
+// isReady notes that a process is free for the first time. mu is held.
+func (p *processes) isReady(w *worker) {
+	w.ready, w.since = true, time.Now()
+	p.starting--
+	if p.failure != nil {
+		p.log.Info("application starts again", slog.String("program", p.Name()))
+	}
+	p.failure, p.pause, p.until = nil, 0, time.Time{}
+	if !w.gone {
+		p.putBack(w)
+		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+	}
+}
+
+// ended notes that a process has been reaped, or could not be started, because of err. mu is held.
+func (p *processes) ended(w *worker, err error) {
+	delete(p.all, w)
+	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+	if !w.busy && w.conn != nil {
+		w.conn.Close()
+	}
+	own := !w.gone || w.meant == byItself
+	w.gone = true
+	if !w.ready {
+		p.starting--
+	}
+	switch {
+	case err != nil:
+		p.notStarted(err)
+	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
+		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
+		if w.failure != nil {
+			failure := w.failure
+			if se := (*cgi.StatusError)(nil); errors.As(failure, &se) && se.Err != nil {
+				failure = se.Err
+			}
+			attrs = append(attrs, slog.String("error", failure.Error()))
+		}
+		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
+	default:
+		p.log.Debug("process of an application has ended", slog.String("process", w.name), slog.Int("requests", w.served), slog.String("reason", w.meant))
+	}
+	p.change()
+	p.arm(time.Now(), 0)
+}
+
+// notStarted notes why a process could not be started. mu is held.
+func (p *processes) notStarted(err error) {
+	if p.closed {
+		return
+	}
+	if p.failure == nil {
+		p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", err.Error()))
+	}
+	p.pause = min(max(2*p.pause, firstPause), longestPause)
+	p.failure, p.until = err, time.Now().Add(p.pause)
+}
+
+// fill starts processes up to Limits.Minimum.
+func (p *processes) fill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fillLocked()
+}
+
+func (p *processes) fillLocked() {
+	for len(p.all) < p.limits.Minimum && !p.closed && !time.Now().Before(p.until) {
+		p.start()
+	}
+}
+
+// sweep ends the processes that are idle for too long, or are to be replaced, and starts those that are
+// missing.
+func (p *processes) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.due = time.Time{}
+	now := time.Now()
+	next := time.Duration(forever)
+	for _, w := range slices.Clone(p.idle) { // the longest idle first
+		free, open := w.conn.free()
+		rest := now.Sub(w.since)
+		switch {
+		case !open: // a request finds out whether it is ending
+			next = min(next, max(p.limits.Idle-rest, time.Second))
+			if rest >= p.limits.Idle {
+				p.end(w, "idle")
+			}
+		case !free && rest >= p.limits.Silence:
+			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
+		case !free:
+			next = min(next, p.limits.Silence-rest)
+			if w.spent {
+				next = min(next, longestLook)
+			}
+		case w.spent:
+			p.end(w, "replaced")
+		case len(p.all) > p.limits.Minimum && rest >= p.limits.Idle:
+			p.end(w, "idle")
+		default:
+			next = min(next, max(p.limits.Idle-rest, time.Second))
+		}
+	}
+	p.fillLocked()
+	if len(p.all) < p.limits.Minimum {
+		next = min(next, time.Until(p.until))
+	}
+	if next != forever {
+		p.arm(now, max(next, time.Millisecond))
+	}
+}
+
+// arm lets the sweeper look after a pause at the latest. mu is held.
+func (p *processes) arm(now time.Time, pause time.Duration) {
+	if pause == forever || p.closed {
+		return
+	}
+	if due := now.Add(pause); p.due.IsZero() || due.Before(p.due) {
+		p.due = due
+		p.sweeper.Reset(pause)
+	}
+}
+
+// refusal is the error of a request that has waited for too long. mu is held.
+func (p *processes) refusal() error {
+	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
+	if p.failure != nil {
+		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
+	}
+	return unavailable(time.Second, err)
+}
+
+// unavailable is the error for a client that may try again.
+func unavailable(after time.Duration, err error) error {
+	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: max(after, time.Second), Err: err}
+}
+
+// close ends all processes, and returns when they have been reaped.
+func (p *processes) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.sweeper.Stop()
+	p.change()
+	for w := range p.all {
+		if w.proc != nil {
+			p.end(w, "close")
+		}
+	}
+	p.mu.Unlock()
+	p.owned.Wait()
+}

@@ -1,0 +1,137 @@
+package pool
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit"
+)
+
+// TestMain is also the program of the tests.
+func TestMain(m *testing.M) {
+	switch os.Getenv("POOL_PROGRAM") {
+	case "":
+		testkit.Main(m)
+	case "fastcgi":
+		serveProgram()
+	case "cgi":
+		fmt.Print("Content-Type: text/plain\r\n\r\nhello\n")
+	case "deaf":
+		var b [1]byte
+		os.Stdout.Write([]byte("deaf\n"))
+		r, _, _ := os.Pipe()
+		r.Read(b[:])
+	case "late": // it starts once there is a file
+		if _, err := os.Stat(os.Getenv("POOL_FILE")); err != nil {
+			fmt.Fprintln(os.Stderr, "no file")
+			os.Exit(3)
+		}
+		serveProgram()
+	}
+}
+
+// serveProgram is a FastCGI program that serves one connection after the other, and one request
+// after the other.
+func serveProgram() {
+	l, err := net.FileListener(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			panic(err)
+		}
+		r := record.NewReader(c)
+		for serveRequest(c, r) {
+		}
+		c.Close()
+	}
+}
+
+var servedRequests int
+
+// serveRequest does what DO says.
+func serveRequest(c net.Conn, r *record.Reader) (keep bool) {
+	vars := make(map[string]string)
+	body := 0
+	for {
+		h, content, err := r.Next()
+		if err != nil {
+			return false
+		}
+		switch h.Type() {
+		case record.Params:
+			for p := content; len(p) > 0; {
+				var name, value []byte
+				if name, value, p, err = record.NextPair(p); err != nil {
+					panic(err)
+				}
+				vars[string(name)] = string(value)
+			}
+		case record.Stdin:
+			if body += len(content); len(content) == 0 {
+				return respond(c, h.ID(), vars, body)
+			}
+		}
+	}
+}
+
+func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
+	if name := os.Getenv("POOL_COUNT"); name != "" {
+		f, _ := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		fmt.Fprintln(f, vars["N"])
+		f.Close()
+	}
+	servedRequests++
+	do := vars["DO"]
+	switch do {
+	case "crash":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "hold":
+		hold(vars["AT"])
+	case "burn":
+		for {
+		}
+	case "grow":
+		b := make([]byte, 64<<20)
+		for i := range b {
+			b[i] = 1
+		}
+	case "stderr":
+		fmt.Fprintln(os.Stderr, "a word to the log")
+	}
+	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, os.Getenv(vars["ENV"]))
+	b := record.AppendStream(nil, record.Stdout, id, []byte(text))
+	if do == "break" {
+		c.Write(append(b, record.AppendStream(nil, record.Stdout, id, []byte(strings.Repeat("x", 20000)))...))
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	b = record.AppendRecord(b, record.Stdout, id, nil)
+	c.Write(record.AppendEndRequest(b, id, 0, record.RequestComplete))
+	switch do {
+	case "after":
+		hold(vars["AT"])
+	case "close":
+		return false
+	}
+	if os.Getenv("POOL_LAST") == fmt.Sprint(servedRequests) {
+		os.Exit(0)
+	}
+	return true
+}
+
+// hold returns when the test closes a connection.
+func hold(at string) {
+	c, err := net.Dial("unix", at)
+	if err != nil {
+		return
+	}
+	var b [1]byte
+	c.Read(b[:])
+}
