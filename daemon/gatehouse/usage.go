@@ -12,6 +12,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
     gatehouse help    explain|conform    more about these commands
