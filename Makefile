@@ -4,7 +4,8 @@
 # make test     install what the tests need, check the code, run all tests
 # make deb      packages for Debian and Ubuntu in bin/: gatehouse and gatehouse-fcgiwrap
 # make rpm      the same for rpm
-# make deb-test install, upgrade, remove and purge them in a fresh Debian with its own systemd
+# make deb-test
+#               install, upgrade, remove and purge them in a fresh Debian with its own systemd
 # make install  gatehouse, its units, manual and completion below DESTDIR and PREFIX
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
@@ -97,6 +98,13 @@ deb rpm: export ARCH := $(GOARCH)
 deb rpm: layout
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/gatehouse.yaml -t bin/
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/fcgiwrap.yaml -t bin/
+
+# The directory is for this run alone: the root that the machines share, and the packages.
+deb-test: packages deb rpm
+	@set -e; run=$$(mktemp -d); trap 'rm -rf $$run' EXIT; mkdir $$run/packages; \
+	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
+		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
+	GATEHOUSE_MACHINE=$$run $(GO) test -count=1 -timeout 25m ./internal/machine ./deploy/packaging
 
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)

@@ -44,7 +44,8 @@ func TestTakeOver(t *testing.T) {
 	m.Reboot()
 	check("after a reboot", "/usr/bin/gatehouse")
 
-	// And back.
+	// And back, with options that fcgiwrap takes as well.
+	m.Run("rm", "/etc/default/fcgiwrap")
 	m.Shell("apt-get install -y -q " + machine.Debs + "/fcgiwrap_*.deb")
 	check("with fcgiwrap again", "/usr/sbin/fcgiwrap")
 	m.Run("dpkg", "--purge", "gatehouse-fcgiwrap")
