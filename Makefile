@@ -86,7 +86,8 @@ install:
 layout:
 	rm -rf bin/package
 	umask 022 && $(MAKE) --no-print-directory install DESTDIR=bin/package/root PREFIX=/usr
-	mv bin/package/root/usr/share/zsh/site-functions bin/package/root/usr/share/zsh/vendor-completions
+	mv bin/package/root/usr/share/zsh/site-functions/_gatehouse bin/package/
+	rm -r bin/package/root/usr/share/zsh
 	rmdir bin/package/root/usr/lib/cgi-bin
 	$(HOST) ./daemon/gatehouse help fcgiwrap.8 | gzip -9n >bin/package/fcgiwrap.8.gz
 	sh deploy/packaging/debian/copyright >bin/package/copyright
