@@ -34,7 +34,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	get(m, "/cgi-bin/whoami")
 	socket, service := m.Property("gatehouse.socket", "InvocationID"), m.Property("gatehouse.service", "InvocationID")
 
-	const clients = 4
+	const clients = 2
 	done := make(chan error, clients)
 	for i := range clients {
 		cmd := m.Command("sh", "-c", fmt.Sprintf(`while [ ! -e /tmp/stop ]; do
@@ -49,7 +49,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			return count >= n
 		}
 	}
-	m.Until("requests before the upgrade", loaded(20))
+	m.Until("requests before the upgrade", loaded(10))
 	out := m.Run("dpkg", "-i", m.Copy(newer(t), "/root"))
 	if strings.Contains(out, "changed on disk") {
 		t.Errorf("systemd warns:\n%s", out)
@@ -57,7 +57,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	count := m.Run("sh", "-c", "cat /root/client* | wc -l")
 	var before int
 	fmt.Sscan(count, &before)
-	m.Until("requests after the upgrade", loaded(before+20))
+	m.Until("requests after the upgrade", loaded(before+10))
 	m.Write("/tmp/stop", "", 0o644)
 	for range clients {
 		if err := <-done; err != nil {
