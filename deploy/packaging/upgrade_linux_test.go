@@ -17,7 +17,7 @@ func newer(t *testing.T) string {
 		sed -i 's/^Version: .*/&+newer/' DEBIAN/control &&
 		printf 'newer' >>usr/bin/gatehouse &&
 		for unit in usr/lib/systemd/system/gatehouse*.*; do [ -d $unit ] || echo '# newer' >>$unit; done &&
-		find etc usr -type f | LC_ALL=C sort | xargs md5sum >DEBIAN/md5sums && dpkg-deb -b "$2" "$2-newer.deb"`
+		find etc usr -type f | LC_ALL=C sort | xargs md5sum >DEBIAN/md5sums && dpkg-deb -Zgzip -z1 -b "$2" "$2-newer.deb"`
 	if out, err := exec.Command("sh", "-ec", script, "sh", built(t, "gatehouse", ".deb"), dir).CombinedOutput(); err != nil {
 		t.Fatalf("dpkg-deb: %v\n%s", err, out)
 	}
