@@ -102,7 +102,7 @@ deb rpm: layout
 
 # The directory is for this run alone: the root that the machines share, and the packages.
 deb-test: packages deb rpm
-	@set -e; run=$$(mktemp -d); trap 'rm -rf $$run' EXIT; mkdir $$run/packages; \
+	@set -e; run=$$(mktemp -d); trap 'rm -rf --one-file-system $$run' EXIT; mkdir $$run/packages; \
 	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
 		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
 	GATEHOUSE_MACHINE=$$run $(GO) test -count=1 -timeout 25m ./internal/machine ./deploy/packaging
