@@ -2,6 +2,11 @@
 # make quick    the tests without the real servers and the race detector, for the daily
 #               loop: they need no Debian packages but gcc and python3
 # make test     install what the tests need, check the code, run all tests
+# make deb      packages for Debian and Ubuntu in bin/: gatehouse and gatehouse-fcgiwrap
+# make rpm      the same for rpm
+# make deb-test
+#               install, upgrade, remove and purge them in a fresh Debian with its own systemd
+# make install  gatehouse, its units, manual and completion below DESTDIR and PREFIX
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
@@ -17,8 +22,22 @@ FAULTTIME ?= 1h
 # Tests that run side by side mostly wait.
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The release of the binary that nfpm builds packages with: the last whose modules can all
+# be had from the Go module proxy.
+NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
-.PHONY: build quick test check packages bench soak machine kills drains reloads upgrades faults fuzz
+PREFIX  ?= /usr/local
+SYSCONF ?= /etc
+LIB      = $(DESTDIR)$(PREFIX)/lib
+SHARE    = $(DESTDIR)$(PREFIX)/share
+# What packages are called and signed with.
+VERSION    ?= $(or $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./g'),$(shell git log -1 --format=0.0.%ct+%h 2>/dev/null),0.0.0)
+MAINTAINER ?= Gatehouse maintainers <gatehouse@example.org>
+GOARCH     ?= $(shell $(GO) env GOARCH)
+# Runs a Go program on this machine, whatever machine is built for.
+HOST        = GOARCH= $(GO) run
+
+.PHONY: build quick test check packages install deb rpm layout deb-test bench soak machine kills drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -38,6 +57,58 @@ check:
 
 packages:
 	@sh .ci/packages
+
+# The manual and the completion are printed by the command.
+install:
+	@mkdir -p bin
+	CGO_ENABLED=0 GOARCH=$(GOARCH) $(GO) build -trimpath -ldflags '-s -w' -o bin/install-gatehouse ./daemon/gatehouse
+	install -D bin/install-gatehouse $(DESTDIR)$(PREFIX)/bin/gatehouse
+	install -d $(LIB)/systemd/system/gatehouse@git.service.d $(LIB)/sysusers.d $(LIB)/tmpfiles.d $(SHARE)/gatehouse/systemd $(SHARE)/gatehouse/git \
+		$(SHARE)/doc/gatehouse $(SHARE)/man/man1 $(SHARE)/man/man5 $(DESTDIR)$(SYSCONF)/gatehouse $(DESTDIR)$(SYSCONF)/logrotate.d \
+		$(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	for unit in gatehouse.service gatehouse.socket gatehouse@.service gatehouse@.socket; do \
+		sed 's|/usr/bin/gatehouse|$(PREFIX)/bin/gatehouse|; s|/usr/share/|$(PREFIX)/share/|' deploy/systemd/$$unit >$(LIB)/systemd/system/$$unit || exit 1; done
+	install -m 644 deploy/systemd/git.conf $(LIB)/systemd/system/gatehouse@git.service.d/git.conf
+	install -m 644 deploy/systemd/compat.conf deploy/systemd/cgroup.conf $(SHARE)/gatehouse/systemd/
+	install -m 644 deploy/packaging/sysusers.conf $(LIB)/sysusers.d/gatehouse.conf
+	install -m 644 deploy/packaging/tmpfiles.conf $(LIB)/tmpfiles.d/gatehouse.conf
+	install -m 644 deploy/packaging/git.sysusers.conf $(SHARE)/gatehouse/git/sysusers.conf
+	install -m 644 deploy/packaging/git.tmpfiles.conf $(SHARE)/gatehouse/git/tmpfiles.conf
+	install -m 644 docs/systemd.md docs/cgi.md $(SHARE)/doc/gatehouse/
+	$(HOST) ./daemon/gatehouse help gatehouse.1 | gzip -9n >$(SHARE)/man/man1/gatehouse.1.gz
+	$(HOST) ./daemon/gatehouse help gatehouse.toml.5 | gzip -9n >$(SHARE)/man/man5/gatehouse.toml.5.gz
+	$(HOST) ./daemon/gatehouse completion bash >$(SHARE)/bash-completion/completions/gatehouse
+	$(HOST) ./daemon/gatehouse completion zsh >$(SHARE)/zsh/site-functions/_gatehouse
+	$(HOST) ./daemon/gatehouse completion fish >$(SHARE)/fish/vendor_completions.d/gatehouse.fish
+	install -m 644 deploy/packaging/logrotate.conf $(DESTDIR)$(SYSCONF)/logrotate.d/gatehouse
+	for file in gatehouse git; do \
+		[ -e $(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml ] || install -m 644 deploy/packaging/$$file.toml $(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml; done
+	install -d $(DESTDIR)/usr/lib/cgi-bin
+
+# What both kinds of packages are made of.
+layout:
+	rm -rf bin/package
+	umask 022 && $(MAKE) --no-print-directory install DESTDIR=bin/package/root PREFIX=/usr
+	mv bin/package/root/usr/share/zsh/site-functions/_gatehouse bin/package/
+	rm -r bin/package/root/usr/share/zsh
+	rmdir bin/package/root/usr/lib/cgi-bin
+	$(HOST) ./daemon/gatehouse help fcgiwrap.8 | gzip -9n >bin/package/fcgiwrap.8.gz
+	sh deploy/packaging/debian/copyright >bin/package/copyright
+	sh deploy/packaging/debian/changelog gatehouse '$(VERSION)-1' '$(MAINTAINER)' | gzip -9n >bin/package/changelog.gz
+
+deb rpm: export VERSION := $(VERSION)
+deb rpm: export MAINTAINER := $(MAINTAINER)
+deb rpm: export ARCH := $(GOARCH)
+deb rpm: layout
+	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/gatehouse.yaml -t bin/
+	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/fcgiwrap.yaml -t bin/
+
+# The directory is for this run alone: the root that the machines share, and the packages.
+deb-test: packages deb rpm
+	@set -e; run=$$(mktemp -d); trap 'rm -rf --one-file-system $$run' EXIT; mkdir $$run/packages; \
+	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
+		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
+	GATEHOUSE_MACHINE=$$run $(GO) test -count=1 -timeout 25m ./internal/machine ./deploy/packaging ./deploy/supervised
 
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)

@@ -134,5 +134,3 @@ func (s *Server) init() {
 	s.acceptor.ConnContext = s.ConnContext
 	s.acceptor.Log = s.logger
 }
-
-func (s *Server) log() *slog.Logger { return s.logger }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -47,7 +48,9 @@ func serve(t *testing.T, dir, config string, before ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.client.Transport = &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}
+	c.client.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
 	go func() {
 		defer close(c.ended)
 		for s := bufio.NewScanner(stderr); s.Scan(); {

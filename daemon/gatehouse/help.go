@@ -22,7 +22,7 @@ func (p *process) help(args []string) int {
 		return p.fail(fmt.Errorf("help takes one topic: leave out %q", args[1]))
 	}
 	switch topic {
-	case "", "serve", "check", "reload", "drain", "version", "help":
+	case "", "serve", "check", "reload", "drain", "completion", "version", "help":
 		return p.print(usage)
 	case "conform":
 		return p.print(conformUsage)
@@ -36,6 +36,9 @@ func (p *process) help(args []string) int {
 		return p.print(configHelp())
 	case "limits":
 		return p.print(limitsHelp())
+	}
+	if page := pages[topic]; page != nil {
+		return p.print(page())
 	}
 	return p.fail(unknown("topic", topic, slices.Concat(topics, commands)))
 }

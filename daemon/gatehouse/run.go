@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "version", "help"}
+var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "completion", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -57,6 +57,8 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.conform(ctx, rest)
 	case "drain":
 		return p.drain(rest)
+	case "completion":
+		return p.completion(rest)
 	case "version", "--version":
 		return p.version(rest)
 	case "help", "--help", "-h":

@@ -22,6 +22,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
     gatehouse drain   [--pid N | --pid-file FILE]
                       drain a gatehouse, process 1 by default, and wait for its end
+    gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
     gatehouse help    explain|request|cgi|conform
@@ -38,8 +39,7 @@ KIND is one of
     scripts:DIR       the CGI programs in a directory; repeat it for more
     files:DIR         the files in a directory
     fastcgi:ADDR      a FastCGI application that listens there, such as php-fpm
-    fastcgi-exec:COMMAND
-                      a FastCGI program, such as php-cgi, whose processes are kept
+    fastcgi-exec:CMD  a FastCGI program, such as php-cgi, whose processes are kept
     scgi:ADDR         an SCGI application that listens there, such as fossil
 Without --app, gatehouse serves /=demo.
 

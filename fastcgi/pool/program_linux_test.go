@@ -96,7 +96,7 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	case "hold":
 		hold(vars["AT"])
 	case "burn":
-		for {
+		for n := 0; ; n++ {
 		}
 	case "grow":
 		b := make([]byte, 64<<20)

@@ -49,7 +49,8 @@ func root(t testing.TB) string {
 	}
 	download := fmt.Sprintf(`chroot "$1" sh -c "mkdir %s && cd %[1]s && apt-get download -qq fcgiwrap libfcgi-bin libfcgi0ldbl spawn-fcgi"`, Debs)
 	// Services start when they are installed, as on a machine of its own.
-	cmd := exec.Command("mmdebstrap", "--quiet", "--variant=minbase", "--include="+packages, "--customize-hook="+download,
+	// What it mounts is in a namespace of its own: nobody who removes the directory meets it.
+	cmd := exec.Command("unshare", "--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+packages, "--customize-hook="+download,
 		`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"`, "bookworm", dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mmdebstrap: %v; it needs root, the package mmdebstrap, and a mirror of Debian\n%s", err, tail(string(out)))

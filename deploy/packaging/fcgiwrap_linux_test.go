@@ -1,0 +1,53 @@
+package packaging_test
+
+import (
+	"strings"
+	"testing"
+
+	"gatehouse/internal/machine"
+)
+
+// TestTakeOver: gatehouse-fcgiwrap takes over from Debian's fcgiwrap, its socket path, user
+// and options, without a change to the web server, and fcgiwrap from it.
+func TestTakeOver(t *testing.T) {
+	m := machine.Boot(t)
+	m.Shell("dpkg -i " + machine.Debs + "/*.deb")
+	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
+	site(m, "/run/fcgiwrap.socket")
+	check := func(when, program string) {
+		t.Helper()
+		got := get(m, "/cgi-bin/whoami")
+		if want := "www-data " + program; got != want {
+			t.Errorf("%s, the program says %q; want %q", when, got, want)
+		}
+		if failed := m.Run("systemctl", "--failed", "--no-legend"); failed != "" {
+			t.Errorf("%s, units have failed:\n%s", when, failed)
+		}
+	}
+	check("with fcgiwrap", "/usr/sbin/fcgiwrap")
+
+	deb := m.Copy(built(t, "gatehouse", ".deb"), "/root")
+	wrap := m.Copy(built(t, "gatehouse-fcgiwrap", ".deb"), "/root")
+	m.Write("/etc/default/fcgiwrap", "DAEMON_OPTS=\"-f -c 2\"\n", 0o644)
+	m.Run("apt-get", "install", "-y", "-q", deb, wrap)
+	if state := m.Run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}", "fcgiwrap"); strings.HasPrefix(state, "ii") {
+		t.Error("fcgiwrap is still installed")
+	}
+	check("with gatehouse", "/usr/bin/gatehouse")
+	if args := m.Shell("tr '\\0' ' ' </proc/$(systemctl show --value -p MainPID fcgiwrap.service)/cmdline"); args != "/usr/sbin/fcgiwrap -f -c 2" {
+		t.Errorf("it runs as %q", args)
+	}
+	m.Run("systemctl", "restart", "fcgiwrap.service")
+	check("restarted by the name of fcgiwrap", "/usr/bin/gatehouse")
+	m.Run("sync")
+	m.Reboot()
+	check("after a reboot", "/usr/bin/gatehouse")
+
+	// And back, with options that fcgiwrap takes as well.
+	m.Run("rm", "/etc/default/fcgiwrap")
+	m.Shell("apt-get install -y -q " + machine.Debs + "/fcgiwrap_*.deb")
+	check("with fcgiwrap again", "/usr/sbin/fcgiwrap")
+	m.Run("dpkg", "--purge", "gatehouse-fcgiwrap")
+	m.Run("systemctl", "restart", "fcgiwrap.socket")
+	check("after purging gatehouse-fcgiwrap", "/usr/sbin/fcgiwrap")
+}

@@ -1,0 +1,155 @@
+// Package packaging_test tests the units and the packages: on a machine with a systemd of
+// its own in "make deb-test", and the rest in "make test", too.
+package packaging_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/machine"
+	"gatehouse/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// built returns the package called name, as make deb or make rpm built it.
+func built(t *testing.T, name, suffix string) string {
+	t.Helper()
+	pattern := filepath.Join(machine.Run(t), "packages", name+"?[0-9]*"+suffix)
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("there is not one %s: %q, %v", pattern, files, err)
+	}
+	return files[0]
+}
+
+// installed returns a machine with the package gatehouse.
+func installed(t *testing.T) *machine.Machine {
+	t.Helper()
+	m := machine.Boot(t)
+	m.Run("dpkg", "-i", m.Copy(built(t, "gatehouse", ".deb"), "/root"))
+	return m
+}
+
+// site makes nginx pass /cgi-bin/ to a socket.
+func site(m *machine.Machine, socket string) {
+	m.Write("/etc/nginx/sites-enabled/default", `server {
+	listen 80;
+	location /cgi-bin/ {
+		include fastcgi_params;
+		fastcgi_param SCRIPT_FILENAME /usr/lib$fastcgi_script_name;
+		fastcgi_pass unix:`+socket+`;
+	}
+}
+`, 0o644)
+	m.Run("systemctl", "restart", "nginx")
+}
+
+// whoami is a program that tells its user, and what started it.
+const whoami = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s %s\\n' \"$(id -un)\" \"$(readlink /proc/$PPID/exe)\"\n"
+
+func get(m *machine.Machine, path string) string {
+	return m.Run("curl", "-sS", "http://localhost"+path)
+}
+
+// TestInstall: what is installed runs nothing until the socket is enabled, and then from
+// the first request on, also after a reboot. Removed, it leaves its configuration; purged,
+// nothing.
+func TestInstall(t *testing.T) {
+	m := machine.Boot(t)
+	before := files(m)
+	deb := m.Copy(built(t, "gatehouse", ".deb"), "/root")
+	m.Run("dpkg", "-i", deb)
+	for _, unit := range []string{"gatehouse.socket", "gatehouse.service"} {
+		if state := m.Property(unit, "UnitFileState") + " " + m.Property(unit, "ActiveState"); state != "disabled inactive" {
+			t.Errorf("%s is %s after the installation", unit, state)
+		}
+	}
+	if out := m.Run("gatehouse", "check"); !strings.Contains(out, "no errors") || strings.Contains(out, "warning") {
+		t.Errorf("the example is not in order: %s", out)
+	}
+	for _, file := range []string{"/usr/share/man/man1/gatehouse.1.gz", "/usr/share/bash-completion/completions/gatehouse", "/run/gatehouse"} {
+		if !m.Exists(file) {
+			t.Errorf("there is no %s", file)
+		}
+	}
+
+	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
+	site(m, "/run/gatehouse/fastcgi.sock")
+	m.Run("systemctl", "enable", "--now", "gatehouse.socket")
+	if state := m.Property("gatehouse.service", "ActiveState"); state != "inactive" {
+		t.Errorf("the service is %s before the first request", state)
+	}
+	const want = "gatehouse" // that the program sees no other process is part of the sandbox
+	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, want) {
+		t.Errorf("the program says %q; want %q", got, want)
+	}
+	m.Run("sync")
+	m.Reboot()
+	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, want) {
+		t.Errorf("after a reboot, the program says %q; want %q", got, want)
+	}
+
+	m.Run("rm", "/usr/lib/cgi-bin/whoami")
+	m.Run("rm", "-r", "/etc/systemd/system/gatehouse.service.d")
+	m.Run("dpkg", "--remove", "gatehouse")
+	if out := m.Run("systemctl", "list-units", "--no-legend", "gatehouse*"); out != "" {
+		t.Errorf("units are active after the removal:\n%s", out)
+	}
+	if !m.Exists("/etc/gatehouse/gatehouse.toml") {
+		t.Error("removing removes the configuration")
+	}
+	m.Run("dpkg", "--purge", "gatehouse")
+	if out := m.Run("systemctl", "list-units", "--all", "--no-legend", "gatehouse*"); out != "" {
+		t.Errorf("units are left after purging:\n%s", out)
+	}
+	if left := files(m); left != before {
+		t.Errorf("the purged package leaves\n%s", difference(left, before))
+	}
+	if failed := m.Run("systemctl", "--failed", "--no-legend"); failed != "" {
+		t.Errorf("units have failed:\n%s", failed)
+	}
+}
+
+// files returns the files outside of what changes by itself, one on a line.
+func files(m *machine.Machine) string {
+	return m.Shell(`find /etc /usr /var/log /var/lib/systemd/deb-systemd-helper* /run/gatehouse ! -path '*/journal/*' ! -name '*.pyc' 2>/dev/null |
+		grep -v -e '^/etc/passwd-\?$' -e '^/etc/g\?shadow-\?$' -e '^/etc/group-\?$' -e '^/var/log/' -e '/\.updated$' -e '^/etc/nginx/' -e '^/etc/machine-id' -e '^/etc/\.pwd.lock' | sort`)
+}
+
+// difference returns the lines of a that b does not have.
+func difference(a, b string) string {
+	var lines []string
+	for line := range strings.Lines(a) {
+		if !strings.Contains("\n"+b+"\n", "\n"+strings.TrimSpace(line)+"\n") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestReload: a bad configuration is refused with the reason, and the old one serves on.
+func TestReload(t *testing.T) {
+	m := installed(t)
+	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
+	site(m, "/run/gatehouse/fastcgi.sock")
+	m.Run("systemctl", "enable", "--now", "gatehouse.socket")
+	get(m, "/cgi-bin/whoami")
+	good := m.Run("cat", "/etc/gatehouse/gatehouse.toml") + "\n"
+	m.Write("/etc/gatehouse/gatehouse.toml", good+"colour = 1\n", 0o644)
+	m.Fails("systemctl", "reload", "gatehouse.service")
+	if state := m.Property("gatehouse.service", "ActiveState"); state != "active" {
+		t.Errorf("after a reload that failed, the service is %s", state)
+	}
+	m.Until("the reason is in the journal", func() bool { return strings.Contains(m.Journal("gatehouse.service"), "colour") })
+	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, "gatehouse") {
+		t.Errorf("after a reload that failed, the program says %q", got)
+	}
+	m.Write("/etc/gatehouse/gatehouse.toml", strings.ReplaceAll(good, `"/usr/lib/cgi-bin"`, `"/usr/lib/other"`), 0o644)
+	m.Run("mkdir", "/usr/lib/other")
+	m.Run("systemctl", "reload", "gatehouse.service")
+	if status := m.Run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/cgi-bin/whoami"); status == "200" {
+		t.Error("after a reload, the old configuration serves")
+	}
+}
