@@ -25,7 +25,8 @@ func commandPage() string {
 	b.text(synopsis)
 	b.section("DESCRIPTION")
 	b.text("Gatehouse " + summary + "\n\n" + rest)
-	for _, s := range []struct{ name, usage string }{{"GATEHOUSE EXPLAIN", explainUsage}, {"GATEHOUSE CONFORM", conformUsage}} {
+	for _, s := range []struct{ name, usage string }{{"GATEHOUSE EXPLAIN", explainUsage}, {"GATEHOUSE REQUEST", requestUsage},
+		{"GATEHOUSE CGI", cgiUsage}, {"GATEHOUSE CONFORM", conformUsage}} {
 		b.section(s.name)
 		b.text(s.usage)
 	}
