@@ -314,13 +314,13 @@ func (w *traced) working(t *testing.T) (list []string) {
 func (w *traced) quit(t *testing.T) (left []string) {
 	t.Helper()
 	w.await(t, "threads at work", func() []string { return w.working(t) })
-	if err := w.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+	if err := w.cmd.Process.Signal(syscall.SIGABRT); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-w.done:
 	case <-time.After(patience):
-		t.Fatal("the gateway does not end on SIGQUIT")
+		t.Fatal("the gateway does not end on SIGABRT")
 	}
 	if w.stderr != nil {
 		if err := w.stderr.Wait(); err != nil {
@@ -331,7 +331,7 @@ func (w *traced) quit(t *testing.T) (left []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, dump, found := strings.Cut(string(text), "SIGQUIT: quit\n")
+	_, dump, found := strings.Cut(string(text), "SIGABRT: abort\n")
 	if !found || !strings.Contains(dump, "\ngatehouse/fastcgi.(*Server).Serve(") {
 		t.Fatalf("the gateway ended without its goroutines: %v", w.cmd.ProcessState)
 	}
@@ -394,7 +394,7 @@ func (w *traced) troubles(t *testing.T) (list []line) {
 		t.Fatal(err)
 	}
 	for row := range strings.Lines(string(text)) {
-		if row == "SIGQUIT: quit\n" {
+		if row == "SIGABRT: abort\n" {
 			break
 		}
 		var l line

@@ -22,35 +22,37 @@ func unfinished(id uint16, n int) []byte {
 // TestParamsTotal: connections that hoard variables hold no more than the total, and usual
 // requests are served beside them.
 func TestParamsTotal(t *testing.T) {
-	total := spool.NewBudget(1 << 20)
-	ts := serve(t, "unix", &Server{App: hello, Limits: cgi.Limits{ParamsTotal: total}})
-	hoarder := ts.dial()
-	hoarder.send(unfinished(1, 700<<10))
-	testkit.Until(t, "hoarding", func() bool { return total.Used() >= 600<<10 })
-	second := ts.dial()
-	go second.Write(unfinished(1, 900<<10))
-	if a := second.answer(1); !strings.HasPrefix(a.stdout, "Status: 503 ") || !strings.Contains(a.stdout, "Retry-After:") {
-		t.Errorf("beyond the total: got %q", a.stdout)
-	}
-	second.closed()
-	if used := total.Used(); used > total.Max() {
-		t.Errorf("%d bytes are taken of %d", used, total.Max())
-	}
-	usual := ts.dial()
-	usual.send(get(1, 1, "X="+strings.Repeat("x", 30<<10)))
-	if a := usual.answer(1); a.stdout != helloAnswer {
-		t.Errorf("a usual request got %+v", a)
-	}
-	hoarder.Close()
-	testkit.Until(t, "giving back the memory", func() bool { return total.Used() == 0 })
-	usual.send(get(1, 1, "X="+strings.Repeat("x", 900<<10)))
-	if a := usual.answer(1); a.stdout != helloAnswer {
-		t.Errorf("after the hoarder, a large request got %+v", a)
-	}
-	ts.Close()
-	if n := strings.Count(ts.logs.String(), "params_total"); n != 1 {
-		t.Errorf("%d log lines name the key, want 1: %s", n, ts.logs)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		total := spool.NewBudget(1 << 20)
+		ts := serve(t, "memory", &Server{App: hello, Limits: cgi.Limits{ParamsTotal: total}})
+		hoarder := ts.dial()
+		hoarder.send(unfinished(1, 700<<10))
+		testkit.Until(t, "hoarding", func() bool { return total.Used() >= 600<<10 })
+		second := ts.dial()
+		go second.Write(unfinished(1, 900<<10))
+		if a := second.answer(1); !strings.HasPrefix(a.stdout, "Status: 503 ") || !strings.Contains(a.stdout, "Retry-After:") {
+			t.Errorf("beyond the total: got %q", a.stdout)
+		}
+		second.closed()
+		if used := total.Used(); used > total.Max() {
+			t.Errorf("%d bytes are taken of %d", used, total.Max())
+		}
+		usual := ts.dial()
+		usual.send(get(1, 1, "X="+strings.Repeat("x", 30<<10)))
+		if a := usual.answer(1); a.stdout != helloAnswer {
+			t.Errorf("a usual request got %+v", a)
+		}
+		hoarder.Close()
+		testkit.Until(t, "giving back the memory", func() bool { return total.Used() == 0 })
+		usual.send(get(1, 1, "X="+strings.Repeat("x", 900<<10)))
+		if a := usual.answer(1); a.stdout != helloAnswer {
+			t.Errorf("after the hoarder, a large request got %+v", a)
+		}
+		ts.Close()
+		if n := strings.Count(ts.logs.String(), "params_total"); n != 1 {
+			t.Errorf("%d log lines name the key, want 1: %s", n, ts.logs)
+		}
+	})
 }
 
 // TestScarceMemory: once most of the total is taken, variables that are part of it have a

@@ -92,7 +92,6 @@ func TestInstall(t *testing.T) {
 	}
 
 	m.Run("rm", "/usr/lib/cgi-bin/whoami")
-	m.Run("rm", "-r", "/etc/systemd/system/gatehouse.service.d")
 	m.Run("dpkg", "--remove", "gatehouse")
 	if out := m.Run("systemctl", "list-units", "--no-legend", "gatehouse*"); out != "" {
 		t.Errorf("units are active after the removal:\n%s", out)
