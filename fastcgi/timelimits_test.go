@@ -257,7 +257,12 @@ func TestBodyRateInTime(t *testing.T) {
 				case !strings.HasPrefix(a.stdout, "Status: 408 "):
 					t.Errorf("got %q", a.stdout)
 				default:
-					b.after(x.end)
+					// A tick more of waiting counts for as much more as the body comes at
+					// a part of the rate: at half of it, twice.
+					slack := bubbleTick * (x.end / time.Minute)
+					if d := time.Since(b.start); d < x.end-slack || d > x.end+slack {
+						t.Errorf("ended after %v, the limit is %v", d, x.end)
+					}
 					b.logged("body_rate")
 				}
 				time.Sleep(time.Duration(n) * x.pause) // the one that sends
