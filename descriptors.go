@@ -71,7 +71,7 @@ func (r *room) share(s *Server, endpoints []Endpoint, before cgi.Limits) cgi.Lim
 		if s.Limits.Connections == 0 {
 			level = slog.LevelInfo // the default fits few systems, and what does is plenty
 		}
-		s.log().Log(context.Background(), level, "max_connections and programs do not fit into RLIMIT_NOFILE, and less of them is used: "+
+		s.log().Log(context.Background(), level, "max_connections and programs do not fit into RLIMIT_NOFILE, so fewer are allowed: "+
 			"raise LimitNOFILE= of the systemd unit (the hard limit of ulimit -n), or lower them",
 			slog.Int("limit", r.limit), slog.Int("listeners", len(endpoints)),
 			slog.Int("connections_wanted", wanted), slog.Int("connections", fit),
