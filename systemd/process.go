@@ -71,13 +71,13 @@ func (p Process) Descriptors() ([]Descriptor, error) {
 	}
 	n, err := strconv.ParseInt(count, 10, 32)
 	if err != nil || n <= 0 {
-		return nil, fmt.Errorf("LISTEN_FDS is %q, not a number of descriptors", count)
+		return nil, fmt.Errorf("LISTEN_FDS is %q, not a number of descriptors: unset it", count)
 	}
 	var names []string
 	if list, ok := vars["LISTEN_FDNAMES"]; ok {
 		names = strings.Split(list, ":")
 		if int64(len(names)) != n {
-			return nil, fmt.Errorf("LISTEN_FDNAMES has %d names for the %d descriptors of LISTEN_FDS", len(names), n)
+			return nil, fmt.Errorf("LISTEN_FDNAMES has %d names for the %d descriptors of LISTEN_FDS: write as many, or unset it", len(names), n)
 		}
 	}
 	return p.passed(int(n), names)
@@ -92,7 +92,7 @@ func (p Process) addressed(vars map[string]string) (bool, error) {
 	}
 	pid, err := strconv.ParseInt(v, 10, 32)
 	if err != nil || pid <= 0 {
-		return false, fmt.Errorf("LISTEN_PID is %q, not the id of a process", v)
+		return false, fmt.Errorf("LISTEN_PID is %q, not the id of a process: unset it", v)
 	}
 	if int(pid) != p.PID {
 		return false, nil
@@ -103,7 +103,7 @@ func (p Process) addressed(vars map[string]string) (bool, error) {
 	}
 	id, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		return false, fmt.Errorf("LISTEN_PIDFDID is %q, not the id of a process", v)
+		return false, fmt.Errorf("LISTEN_PIDFDID is %q, not the id of a process: unset it", v)
 	}
 	own, known := p.PIDFDID()
 	return !known || own == id, nil
@@ -120,7 +120,7 @@ func (p Process) passed(n int, names []string) ([]Descriptor, error) {
 		}
 		s, err := p.Inspect(d.FD)
 		if err != nil {
-			return nil, fmt.Errorf("LISTEN_FDS is %d, but %w", n, err)
+			return nil, fmt.Errorf("LISTEN_FDS is %d, but %w: pass as many sockets, or unset it", n, err)
 		}
 		d.Socket = s
 		if err := p.CloseOnExec(d.FD); err != nil {

@@ -68,15 +68,15 @@ func TestDescriptors(t *testing.T) {
 			[]Descriptor{{3, "unknown", listening}}, ""},
 		{"recycled process id", map[string]string{"LISTEN_PID": "42", "LISTEN_PIDFDID": "8", "LISTEN_FDS": "1"}, nil, ""},
 		{"bad process", map[string]string{"LISTEN_PID": "x", "LISTEN_FDS": "1"}, nil,
-			`LISTEN_PID is "x", not the id of a process`},
+			`LISTEN_PID is "x", not the id of a process: unset it`},
 		{"bad PIDFDID", map[string]string{"LISTEN_PID": "42", "LISTEN_PIDFDID": "-1", "LISTEN_FDS": "1"}, nil,
-			`LISTEN_PIDFDID is "-1", not the id of a process`},
+			`LISTEN_PIDFDID is "-1", not the id of a process: unset it`},
 		{"zero descriptors", map[string]string{"LISTEN_PID": "42", "LISTEN_FDS": "0"}, nil,
-			`LISTEN_FDS is "0", not a number of descriptors`},
+			`LISTEN_FDS is "0", not a number of descriptors: unset it`},
 		{"more than there are", map[string]string{"LISTEN_PID": "42", "LISTEN_FDS": "2000000000"}, nil,
-			"LISTEN_FDS is 2000000000, but descriptor 5 is not open"},
+			"LISTEN_FDS is 2000000000, but descriptor 5 is not open: pass as many sockets, or unset it"},
 		{"too few names", map[string]string{"LISTEN_PID": "42", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "http"}, nil,
-			"LISTEN_FDNAMES has 1 names for the 2 descriptors of LISTEN_FDS"},
+			"LISTEN_FDNAMES has 1 names for the 2 descriptors of LISTEN_FDS: write as many, or unset it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
