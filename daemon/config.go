@@ -107,8 +107,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 	top := &table{doc: doc, values: doc.values}
 	top.set(c.keys()...)
 	top.limits(&c.Limits, false)
-	c.parseApps(top)
-	if errs := top.finish(); len(errs) > 0 {
+	if errs := c.parseApps(top); len(errs) > 0 {
 		sortByPlace(errs)
 		return nil, errors.Join(errs...)
 	}
@@ -201,12 +200,18 @@ func (t *table) limits(l *Limits, perApp bool) {
 	}
 }
 
-// parseApps parses the array of tables "app". The limits at the top level, which are
-// known by now, are the defaults of those in an application.
-func (c *Config) parseApps(top *table) {
+// parseApps parses the applications, and returns what is wrong in the whole file. They are
+// in the array of tables "app"; without one, the keys of a single application may be at the
+// top level. The limits there, which are known by now, are the defaults of those in an
+// application.
+func (c *Config) parseApps(top *table) (errs []error) {
 	v, ok := top.lookup("app")
 	if !ok {
-		return
+		a, errs := top.app(c.Limits)
+		if a.Kind != nil {
+			c.Apps = []App{a}
+		}
+		return errs
 	}
 	list, ok := v.([]any)
 	for i, item := range list {
@@ -215,20 +220,42 @@ func (c *Config) parseApps(top *table) {
 			break
 		}
 		t := &table{doc: top.doc, path: "app." + strconv.Itoa(i), values: values}
-		a, errs := t.app(c.Limits)
+		a, wrong := t.app(c.Limits)
 		c.Apps = append(c.Apps, a)
-		top.errs = append(top.errs, errs...)
+		errs = append(errs, wrong...)
 	}
 	if !ok {
 		top.fail("app", errors.New("applications are written as [[app]], in double brackets"))
 	}
+	if strays := top.strays(); len(strays) > 0 {
+		errs = append(errs, top.doc.errorf(strays[0], "%s: beside an [[app]], the keys of an application belong in one, too: write [[app]] in the line above %s",
+			strings.Join(strays, ", "), strays[0]))
+	}
+	return append(errs, top.finish()...)
 }
 
-// app parses one application, and returns what is wrong with it.
+// strays returns the keys of an application that the top level has beside [[app]], in order.
+// They are known from then on.
+func (t *table) strays() (names []string) {
+	for _, k := range KeyTable() {
+		if _, given := t.values[k.Name]; given && k.PerApp && !slices.Contains(t.known, k.Name) {
+			names = append(names, k.Name)
+		}
+	}
+	t.doc.sort(names)
+	t.known = append(t.known, names...)
+	return names
+}
+
+// app parses the application in a table, and returns what is wrong with the table. At the
+// top level, where fastcgi and scgi say where to listen, there may be none; then its Kind is
+// nil.
 func (t *table) app(limits Limits) (a App, errs []error) {
-	a = App{Prefix: "/", Source: t.place("prefix")}
+	elsewhere := slices.Clone(t.known)
+	a = App{Prefix: "/"}
 	t.set(a.keys()...)
-	kinds := kinds()
+	all := kinds()
+	kinds := slices.DeleteFunc(slices.Clone(all), func(k Kind) bool { return slices.Contains(elsewhere, k.traits().name) })
 	var chosen []string
 	for _, k := range kinds {
 		kind := k.traits()
@@ -238,7 +265,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 		}
 	}
 	var wrong []Key // keys of other kinds, first those that a message names together
-	for _, k := range append([]Kind{a.Kind}, kinds...) {
+	for _, k := range append([]Kind{a.Kind}, all...) {
 		if k == nil {
 			continue
 		}
@@ -254,20 +281,32 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 			}
 		}
 	}
-	t.limits(&limits, true)
+	at := t.path
+	if at == "" {
+		given := slices.DeleteFunc(slices.Clone(t.known[len(elsewhere):]), func(key string) bool { _, ok := t.values[key]; return !ok })
+		if len(given) == 0 {
+			return App{}, t.finish()
+		}
+		t.doc.sort(given)
+		at = given[0]
+		a.Source = t.place(at)
+	} else {
+		a.Source = t.place("prefix")
+		t.limits(&limits, true)
+	}
 	a.Limits = limits.Programs
 	errs = t.finish()
 	switch {
 	case len(chosen) == 0 && len(errs) == 0:
-		errs = append(errs, t.doc.errorf(t.path, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))
+		errs = append(errs, t.doc.errorf(at, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))
 	case len(chosen) == 1 && len(wrong) > 0:
-		errs = append(errs, t.doc.errorf(t.path, "application %q %s", a.Prefix, misplaced(wrong[0])))
+		errs = append(errs, t.doc.errorf(at, "application %q %s", a.Prefix, misplaced(wrong[0])))
 	case len(chosen) > 1:
 		hint := ""
 		if i := slices.IndexFunc(chosen, func(name string) bool { return name == "fastcgi" || name == "scgi" }); i >= 0 {
 			hint = fmt.Sprintf("; to listen there, write %s above the first [[app]]", chosen[i])
 		}
-		errs = append(errs, t.doc.errorf(t.path, "application %q is more than one thing (%s): write an [[app]] for each%s",
+		errs = append(errs, t.doc.errorf(at, "application %q is more than one thing (%s): write an [[app]] for each%s",
 			a.Prefix, strings.Join(chosen, ", "), hint))
 	}
 	return a, errs

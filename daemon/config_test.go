@@ -100,6 +100,31 @@ hello = true
 	}
 }
 
+// TestParseConfigAlone: the keys of a single application may be at the top level, in any order.
+func TestParseConfigAlone(t *testing.T) {
+	dir := t.TempDir()
+	got, err := ParseConfig("g.toml", []byte(strings.ReplaceAll(`fastcgi = "127.0.0.1:9000"
+stderr = "client"
+scripts = "DIR"
+prefix = "/cgi-bin"
+scgi = "127.0.0.1:4000"
+programs = 8
+
+[env]
+A = "b"
+`, "DIR", dir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{File: "g.toml", FastCGI: []Address{{Host: "127.0.0.1", Port: 9000}}, SCGI: []Address{{Host: "127.0.0.1", Port: 4000}}}
+	want.Limits.Programs.Programs = 8
+	want.Apps = []App{{Prefix: "/cgi-bin", Source: "g.toml:2:1", Limits: want.Limits.Programs,
+		Kind: Scripts(&script.App{Roots: []string{dir}, Env: []string{"A=b"}, StderrToClient: true})}}
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), appOptions); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
 func TestParseConfigErrors(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
@@ -157,7 +182,16 @@ func TestParseConfigErrors(t *testing.T) {
 		{"fcgi", "fcgi = \"127.0.0.1:9000\"\n", `g.toml:1:1: unknown key "fcgi": did you mean "fastcgi"?`},
 		{"fcgi as a kind", "[[app]]\nfcgi = \"127.0.0.1:9000\"\n",
 			`g.toml:2:1: unknown key "fcgi": did you mean "fastcgi"?`},
-		{"an application without its head", "http = \":80\"\nscripts = \"DIR\"\n", `g.toml:2:1: unknown key "scripts": this key is for an application: write [[app]] in the line above it`},
+		{"an application without its head", "http = \":80\"\nscripts = \"DIR\"\nprefix = \"/x\"\n[[app]]\nhello = true\n",
+			`g.toml:2:1: scripts, prefix: beside an [[app]], the keys of an application belong in one, too: write [[app]] in the line above scripts`},
+		{"alone, with nothing to serve", "fastcgi = \"127.0.0.1:9000\"\nprefix = \"/x\"\n",
+			`g.toml:2:1: application "/x" does nothing: write scripts = "DIR", files = "DIR", fastcgi_exec = "COMMAND", demo = true or hello = true`},
+		{"alone, two things", "hello = true\nscripts = \"DIR\"\n", `g.toml:1:1: application "/" is more than one thing (scripts, hello): write an [[app]] for each`},
+		{"alone, with a key of another kind", "http = \":80\"\nhello = true\nenv = { A = \"b\" }\n",
+			`g.toml:2:1: application "/" runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts`},
+		{"alone, with a key of a kind that needs an [[app]]", "scripts = \"DIR\"\nkeep = 3\n", `g.toml:1:1: application "/" passes no request on: keep goes with fastcgi`},
+		{"alone, misspelt", "http = \":80\"\nscirpts = \"DIR\"\n", `g.toml:2:1: unknown key "scirpts": did you mean "scripts"?`},
+		{"alone, with a bad limit", "scripts = \"DIR\"\nprograms = -1\n", `g.toml:2:1: programs: `},
 		{"cgi", "[[app]]\ncgi = \"DIR\"\n", `g.toml:2:1: unknown key "cgi": did you mean "scripts"?`},
 		{"no quotes", "# where\nfastcgi = 127.0.0.1:9100\n", `g.toml:2:11: fastcgi: 127.0.0.1:9100 is not in quotes: write "127.0.0.1:9100"`},
 		{"bad prefix", "[[app]]\nprefix = \"x\"\nhello = true\n", `g.toml:2:1: prefix: prefix "x" does not begin with a slash`},

@@ -56,6 +56,13 @@
 //	index = "index.php"             # serves what no file exists for
 //	authorizer = "unix:/run/auth.sock" # is asked first, in any [[app]]
 //
+// The keys of a single application may be at the top level, without [[app]], but for fastcgi
+// and scgi, which say there where to listen:
+//
+//	fastcgi = "unix:/run/gatehouse/fastcgi.sock,group=www-data"
+//	prefix = "/cgi-bin"
+//	scripts = "/usr/lib/cgi-bin"
+//
 // With validate, package validate checks the requests and responses of each application,
 // after mount points are resolved. A violation gets an error page, and the log names the
 // rule. This is for development.

@@ -131,6 +131,14 @@ func (d *document) errorf(path string, format string, args ...any) error {
 	return &ConfigError{d.file, at.line, at.column, fmt.Errorf(format, args...)}
 }
 
+// sort sorts keys of the top level by their place in the file.
+func (d *document) sort(keys []string) {
+	slices.SortFunc(keys, func(a, b string) int {
+		x, y := d.places[a], d.places[b]
+		return cmp.Or(cmp.Compare(x.line, y.line), cmp.Compare(x.column, y.column))
+	})
+}
+
 // A table is a table of a document whose keys are looked up one by one.
 type table struct {
 	doc    *document
@@ -194,9 +202,6 @@ func (t *table) hint(key string) string {
 	}
 	if t.path != "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && !k.PerApp }) {
 		return "this key is global: write it at the top level, above the first [[app]]"
-	}
-	if t.path == "" && slices.ContainsFunc(KeyTable(), func(k Key) bool { return k.Name == key && k.PerApp }) {
-		return "this key is for an application: write [[app]] in the line above it"
 	}
 	if hint := Suggest(key, t.known); hint != "" {
 		return hint

@@ -42,11 +42,15 @@ func TestKeyTable(t *testing.T) {
 			app[l.Key] = true
 		}
 	}
-	if d := cmp.Diff(slices.Sorted(maps.Keys(top)), keysOf(t, "zzzzzzzzz = 1\n")); d != "" {
+	if d := cmp.Diff(slices.Sorted(maps.Keys(top)), keysOf(t, "zzzzzzzzz = 1\n[[app]]\nhello = true\n")); d != "" {
 		t.Errorf("top level: -tables +parser\n%s", d)
 	}
 	if d := cmp.Diff(slices.Sorted(maps.Keys(app)), keysOf(t, "[[app]]\nhello = true\nzzzzzzzzz = 1\n")); d != "" {
 		t.Errorf("applications: -tables +parser\n%s", d)
+	}
+	maps.Copy(top, app)
+	if d := cmp.Diff(slices.Sorted(maps.Keys(top)), keysOf(t, "zzzzzzzzz = 1\n")); d != "" {
+		t.Errorf("top level without [[app]]: -tables +parser\n%s", d)
 	}
 }
 

@@ -46,7 +46,7 @@ func TestWarnsOfNoApplication(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `g.toml has no [[app]], so all requests get the demo, a page of the web server's variables: write [[app]], and below it scripts = "DIR"`
+	const want = `g.toml has no application, so all requests get the demo, a page of the web server's variables: write scripts = "DIR"`
 	if got := c.Warnings(); len(got) != 1 || got[0] != want {
 		t.Errorf("%q; want %q", got, want)
 	}

@@ -18,8 +18,8 @@ type wary interface {
 // is for a configuration in which [Config.Check] finds nothing wrong.
 func (c *Config) Warnings() (lines []string) {
 	if c.File != "" && len(c.Apps) == 0 {
-		lines = append(lines, fmt.Sprintf("%s has no [[app]], so all requests get the demo, a page of the web server's variables: "+
-			`write [[app]], and below it scripts = "DIR"`, c.File))
+		lines = append(lines, fmt.Sprintf("%s has no application, so all requests get the demo, a page of the web server's variables: "+
+			`write scripts = "DIR"`, c.File))
 	}
 	for _, a := range c.Apps {
 		k, ok := a.Kind.(wary)

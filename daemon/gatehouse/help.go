@@ -47,6 +47,12 @@ const configHead = `# The keys of the configuration file (TOML), with an example
 # limits, see "gatehouse help limits". Paths are absolute.
 `
 
+const appHead = `# An application. Write one [[app]] for each. A single application needs none: its
+# keys may be at the top level, but for fastcgi and scgi, which say there where to
+# listen.
+[[app]]
+`
+
 // configHelp returns the table of keys in the form of a configuration.
 func configHelp() string {
 	var b strings.Builder
@@ -55,7 +61,7 @@ func configHelp() string {
 	for _, k := range daemon.KeyTable() {
 		if k.PerApp && !inApp {
 			inApp = true
-			b.WriteString("\n# An application. Write one [[app]] for each.\n[[app]]\n")
+			b.WriteString("\n" + appHead)
 		}
 		fmt.Fprintf(&b, "\n# %s\n%s = %s\n", k.Text, k.Name, k.Example)
 	}

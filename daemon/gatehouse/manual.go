@@ -51,7 +51,7 @@ The examples are values, and where a key has a default mostly that.`)
 		if k.PerApp && !inApp {
 			inApp = true
 			b.section("APPLICATIONS")
-			b.text("Write one [[app]] for each application. These keys belong in it:")
+			b.text("Write one [[app]] for each application. These keys belong in it. A single application needs none: its keys may be at the top level, but for fastcgi and scgi, which say there where to listen.")
 		}
 		b.entry(k.Name+" = "+k.Example, capital(k.Text)+".")
 	}
