@@ -211,6 +211,30 @@ func TestScriptFilenameAndTheWalk(t *testing.T) {
 	}
 }
 
+// TestUnmounted: the web server has a name for the directory, and nobody wrote it as the prefix.
+func TestUnmounted(t *testing.T) {
+	f := newFixture(t)
+	f.sh(t, "sub/x.cgi", head)
+	const remedy = `write prefix = "/cgi-bin" if /cgi-bin is the location in the web server`
+	for _, c := range []struct{ path, filename, want string }{
+		{"/cgi-bin/sub/x.cgi/info", "", "DIR/cgi-bin: no such file: " + remedy},
+		{"/cgi-bin/sub/x.cgi", "/nonexistent/x.cgi", "SCRIPT_FILENAME /nonexistent/x.cgi: no such file: / has no directory nonexistent; " +
+			"the path /cgi-bin/sub/x.cgi leads to no program in DIR either; " + remedy},
+		{"/cgi-bin/x.cgi", "", "DIR/cgi-bin: no such file"},
+		{"/cgi-bin/sub/", "", "DIR/cgi-bin: no such file"},
+		{"/cgi-bin/../sub/x.cgi", "", "DIR/cgi-bin: no such file"},
+	} {
+		var m cgi.Mux
+		if err := m.Mount("/", f.App); err != nil {
+			t.Fatal(err)
+		}
+		res := new(cgi.Handler).Run(request("", "SCRIPT_NAME="+c.path, "SCRIPT_FILENAME="+c.filename), new(recorder), &m)
+		if want := "404 Not Found: " + strings.ReplaceAll(c.want, "DIR", f.dir); res.Code != 404 || res.Err == nil || res.Err.Error() != want {
+			t.Errorf("%s: %d, %v; want %s", c.path, res.Code, res.Err, want)
+		}
+	}
+}
+
 // TestNoVariables: nginx without "include fastcgi_params;".
 func TestNoVariables(t *testing.T) {
 	f := newFixture(t)

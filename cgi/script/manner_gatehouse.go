@@ -46,13 +46,15 @@ func (a *App) walkFinding(r *cgi.Request, name, path string, failed *failure) *F
 	switch {
 	case nothing && saysNothing(r):
 		return variablesFinding(http.StatusInternalServerError)
-	case !nothing || name == "" || strings.HasPrefix(name, "proxy:"):
+	case !nothing:
 		return a.outside(lookupFinding(failed.path, failed.err), r)
+	case name == "" || strings.HasPrefix(name, "proxy:"):
+		return a.unmounted(a.outside(lookupFinding(failed.path, failed.err), r), r, path)
 	}
 	err := errNoName
 	if filepath.IsAbs(name) {
 		if isDirectory(name) {
-			return a.outside(lookupFinding(failed.path, failed.err), r)
+			return a.unmounted(a.outside(lookupFinding(failed.path, failed.err), r), r, path)
 		}
 		err = errMissing
 	}
@@ -63,6 +65,26 @@ func (a *App) walkFinding(r *cgi.Request, name, path string, failed *failure) *F
 			f.Remedy = strings.TrimSuffix(f.Remedy, ";") + "; "
 		}
 		f.Remedy += fmt.Sprintf("the path %s leads to no program in %s either", shortened(path), strings.Join(a.Roots, ", "))
+	}
+	return a.unmounted(f, r, path)
+}
+
+// unmounted adds to a finding about path that it names a program without its first segment:
+// then that is probably what the web server calls the directory.
+func (a *App) unmounted(f *Finding, r *cgi.Request, path string) *Finding {
+	prefix, _, _ := r.Mounted()
+	segment, rest, found := strings.Cut(strings.TrimLeft(path, "/"), "/")
+	if prefix != "" || !found || len(path) > maxPath {
+		return f
+	}
+	for _, root := range a.Roots {
+		if _, failed := a.descend(root, "/"+rest, nil); failed == nil {
+			if f.Remedy != "" {
+				f.Remedy = strings.TrimSuffix(f.Remedy, ";") + "; "
+			}
+			f.Remedy += fmt.Sprintf("write prefix = %q if %[1]s is the location in the web server", "/"+segment)
+			break
+		}
 	}
 	return f
 }
