@@ -74,7 +74,7 @@ install:
 	install -m 644 deploy/packaging/tmpfiles.conf $(LIB)/tmpfiles.d/gatehouse.conf
 	install -m 644 deploy/packaging/git.sysusers.conf $(SHARE)/gatehouse/git/sysusers.conf
 	install -m 644 deploy/packaging/git.tmpfiles.conf $(SHARE)/gatehouse/git/tmpfiles.conf
-	install -m 644 docs/systemd.md docs/cgi.md $(SHARE)/doc/gatehouse/
+	install -m 644 README.md docs/systemd.md docs/cgi.md $(SHARE)/doc/gatehouse/
 	$(HOST) ./daemon/gatehouse help gatehouse.1 | gzip -9n >$(SHARE)/man/man1/gatehouse.1.gz
 	$(HOST) ./daemon/gatehouse help gatehouse.toml.5 | gzip -9n >$(SHARE)/man/man5/gatehouse.toml.5.gz
 	$(HOST) ./daemon/gatehouse completion bash >$(SHARE)/bash-completion/completions/gatehouse
@@ -100,6 +100,7 @@ deb rpm: export VERSION := $(VERSION)
 deb rpm: export MAINTAINER := $(MAINTAINER)
 deb rpm: export ARCH := $(GOARCH)
 deb rpm: layout
+	rm -f bin/gatehouse*.$@
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/gatehouse.yaml -t bin/
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/fcgiwrap.yaml -t bin/
 

@@ -4,24 +4,31 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
-// TestReadme compares the examples of the README with the files that the tests of deploy
-// run. The comment at the top of each file, which says where to copy it, is not in the
-// README.
+// TestReadme holds that the configurations in the README are in the files that the tests of
+// deploy run. Its blocks for nginx are run as they are, and so are its commands.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"deploy/gatehouse.toml", "deploy/nginx/git.conf", "deploy/apache/fastcgi.conf"} {
+	files := map[string]string{"toml": "deploy/packaging/gatehouse.toml", "apache": "deploy/apache/fastcgi.conf"}
+	for _, b := range testkit.CodeBlocks(t, "README.md") {
+		file, ok := files[b.Language]
+		if !ok {
+			continue
+		}
+		delete(files, b.Language)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, config, found := strings.Cut(string(text), "\n\n")
-		if !found || !strings.Contains(string(readme), config) {
-			t.Errorf("the README does not hold the configuration of %s", file)
+		for line := range strings.Lines(b.Text) {
+			if !strings.Contains("\n"+string(text), "\n"+line) {
+				t.Errorf("the README has a line that %s has not: %s", file, line)
+			}
 		}
+	}
+	if len(files) > 0 {
+		t.Errorf("the README has no block for %v", files)
 	}
 }

@@ -81,10 +81,10 @@ func getAs(t *testing.T, path, user, password string) page {
 }
 
 // startFcgiwrap starts fcgiwrap, or what has its name, as the web servers' user, at the
-// socket that the files for nginx name.
+// socket that the files for git name.
 func startFcgiwrap(t *testing.T, program string) {
 	t.Helper()
-	const socket = "/run/gatehouse/fastcgi.sock"
+	const socket = "/run/gatehouse/git.sock"
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		t.Fatal(err)
 	}

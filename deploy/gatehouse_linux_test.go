@@ -20,8 +20,8 @@ func build(dir string) error {
 	return nil
 }
 
-// startGateway starts the gateway with gatehouse.toml as its configuration, and the
-// address that the file for HAProxy asks for.
+// startGateway starts the gateway with gatehouse.toml as its configuration, with what needs
+// gitweb and cgit, and the address that the file for HAProxy asks for.
 func startGateway(t *testing.T) {
 	t.Helper()
 	const config = "/etc/gatehouse/gatehouse.toml"
@@ -29,6 +29,7 @@ func startGateway(t *testing.T) {
 	content := read(t, config)
 	const list = "\nfastcgi = ["
 	more := bytes.Replace(content, []byte(list), []byte(list+`"127.0.0.1:9000", `), 1)
+	more = commentedOut.ReplaceAll(more, []byte("$1$2"))
 	if err := os.WriteFile(config, more, 0o644); err != nil {
 		t.Fatal(err)
 	}

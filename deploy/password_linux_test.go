@@ -44,7 +44,7 @@ func TestGitPassword(t *testing.T) {
 }
 
 var (
-	commentedOut = regexp.MustCompile(`(?m)^(\t*)#([a-zA-Z<\t])`)
+	commentedOut = regexp.MustCompile(`(?m)^(\t*)#([a-zA-Z<[\t])`)
 	userFile     = regexp.MustCompile(`/etc/(nginx|apache2)/git\.htpasswd`)
 )
 

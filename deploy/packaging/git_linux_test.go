@@ -23,7 +23,7 @@ func TestGit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Write("/etc/nginx/sites-enabled/default", strings.ReplaceAll(string(front), "/run/gatehouse/fastcgi.sock", "/run/gatehouse/git.sock"), 0o644)
+	m.Write("/etc/nginx/sites-enabled/default", string(front), 0o644)
 	m.Run("systemctl", "restart", "nginx")
 	m.Shell(`runuser -u git -- git init -q --bare -b main /srv/git/project.git
 		runuser -u git -- git -C /srv/git/project.git config http.receivepack true

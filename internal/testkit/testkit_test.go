@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -202,5 +204,17 @@ func TestAlone(t *testing.T) {
 	}
 	if parent := os.Getenv(variable); parent != fmt.Sprint(os.Getppid()) {
 		t.Errorf("the parent is %d, want %s", os.Getppid(), parent)
+	}
+}
+
+func TestCodeBlocks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	page := "# Title\n\n    one\n      two\n\nText:\n\n## Part `x`\n\n```sh\n# no heading\n    four\n```\n    five\n"
+	if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := []CodeBlock{{"Title", "", "one\n  two\n"}, {"Part `x`", "sh", "# no heading\n    four\n"}, {"Part `x`", "", "five\n"}}
+	if got := CodeBlocks(t, file); !slices.Equal(got, want) {
+		t.Errorf("got %q; want %q", got, want)
 	}
 }
