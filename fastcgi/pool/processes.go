@@ -42,6 +42,7 @@ type processes struct {
 	all      map[*worker]struct{}
 	idle     []*worker // the one used last comes last
 	starting int
+	readied  int           // processes that have become ready
 	waiting  int           // requests that wait for a process
 	changed  chan struct{} // closed when they are to look again
 	failure  error         // why the last one could not be started
@@ -49,6 +50,9 @@ type processes struct {
 	until    time.Time     // none is started before
 	sweeper  *time.Timer
 	due      time.Time // of the sweeper
+	trial    bool      // whoever has started processes is told why they fail
+	retired  bool
+	emptied  chan struct{} // of a retired one; closed when the last process has ended
 	closed   bool
 
 	owned sync.WaitGroup // run of each
@@ -57,7 +61,7 @@ type processes struct {
 var errClosed = errors.New("the application is closed")
 
 func newProcesses(s process.Starter, c process.Command, l Limits, log *slog.Logger) *processes {
-	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{})}
+	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
 	p.sweeper = time.AfterFunc(forever, p.sweep)
 	return p
 }
@@ -214,7 +218,7 @@ func (p *processes) served(w *worker, grown bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
-	w.spent = grown || w.served >= p.limits.Requests
+	w.spent = w.spent || grown || w.served >= p.limits.Requests
 	w.since = time.Now()
 	p.putBack(w)
 	if w.spent {
@@ -230,7 +234,7 @@ func (p *processes) givenUp(w *worker, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
-	w.spent = w.served >= p.limits.Requests
+	w.spent = w.spent || w.served >= p.limits.Requests
 	switch {
 	case w.gone:
 	case cause != nil:
@@ -286,13 +290,18 @@ func (p *processes) change() {
 func (p *processes) isReady(w *worker) {
 	w.ready, w.since = true, time.Now()
 	p.starting--
-	if p.failure != nil {
+	p.readied++
+	if p.failure != nil && !p.trial {
 		p.log.Info("application starts again", slog.String("program", p.Name()))
 	}
 	p.failure, p.pause, p.until = nil, 0, time.Time{}
 	if !w.gone {
 		p.putBack(w)
-		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+		if w.spent {
+			p.arm(w.since, settle)
+		} else {
+			p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+		}
 	}
 }
 
@@ -326,6 +335,7 @@ func (p *processes) ended(w *worker, err error) {
 	}
 	p.change()
 	p.arm(time.Now(), 0)
+	p.tellEmpty()
 }
 
 // notStarted notes why a process could not be started. mu is held.
@@ -333,11 +343,17 @@ func (p *processes) notStarted(err error) {
 	if p.closed {
 		return
 	}
-	if p.failure == nil {
-		p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", err.Error()))
-	}
+	first := p.failure == nil
 	p.pause = min(max(2*p.pause, firstPause), longestPause)
 	p.failure, p.until = err, time.Now().Add(p.pause)
+	if first && !p.trial {
+		p.logFailure()
+	}
+}
+
+// logFailure logs why the last process could not be started. mu is held.
+func (p *processes) logFailure() {
+	p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", p.failure.Error()))
 }
 
 // fill starts processes up to Limits.Minimum.
@@ -348,7 +364,7 @@ func (p *processes) fill() {
 }
 
 func (p *processes) fillLocked() {
-	for len(p.all) < p.limits.Minimum && !p.closed && !time.Now().Before(p.until) {
+	for len(p.all) < p.limits.Minimum && !p.retired && !p.closed && !time.Now().Before(p.until) {
 		p.start()
 	}
 }
@@ -368,6 +384,12 @@ func (p *processes) sweep() {
 		free, open := w.conn.free()
 		rest := now.Sub(w.since)
 		switch {
+		case !open && w.spent:
+			w.conn.Close()
+			if w.connect() != nil {
+				p.end(w, byItself)
+			}
+			w.since, next = now, min(next, settle)
 		case !open: // a request finds out whether it is ending
 			next = min(next, max(p.limits.Idle-rest, time.Second))
 			if rest >= p.limits.Idle {
@@ -389,7 +411,7 @@ func (p *processes) sweep() {
 		}
 	}
 	p.fillLocked()
-	if len(p.all) < p.limits.Minimum {
+	if len(p.all) < p.limits.Minimum && !p.retired {
 		next = min(next, time.Until(p.until))
 	}
 	if next != forever {

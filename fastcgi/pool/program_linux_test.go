@@ -26,6 +26,11 @@ func TestMain(m *testing.M) {
 		os.Stdout.Write([]byte("deaf\n"))
 		r, _, _ := os.Pipe()
 		r.Read(b[:])
+	case "turns": // the first one starts
+		if os.Remove(os.Getenv("POOL_FILE")) != nil {
+			os.Exit(3)
+		}
+		serveProgram()
 	case "late": // it starts once there is a file
 		if _, err := os.Stat(os.Getenv("POOL_FILE")); err != nil {
 			fmt.Fprintln(os.Stderr, "no file")
