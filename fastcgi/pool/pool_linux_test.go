@@ -358,6 +358,28 @@ func TestIdle(t *testing.T) {
 	testkit.Until(t, "the end of two", func() bool { all, idle := count(); return all == 1 && idle == 1 })
 }
 
+// TestIdleAfterWork: a process that still works when it has been idle for too long is ended when
+// it is free.
+func TestIdleAfterWork(t *testing.T) {
+	a, log := newApp(t, Limits{Programs: 1, Idle: time.Millisecond}, "fastcgi")
+	l := testkit.Listen(t, "unix")
+	pid, _, _ := result(t, serve(a, "", "DO=after", "AT="+l.Addr().String()))
+	held := accept(t, l)
+	testkit.Until(t, "a look at it", func() bool {
+		a.processes.mu.Lock()
+		defer a.processes.mu.Unlock()
+		return time.Until(a.processes.due) > 10*time.Millisecond
+	})
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Errorf("the process that is at work: %v", err)
+	}
+	held.Close()
+	testkit.Until(t, "its end", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+	if log.String() != "" {
+		t.Error("it is logged")
+	}
+}
+
 // TestNoFastCGI: what cannot be kept is told, once, and requests get 503 with Retry-After.
 func TestNoFastCGI(t *testing.T) {
 	for _, tt := range []struct {

@@ -398,7 +398,7 @@ func (p *processes) sweep() {
 		case !free && rest >= p.limits.Silence:
 			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
 		case !free:
-			next = min(next, p.limits.Silence-rest)
+			next = min(next, p.limits.Silence-rest, max(p.limits.Idle-rest, time.Second))
 			if w.spent {
 				next = min(next, longestLook)
 			}
