@@ -335,6 +335,27 @@ func TestRecycle(t *testing.T) {
 	}
 }
 
+// TestGrowsInRequest: a process that has grown too large in the midst of a request has the time for
+// it, whatever else is looked at meanwhile.
+func TestGrowsInRequest(t *testing.T) {
+	a, _ := newApp(t, Limits{Programs: 2, Memory: 48 << 20, Idle: time.Millisecond, QueueWait: -1}, "fastcgi")
+	l := testkit.Listen(t, "unix")
+	done := make(chan int)
+	go func() {
+		pid, _, _ := result(t, serve(a, "", "DO=growhold", "AT="+l.Addr().String()))
+		done <- pid
+	}()
+	held := accept(t, l)
+	ended := func(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH }
+	for range 2 { // another one is replaced, and ended because it is idle
+		other, _, _ := result(t, serve(a, "", "DO=grow"))
+		testkit.Until(t, "the end of another one", func() bool { return ended(other) })
+	}
+	held.Close()
+	large := testkit.Receive(t, "the response of the large one", done)
+	testkit.Until(t, "its end", func() bool { return ended(large) })
+}
+
 // TestIdle: processes are ended that are idle, but for Minimum, which are started by Start.
 func TestIdle(t *testing.T) {
 	a, _ := newApp(t, Limits{Programs: 4, Minimum: 1, Idle: time.Millisecond, QueueWait: -1}, "fastcgi")
@@ -397,6 +418,9 @@ func TestNoFastCGI(t *testing.T) {
 				if got := serve(a, ""); got.Head.Code != 503 || got.Field("Retry-After") == "" {
 					t.Errorf("%v", got)
 				}
+				a.processes.mu.Lock()
+				a.processes.until = time.Time{} // it is tried again by the next one
+				a.processes.mu.Unlock()
 			}
 			if n := strings.Count(log.String(), "application does not start"); n != 1 {
 				t.Errorf("logged %d times", n)

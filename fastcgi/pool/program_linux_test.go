@@ -103,10 +103,13 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	case "burn":
 		for n := 0; ; n++ {
 		}
-	case "grow":
+	case "grow", "growhold":
 		b := make([]byte, 64<<20)
 		for i := range b {
 			b[i] = 1
+		}
+		if do == "growhold" {
+			hold(vars["AT"])
 		}
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "a word to the log")
