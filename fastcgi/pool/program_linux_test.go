@@ -114,7 +114,11 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "a word to the log")
 	}
-	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, os.Getenv(vars["ENV"]))
+	more := os.Getenv(vars["ENV"])
+	if do == "report" {
+		more = report(vars["READ"], vars["WRITE"])
+	}
+	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, more)
 	b := record.AppendStream(nil, record.Stdout, id, []byte(text))
 	if do == "break" {
 		c.Write(append(b, record.AppendStream(nil, record.Stdout, id, []byte(strings.Repeat("x", 20000)))...))
