@@ -122,7 +122,8 @@ func TestPool(t *testing.T) {
 			t.Errorf("in a pool of one: %q", got.body)
 		}
 	})
-	t.Run("short", func(t *testing.T) { serveShortLived(t) })
+	t.Run("short", serveShortLived)
+	t.Run("smokeping", readSmokePing)
 	t.Run("others", func(t *testing.T) {
 		for path, want := range map[string]string{
 			"/c/x":     "POST /c /x, user , body 1048576, sent 1048576, long 1\n",
