@@ -115,7 +115,7 @@ func TestConfinement(t *testing.T) {
 		set func(a *App)
 		say []string
 	}{
-		{"none of them", func(a *App) {}, []string{"uid=0 gid=0", "dir=/ ", "nice=0 no_new_privs=0", "read=true exists=true write=true"}},
+		{"none of them", func(a *App) {}, []string{"uid=0 gid=0", "dir=/ ", " no_new_privs=0", "read=true exists=true write=true"}},
 		{"user", func(a *App) { a.RunAs = nobody }, []string{"uid=65534 gid=65534 groups=[65534] ", "home=/nonexistent "}},
 		{"group", func(a *App) { a.RunAs = process.RunAs{User: "nobody", Group: "daemon"} }, []string{"uid=65534 gid=1 groups=[1 "}},
 		{"directory", func(a *App) { a.Dir = open }, []string{"dir=" + open + " "}},

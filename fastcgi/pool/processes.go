@@ -3,14 +3,11 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/process"
 	"gatehouse/internal/backend"
@@ -250,34 +247,6 @@ func (p *processes) givenUp(w *worker, cause error) {
 	w.busy = false
 }
 
-// cutOff terminates a process in the midst of a request.
-func (p *processes) cutOff(w *worker, cause error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.terminate(w, cause)
-}
-
-// terminate ends a process because of a failure. mu is held.
-func (p *processes) terminate(w *worker, cause error) {
-	if !w.gone {
-		w.failure = cause
-		p.end(w, "")
-	}
-}
-
-// end ends a process, for a reason that is usual unless it is empty. mu is held.
-func (p *processes) end(w *worker, meant string) {
-	if w.gone {
-		return
-	}
-	w.gone, w.meant = true, meant
-	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
-	if !w.busy && w.conn != nil {
-		w.conn.Close()
-	}
-	w.proc.Terminate(p.limits.Grace)
-}
-
 // change lets the requests look again that wait. mu is held.
 func (p *processes) change() {
 	if p.waiting > 0 {
@@ -303,158 +272,4 @@ func (p *processes) isReady(w *worker) {
 			p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
 		}
 	}
-}
-
-// ended notes that a process has been reaped, or could not be started, because of err. mu is held.
-func (p *processes) ended(w *worker, err error) {
-	delete(p.all, w)
-	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
-	if !w.busy && w.conn != nil {
-		w.conn.Close()
-	}
-	own := !w.gone || w.meant == byItself
-	w.gone = true
-	if !w.ready {
-		p.starting--
-	}
-	switch {
-	case err != nil:
-		p.notStarted(err)
-	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
-		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
-		if w.failure != nil {
-			failure := w.failure
-			if se := (*cgi.StatusError)(nil); errors.As(failure, &se) && se.Err != nil {
-				failure = se.Err
-			}
-			attrs = append(attrs, slog.String("error", failure.Error()))
-		}
-		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
-	default:
-		p.log.Debug("process of an application has ended", slog.String("process", w.name), slog.Int("requests", w.served), slog.String("reason", w.meant))
-	}
-	p.change()
-	p.arm(time.Now(), 0)
-	p.tellEmpty()
-}
-
-// notStarted notes why a process could not be started. mu is held.
-func (p *processes) notStarted(err error) {
-	if p.closed {
-		return
-	}
-	first := p.failure == nil
-	p.pause = min(max(2*p.pause, firstPause), longestPause)
-	p.failure, p.until = err, time.Now().Add(p.pause)
-	if first && !p.trial {
-		p.logFailure()
-	}
-}
-
-// logFailure logs why the last process could not be started. mu is held.
-func (p *processes) logFailure() {
-	p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", p.failure.Error()))
-}
-
-// fill starts processes up to Limits.Minimum.
-func (p *processes) fill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fillLocked()
-}
-
-func (p *processes) fillLocked() {
-	for len(p.all) < p.limits.Minimum && !p.retired && !p.closed && !time.Now().Before(p.until) {
-		p.start()
-	}
-}
-
-// sweep ends the processes that are idle for too long, or are to be replaced, and starts those that are
-// missing.
-func (p *processes) sweep() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return
-	}
-	p.due = time.Time{}
-	now := time.Now()
-	next := time.Duration(forever)
-	for _, w := range slices.Clone(p.idle) { // the longest idle first
-		free, open := w.conn.free()
-		rest := now.Sub(w.since)
-		switch {
-		case !open && w.spent:
-			w.conn.Close()
-			if w.connect() != nil {
-				p.end(w, byItself)
-			}
-			w.since, next = now, min(next, settle)
-		case !open: // a request finds out whether it is ending
-			next = min(next, max(p.limits.Idle-rest, time.Second))
-			if rest >= p.limits.Idle {
-				p.end(w, "idle")
-			}
-		case !free && rest >= p.limits.Silence:
-			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
-		case !free:
-			next = min(next, p.limits.Silence-rest, max(p.limits.Idle-rest, time.Second))
-			if w.spent {
-				next = min(next, longestLook)
-			}
-		case w.spent:
-			p.end(w, "replaced")
-		case len(p.all) > p.limits.Minimum && rest >= p.limits.Idle:
-			p.end(w, "idle")
-		default:
-			next = min(next, max(p.limits.Idle-rest, time.Second))
-		}
-	}
-	p.fillLocked()
-	if len(p.all) < p.limits.Minimum && !p.retired {
-		next = min(next, time.Until(p.until))
-	}
-	if next != forever {
-		p.arm(now, max(next, time.Millisecond))
-	}
-}
-
-// arm lets the sweeper look after a pause at the latest. mu is held.
-func (p *processes) arm(now time.Time, pause time.Duration) {
-	if pause == forever || p.closed {
-		return
-	}
-	if due := now.Add(pause); p.due.IsZero() || due.Before(p.due) {
-		p.due = due
-		p.sweeper.Reset(pause)
-	}
-}
-
-// refusal is the error of a request that has waited for too long. mu is held.
-func (p *processes) refusal() error {
-	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
-	if p.failure != nil {
-		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
-	}
-	return unavailable(time.Second, err)
-}
-
-// unavailable is the error for a client that may try again.
-func unavailable(after time.Duration, err error) error {
-	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: max(after, time.Second), Err: err}
-}
-
-// close ends all processes, and returns when they have been reaped.
-func (p *processes) close() {
-	p.mu.Lock()
-	p.closed = true
-	p.sweeper.Stop()
-	p.change()
-	for w := range p.all {
-		if w.proc != nil {
-			p.end(w, "close")
-		}
-	}
-	p.mu.Unlock()
-	p.owned.Wait()
 }
