@@ -99,15 +99,21 @@ func (a App) place() string {
 	return "--app " + a.Prefix + "=" + a.Kind.traits().word()
 }
 
+// mountPoint tells applications apart: its prefix, in the form of cgi.Mux, and the role.
+func (a App) mountPoint() string {
+	p := strings.TrimRight(a.Prefix, "/")
+	if a.Kind.traits().authorizer {
+		p = "authorizer " + p
+	}
+	return p
+}
+
 // checkMounts returns an error for each prefix that is mounted more than once.
 func checkMounts(apps []App) []error {
 	var errs []error
-	places := make(map[string]string) // by prefix, in the form of cgi.Mux
+	places := make(map[string]string)
 	for _, a := range apps {
-		p := strings.TrimRight(a.Prefix, "/")
-		if a.Kind.traits().authorizer {
-			p = "authorizer " + p
-		}
+		p := a.mountPoint()
 		if first, taken := places[p]; taken {
 			errs = append(errs, fmt.Errorf("%s: prefix %q is mounted twice, the first time by %s: give one of them another prefix, or remove it",
 				a.place(), a.Prefix, first))

@@ -295,10 +295,21 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 		t.limits(&limits, true)
 	}
 	a.Limits = limits.Programs
+	var instead map[string]string
+	if a.Kind != nil {
+		instead = a.Kind.traits().instead
+	}
+	for _, row := range LimitTable() {
+		if hint := instead[row.Key]; hint != "" && t.values[row.Key] != nil {
+			t.fail(row.Key, errors.New(hint))
+		}
+	}
 	errs = t.finish()
 	switch {
 	case len(chosen) == 0 && len(errs) == 0:
 		errs = append(errs, t.doc.errorf(at, "application %q does nothing: write %s", a.Prefix, enumerate("or", kinds, traits.long)))
+	case len(chosen) == 1 && len(wrong) > 0 && instead[wrong[0].Name] != "":
+		errs = append(errs, t.doc.errorf(at, "application %q has no %s: %s", a.Prefix, wrong[0].Name, instead[wrong[0].Name]))
 	case len(chosen) == 1 && len(wrong) > 0:
 		errs = append(errs, t.doc.errorf(at, "application %q %s", a.Prefix, misplaced(wrong[0])))
 	case len(chosen) > 1:

@@ -144,6 +144,9 @@
 //     under the new configuration. Requests in flight end under the old one; its applications
 //     are closed after the last of them. While 16 old configurations have requests in flight,
 //     another reload is refused.
+//   - Processes that an application keeps are replaced, also if its configuration has not changed.
+//     As many as there are start before anything changes; if none of an application's is ready,
+//     the reload has failed. The old ones end when they are free.
 //   - Addresses that stay keep their sockets, also if their options or their protocol change.
 //     New ones are opened. Those that are gone are closed, and their connections drained. A
 //     socket that somebody has removed from the file system is opened anew.

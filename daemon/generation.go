@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
 )
 
@@ -23,8 +26,8 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
-	starters  []func() // of the applications that keep processes
-	reserve   int      // descriptors that the applications take
+	kept      map[string]*pool.App // by where they are mounted: those that keep processes
+	reserve   int                  // descriptors that the applications take
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
@@ -44,20 +47,20 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	var starters []func()
-	for _, a := range apps {
+	kept := make(map[string]*pool.App)
+	for i, a := range apps {
 		if g, ok := a.(*upstream.Guard); ok {
 			a = g.App
 		}
-		if a, ok := a.(interface{ Start() }); ok {
-			starters = append(starters, a.Start)
+		if a, ok := a.(*pool.App); ok {
+			kept[c.Apps[i].mountPoint()] = a
 		}
 	}
 	m, err := mount(c.Apps, apps, c.Validate)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, starters: starters, reserve: cgi.Descriptors(apps...),
+	return &generation{config: c, log: p.log, mounted: m, kept: kept, reserve: cgi.Descriptors(apps...),
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 
@@ -126,8 +129,44 @@ func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (serv
 // begin has the applications start what they keep. The server owns the listeners now.
 func (g *generation) begin() {
 	g.started = true
-	for _, start := range g.starters {
-		start()
+	for _, a := range g.kept {
+		a.Start()
+	}
+}
+
+// succeed has the applications that keep processes start those that are to take the place of
+// old's, and returns when they are ready. The error has a line for each application that
+// does not start.
+func (g *generation) succeed(ctx context.Context, old *generation) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(g.config.Apps))
+	for i, a := range g.config.Apps {
+		next, before := g.kept[a.mountPoint()], old.kept[a.mountPoint()]
+		if next != nil && before != nil {
+			all.Go(func() {
+				if err := next.Succeed(ctx, before); err != nil {
+					errs[i] = fmt.Errorf("%s: %w", a.place(), err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// retire ends kept processes when they are free, and returns when all have ended, or over is
+// closed.
+func (g *generation) retire(over <-chan struct{}) {
+	var ended []<-chan struct{}
+	for _, a := range g.kept {
+		ended = append(ended, a.Retire())
+	}
+	for _, c := range ended {
+		select {
+		case <-c:
+		case <-over:
+			return
+		}
 	}
 }
 

@@ -57,6 +57,10 @@ type traits struct {
 	noun    string // what the target is, such as "directory"
 	without string // describes an application of another kind, where its keys have no use
 
+	// instead says, for keys and limits of other kinds that have no meaning here, why, and what to
+	// write in their place. Others have a general message.
+	instead map[string]string
+
 	authorizer bool // it serves FastCGI's Authorizer requests, and no others
 	starts     bool // it starts processes …
 	unchanged  bool // … as the user of this process

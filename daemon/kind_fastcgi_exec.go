@@ -26,7 +26,24 @@ func FastCGIExec(a *pool.App) Kind { return &fastcgiExecKind{app: a} }
 
 func (k *fastcgiExecKind) traits() traits {
 	return traits{name: "fastcgi_exec", target: "COMMAND", noun: "command", without: "keeps no program",
+		instead:    withoutMeaning,
 		authorizer: k.authorizer, starts: true, unchanged: k.app.RunAs == process.RunAs{}}
+}
+
+const (
+	oneUser       = "its processes serve all requests, so they have one user: write user"
+	oneConnection = "one connection to each of its processes is kept: write programs for how many there are"
+	oneProgram    = "it starts one program, whoever owns that: remove this key"
+)
+
+// withoutMeaning are the keys of other kinds that an administrator may look for here.
+var withoutMeaning = map[string]string{
+	"run_as": oneUser, "min_uid": oneUser, "min_gid": oneUser,
+	"check_owner": oneProgram, "check_mode": oneProgram,
+	"programs_per_script": "it has one program: write programs",
+	"keep":                oneConnection, "connections": oneConnection, "dial": oneConnection,
+	"stderr":             "what its processes write to stderr is in the log: remove this key",
+	"pass_authorization": "its processes get all variables that the web server sends: remove this key",
 }
 
 func (k *fastcgiExecKind) keys() []Key {

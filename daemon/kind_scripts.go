@@ -26,7 +26,7 @@ func Scripts(a *script.App) Kind { return &scriptsKind{app: a} }
 
 func (k *scriptsKind) traits() traits {
 	return traits{
-		name: "scripts", target: "DIR", noun: "directory", without: "runs no programs",
+		name: "scripts", target: "DIR", noun: "directory", without: "runs no CGI programs",
 		authorizer: k.authorizer,
 		starts:     true,
 		unchanged:  k.app.RunAs == process.RunAs{},

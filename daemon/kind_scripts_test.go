@@ -33,8 +33,8 @@ func TestResponseKeys(t *testing.T) {
 		"scripts = \"DIR\"\nnph = \"\"":                  `g.toml:3:1: nph: "" is not a pattern for names, such as "*.nph"`,
 		"scripts = \"DIR\"\nonly = \"[a\"":               `g.toml:3:1: only: "[a" is not a pattern for names, such as "*.cgi"`,
 		"scripts = \"DIR\"\nsearch_args = 1":             `g.toml:3:1: search_args: 1 is not true or false`,
-		"hello = true\nlocal_redirect = \"client\"":      `g.toml:1:3: application "/" runs no programs: local_redirect goes with scripts, fastcgi, fastcgi-exec and scgi`,
-		"files = \"DIR\"\nsearch_args = false":           `g.toml:1:3: application "/" runs no programs: search_args goes with scripts`,
+		"hello = true\nlocal_redirect = \"client\"":      `g.toml:1:3: application "/" runs no CGI programs: local_redirect goes with scripts, fastcgi, fastcgi-exec and scgi`,
+		"files = \"DIR\"\nsearch_args = false":           `g.toml:1:3: application "/" runs no CGI programs: search_args goes with scripts`,
 	} {
 		_, err := parse("[[app]]\n" + text + "\n")
 		checkError(t, err, want)

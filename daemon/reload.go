@@ -83,7 +83,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 		return err
 	}
 	old := d.current()
-	g, err := d.succeed(old, config)
+	g, err := d.succeed(ctx, old, config)
 	if err != nil {
 		if d.env.Confine != nil {
 			err = fmt.Errorf("%w\ngatehouse gave up privileges after its start, and may need them for this: restart it", err)
@@ -106,7 +106,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 
 // succeed returns a generation for a configuration that is to follow old. It has done
 // everything that can fail.
-func (d *Daemon) succeed(old *generation, config *Config) (*generation, error) {
+func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (*generation, error) {
 	c := config.Defaults()
 	if err := d.startReaper(c.Apps); err != nil {
 		return nil, err
@@ -114,6 +114,9 @@ func (d *Daemon) succeed(old *generation, config *Config) (*generation, error) {
 	g, err := newGeneration(c, preparation{log: d.log, reaper: d.reaper, before: &old.config.Limits})
 	if err != nil {
 		return nil, err
+	}
+	if err := g.succeed(ctx, old); err != nil { // before anything else changes: it may take a while
+		return nil, errors.Join(err, g.close())
 	}
 	g.warnings = config.Warnings()
 	g.handler.ContinueFrom(old.handler)
@@ -133,6 +136,7 @@ func (d *Daemon) replace(old, g *generation, ended <-chan struct{}) {
 	d.closing.Go(func() {
 		select {
 		case <-ended:
+			old.retire(d.over)
 		case <-d.over:
 		}
 		if err := old.close(); err != nil {

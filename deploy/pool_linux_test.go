@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +45,7 @@ func TestPool(t *testing.T) {
 		"pid.php":     `usleep(1000); echo getmypid(), ' ', strlen(file_get_contents('php://input'));`,
 		"hash.php":    `$h = hash_init('sha256'); $f = fopen('php://input', 'r'); while (!feof($f)) hash_update($h, fread($f, 1 << 20)); echo hash_final($h), ' ', $_SERVER['CONTENT_LENGTH'];`,
 		"headers.php": `header('X-Long: ' . str_repeat('y', 5000)); echo strlen($_SERVER['HTTP_X_LONG']);`,
+		"short.php":   `file_put_contents('/srv/site/served', $_GET['id'] . file_get_contents('php://input') . "\n", FILE_APPEND); echo getmypid();`,
 		"user.php":    `echo posix_getpwuid(posix_geteuid())['name'], ' ', getcwd();`,
 		"fatal.php":   `undefined_function();`,
 		"killed.php":  `echo str_repeat('x', 300000); flush(); posix_kill(getmypid(), 9);`,
@@ -120,40 +122,8 @@ func TestPool(t *testing.T) {
 			t.Errorf("in a pool of one: %q", got.body)
 		}
 	})
-	t.Run("short", func(t *testing.T) {
-		var all sync.WaitGroup
-		var mu sync.Mutex
-		served := make(map[string]int)
-		for range 4 {
-			all.Go(func() {
-				for range 125 {
-					request, err := http.NewRequest("POST", "http://localhost/short/pid.php", strings.NewReader("body"))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					got, err := fetch(t, request)
-					pid, ok := strings.CutSuffix(got.body, " 4")
-					if err != nil || !ok {
-						t.Errorf("%v, %d %.100q", err, got.status, got.body)
-						return
-					}
-					mu.Lock()
-					served[pid]++
-					mu.Unlock()
-				}
-			})
-		}
-		all.Wait()
-		for pid, n := range served {
-			if n > 50 {
-				t.Errorf("process %s served %d requests", pid, n)
-			}
-		}
-		if len(served) < 10 {
-			t.Errorf("%d processes served 500 requests", len(served))
-		}
-	})
+	t.Run("short", serveShortLived)
+	t.Run("smokeping", readSmokePing)
 	t.Run("others", func(t *testing.T) {
 		for path, want := range map[string]string{
 			"/c/x":     "POST /c /x, user , body 1048576, sent 1048576, long 1\n",
@@ -177,6 +147,57 @@ func TestPool(t *testing.T) {
 			t.Errorf("the log has no %q:\n%s", want, log())
 		}
 	})
+}
+
+// serveShortLived sends 10,000 requests, half of them POST, to processes that end by themselves
+// after 100 each. None fails, and none runs twice.
+func serveShortLived(t *testing.T) {
+	const clients, each, last = 8, 1250, 100
+	const served = "/srv/site/served"
+	writeProgram(t, served, "", 0o666)
+	if err := os.Chmod(served, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	pids := make(map[string]int)
+	for i := range clients {
+		all.Go(func() {
+			for j := range each {
+				id := fmt.Sprintf("%d.%d", i, j)
+				request, err := http.NewRequest("GET", "http://localhost/short/short.php?id="+id, nil)
+				if j%2 == 0 {
+					request, err = http.NewRequest("POST", "http://localhost/short/short.php?id=", strings.NewReader(id))
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := fetch(t, request)
+				if err != nil || got.status != http.StatusOK {
+					t.Errorf("request %s: %v, %d %.100q", id, err, got.status, got.body)
+					return
+				}
+				mu.Lock()
+				pids[got.body]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	for pid, n := range pids {
+		if n > last {
+			t.Errorf("process %s served %d requests", pid, n)
+		}
+	}
+	if len(pids) < clients*each/last {
+		t.Errorf("%d processes served %d requests", len(pids), clients*each)
+	}
+	lines := strings.Fields(string(read(t, served)))
+	slices.Sort(lines)
+	if n := len(slices.Compact(slices.Clone(lines))); n != clients*each || len(lines) != n {
+		t.Errorf("%d requests ran, %d times, want %d", n, len(lines), clients*each)
+	}
 }
 
 // TestPoolKilled: no process is left of a gateway that was killed.

@@ -100,6 +100,8 @@ type App struct {
 
 	once      sync.Once
 	err       error
+	closing   sync.Once
+	closeErr  error
 	processes *processes
 	upstream  *upstream.App
 	launcher  *process.Launcher
@@ -204,19 +206,22 @@ func (a *App) Load() admission.Load {
 }
 
 // Close ends all processes and waits until they have been reaped. Later requests are refused
-// with 503. It does not wait for ServeCGI calls to return, which they do without delay.
+// with 503. It does not wait for ServeCGI calls to return, which they do without delay. Closing
+// again does nothing.
 func (a *App) Close() error {
 	a.Prepare()
-	if a.upstream != nil {
-		a.upstream.Close()
-	}
-	if a.processes != nil {
-		a.processes.close()
-	}
-	if a.launcher != nil {
-		return a.launcher.Close()
-	}
-	return nil
+	a.closing.Do(func() {
+		if a.upstream != nil {
+			a.upstream.Close()
+		}
+		if a.processes != nil {
+			a.processes.close()
+		}
+		if a.launcher != nil {
+			a.closeErr = a.launcher.Close()
+		}
+	})
+	return a.closeErr
 }
 
 // Explain tells how the program is started, and with Root which file would serve r.

@@ -3,14 +3,11 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/process"
 	"gatehouse/internal/backend"
@@ -42,6 +39,7 @@ type processes struct {
 	all      map[*worker]struct{}
 	idle     []*worker // the one used last comes last
 	starting int
+	readied  int           // processes that have become ready
 	waiting  int           // requests that wait for a process
 	changed  chan struct{} // closed when they are to look again
 	failure  error         // why the last one could not be started
@@ -49,6 +47,9 @@ type processes struct {
 	until    time.Time     // none is started before
 	sweeper  *time.Timer
 	due      time.Time // of the sweeper
+	trial    bool      // whoever has started processes is told why they fail
+	retired  bool
+	emptied  chan struct{} // of a retired one; closed when the last process has ended
 	closed   bool
 
 	owned sync.WaitGroup // run of each
@@ -57,7 +58,7 @@ type processes struct {
 var errClosed = errors.New("the application is closed")
 
 func newProcesses(s process.Starter, c process.Command, l Limits, log *slog.Logger) *processes {
-	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{})}
+	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
 	p.sweeper = time.AfterFunc(forever, p.sweep)
 	return p
 }
@@ -214,7 +215,7 @@ func (p *processes) served(w *worker, grown bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
-	w.spent = grown || w.served >= p.limits.Requests
+	w.spent = w.spent || grown || w.served >= p.limits.Requests
 	w.since = time.Now()
 	p.putBack(w)
 	if w.spent {
@@ -230,7 +231,7 @@ func (p *processes) givenUp(w *worker, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
-	w.spent = w.served >= p.limits.Requests
+	w.spent = w.spent || w.served >= p.limits.Requests
 	switch {
 	case w.gone:
 	case cause != nil:
@@ -246,34 +247,6 @@ func (p *processes) givenUp(w *worker, cause error) {
 	w.busy = false
 }
 
-// cutOff terminates a process in the midst of a request.
-func (p *processes) cutOff(w *worker, cause error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.terminate(w, cause)
-}
-
-// terminate ends a process because of a failure. mu is held.
-func (p *processes) terminate(w *worker, cause error) {
-	if !w.gone {
-		w.failure = cause
-		p.end(w, "")
-	}
-}
-
-// end ends a process, for a reason that is usual unless it is empty. mu is held.
-func (p *processes) end(w *worker, meant string) {
-	if w.gone {
-		return
-	}
-	w.gone, w.meant = true, meant
-	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
-	if !w.busy && w.conn != nil {
-		w.conn.Close()
-	}
-	w.proc.Terminate(p.limits.Grace)
-}
-
 // change lets the requests look again that wait. mu is held.
 func (p *processes) change() {
 	if p.waiting > 0 {
@@ -286,153 +259,17 @@ func (p *processes) change() {
 func (p *processes) isReady(w *worker) {
 	w.ready, w.since = true, time.Now()
 	p.starting--
-	if p.failure != nil {
+	p.readied++
+	if p.failure != nil && !p.trial {
 		p.log.Info("application starts again", slog.String("program", p.Name()))
 	}
 	p.failure, p.pause, p.until = nil, 0, time.Time{}
 	if !w.gone {
 		p.putBack(w)
-		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
-	}
-}
-
-// ended notes that a process has been reaped, or could not be started, because of err. mu is held.
-func (p *processes) ended(w *worker, err error) {
-	delete(p.all, w)
-	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
-	if !w.busy && w.conn != nil {
-		w.conn.Close()
-	}
-	own := !w.gone || w.meant == byItself
-	w.gone = true
-	if !w.ready {
-		p.starting--
-	}
-	switch {
-	case err != nil:
-		p.notStarted(err)
-	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
-		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
-		if w.failure != nil {
-			failure := w.failure
-			if se := (*cgi.StatusError)(nil); errors.As(failure, &se) && se.Err != nil {
-				failure = se.Err
-			}
-			attrs = append(attrs, slog.String("error", failure.Error()))
-		}
-		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
-	default:
-		p.log.Debug("process of an application has ended", slog.String("process", w.name), slog.Int("requests", w.served), slog.String("reason", w.meant))
-	}
-	p.change()
-	p.arm(time.Now(), 0)
-}
-
-// notStarted notes why a process could not be started. mu is held.
-func (p *processes) notStarted(err error) {
-	if p.closed {
-		return
-	}
-	if p.failure == nil {
-		p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", err.Error()))
-	}
-	p.pause = min(max(2*p.pause, firstPause), longestPause)
-	p.failure, p.until = err, time.Now().Add(p.pause)
-}
-
-// fill starts processes up to Limits.Minimum.
-func (p *processes) fill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fillLocked()
-}
-
-func (p *processes) fillLocked() {
-	for len(p.all) < p.limits.Minimum && !p.closed && !time.Now().Before(p.until) {
-		p.start()
-	}
-}
-
-// sweep ends the processes that are idle for too long, or are to be replaced, and starts those that are
-// missing.
-func (p *processes) sweep() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return
-	}
-	p.due = time.Time{}
-	now := time.Now()
-	next := time.Duration(forever)
-	for _, w := range slices.Clone(p.idle) { // the longest idle first
-		free, open := w.conn.free()
-		rest := now.Sub(w.since)
-		switch {
-		case !open: // a request finds out whether it is ending
-			next = min(next, max(p.limits.Idle-rest, time.Second))
-			if rest >= p.limits.Idle {
-				p.end(w, "idle")
-			}
-		case !free && rest >= p.limits.Silence:
-			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
-		case !free:
-			next = min(next, p.limits.Silence-rest)
-			if w.spent {
-				next = min(next, longestLook)
-			}
-		case w.spent:
-			p.end(w, "replaced")
-		case len(p.all) > p.limits.Minimum && rest >= p.limits.Idle:
-			p.end(w, "idle")
-		default:
-			next = min(next, max(p.limits.Idle-rest, time.Second))
+		if w.spent {
+			p.arm(w.since, settle)
+		} else {
+			p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
 		}
 	}
-	p.fillLocked()
-	if len(p.all) < p.limits.Minimum {
-		next = min(next, time.Until(p.until))
-	}
-	if next != forever {
-		p.arm(now, max(next, time.Millisecond))
-	}
-}
-
-// arm lets the sweeper look after a pause at the latest. mu is held.
-func (p *processes) arm(now time.Time, pause time.Duration) {
-	if pause == forever || p.closed {
-		return
-	}
-	if due := now.Add(pause); p.due.IsZero() || due.Before(p.due) {
-		p.due = due
-		p.sweeper.Reset(pause)
-	}
-}
-
-// refusal is the error of a request that has waited for too long. mu is held.
-func (p *processes) refusal() error {
-	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
-	if p.failure != nil {
-		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
-	}
-	return unavailable(time.Second, err)
-}
-
-// unavailable is the error for a client that may try again.
-func unavailable(after time.Duration, err error) error {
-	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: max(after, time.Second), Err: err}
-}
-
-// close ends all processes, and returns when they have been reaped.
-func (p *processes) close() {
-	p.mu.Lock()
-	p.closed = true
-	p.sweeper.Stop()
-	p.change()
-	for w := range p.all {
-		if w.proc != nil {
-			p.end(w, "close")
-		}
-	}
-	p.mu.Unlock()
-	p.owned.Wait()
 }

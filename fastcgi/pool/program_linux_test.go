@@ -26,6 +26,11 @@ func TestMain(m *testing.M) {
 		os.Stdout.Write([]byte("deaf\n"))
 		r, _, _ := os.Pipe()
 		r.Read(b[:])
+	case "turns": // the first one starts
+		if os.Remove(os.Getenv("POOL_FILE")) != nil {
+			os.Exit(3)
+		}
+		serveProgram()
 	case "late": // it starts once there is a file
 		if _, err := os.Stat(os.Getenv("POOL_FILE")); err != nil {
 			fmt.Fprintln(os.Stderr, "no file")
@@ -98,15 +103,22 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	case "burn":
 		for n := 0; ; n++ {
 		}
-	case "grow":
+	case "grow", "growhold":
 		b := make([]byte, 64<<20)
 		for i := range b {
 			b[i] = 1
 		}
+		if do == "growhold" {
+			hold(vars["AT"])
+		}
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "a word to the log")
 	}
-	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, os.Getenv(vars["ENV"]))
+	more := os.Getenv(vars["ENV"])
+	if do == "report" {
+		more = report(vars["READ"], vars["WRITE"])
+	}
+	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, more)
 	b := record.AppendStream(nil, record.Stdout, id, []byte(text))
 	if do == "break" {
 		c.Write(append(b, record.AppendStream(nil, record.Stdout, id, []byte(strings.Repeat("x", 20000)))...))

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,7 @@ type rival struct {
 type goal struct {
 	ratio float64 // ours is at least this many times the peer's
 	most  float64 // ours is at most this
+	over  float64 // ours is at most this much more than the peer's
 }
 
 func (g goal) String() string {
@@ -48,12 +50,14 @@ func (g goal) String() string {
 		return fmt.Sprintf("≥ %g ×", g.ratio)
 	case g.most > 0:
 		return fmt.Sprintf("≤ %g", g.most)
+	case g.over > 0:
+		return fmt.Sprintf("≤ + %g", g.over)
 	}
 	return ""
 }
 
-func (g goal) met(ours, ratio float64) bool {
-	return (g.ratio == 0 || ratio >= g.ratio) && (g.most == 0 || ours <= g.most)
+func (g goal) met(ours, theirs, ratio float64) bool {
+	return (g.ratio == 0 || ratio >= g.ratio) && (g.most == 0 || ours <= g.most) && (g.over == 0 || ours <= theirs+g.over)
 }
 
 // A scale sets the sizes of the rows.
@@ -146,5 +150,5 @@ func rows(w *workshop, n scale) []row {
 	unbounded.name = "params_total = off"
 	all = append(all, row{name: "attack", title: fmt.Sprintf("gatehouse, memory with %d unfinished heads of %.3g MB", n.hoards.connections*n.hoards.requests, float64(n.hoards.size)/1e6),
 		fresh: true, once: true, ours: contender{gateway("/=hello"), n.hoards}, peers: []rival{against(unbounded, n.hoards, atMost(n.hoards.bound()))}})
-	return append(append(all, cgiRows(w, n)...), forwardRows(w, n)...)
+	return slices.Concat(all, cgiRows(w, n), forwardRows(w, n), keptRows(w, n))
 }

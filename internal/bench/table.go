@@ -53,7 +53,7 @@ func printRow(w io.Writer, r row, results []result) {
 			goal, mark := "", ""
 			if j == 0 {
 				goal = p.goal.String()
-				if !p.goal.met(median(ours.figures[j]), median(ratio)) {
+				if !p.goal.met(median(ours.figures[j]), median(theirs), median(ratio)) {
 					mark = "✗ missed"
 				}
 			}

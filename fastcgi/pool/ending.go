@@ -1,0 +1,122 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/process"
+)
+
+// cutOff terminates a process in the midst of a request.
+func (p *processes) cutOff(w *worker, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.terminate(w, cause)
+}
+
+// terminate ends a process because of a failure. mu is held.
+func (p *processes) terminate(w *worker, cause error) {
+	if !w.gone {
+		w.failure = cause
+		p.end(w, "")
+	}
+}
+
+// end ends a process, for a reason that is usual unless it is empty. mu is held.
+func (p *processes) end(w *worker, meant string) {
+	if w.gone {
+		return
+	}
+	w.gone, w.meant = true, meant
+	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+	if !w.busy && w.conn != nil {
+		w.conn.Close()
+	}
+	w.proc.Terminate(p.limits.Grace)
+}
+
+// ended notes that a process has been reaped, or could not be started, because of err. mu is held.
+func (p *processes) ended(w *worker, err error) {
+	delete(p.all, w)
+	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
+	if !w.busy && w.conn != nil {
+		w.conn.Close()
+	}
+	own := !w.gone || w.meant == byItself
+	w.gone = true
+	if !w.ready {
+		p.starting--
+	}
+	switch {
+	case err != nil:
+		p.notStarted(err)
+	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
+		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
+		if w.failure != nil {
+			failure := w.failure
+			if se := (*cgi.StatusError)(nil); errors.As(failure, &se) && se.Err != nil {
+				failure = se.Err
+			}
+			attrs = append(attrs, slog.String("error", failure.Error()))
+		}
+		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
+	default:
+		p.log.Debug("process of an application has ended", slog.String("process", w.name), slog.Int("requests", w.served), slog.String("reason", w.meant))
+	}
+	p.change()
+	p.arm(time.Now(), 0)
+	p.tellEmpty()
+}
+
+// close ends all processes, and returns when they have been reaped.
+func (p *processes) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.sweeper.Stop()
+	p.change()
+	for w := range p.all {
+		if w.proc != nil {
+			p.end(w, "close")
+		}
+	}
+	p.mu.Unlock()
+	p.owned.Wait()
+}
+
+// notStarted notes why a process could not be started. mu is held.
+func (p *processes) notStarted(err error) {
+	if p.closed {
+		return
+	}
+	first := p.failure == nil
+	p.pause = min(max(2*p.pause, firstPause), longestPause)
+	p.failure, p.until = err, time.Now().Add(p.pause)
+	if first && !p.trial {
+		p.logFailure()
+	}
+}
+
+// logFailure logs why the last process could not be started. mu is held.
+func (p *processes) logFailure() {
+	p.log.Error("application does not start; this is logged once, until it does", slog.String("program", p.Name()), slog.String("error", p.failure.Error()))
+}
+
+// refusal is the error of a request that has waited for too long. mu is held.
+func (p *processes) refusal() error {
+	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
+	if p.failure != nil {
+		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
+	}
+	return unavailable(time.Second, err)
+}
+
+// unavailable is the error for a client that may try again.
+func unavailable(after time.Duration, err error) error {
+	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: max(after, time.Second), Err: err}
+}

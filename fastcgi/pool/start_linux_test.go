@@ -1,0 +1,97 @@
+package pool
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+)
+
+// TestNoFastCGI: what cannot be kept is told, once, and requests get 503 with Retry-After.
+func TestNoFastCGI(t *testing.T) {
+	for _, tt := range []struct {
+		program, says string
+		limits        Limits
+	}{
+		{"cgi", "Content-Type: text/plain\", as a CGI program does: serve it with scripts", Limits{}},
+		{"exit", "it ended before it accepted a connection, with exit status 0: a FastCGI program accepts connections on descriptor 0", Limits{}},
+		{"deaf", "it has not accepted a connection in time (ready)", Limits{Ready: 50 * time.Millisecond, Grace: -1}},
+	} {
+		t.Run(tt.program, func(t *testing.T) {
+			tt.limits.Programs, tt.limits.QueueWait = 2, -1
+			a, log := newApp(t, tt.limits, tt.program)
+			for range 3 {
+				if got := serve(a, ""); got.Head.Code != 503 || got.Field("Retry-After") == "" {
+					t.Errorf("%v", got)
+				}
+				a.processes.mu.Lock()
+				a.processes.until = time.Time{} // it is tried again by the next one
+				a.processes.mu.Unlock()
+			}
+			if n := strings.Count(log.String(), "application does not start"); n != 1 {
+				t.Errorf("logged %d times", n)
+			}
+			if plain := strings.ReplaceAll(log.String(), `\`, ""); !strings.Contains(plain, tt.says) {
+				t.Errorf("the log does not say %q", tt.says)
+			}
+		})
+	}
+	a, _ := newApp(t, Limits{}, "")
+	a.Command = []string{"no-such-program"}
+	if err := a.Prepare(); err == nil || !strings.Contains(err.Error(), "no-such-program: no such program in PATH") {
+		t.Errorf("%v", err)
+	}
+	b, _ := newApp(t, Limits{}, "", "PHP_FCGI_CHILDREN=4")
+	if err := b.Prepare(); err == nil || !strings.Contains(err.Error(), "write programs = 4") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestExplain: how the program is started, and which file a request is for. Nothing is started.
+func TestExplain(t *testing.T) {
+	a, _ := newApp(t, Limits{Minimum: 1}, "fastcgi", "X=a")
+	a.Root, a.Dir = t.TempDir(), "/tmp"
+	file := filepath.Join(a.Root, "page.php")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	request := func(path string) *cgi.Request {
+		return cgitest.NewRequest(cgi.NewEnviron("REQUEST_METHOD=GET", "SCRIPT_NAME="+path))
+	}
+	e, err := a.Explain(request("/page.php"))
+	if err != nil || e.Finding != nil || e.Dir != "/tmp" || len(e.Args) != 1 || e.Args[0] != a.Command[0] || !slices.Contains(e.Env, "X=a") ||
+		len(e.Steps) != 1 || e.Steps[0].Path != file {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if e, err = a.Explain(request("/none.php")); err != nil || e.Finding == nil || e.Finding.Code != 404 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if len(a.processes.all) > 0 {
+		t.Error("a process was started")
+	}
+}
+
+// TestStartsAgain: an application that did not start is tried again.
+func TestStartsAgain(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	a, log := newApp(t, Limits{Programs: 1, QueueWait: -1}, "late", "POOL_FILE="+name)
+	if got := serve(a, ""); got.Head.Code != 503 {
+		t.Errorf("%v", got)
+	}
+	os.WriteFile(name, nil, 0o600)
+	a.processes.mu.Lock()
+	if left := time.Until(a.processes.until); left > firstPause || a.processes.pause != firstPause {
+		t.Errorf("tried again after %v", left)
+	}
+	a.processes.until = time.Time{}
+	a.processes.mu.Unlock()
+	result(t, serve(a, ""))
+	if !strings.Contains(log.String(), "no file") || !strings.Contains(log.String(), "application starts again") {
+		t.Error("the log does not say so")
+	}
+}

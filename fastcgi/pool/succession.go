@@ -1,0 +1,98 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Succeed readies a to take the place of old, which serves: it starts as many processes as old
+// has, but no fewer than Limits.Minimum and no more than Limits.Programs, and returns when each
+// is ready or has failed. If all have failed, the error says why the last one did, and a should
+// be closed and old go on. If old has no processes, nothing is started.
+func (a *App) Succeed(ctx context.Context, old *App) error {
+	if err := a.Prepare(); err != nil {
+		return err
+	}
+	if old.Prepare() != nil {
+		return nil
+	}
+	n := old.processes.count()
+	if n == 0 {
+		return nil
+	}
+	return a.processes.begin(ctx, min(max(n, a.processes.limits.Minimum), a.processes.limits.Programs))
+}
+
+// Retire ends each process as soon as it is free: one that still works behind its response has
+// Limits.Silence for that. The channel is closed when all have ended. No request may be served any more.
+func (a *App) Retire() (ended <-chan struct{}) {
+	if a.Prepare() != nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return a.processes.retire()
+}
+
+// count returns how many processes are ready.
+func (p *processes) count() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w := range p.all {
+		if w.ready && !w.gone {
+			n++
+		}
+	}
+	return n
+}
+
+// begin starts n processes, and returns when each is ready or has failed: an error if all have.
+func (p *processes) begin(ctx context.Context, n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trial = true
+	p.waiting++
+	defer func() { p.trial = false; p.waiting-- }()
+	ready := p.readied
+	for range n {
+		p.start()
+	}
+	for p.starting > 0 && !p.closed {
+		if err := p.wait(ctx, forever); err != nil {
+			return fmt.Errorf("%s: not awaited: %w", p.Name(), err)
+		}
+	}
+	switch {
+	case p.failure == nil:
+	case p.readied == ready:
+		return p.failure
+	default:
+		p.logFailure()
+	}
+	return nil
+}
+
+// retire has each process end as soon as it is free.
+func (p *processes) retire() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retired = true
+	for w := range p.all {
+		w.spent = true
+	}
+	p.tellEmpty()
+	p.arm(time.Now(), 0)
+	return p.emptied
+}
+
+// tellEmpty closes emptied if the last process of a retired application has ended. mu is held.
+func (p *processes) tellEmpty() {
+	if p.retired && len(p.all) == 0 {
+		select {
+		case <-p.emptied:
+		default:
+			close(p.emptied)
+		}
+	}
+}

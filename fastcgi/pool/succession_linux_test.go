@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"gatehouse/internal/testkit"
+)
+
+// TestSucceed: an App has as many processes ready as the one before it when Succeed returns, and
+// an error if none starts, which is logged by nobody else.
+func TestSucceed(t *testing.T) {
+	old, _ := newApp(t, Limits{Programs: 3}, "fastcgi")
+	next, _ := newApp(t, Limits{Programs: 3, Minimum: 1}, "fastcgi")
+	if err := next.Succeed(t.Context(), old); err != nil || len(next.processes.all) != 0 {
+		t.Errorf("after one without processes: %v, %d processes", err, len(next.processes.all))
+	}
+	l := testkit.Listen(t, "unix")
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() { result(t, serve(old, "", "DO=hold", "AT="+l.Addr().String())) })
+	}
+	held := []interface{ Close() error }{accept(t, l), accept(t, l)}
+	if err := next.Succeed(t.Context(), old); err != nil || next.processes.count() != 2 {
+		t.Errorf("%v, %d processes are ready", err, next.processes.count())
+	}
+	bad, log := newApp(t, Limits{Programs: 3}, "exit")
+	if err := bad.Succeed(t.Context(), old); err == nil || !strings.Contains(err.Error(), "ended before it accepted a connection") || log.String() != "" {
+		t.Errorf("%v, log %q", err, log)
+	}
+	deaf, _ := newApp(t, Limits{Programs: 3, Grace: -1}, "deaf")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := deaf.Succeed(ctx, old); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	for _, c := range held {
+		c.Close()
+	}
+	all.Wait()
+}
+
+// TestSucceedInPart: what starts is used, and what does not is logged.
+func TestSucceedInPart(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "turn"), nil, 0o600)
+	old, _ := newApp(t, Limits{Programs: 2, Minimum: 2}, "fastcgi")
+	old.Start()
+	testkit.Until(t, "the first processes", func() bool { return old.processes.count() == 2 })
+	next, log := newApp(t, Limits{Programs: 2}, "turns", "POOL_FILE="+filepath.Join(dir, "turn"))
+	if err := next.Succeed(t.Context(), old); err != nil || next.processes.count() != 1 {
+		t.Errorf("%v, %d processes are ready", err, next.processes.count())
+	}
+	next.processes.mu.Lock()
+	defer next.processes.mu.Unlock()
+	want := 0
+	if next.processes.failure != nil { // the last one has failed
+		want = 1
+	}
+	if n := strings.Count(log.String(), "application"); n != want {
+		t.Errorf("logged %d times, want %d", n, want)
+	}
+}
+
+// TestRetire: a process that works behind its response goes on until that is done, and all end.
+func TestRetire(t *testing.T) {
+	a, log := newApp(t, Limits{Programs: 3, Minimum: 3}, "fastcgi")
+	a.Start()
+	testkit.Until(t, "the processes", func() bool { return a.processes.count() == 3 })
+	l := testkit.Listen(t, "unix")
+	result(t, serve(a, "", "DO=close"))
+	busy, _, _ := result(t, serve(a, "", "DO=after", "AT="+l.Addr().String()))
+	held := accept(t, l)
+	ended := a.Retire()
+	testkit.Until(t, "the end of the others", func() bool {
+		a.processes.mu.Lock()
+		defer a.processes.mu.Unlock()
+		return len(a.processes.all) == 1
+	})
+	if err := syscall.Kill(busy, 0); err != nil {
+		t.Errorf("the process that is at work: %v", err)
+	}
+	held.Close()
+	testkit.Receive(t, "the end of all", ended)
+	if log.String() != "" {
+		t.Error("it is logged")
+	}
+	testkit.Receive(t, "the end of none", a.Retire())
+}
