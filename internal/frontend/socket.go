@@ -83,6 +83,14 @@ func (s *Socket) Write(p []byte) (int, error) {
 	return s.Conn.Write(p)
 }
 
+// WriteBuffers writes all of several buffers, which it consumes.
+func (s *Socket) WriteBuffers(buffers *net.Buffers) (int64, error) {
+	if s.direct != nil {
+		return s.direct.WriteBuffers(buffers)
+	}
+	return buffers.WriteTo(s.Conn)
+}
+
 // Kick makes the current Read or wait, or else the next one, return ErrKicked or
 // os.ErrDeadlineExceeded. Unkick must be called before the next one after that.
 func (s *Socket) Kick() { s.SetReadDeadline(past) }

@@ -21,3 +21,6 @@ func (c *Conn) WriteRead(_, _ []byte) (written, read int, err error) { return 0,
 
 // Quiet does not tell anything here.
 func Quiet(uintptr) bool { return true }
+
+// WriteBuffers is not available here.
+func (c *Conn) WriteBuffers(*net.Buffers) (int64, error) { return 0, syscall.ENOTSUP }

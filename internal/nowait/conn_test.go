@@ -172,3 +172,33 @@ func TestNewOfOthers(t *testing.T) {
 		t.Error("a pipe is no socket")
 	}
 }
+
+// TestWriteBuffers: all is written, however much the socket takes at once, empty buffers
+// included.
+func TestWriteBuffers(t *testing.T) {
+	c, far := pair(t, "unix")
+	var want []byte
+	var buffers net.Buffers
+	for i := range 40 {
+		b := bytes.Repeat([]byte{byte(i)}, i*1000)
+		buffers, want = append(buffers, b), append(want, b...)
+	}
+	got := make(chan []byte, 1)
+	go func() {
+		b := make([]byte, len(want))
+		io.ReadFull(far, b)
+		got <- b
+	}()
+	n, err := c.WriteBuffers(&buffers)
+	if n != int64(len(want)) || err != nil || len(buffers) != 0 {
+		t.Errorf("wrote %d of %d, %v, %d buffers are left", n, len(want), err, len(buffers))
+	}
+	if !bytes.Equal(testkit.Receive(t, "the bytes", got), want) {
+		t.Error("other bytes came")
+	}
+	far.Close()
+	buffers = net.Buffers{[]byte("x"), []byte("y")}
+	if n, err := c.WriteBuffers(&buffers); n != 0 || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("to one that is gone: wrote %d, %v", n, err)
+	}
+}

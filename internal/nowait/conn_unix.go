@@ -32,9 +32,14 @@ type input struct {
 
 // An output is a Write under way.
 type output struct {
-	try func(fd uintptr) bool
+	try func(fd uintptr) bool // created when needed
 	b   []byte
 	err error
+
+	tryAll  func(fd uintptr) bool // created when needed
+	n       int64
+	buffers net.Buffers
+	vector  Vector
 }
 
 // New returns a Conn over nc, or nil if nc is neither a unix nor a TCP socket.
@@ -143,6 +148,50 @@ func (out *output) step(fd uintptr) bool {
 	var whole bool
 	out.b, whole, out.err = write(fd, out.b)
 	return whole || out.err != nil
+}
+
+// WriteBuffers is Write of several buffers. Like net.Buffers.WriteTo, it consumes them.
+func (c *Conn) WriteBuffers(buffers *net.Buffers) (n int64, err error) {
+	out := &c.out
+	if out.tryAll == nil {
+		out.tryAll = out.stepAll
+	}
+	out.buffers, out.n, out.err = *buffers, 0, nil
+	err = c.raw.Write(out.tryAll)
+	if err == nil {
+		err = out.err
+	}
+	*buffers, out.buffers = out.buffers, nil
+	if err != nil {
+		err = c.wrap("write", err)
+	}
+	return out.n, err
+}
+
+// stepAll reports whether there is nothing to wait for.
+func (out *output) stepAll(fd uintptr) bool {
+	for len(out.buffers) > 0 {
+		n, err := out.vector.Write(fd, out.buffers)
+		out.n += int64(n)
+		for n > 0 || len(out.buffers) > 0 && len(out.buffers[0]) == 0 {
+			if b := out.buffers[0]; len(b) > n {
+				out.buffers[0] = b[n:]
+				break
+			}
+			n -= len(out.buffers[0])
+			out.buffers[0] = nil
+			out.buffers = out.buffers[1:]
+		}
+		switch {
+		case err == nil || err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return false
+		default:
+			out.err = os.NewSyscallError("send", err)
+			return true
+		}
+	}
+	return true
 }
 
 // write writes what the socket takes of b, and returns the rest.

@@ -7,9 +7,9 @@
 // of it. The caller waits for readiness by the poller of package net, through a
 // syscall.RawConn.
 //
-// Such a call keeps its thread from stopping for the garbage collector until it returns, so it
-// moves at most Most bytes.
+// Such a call keeps its thread from stopping for the garbage collector until it has copied what
+// the buffer of the socket has, or takes.
 package nowait
 
-// Most is how many bytes a call moves at most.
-const Most = 64 << 10
+// Most is how many bytes a call moves at most, but for those with a Vector.
+const Most = 128 << 10
