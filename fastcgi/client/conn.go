@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type Conn struct {
 
 	nc      net.Conn
 	direct  exchanger // nc, if it can write and wait for the response in one step
+	out     io.Writer // nc or direct
 	records *record.Reader
 	armed   time.Time // the read deadline that the socket has, unless an exchange is interrupted
 
@@ -57,6 +59,7 @@ var longPast = time.Unix(1, 0)
 func New(nc net.Conn) *Conn {
 	c := &Conn{
 		nc:      nc,
+		out:     nc,
 		writing: make(chan struct{}, 1),
 		failed:  make(chan struct{}),
 		active:  make(map[uint16]*exchange),
@@ -64,7 +67,7 @@ func New(nc net.Conn) *Conn {
 	if d, ok := nc.(exchanger); ok {
 		c.direct = d
 	} else if d := nowait.New(nc); d != nil {
-		c.direct = d
+		c.direct, c.out = d, d
 	}
 	c.records = record.NewReader(source{c})
 	c.cond.L = &c.mu

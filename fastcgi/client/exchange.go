@@ -120,7 +120,7 @@ func (x *exchange) write(b []byte) error {
 		c.nc.SetWriteDeadline(time.Now().Add(x.patience))
 	}
 	c.mu.Unlock()
-	n, err := c.nc.Write(b)
+	n, err := c.out.Write(b)
 	c.mu.Lock()
 	c.writer = nil
 	if x.patience > 0 && !x.writeCut {
