@@ -262,7 +262,7 @@ func (s *sink) sendRecords(v *vector, ready, p []byte) (n int, err error) {
 		v.iov = append(v.iov, h, part)
 		n += len(part)
 	}
-	out, err := v.iov.WriteTo(c.sock.Conn)
+	out, err := c.sock.WriteBuffers(&v.iov)
 	s.buf, s.out = s.buf[:0], true
 	s.endWrite()
 	switch {

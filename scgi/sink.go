@@ -125,7 +125,7 @@ func (s *sink) send(p []byte) (n int, err error) {
 		s.vec = [2][]byte{s.out, p}
 		s.bufs = s.vec[:]
 		var m int64
-		m, err = s.bufs.WriteTo(s.c.sock.Conn)
+		m, err = s.c.sock.WriteBuffers(&s.bufs)
 		n = int(m)
 		s.vec = [2][]byte{}
 	}

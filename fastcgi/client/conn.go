@@ -3,11 +3,13 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/nowait"
 )
 
 // A Conn is a connection to a FastCGI application. It may be used by several goroutines
@@ -22,6 +24,8 @@ type Conn struct {
 	ParamsBytes int
 
 	nc      net.Conn
+	direct  exchanger // nc, if it can write and wait for the response in one step
+	out     io.Writer // nc or direct
 	records *record.Reader
 	armed   time.Time // the read deadline that the socket has, unless an exchange is interrupted
 
@@ -38,6 +42,14 @@ type Conn struct {
 	reader   *exchange            // is reading a record, or nil
 	writer   *exchange            // is writing, or nil
 	holder   *exchange            // has unread bytes in the buffer of records, or nil
+	pending  []byte               // a request that the reader writes first, or nil
+}
+
+// An exchanger can write and wait for the response in one step. What it returns is what
+// nowait.Conn.WriteRead does.
+type exchanger interface {
+	net.Conn
+	WriteRead(b, p []byte) (written, read int, err error)
 }
 
 // longPast is a deadline that interrupts what is under way.
@@ -47,9 +59,15 @@ var longPast = time.Unix(1, 0)
 func New(nc net.Conn) *Conn {
 	c := &Conn{
 		nc:      nc,
+		out:     nc,
 		writing: make(chan struct{}, 1),
 		failed:  make(chan struct{}),
 		active:  make(map[uint16]*exchange),
+	}
+	if d, ok := nc.(exchanger); ok {
+		c.direct = d
+	} else if d := nowait.New(nc); d != nil {
+		c.direct, c.out = d, d
 	}
 	c.records = record.NewReader(source{c})
 	c.cond.L = &c.mu
@@ -88,6 +106,9 @@ func (c *Conn) unusable() error {
 	}
 	return c.spent
 }
+
+// unwritable reports whether nothing can be written any more. mu is held.
+func (c *Conn) unwritable() bool { return c.err != nil || c.writeErr != nil }
 
 // Close closes the connection. Requests in flight fail with [ErrClosed]. It may be called
 // more than once, and waits for nothing.
@@ -193,8 +214,18 @@ func (s source) Read(p []byte) (int, error) {
 			c.nc.SetReadDeadline(until)
 			c.armed = until
 		}
+		pending := c.pending
 		c.mu.Unlock()
-		n, err := c.nc.Read(p)
+		var n int
+		var err error
+		switch {
+		case len(pending) > 0:
+			n, err = c.writeRead(x, pending, p)
+		case c.direct != nil:
+			_, n, err = c.direct.WriteRead(nil, p)
+		default:
+			n, err = c.nc.Read(p)
+		}
 		if n > 0 || err == nil || !isTimeout(err) {
 			return n, err
 		}
@@ -205,4 +236,27 @@ func (s source) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// errUnwritten is that not all of the pending request was written.
+var errUnwritten = errors.New("not written")
+
+// writeRead writes the pending request of x, and waits for the response. What it could not
+// write is pending still, unless that failed.
+func (c *Conn) writeRead(x *exchange, b, p []byte) (int, error) {
+	written, n, err := c.direct.WriteRead(b, p)
+	if written == 0 && isTimeout(err) {
+		return 0, err // the deadline of the socket may be an old one
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x.written = x.written || written > 0
+	c.pending = b[written:]
+	if written == len(b) {
+		return n, err
+	}
+	if err != nil {
+		c.pending, c.writeErr = nil, err
+	}
+	return 0, errUnwritten
 }

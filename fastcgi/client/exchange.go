@@ -30,6 +30,8 @@ type exchange struct {
 
 	aborts *exchange // whose ABORT_REQUEST this one writes, or nil
 
+	patience time.Duration // of write, if positive
+
 	// The rest is guarded by conn.mu.
 	deadline time.Time // of reading, or zero
 	stopped  bool      // quit is closed
@@ -114,10 +116,16 @@ func (x *exchange) write(b []byte) error {
 		return c.writeErr
 	}
 	c.writer = x
+	if x.patience > 0 {
+		c.nc.SetWriteDeadline(time.Now().Add(x.patience))
+	}
 	c.mu.Unlock()
-	n, err := c.nc.Write(b)
+	n, err := c.out.Write(b)
 	c.mu.Lock()
 	c.writer = nil
+	if x.patience > 0 && !x.writeCut {
+		c.nc.SetWriteDeadline(time.Time{})
+	}
 	x.written = x.written || n > 0
 	if x.writeCut {
 		x.writeCut = false
@@ -134,6 +142,32 @@ func (x *exchange) write(b []byte) error {
 		return x.err
 	}
 	return err
+}
+
+// writeAwait writes b, and waits for the first record of the response, in one step. It returns
+// what is still to be written: all of b where that cannot be done, or others use the
+// connection.
+func (x *exchange) writeAwait(b []byte, wait time.Duration) (rest []byte) {
+	c := x.conn
+	if c.direct == nil || wait <= 0 {
+		return b
+	}
+	select {
+	case c.writing <- struct{}{}:
+		defer func() { <-c.writing }()
+	default:
+		return b
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unwritable() || len(c.active) > 1 || c.manage != nil || c.reader != nil || c.holder != nil || c.records.Buffered() > 0 {
+		return b
+	}
+	c.pending, x.deadline = b, time.Now().Add(wait)
+	c.advance(x)
+	rest = c.pending
+	c.pending, x.deadline, x.late = nil, time.Time{}, false
+	return rest
 }
 
 // waitTurn waits until x may write, and reports false if it need not any more.
@@ -172,7 +206,7 @@ func (c *Conn) advance(x *exchange) {
 		err = c.dispatch(h, content)
 	}
 	switch {
-	case err == nil || err == errInterrupted:
+	case err == nil || err == errInterrupted || err == errUnwritten:
 	case !x.deadline.IsZero() && isTimeout(err):
 		x.late = true
 	default:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"time"
 
 	"gatehouse/fastcgi/record"
 )
@@ -20,6 +21,16 @@ type Request struct {
 	// KeepConn asks the application to keep the connection after the response. Without it
 	// the connection takes no further request.
 	KeepConn bool
+
+	// Await is how long Begin may wait for the response, once all of the request has been
+	// sent: to send and to wait in one step costs less than to do both by themselves.
+	// Meanwhile no other request can be sent on the connection. Zero is not at all.
+	Await time.Duration
+
+	// SendTimeout bounds the sending of what Begin sends: the variables, and short streams.
+	// After it, the error is a timeout, and the connection takes no further request. Zero is
+	// no bound.
+	SendTimeout time.Duration
 
 	// Params are the variables, in order, such as cgi.Environ.All and maps.All return; nil
 	// is none. They are sent as they are: the application learns of the length of Stdin by

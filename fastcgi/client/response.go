@@ -165,7 +165,14 @@ func (r *Response) begin(c *Conn, ctx context.Context, req *Request, unwatched i
 	if rest != nil || len(b) > unwatched {
 		r.Watch()
 	}
-	r.x.write(b)
+	if rest == nil {
+		b = r.x.writeAwait(b, req.Await)
+	}
+	if len(b) > 0 {
+		r.x.patience = req.SendTimeout
+		r.x.write(b)
+		r.x.patience = 0
+	}
 	return rest, nil
 }
 

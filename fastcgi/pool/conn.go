@@ -5,15 +5,15 @@ import (
 	"net"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/nowait"
 )
 
 // A conn is the connection to a process. It implements backend.Supplied for the request that
 // has it.
 type conn struct {
-	*net.UnixConn
+	*nowait.Conn
 	worker *worker
 	raw    syscall.RawConn
 
@@ -34,16 +34,15 @@ var firstByte = []byte{record.Version1}
 // which shows when it is looked at.
 func (c *conn) sendAhead() {
 	c.ahead = true
-	c.SetWriteDeadline(time.Time{})
-	c.UnixConn.Write(firstByte)
+	c.Conn.Write(firstByte)
 }
 
 // Write implements net.Conn. The first byte of a request has been sent.
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.ahead || len(b) == 0 {
-		return c.UnixConn.Write(b)
+		return c.Conn.Write(b)
 	}
-	n, err := c.UnixConn.Write(b[1:])
+	n, err := c.Conn.Write(b[1:])
 	if n == 0 && err != nil {
 		return 0, err // of a request that is not even a header nothing was begun
 	}
@@ -53,9 +52,28 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // Read implements net.Conn. The end of a process that was terminated has the reason for that.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.UnixConn.Read(b)
-	if err == nil || n > 0 {
-		return n, err
+	_, n, err := c.WriteRead(nil, b)
+	return n, err
+}
+
+// WriteRead writes the request b and waits for the response, as nowait.Conn.WriteRead does.
+func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
+	if c.ahead && len(b) > 0 {
+		written, read, err = c.Conn.WriteRead(b[1:], p)
+		if written > 0 {
+			c.ahead = false
+			written++
+		}
+	} else {
+		written, read, err = c.Conn.WriteRead(b, p)
+	}
+	return written, read, c.explain(err)
+}
+
+// explain replaces an error of the connection by the reason for which the process was terminated.
+func (c *conn) explain(err error) error {
+	if err == nil {
+		return nil
 	}
 	var op *net.OpError
 	if cause := c.cause.Load(); cause != nil {
@@ -63,7 +81,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	} else if errors.As(err, &op) && !op.Timeout() {
 		err = op.Err // without the name that the socket had for a moment
 	}
-	return n, err
+	return err
 }
 
 // Name implements backend.Supplied.
@@ -79,8 +97,8 @@ func (c *conn) Client() any { return c.client }
 // not closed the connection. In this order, since what ends reads nothing, and leaves nothing unread.
 func (c *conn) free() (free, open bool) {
 	c.raw.Control(func(fd uintptr) {
-		free = !unread(fd)
-		open = quiet(fd)
+		free = !nowait.Unread(fd)
+		open = nowait.Quiet(fd)
 	})
 	return free && open, open
 }
@@ -90,8 +108,8 @@ func (c *conn) free() (free, open bool) {
 // it.
 func (c *conn) awaitFree() (free bool) {
 	c.raw.Write(func(fd uintptr) bool {
-		read := !unread(fd)
-		open := quiet(fd)
+		read := !nowait.Unread(fd)
+		open := nowait.Quiet(fd)
 		free = read && open
 		return free || !open
 	})

@@ -62,20 +62,3 @@ func (s socket) dial() (*net.UnixConn, error) {
 }
 
 func (s socket) close() { s.place.Close() }
-
-// unread reports whether the other end has not read all that was sent.
-func unread(fd uintptr) bool {
-	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-	return err == nil && n > 0
-}
-
-// quiet reports whether the connection is open, and nothing has come on it.
-func quiet(fd uintptr) bool {
-	var b [1]byte
-	for {
-		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return err == unix.EAGAIN
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/process"
+	"gatehouse/internal/nowait"
 )
 
 // A worker is a process of the application. The mu of its pool guards all that changes, but for
@@ -119,7 +120,7 @@ func (w *worker) connect() error {
 		nc.Close()
 		return err
 	}
-	w.conn = &conn{UnixConn: nc, worker: w, raw: raw}
+	w.conn = &conn{Conn: nowait.New(nc), worker: w, raw: raw}
 	w.conn.sendAhead()
 	return nil
 }

@@ -110,9 +110,8 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 		body.Start(a)
 		req.Stdin, req.KeepConn = body.Reader(), turn.Keeps()
 		req.ID = uint16(1 + turn.Served()%0xffff) // what comes late for the last request is none for this one
-		turn.BoundWrite(turn.Conn)
+		req.Await, req.SendTimeout = backend.WatchAfter, turn.WriteTimeout()
 		resp, err := c.Begin(ctx, req)
-		body.UnboundWrite(turn.Conn)
 		var ne net.Error
 		switch {
 		case err == nil:

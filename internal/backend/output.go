@@ -77,8 +77,8 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 // Complete tells whether the response is whole, now that Copy has returned nil.
 func (o *Output) Complete() error { return o.relay.Complete() }
 
-// watchAfter is how long a response takes before Watch is called.
-const watchAfter = 10 * time.Millisecond
+// WatchAfter is how long a response takes before Watch is called.
+const WatchAfter = 10 * time.Millisecond
 
 // An outputReader is what the relay of an Output reads.
 type outputReader struct{ *Output }
@@ -104,7 +104,7 @@ func (o outputReader) Read(p []byte) (int, error) {
 			wake = now.Add(next)
 		}
 		if o.Watch != nil {
-			left := watchAfter - o.Activity.Elapsed()
+			left := WatchAfter - o.Activity.Elapsed()
 			if left <= 0 {
 				o.Watch()
 				o.Watch = nil

@@ -293,12 +293,20 @@ func (p *Pool) idleCount() (n int) {
 	return n
 }
 
-// BoundWrite bounds the writing of what is sent before the response is read: an application
-// that does not even take the variables is silent.
+// BoundWrite bounds the writing of nc by WriteTimeout.
 func (t *Turn) BoundWrite(nc net.Conn) {
-	if l := &t.pool.Limits; l.Silence != forever {
-		nc.SetWriteDeadline(time.Now().Add(l.Silence))
+	if d := t.WriteTimeout(); d > 0 {
+		nc.SetWriteDeadline(time.Now().Add(d))
 	}
+}
+
+// WriteTimeout bounds the writing of what is sent before the response is read: an application
+// that does not even take the variables is silent. Zero is no bound.
+func (t *Turn) WriteTimeout() time.Duration {
+	if l := &t.pool.Limits; l.Silence != forever {
+		return l.Silence
+	}
+	return 0
 }
 
 // Failed notes that the address has given no proper response.

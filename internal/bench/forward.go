@@ -95,14 +95,17 @@ func forwardRows(w *workshop, n scale) []row {
 	direct := func(s side) side { s.name = "direct"; return s }
 	kept := load{connections: 8, request: request{keep: true}}
 	web := load{connections: 8, request: request{http: true, keep: true, filename: "hello.php"}}
+	hop := self(bareHop, hello).running("{upstream}").behind(libfcgi(8))
 	small := n.size / 50 // 2 MB
 
 	all := []row{
 		{name: "forward", title: "FastCGI to libfcgi × 8, 8 kept connections", ours: contender{forwarder(libfcgi(8)), kept}, peers: []rival{
 			against(direct(libfcgi(8)), kept, atLeast(0.6)),
+			against(hop, kept, atLeast(0.85)),
 		}},
 		{name: "forward-cost", title: "FastCGI to libfcgi × 8, processor time of a request", ours: contender{forwarder(libfcgi(8)), cost{kept}}, peers: []rival{
 			against(direct(libfcgi(8)), cost{kept}, atMost(25)),
+			against(hop, cost{kept}, goal{}),
 		}},
 		{name: "forward-php", title: "HTTP to php-fpm, 8 kept connections", ours: contender{httpForwarder(phpFPM(8)), web}, peers: []rival{
 			against(caddy(phpFPM(8)), web, atLeast(1.3)),

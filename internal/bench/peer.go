@@ -22,7 +22,7 @@ const (
 	socketVariable = "GATEHOUSE_BENCH_SOCKET" // where to listen
 	sizeVariable   = "GATEHOUSE_BENCH_SIZE"   // length of large responses, in bytes
 
-	programVariable = "GATEHOUSE_BENCH_PROGRAM" // to run
+	programVariable = "GATEHOUSE_BENCH_PROGRAM" // to run, or the socket to pass requests on to
 )
 
 // The servers that this program can be.
@@ -31,6 +31,7 @@ const (
 	ourHandler = "http.Handler"
 	netFCGI    = "net/http/fcgi"
 	bareLoop   = "bare loop"
+	bareHop    = "bare hop"
 	execLoop   = "bare fork/exec loop"
 	spliceLoop = "bare splice loop"
 )
@@ -75,6 +76,8 @@ func serveSide(name string) error {
 		return fcgi.Serve(l, handler(application, size))
 	case bareLoop:
 		return serveBare(l, application, size)
+	case bareHop:
+		return serveBareHop(l, os.Getenv(programVariable))
 	case execLoop:
 		return serveExec(l, os.Getenv(programVariable))
 	case spliceLoop:

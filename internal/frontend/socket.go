@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"gatehouse/internal/nowait"
 )
 
 // ErrKicked is returned by a wait that Kick interrupted.
@@ -30,7 +32,7 @@ func PutBuffer(b *Buffer) { buffers.Put(b) }
 var past = time.Unix(1, 0)
 
 // A Socket is a connection with the operations that a gateway needs beyond net.Conn. Only
-// one goroutine at a time may read or wait.
+// one goroutine at a time may read or wait, and only one may write.
 type Socket struct {
 	net.Conn
 
@@ -43,6 +45,7 @@ type Socket struct {
 
 	grown bool // GrowSendBuffer has been called
 
+	direct *nowait.Conn // nil if this is no socket
 	raw    syscall.RawConn
 	vector *vectorRead // created when needed
 
@@ -64,10 +67,28 @@ func NewSocket(c net.Conn) *Socket {
 	default:
 		return s
 	}
-	if raw, err := c.(syscall.Conn).SyscallConn(); err == nil {
+	if s.direct = nowait.New(c); s.direct != nil {
+		s.raw, _ = s.direct.SyscallConn()
+	} else if raw, err := c.(syscall.Conn).SyscallConn(); err == nil {
 		s.raw = raw
 	}
 	return s
+}
+
+// Write implements net.Conn.
+func (s *Socket) Write(p []byte) (int, error) {
+	if s.direct != nil {
+		return s.direct.Write(p)
+	}
+	return s.Conn.Write(p)
+}
+
+// WriteBuffers writes all of several buffers, which it consumes.
+func (s *Socket) WriteBuffers(buffers *net.Buffers) (int64, error) {
+	if s.direct != nil {
+		return s.direct.WriteBuffers(buffers)
+	}
+	return buffers.WriteTo(s.Conn)
 }
 
 // Kick makes the current Read or wait, or else the next one, return ErrKicked or

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/nowait"
 )
 
 // ReadFirst waits for bytes and reads them into a pooled buffer. It holds no buffer while
@@ -75,7 +77,7 @@ func (s *Socket) tryRead(fd uintptr) bool {
 
 func (s *Socket) readNow(fd int, p []byte) (int, error) {
 	if s.flags == 0 {
-		return unix.Read(fd, p)
+		return nowait.Read(uintptr(fd), p)
 	}
 	n, _, err := unix.Recvfrom(fd, p, s.flags)
 	return n, err

@@ -5,11 +5,14 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/internal/nowait"
 )
 
 // A vectorRead holds the state of ReadVector.
 type vectorRead struct {
 	try    func(fd uintptr) bool
+	vector nowait.Vector
 	parts  [2][]byte
 	window int
 	buf    *Buffer
@@ -51,7 +54,7 @@ func (v *vectorRead) read(fd uintptr) bool {
 	v.buf, v.n, v.err = GetBuffer(), 0, nil
 	v.parts[1] = v.buf[:v.window]
 	for {
-		n, err := unix.Readv(int(fd), v.parts[:])
+		n, err := v.vector.Read(fd, v.parts[:])
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -60,7 +63,7 @@ func (v *vectorRead) read(fd uintptr) bool {
 			v.buf = nil
 			return false
 		case err != nil:
-			v.err = os.NewSyscallError("readv", err)
+			v.err = os.NewSyscallError("recv", err)
 		case n == 0:
 			v.err = io.EOF
 		default:
