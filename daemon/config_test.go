@@ -192,7 +192,7 @@ func TestParseConfigErrors(t *testing.T) {
 			`g.toml:2:1: application "/x" does nothing: write scripts = "DIR", files = "DIR", fastcgi_exec = "COMMAND", demo = true or hello = true`},
 		{"alone, two things", "hello = true\nscripts = \"DIR\"\n", `g.toml:1:1: application "/" is more than one thing (scripts, hello): write an [[app]] for each`},
 		{"alone, with a key of another kind", "http = \":80\"\nhello = true\nenv = { A = \"b\" }\n",
-			`g.toml:2:1: application "/" runs no programs: follow, env, inherit, role, stderr and pass_authorization go with scripts`},
+			`g.toml:2:1: application "/" runs no CGI programs: follow, env, inherit, role, stderr and pass_authorization go with scripts, fastcgi, fastcgi-exec and scgi`},
 		{"alone, with a key of a kind that needs an [[app]]", "scripts = \"DIR\"\nkeep = 3\n", `g.toml:1:1: application "/" passes no request on: keep goes with fastcgi`},
 		{"alone, misspelt", "http = \":80\"\nscirpts = \"DIR\"\n", `g.toml:2:1: unknown key "scirpts": did you mean "scripts"?`},
 		{"alone, with a bad limit", "scripts = \"DIR\"\nprograms = -1\n", `g.toml:2:1: programs: `},
