@@ -6,7 +6,7 @@
 //	err := fastcgi.Serve(l, cgi.ToHTTP(app))
 //
 // An [App] plays the role that it is asked for: Responder, Authorizer or Filter. A [Guard] asks an
-// Authorizer about each request before an application gets it. A [Session] sends what the
+// Authorizer about each request before an application gets it. Package session sends what the
 // middleware of github.com/yookoala/gofast makes of a request, on the connections of an App.
 //
 // # A request

@@ -12,17 +12,18 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // sent returns the variables that an App sends.
 func sent(t *testing.T, a *App, app cgi.App, r *cgi.Request) map[string]string {
 	t.Helper()
 	all := make(chan map[string]string, 1)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		vars, _, err := c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		vars, _, err := c.Receive()
 		if err == nil {
 			all <- vars
-			c.respond("")
+			c.Respond("")
 		}
 	})
 	a.Addresses = []string{address(p)}
@@ -75,13 +76,13 @@ func TestVariables(t *testing.T) {
 // would not join.
 func TestWholePairs(t *testing.T) {
 	lengths := make(chan int, 100)
-	p := newPeer(t, "unix", func(c *peerConn) {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
 		for {
-			h, content, err := c.records.Next()
+			h, content, err := c.Records.Next()
 			if err != nil {
 				return
 			}
-			c.id = h.ID()
+			c.ID = h.ID()
 			if h.Type() == record.Params {
 				for rest := content; len(rest) > 0; {
 					if _, _, rest, err = record.NextPair(rest); err != nil {
@@ -91,13 +92,13 @@ func TestWholePairs(t *testing.T) {
 				lengths <- h.ContentLength() + h.PaddingLength()
 			}
 			if h.Type() == record.Stdin && len(content) == 0 {
-				c.respond("")
+				c.Respond("")
 			}
 		}
 	})
 	var vars []string
 	for i := range 40 {
-		vars = append(vars, "V"+strings.Repeat("x", i+1)+"="+text(5000+i))
+		vars = append(vars, "V"+strings.Repeat("x", i+1)+"="+peer.Text(5000+i))
 	}
 	got, log := run(t, newApp(t, Limits{}, p), newRequest("GET", nil, vars...))
 	wantOK(t, got, log, "")
@@ -200,9 +201,9 @@ func TestRoot(t *testing.T) {
 // TestPrimaryScript: php-fpm says that it does not find a file, and the log says which, and
 // what to do.
 func TestPrimaryScript(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.send(c.stderr("Primary script unknown"), c.stdout("Status: 404 Not Found\r\n\r\nFile not found.\n"), c.end(0, 0))
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Send(c.Stderr("Primary script unknown"), c.Stdout("Status: 404 Not Found\r\n\r\nFile not found.\n"), c.End(0, 0))
 	})
 	a := newApp(t, Limits{}, p)
 	a.Translate = map[string]string{"/srv": "/var"}
