@@ -71,9 +71,9 @@ func (p *process) parseForwarder(args []string) (app cgi.App, help bool, err err
 	case len(fastcgi) > 0 && len(scgis) > 0:
 		return nil, false, errors.New("cgi passes requests on to one application: leave out --fastcgi or --scgi")
 	case len(fastcgi) > 0:
-		return &upstream.App{Addresses: fastcgi, Limits: limits, Env: env, Log: log}, false, nil
+		return &upstream.App{Addresses: fastcgi, Limits: limits, Env: env, Streaming: true, Log: log}, false, nil
 	}
-	return &scgi.Client{Addresses: scgis, Limits: limits, Env: env, Log: log}, false, nil
+	return &scgi.Client{Addresses: scgis, Limits: limits, Env: env, Streaming: true, Log: log}, false, nil
 }
 
 func parseBackend(s string) (string, error) {

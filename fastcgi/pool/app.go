@@ -85,11 +85,12 @@ type App struct {
 	// Reaper, if not nil, reaps what processes leave behind. It must outlive the App.
 	Reaper *process.Reaper
 
-	// Root, Index, Translate and LocalRedirect are those of upstream.App. With
+	// Root, Index, Translate, LocalRedirect and Streaming are those of upstream.App. With
 	// Confinement.Chroot, paths are sent as the program sees them.
 	Root, Index   string
 	Translate     map[string]string
 	LocalRedirect cgi.RedirectPolicy
+	Streaming     bool
 
 	// Limits bound what the application takes. Their zero value has the defaults.
 	Limits Limits
@@ -152,7 +153,7 @@ func (a *App) init() {
 		Path: path, Args: append([]string{seen}, a.Command[1:]...), Dir: cmp.Or(a.Dir, "/"), Env: a.environment(path),
 	}, limits, log)
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index,
-		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Log: log}
+		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

@@ -14,8 +14,9 @@
 // A request of which the body is at most 8 KiB is one write and, if the response fits the
 // buffer, one read, on the goroutine that serves the client. A longer body is sent by
 // another goroutine while the response is read, which may end first: then the rest of the
-// body is not sent. A body of unknown length is kept until its end, because php-fpm and its
-// like read CONTENT_LENGTH bytes, whatever comes.
+// body is not sent. Up to 64 KiB of it have come before (see [App].Streaming). A body of unknown
+// length is kept until its end, because php-fpm and its like read CONTENT_LENGTH bytes, whatever
+// comes.
 //
 // The head of the response is parsed as that of a CGI program is (package cgihead), and
 // what the application writes to STDERR goes to Request.Stderr. A response is complete if
@@ -101,6 +102,12 @@ type App struct {
 
 	// Env are variables for the application, as "NAME=VALUE", whatever the web server sends.
 	Env []string
+
+	// Streaming begins each request at once, before any of its body has come, and lets the
+	// response be sent while the body still comes (full duplex). Otherwise a request takes its
+	// place among Limits.Connections when its body has come or, of a longer one, its first
+	// 64 KiB, so that clients which send slowly hold no connection.
+	Streaming bool
 
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.

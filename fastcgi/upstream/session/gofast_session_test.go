@@ -60,6 +60,7 @@ func TestGofastStreams(t *testing.T) {
 
 	body, upload = io.Pipe()
 	s := newSite(t, upstream.Limits{}, nil, p)
+	s.app.Streaming = true
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL, body)
 	if err != nil {
 		t.Fatal(err)

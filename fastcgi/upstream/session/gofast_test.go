@@ -103,6 +103,7 @@ func TestGofastEarlyResponse(t *testing.T) {
 	body, upload := io.Pipe()
 	defer upload.Close()
 	s := newSite(t, upstream.Limits{}, nil, p)
+	s.app.Streaming = true
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL, body)
 	if err != nil {
 		t.Fatal(err)
