@@ -107,6 +107,9 @@ var packages = []struct{ path, name string }{
 	{"/usr/bin/fossil", "fossil"},
 	{"/usr/bin/spawn-fcgi", "spawn-fcgi"},
 	{"/usr/include/fcgiapp.h", "libfcgi-dev"},
+	{"/usr/share/perl5/CGI/Fast.pm", "libcgi-fast-perl"},
+	{"/usr/share/perl5/Config/Grammar.pm", "libconfig-grammar-perl"},
+	{"/usr/share/perl5/SNMP_Session.pm", "libsnmp-session-perl"},
 }
 
 // installed returns an error that holds the command which installs what is
