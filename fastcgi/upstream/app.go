@@ -87,8 +87,12 @@ type App struct {
 	//
 	// The first file along the path decides. If its name ends in ".php", the rest of the
 	// path is PATH_INFO; in a file with any other name nothing is run, so that
-	// "/upload/picture.gif/x.php" is a 404. A file outside of Root is a 403.
+	// "/upload/picture.gif/x.php" is a 404. A file that links lead to outside of Root is a 403,
+	// unless Follow has it.
 	Root string
+
+	// Follow are files and directories outside of Root that links in it may lead to.
+	Follow []string
 
 	// Index is the file below Root that serves the paths of which no file exists, such as
 	// "index.php", and the name of the file that serves a directory: what nginx does with

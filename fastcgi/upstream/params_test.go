@@ -2,11 +2,13 @@ package upstream
 
 import (
 	"context"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
@@ -120,7 +122,7 @@ func TestRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a/index.php", "a/page.php", "a/admin/index.php", "a/up/pic.gif", "a/dir.php/x.txt", "b/page.php", "ax/page.php"} {
+	for _, name := range []string{"a/index.php", "a/page.php", "a/admin/index.php", "a/up/pic.gif", "a/dir.php/x.txt", "b/page.php", "ax/page.php", "shared/lib/x.php", "shared-not/x.php", "one.php"} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -129,7 +131,8 @@ func TestRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"current": "a", "a/out.php": "../ax/page.php", "a/in.php": "page.php", "a/loop.php": "loop.php"} {
+	for link, to := range map[string]string{"current": "a", "a/out.php": "../ax/page.php", "a/in.php": "page.php", "a/loop.php": "loop.php",
+		"followed": "shared", "a/shared": "../shared", "a/not": "../shared-not", "a/one.php": "../one.php"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -157,9 +160,16 @@ func TestRoot(t *testing.T) {
 		{"index.php", "/out.php", "403"},
 		{"index.php", "/loop.php", "404"},
 		{"index.php", "/../ax/page.php", "404"},
+		{"", "/shared/lib/x.php/y", "/shared/lib/x.php /shared/lib/x.php /y"},
+		{"", "/not/x.php", "403"},
+		{"", "/one.php", "/one.php /one.php "},
+		{"index.php", "/shared/lib/", "/a/index.php /index.php "},
+		{"index.php", "/" + strings.Repeat("long-", 60), "/a/index.php /index.php "},
+		{"", "/" + strings.Repeat("long-", 60), "404"},
 		{"admin/index.php", "/x", "/a/admin/index.php /admin/index.php "},
 	} {
-		a := &App{Addresses: []string{"unix:/none"}, Root: current, Index: tt.index}
+		a := &App{Addresses: []string{"unix:/none"}, Root: current, Index: tt.index,
+			Follow: []string{filepath.Join(dir, "followed"), filepath.Join(dir, "one.php"), filepath.Join(dir, "missing")}}
 		f, err := a.find(newRequest("GET", nil, "SCRIPT_NAME=", "PATH_INFO="+tt.path))
 		got := strings.TrimPrefix(f.path, dir) + " " + f.scriptName + " " + f.pathInfo
 		if err != nil {
@@ -198,6 +208,26 @@ func TestRoot(t *testing.T) {
 	}
 }
 
+// TestRefusedPath: a file that could not be looked up for want of something is not missing.
+func TestRefusedPath(t *testing.T) {
+	for _, tt := range []struct {
+		err   syscall.Errno
+		code  int
+		retry bool
+	}{
+		{syscall.ENOENT, 404, false},
+		{syscall.EACCES, 403, false},
+		{syscall.ENOMEM, 503, true},
+		{syscall.ENFILE, 503, true},
+	} {
+		err := &fs.PathError{Op: "stat", Path: "/srv/www/x.php", Err: tt.err}
+		got := refusedPath(statusOf(err), "/srv/www/x.php", err).(*cgi.StatusError)
+		if got.Code != tt.code || got.RetryAfter > 0 != tt.retry || !strings.Contains(got.Error(), "/srv/www/x.php: "+tt.err.Error()) {
+			t.Errorf("%v: %v, Retry-After %v", tt.err, got, got.RetryAfter)
+		}
+	}
+}
+
 // TestPrimaryScript: php-fpm says that it does not find a file, and the log says which, and
 // what to do.
 func TestPrimaryScript(t *testing.T) {
@@ -228,6 +258,8 @@ func TestWrong(t *testing.T) {
 		{&App{Addresses: []string{"localhost:x"}}, `the port "x"`},
 		{&App{Addresses: []string{"a:1"}, Root: "x"}, `root: "x" is not an absolute path`},
 		{&App{Addresses: []string{"a:1"}, Index: "index.php"}, "index: it needs root"},
+		{&App{Addresses: []string{"a:1"}, Follow: []string{"/srv"}}, "follow: it needs root"},
+		{&App{Addresses: []string{"a:1"}, Root: "/srv", Follow: []string{"x"}}, `follow: "x" is not an absolute path`},
 		{&App{Addresses: []string{"a:1"}, Root: "/srv", Index: "../index.php"}, "is not the name of a .php file below root"},
 		{&App{Addresses: []string{"a:1"}, Translate: map[string]string{"a": "/b"}}, "translate: "},
 		{&App{Addresses: []string{"a:1"}, Env: []string{"A"}}, "env: "},
