@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -257,6 +258,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+var cancelled = flag.Int("upstream.cancelled", 600, "requests of TestCancelled, half of them over each network")
+
 // TestCancelled: requests whose clients leave, at whatever moment, leave nothing behind, and
 // no response of theirs reaches anybody else.
 func TestCancelled(t *testing.T) {
@@ -283,7 +286,7 @@ func TestCancelled(t *testing.T) {
 		})
 		a := newApp(t, Limits{Keep: 4}, p)
 		fds := testkit.Descriptors(t)
-		for i := range 300 {
+		for i := range *cancelled / 2 {
 			query := []string{"silent", "half", "hello"}[i%3]
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r := newRequest("GET", nil, "QUERY_STRING="+query)
