@@ -65,9 +65,8 @@ type Program struct {
 // *ExitError if the response was truncated, the web server did not take it, it is an error
 // page of 500 or more, or the application set an exit status.
 //
-// Serve catches SIGPIPE, which a write to standard output or standard error that nobody reads
-// would end the process by, unless both Stdout and Stderr are set: to other files, that signal
-// does not come.
+// Unless both Stdout and Stderr are set, Serve catches SIGPIPE, by which a write that nobody
+// reads would end the process. In a Go program, only writes to descriptors 1 and 2 cause it.
 //
 // Serve reads no more from standard input than CONTENT_LENGTH says (RFC 3875 § 4.2). Without
 // one there is no body, unless HTTP_TRANSFER_ENCODING says that it is chunked: then it ends

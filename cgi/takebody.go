@@ -160,7 +160,9 @@ func (b *TakenBody) Read(p []byte) (n int, err error) {
 	default:
 		n, err = b.rest.Read(p[:min(int64(len(p)), b.left)])
 	}
-	b.left -= int64(n)
+	if b.left -= int64(n); err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 

@@ -111,7 +111,7 @@ func (p *process) startsCGI(args []string) bool {
 // program by a signal, and the application learns of it because the connection ends.
 func (p *process) runCGI(args []string) int {
 	growStack()
-	stderr := daemon.NewLogWriter(duplicate(os.Stderr)) // a web server may read it at last
+	stderr := daemon.NewLogWriter(duplicate(os.Stderr)) // a web server may read it only when the response has ended
 	p.stdout, p.stderr = duplicate(os.Stdout), stderr
 	status := p.run(context.Background(), args)
 	stderr.Flush() // nobody could be told of its error

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// duplicate returns f under another descriptor, so that a write which nobody reads is an error:
-// to descriptors 1 and 2 it ends a Go program by SIGPIPE unless it catches that.
+// duplicate returns f under another descriptor, so that a write that nobody reads is an error. To
+// descriptors 1 and 2 it would end the process by SIGPIPE.
 func duplicate(f *os.File) *os.File {
 	c, err := f.SyscallConn()
 	if err != nil {
