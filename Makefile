@@ -10,13 +10,15 @@
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
-#               (REQUESTS=100000), upgrades and restarts under load (UPGRADES=20),
-#               random faults (FAULTTIME=1h), and fuzzing (FUZZTIME=10m each)
+#               (REQUESTS=100000), clients of FastCGI applications that leave
+#               (CANCELS=10000), upgrades and restarts under load (UPGRADES=20), random
+#               faults (FAULTTIME=1h), and fuzzing (FUZZTIME=10m each)
 
 GO       ?= go
 FUZZTIME ?= 1m
 CHECKS   ?= 10000
 REQUESTS ?= 100000
+CANCELS  ?= 10000
 UPGRADES ?= 20
 FAULTTIME ?= 1h
 # Tests that run side by side mostly wait.
@@ -37,7 +39,7 @@ GOARCH     ?= $(shell $(GO) env GOARCH)
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test check packages install deb rpm layout deb-test bench soak machine kills drains reloads upgrades faults fuzz
+.PHONY: build quick test check packages install deb rpm layout deb-test bench soak machine kills cancels drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -114,7 +116,7 @@ deb-test: packages deb rpm
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-soak: packages machine kills drains reloads upgrades faults fuzz
+soak: packages machine kills cancels drains reloads upgrades faults fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
@@ -125,6 +127,10 @@ machine:
 # Requests whose programs and clients are killed at random; the seed is printed.
 kills: packages
 	$(GO) test -v -run '^TestRandomKills$$' -timeout 60m ./deploy -kills.requests $(REQUESTS)
+
+# Requests to a FastCGI application whose clients leave.
+cancels:
+	$(GO) test -v -run '^TestCancelled$$' -timeout 60m ./fastcgi/upstream -upstream.cancelled $(CANCELS)
 
 # Signals while clients connect for each request, so many for each protocol and kind of
 # socket.

@@ -65,6 +65,9 @@ type Program struct {
 // *ExitError if the response was truncated, the web server did not take it, it is an error
 // page of 500 or more, or the application set an exit status.
 //
+// Unless both Stdout and Stderr are set, Serve catches SIGPIPE, by which a write that nobody
+// reads would end the process. In a Go program, only writes to descriptors 1 and 2 cause it.
+//
 // Serve reads no more from standard input than CONTENT_LENGTH says (RFC 3875 § 4.2). Without
 // one there is no body, unless HTTP_TRANSFER_ENCODING says that it is chunked: then it ends
 // where standard input does. HTTP_PROXY is removed.
@@ -87,12 +90,14 @@ func (p *Program) Serve(a App) error {
 	env.Del("HTTP_PROXY")
 	stdin, stdout, stderr := p.streams()
 
-	// Without this a write to a standard output that nobody reads would end the
-	// process before the application could clean up. Ignoring the signal would be
-	// inherited by the programs that the application starts.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	defer signal.Stop(broken)
+	if p.Stdout == nil || p.Stderr == nil {
+		// Without this a write to a standard output that nobody reads would end the
+		// process before the application could clean up. Ignoring the signal would be
+		// inherited by the programs that the application starts.
+		broken := make(chan os.Signal, 1)
+		signal.Notify(broken, syscall.SIGPIPE)
+		defer signal.Stop(broken)
+	}
 
 	limits := p.Limits.WithDefaults()
 	n := programBodyLength(env)

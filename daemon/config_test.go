@@ -175,6 +175,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"no host", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: ":9000" has no host: write 127.0.0.1:9000 for this machine`},
 		{"no scheme", "[[app]]\nscgi = \"/run/x.sock\"\n", `g.toml:2:1: scgi: "/run/x.sock" is not an address: for a unix socket write unix:/run/x.sock`},
 		{"relative root", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nroot = \"php\"\n", `g.toml:3:1: root: "php" is not an absolute path`},
+		{"missing follow", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nroot = \"/\"\nfollow = \"/nonexistent\"\n", `g.toml:4:1: follow: directory /nonexistent does not exist: create it, or write another one`},
 		{"keep below zero", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nkeep = -1\n", `g.toml:3:1: keep: -1 is less than 0`},
 		{"no time to keep", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nkeep_idle = \"0s\"\n", `g.toml:3:1: keep_idle: "0s" is not more than zero: write a time, such as "500ms", "60s" or "2m"`},
 		{"relative translate", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\ntranslate = { x = \"/y\" }\n", `g.toml:3:15: x: "x" is not an absolute path`},

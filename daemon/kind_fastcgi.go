@@ -38,16 +38,19 @@ func (k *fastcgiKind) keys() []Key {
 		row("keep", `8`, "idle connections to each address that are kept; none by default, because each may occupy a worker of the application", count(&a.Limits.Keep, 0)),
 		row("keep_idle", `"30s"`, "how long one is kept without a request", duration(&a.Limits.KeepIdle)),
 		row("keep_requests", `1000`, "how many requests one is kept for", count(&a.Limits.KeepRequests, 1)),
-	}, fileKeys(&a.Root, &a.Index, &a.Translate, &a.LocalRedirect), backendKeys(&a.Limits))
+	}, fileKeys(&a.Root, &a.Index, &a.Follow, &a.Translate, &a.LocalRedirect, &a.Streaming), backendKeys(&a.Limits))
 }
 
-// fileKeys are the keys of all kinds that speak FastCGI, about the files that a request is for.
-func fileKeys(root, index *string, translate *map[string]string, redirect *cgi.RedirectPolicy) []Key {
+// fileKeys are the keys of all kinds that speak FastCGI, about how a request is passed on, and
+// the file that it is for.
+func fileKeys(root, index *string, follow *[]string, translate *map[string]string, redirect *cgi.RedirectPolicy, streaming *bool) []Key {
 	return []Key{
 		row("root", `"/srv/www/current"`, "the directory of the PHP files; links are followed anew for each request. Without it the web server says which file, by SCRIPT_FILENAME", directory(root)),
 		row("index", `"index.php"`, "with root: the file that serves directories, and paths of which no file exists", name(index)),
+		row("follow", `["/srv/shared"]`, "with root: files and directories outside it that links in it may lead to", existing(follow)).unless(nil, ""),
 		row("translate", `{ "/srv/www" = "/var/www" }`, "beginnings of paths that the application sees in another place, in a chroot or a container", pairs(addTranslate(translate))),
 		row("local_redirect", `"auto"`, "as for scripts", choice(redirect, cgi.ParseRedirectPolicy, "auto, client and internal")),
+		row("streaming", `false`, "as for scripts: requests are passed on before their bodies have come", flag(streaming)),
 	}
 }
 
@@ -114,8 +117,8 @@ func backendLimits(l backend.Limits, c script.Limits) backend.Limits {
 }
 
 func (k *fastcgiKind) prepare(p preparation) (cgi.App, func() error, error) {
-	a := &upstream.App{Addresses: k.app.Addresses, Limits: backendLimits(k.app.Limits, p.limits), Root: k.app.Root, Index: k.app.Index,
-		Translate: maps.Clone(k.app.Translate), Env: k.app.Env, LocalRedirect: k.app.LocalRedirect, Log: p.log}
+	a := &upstream.App{Addresses: k.app.Addresses, Limits: backendLimits(k.app.Limits, p.limits), Root: k.app.Root, Index: k.app.Index, Follow: k.app.Follow,
+		Translate: maps.Clone(k.app.Translate), Env: k.app.Env, LocalRedirect: k.app.LocalRedirect, Streaming: k.app.Streaming, Log: p.log}
 	return a, a.Close, placed(p, a.Prepare())
 }
 

@@ -62,7 +62,7 @@ func (k *fastcgiExecKind) keys() []Key {
 		row("directory", `"/srv/data"`, "the directory that processes start in, as they see it with chroot; / by default", laterDirectory(&a.Dir)),
 		row("role", `"responder"`, "as for fastcgi", text(role(&k.authorizer))).unless("responder", ""),
 		row("env", `{ APP_ENV = "production" }`, "variables of the program's environment, which also go with each request", pairs(addEnv(&a.Env))).unless(nil, ""),
-	}, fileKeys(&a.Root, &a.Index, &a.Translate, &a.LocalRedirect), confinementKeys(&a.Confinement, &a.Cgroup))
+	}, fileKeys(&a.Root, &a.Index, &a.Follow, &a.Translate, &a.LocalRedirect, &a.Streaming), confinementKeys(&a.Confinement, &a.Cgroup))
 }
 
 // parse sets the command, split at blanks.
@@ -114,7 +114,7 @@ func poolLimits(l pool.Limits, c script.Limits) pool.Limits {
 func (k *fastcgiExecKind) prepare(p preparation) (cgi.App, func() error, error) {
 	c := k.app
 	a := &pool.App{Command: c.Command, Dir: c.Dir, Env: c.Env, Inherit: c.Inherit, RunAs: c.RunAs, Confinement: c.Confinement, Cgroup: c.Cgroup,
-		Reaper: p.reaper, Root: c.Root, Index: c.Index, Translate: maps.Clone(c.Translate), LocalRedirect: c.LocalRedirect,
+		Reaper: p.reaper, Root: c.Root, Index: c.Index, Follow: c.Follow, Translate: maps.Clone(c.Translate), LocalRedirect: c.LocalRedirect, Streaming: c.Streaming,
 		Limits: poolLimits(c.Limits, p.limits), Log: p.log}
 	return a, a.Close, placed(p, a.Prepare())
 }

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,19 @@ func TestForwarding(t *testing.T) {
 	f, s := testkit.Listen(t, "unix"), testkit.Listen(t, "tcp")
 	testkit.Serve(t, &fastcgi.Server{App: app, Authorizer: app, Log: discard}, f, fastcgi.ErrServerClosed)
 	testkit.Serve(t, &scgi.Server{App: app, Log: discard}, s, scgi.ErrServerClosed)
-	text := strings.NewReplacer("F", "unix:"+f.Addr().String(), "S", s.Addr().String()).Replace(`
+	dir := t.TempDir()
+	for _, name := range []string{"www", "shared", "kept-out"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "x.php"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("../"+name, filepath.Join(dir, "www", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := strings.NewReplacer("F", "unix:"+f.Addr().String(), "S", s.Addr().String(), "DIR", dir).Replace(`
 [[app]]
 prefix = "/f"
 fastcgi = ["F"]
@@ -46,6 +60,11 @@ env = { A = "2" }
 prefix = "/guarded"
 hello = true
 authorizer = "F"
+[[app]]
+prefix = "/php"
+fastcgi = "F"
+root = "DIR/www"
+follow = "DIR/shared"
 `)
 	c, err := ParseConfig("g.toml", []byte(text))
 	if err != nil {
@@ -62,6 +81,9 @@ authorizer = "F"
 	}{
 		{"/f/x", "", "responder /f/x  1", 200},
 		{"/s/x", "", "responder /s/x  2", 200},
+		{"/php/x.php", "", "responder /php/x.php  ", 200},
+		{"/php/shared/x.php", "", "responder /php/shared/x.php  ", 200},
+		{"/php/kept-out/x.php", "", "403 Forbidden\n", 403},
 		{"/guarded", "open", "hello world\n", 200},
 		{"/guarded", "", "authorizer   ", 403},
 	} {

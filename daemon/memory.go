@@ -2,8 +2,8 @@ package daemon
 
 import (
 	"cmp"
+	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	"gatehouse/cgi/cgihead"
@@ -77,12 +77,11 @@ func (m *memoryReturn) returned(u memoryUse) {
 func (l *Limits) returnMemory(stop <-chan struct{}) {
 	t := time.NewTicker(memoryInterval)
 	defer t.Stop()
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
-		{Name: "/gc/heap/allocs:bytes"}, {Name: "/sched/goroutines:goroutines"}}
+	var stats runtime.MemStats // package runtime/metrics makes its table at the start of every process
 	use := func() memoryUse {
-		metrics.Read(samples)
-		v := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
-		return memoryUse{held: l.Front.ParamsTotal.Used() + l.Spool.MemoryTotal.Used() + goroutineCost*v(3), mapped: v(0) - v(1), allocated: v(2)}
+		runtime.ReadMemStats(&stats)
+		return memoryUse{held: l.Front.ParamsTotal.Used() + l.Spool.MemoryTotal.Used() + goroutineCost*int64(runtime.NumGoroutine()),
+			mapped: int64(stats.Sys - stats.HeapReleased), allocated: int64(stats.TotalAlloc)}
 	}
 	m := memoryReturn{since: memoryPause}
 	for {

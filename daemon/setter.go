@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -189,6 +190,23 @@ func paths(list *[]string) setter {
 			return errors.New("empty path: write a file or a directory")
 		}
 		return checkAbsolute(s)
+	})
+}
+
+// existing adds files and directories, which must exist.
+func existing(list *[]string) setter {
+	return each(func(s string) error {
+		*list = append(*list, s)
+		if s == "" {
+			return errors.New("empty path: write a file or a directory")
+		}
+		if err := checkAbsolute(s); err != nil {
+			return err
+		}
+		if info, err := os.Stat(s); err == nil && !info.IsDir() {
+			return nil
+		}
+		return checkSearch(s)
 	})
 }
 

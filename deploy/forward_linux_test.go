@@ -11,8 +11,8 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-// TestForward: an application on libfcgi that spawn-fcgi has started, in two roles, and
-// fossil by SCGI, through nginx and gatehouse.
+// TestForward: an application on libfcgi that spawn-fcgi has started, in two roles, SmokePing's
+// likewise, and fossil by SCGI, through nginx and gatehouse.
 func TestForward(t *testing.T) {
 	if err := os.MkdirAll("/run/upstream", 0o755); err != nil {
 		t.Fatal(err)
@@ -25,6 +25,10 @@ func TestForward(t *testing.T) {
 		socket := "/run/upstream/" + name + ".sock"
 		startServer(t, name, exec.Command("/usr/bin/spawn-fcgi", "-n", "-s", socket, "--", program), nil, socket)
 	}
+	smokeping := exec.Command("/usr/bin/spawn-fcgi", "-n", "-s", "/run/upstream/smokeping.sock", "-u", "www-data", "-U", "www-data", "--",
+		"/opt/smokeping/usr/share/smokeping/smokeping.cgi", "/etc/smokeping/config")
+	smokeping.Env = []string{"PATH=/usr/bin:/bin", "PERL5LIB=/opt/smokeping/usr/share/perl5"}
+	startServer(t, "smokeping", smokeping, nil, "/run/upstream/smokeping.sock")
 	startFossil(t)
 	install(t, "testdata/upstream/forward.toml", "/etc/gatehouse/forward.toml", 0o644)
 	log := startLogged(t, "upstream", `exec gatehouse serve --config /etc/gatehouse/forward.toml 2>"$LOG"`, nil, "/run/upstream/fastcgi.sock", "/run/upstream/scgi.sock")
@@ -59,6 +63,7 @@ func TestForward(t *testing.T) {
 	}
 	wantPage(t, "/fossil/timeline", "text/html", "initial empty check-in", `href="/fossil/timeline`)
 	wantPage(t, "/fossil/style.css", "text/css", "body")
+	readSmokePing(t)
 }
 
 // startFossil serves a repository by SCGI on port 4010.

@@ -57,6 +57,9 @@ func startUpstream(t *testing.T) (php *exec.Cmd, log func() string) {
 	if err := os.MkdirAll("/run/upstream", 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// php-fpm sees these files in another place.
+	writeProgram(t, "/srv/here/page.php", "", 0o644)
+	writeProgram(t, "/srv/there/page.php", "<?php echo __FILE__, ' ', $_SERVER['DOCUMENT_ROOT'], ' ', $_SERVER['SCRIPT_NAME'];\n", 0o644)
 	install(t, "testdata/upstream/gatehouse.toml", "/etc/gatehouse/upstream.toml", 0o644)
 	log = startLogged(t, "upstream", `exec gatehouse serve --config /etc/gatehouse/upstream.toml 2>"$LOG"`, nil, "/run/upstream/fastcgi.sock")
 	startNginx(t, "testdata/upstream/nginx.conf")
@@ -110,6 +113,7 @@ func TestPHPFPMFiles(t *testing.T) {
 	if want := `"file":"/srv/site/current/public/sent/page2.php"`; !testkit.Poll(func() bool { return strings.Contains(log(), want) && strings.Contains(log(), "translate") }) {
 		t.Errorf("the log has no %s:\n%s", want, log())
 	}
+	wantPage(t, "/there/page.php", "text/html", "/srv/there/page.php /srv/there /there/page.php")
 	activate(t, "2")
 	wantPage(t, "/page.php", "text/html", "SCRIPT_FILENAME=/srv/site/2/public/page.php\n", "DOCUMENT_ROOT=/srv/site/2/public\n")
 }

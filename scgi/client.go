@@ -41,6 +41,12 @@ type Client struct {
 	// Env are variables for the application, as "NAME=VALUE", whatever the web server sends.
 	Env []string
 
+	// Streaming begins each request at once, before any of its body has come, and lets the
+	// response be sent while the body still comes (full duplex). Otherwise a request takes its
+	// place among Limits.Connections when its body has come or, of a longer one, its first
+	// 64 KiB, so that clients which send slowly hold no connection.
+	Streaming bool
+
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// Client does over HTTP, and the web server's client does behind one.
 	LocalRedirect cgi.RedirectPolicy
@@ -96,7 +102,10 @@ func (c *Client) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if r.Role != 0 && r.Role != cgi.Responder {
 		return fmt.Errorf("scgi: an SCGI application cannot be a %v: only FastCGI knows that role", r.Role)
 	}
-	body, err := backend.TakeBody(r, c.pool.Limits.Spool)
+	if c.Streaming {
+		_ = cgi.EnableFullDuplex(w)
+	}
+	body, err := backend.TakeBody(r, c.pool.Limits.Spool, c.Streaming)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.pool.Name(), err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -201,5 +202,37 @@ func TestClientRefuses(t *testing.T) {
 	}
 	if err := new(Client).Prepare(); err == nil || !strings.Contains(err.Error(), "scgi: no address") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestClientSlowBodies: a request whose body has not come does not keep another one from the
+// only connection.
+func TestClientSlowBodies(t *testing.T) {
+	s := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		w.StartResponse("200 OK", nil)
+		_, err := io.Copy(w, r.Body)
+		return err
+	})})
+	c := &Client{Addresses: []string{"unix:" + s.addr.String()}, Limits: ClientLimits{Connections: 1}, Log: slog.New(slog.DiscardHandler)}
+	defer c.Close()
+	h := &cgi.Handler{Log: c.Log}
+	const length = 2 * cgi.BodyAhead
+	text := strings.Repeat("0123456789abcdef", length/16)
+	body, more := io.Pipe()
+	slow := make(chan string, 1)
+	go func() {
+		var got cgitest.Recorder
+		h.Run(clientRequest(body, length), &got, c)
+		slow <- got.Body.String()
+	}()
+	io.WriteString(more, text[:cgi.BodyAhead-1])
+	var got cgitest.Recorder
+	if h.Run(clientRequest(strings.NewReader("quick"), 5), &got, c); got.Body.String() != "quick" {
+		t.Errorf("status %d, %q", got.Head.Code, got.Body.String())
+	}
+	io.WriteString(more, text[cgi.BodyAhead-1:])
+	more.Close()
+	if got := testkit.Receive(t, "the slow response", slow); got != text {
+		t.Errorf("%d bytes, want %d", len(got), length)
 	}
 }

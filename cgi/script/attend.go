@@ -51,7 +51,7 @@ func (u *run) startAttending() {
 // reap reaps a program whose output has ended, and does all that is left to do. It
 // reports false, and leaves that to goroutines, if the program keeps running.
 func (u *run) reap() bool {
-	if u.pump != nil || u.body.spool != nil {
+	if u.pump != nil || u.body.Spooled() {
 		u.attend()
 		return false
 	}
@@ -116,11 +116,11 @@ func (u *run) finish() {
 	if u.proc.Stdin != nil {
 		u.proc.Stdin.Close()
 	}
-	if b.spool != nil {
+	if b.Spooled() {
 		if u.pump != nil {
 			<-u.pump.done // it reads the spool, and has lost its pipe
 		}
-		b.close()
+		b.Close()
 	}
 	s.mu.Lock()
 	delete(s.running, u)

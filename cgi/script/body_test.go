@@ -51,17 +51,17 @@ func TestR65ProgramNeedNotReadTheBody(t *testing.T) {
 // stalled gives r a body of which what a program is started with has come, and rest is to
 // come.
 func stalled(r *cgi.Request, rest *io.PipeReader) *cgi.Request {
-	return withBody(r, startBytes+10, struct {
+	return withBody(r, cgi.BodyAhead+10, struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(make([]byte, startBytes)), rest), rest})
+	}{io.MultiReader(bytes.NewReader(make([]byte, cgi.BodyAhead)), rest), rest})
 }
 
 // TestSlowBodiesHoldNoPlace: a request whose body has not come does not keep others from
 // running, and nothing of a body that its program waited for is lost.
 func TestSlowBodiesHoldNoPlace(t *testing.T) {
-	const length = 3 * startBytes
-	for _, sent := range []int{1, frontend.BufferSize, frontend.BufferSize + 1, startBytes - 1, startBytes, startBytes + 1, length} {
+	const length = 3 * cgi.BodyAhead
+	for _, sent := range []int{1, frontend.BufferSize, frontend.BufferSize + 1, cgi.BodyAhead - 1, cgi.BodyAhead, cgi.BodyAhead + 1, length} {
 		f := newFixture(t)
 		f.Limits.Programs = 1
 		f.Limits.Spool.Total = spool.NewBudget(0)
@@ -78,7 +78,7 @@ func TestSlowBodiesHoldNoPlace(t *testing.T) {
 			slow <- s.Body.String()
 		}()
 		io.WriteString(more, text[:sent])
-		if sent < startBytes {
+		if sent < cgi.BodyAhead {
 			s, res := f.serve(request("/fast"))
 			checkOK(t, s, res, "fast\n")
 		} else {

@@ -62,7 +62,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	ctx := r.Context()
 	p, err := a.state.gate.Enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
 	if err != nil {
-		b.close()
+		b.Close()
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	u, err := a.start(w, r, t, &b, p)
@@ -113,11 +113,11 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	s := &a.state
 	defer func() {
 		if err != nil {
-			b.close()
+			b.Close()
 			s.gate.Leave(p)
 		}
 	}()
-	c, err := a.command(r, t, b.length, s.dropped.note)
+	c, err := a.command(r, t, b.Length, s.dropped.note)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +125,10 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 		s.ambiguous.note(name, lastCounts)
 	}
 	switch {
-	case b.length == 0:
+	case b.Length == 0:
 		c.Stdin = s.null
-	case b.spool != nil && b.source == nil:
-		c.Stdin = b.spool.File()
+	default:
+		c.Stdin = b.File()
 	}
 	// Close waits for what is counted here, and nothing is counted once it waits.
 	s.mu.Lock()

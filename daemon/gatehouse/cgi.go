@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/signal"
+	"os"
+	"runtime"
 	"strings"
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/daemon"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/internal/backend"
 	"gatehouse/scgi"
@@ -23,9 +26,6 @@ func (p *process) cgi(args []string) int {
 	case help:
 		return p.print(cgiUsage)
 	}
-	// The web server ends a program by a signal. The application learns of it because the
-	// connection ends.
-	signal.Reset()
 	program := &cgi.Program{Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}
 	err = program.Serve(app)
 	if errors.Is(err, cgi.ErrNotCGI) {
@@ -71,9 +71,9 @@ func (p *process) parseForwarder(args []string) (app cgi.App, help bool, err err
 	case len(fastcgi) > 0 && len(scgis) > 0:
 		return nil, false, errors.New("cgi passes requests on to one application: leave out --fastcgi or --scgi")
 	case len(fastcgi) > 0:
-		return &upstream.App{Addresses: fastcgi, Limits: limits, Env: env, Log: log}, false, nil
+		return &upstream.App{Addresses: fastcgi, Limits: limits, Env: env, Streaming: true, Log: log}, false, nil
 	}
-	return &scgi.Client{Addresses: scgis, Limits: limits, Env: env, Log: log}, false, nil
+	return &scgi.Client{Addresses: scgis, Limits: limits, Env: env, Streaming: true, Log: log}, false, nil
 }
 
 func parseBackend(s string) (string, error) {
@@ -95,6 +95,35 @@ func setLimit(d *time.Duration) func(string) error {
 		*d = v
 		return nil
 	}
+}
+
+// startsCGI reports whether the arguments are those of gatehouse cgi.
+func (p *process) startsCGI(args []string) bool {
+	if p.namesake() != nil {
+		return false
+	}
+	args = p.arguments(args)
+	return len(args) > 0 && args[0] == "cgi"
+}
+
+// runCGI runs gatehouse cgi, of which every request is a new process, without what takes time
+// at the start of others: threads, of which catching a signal takes two. The web server ends a
+// program by a signal, and the application learns of it because the connection ends.
+func (p *process) runCGI(args []string) int {
+	growStack()
+	stderr := daemon.NewLogWriter(duplicate(os.Stderr)) // a web server may read it only when the response has ended
+	p.stdout, p.stderr = duplicate(os.Stdout), stderr
+	status := p.run(context.Background(), args)
+	stderr.Flush() // nobody could be told of its error
+	return status
+}
+
+// growStack has the stack grow once, to what a request takes, while there is little to copy.
+//
+//go:noinline
+func growStack() {
+	var space [8 << 10]byte
+	runtime.KeepAlive(&space)
 }
 
 // interpreted returns the arguments of an interpreter line: Linux passes all of it in one

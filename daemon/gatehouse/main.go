@@ -19,6 +19,10 @@ import (
 )
 
 func main() {
+	p := &process{name: filepath.Base(os.Args[0]), stdin: os.Stdin, stdout: os.Stdout, getenv: os.Getenv}
+	if p.startsCGI(os.Args[1:]) {
+		os.Exit(p.runCGI(os.Args[1:]))
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, daemon.Signals()...)
 	// SIGPIPE is caught so that a log that nobody reads does not kill the process. If it
@@ -26,7 +30,7 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Whatever blocks standard error, the process takes signals, and ends.
 	stderr := daemon.NewLogWriter(os.Stderr)
-	p := &process{name: filepath.Base(os.Args[0]), stdin: os.Stdin, stdout: os.Stdout, stderr: stderr, getenv: os.Getenv, signals: signals}
+	p.stderr, p.signals = stderr, signals
 	p.commandLine = daemon.CommandLine(os.Args)
 	var status int
 	var err error

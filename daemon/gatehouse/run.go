@@ -31,13 +31,7 @@ func (p *process) run(ctx context.Context, args []string) int {
 	if other := p.namesake(); other != nil {
 		return other(ctx, args)
 	}
-	if p.isProgram() && fromQuery(args, p.getenv("QUERY_STRING")) {
-		args = nil
-	}
-	if p.isProgram() {
-		args = interpreted(args)
-	}
-	if len(args) == 0 {
+	if args = p.arguments(args); len(args) == 0 {
 		return p.runBare(ctx)
 	}
 	switch command, rest := args[0], args[1:]; command {
@@ -66,6 +60,17 @@ func (p *process) run(ctx context.Context, args []string) int {
 	default:
 		return p.fail(unknown("command", command, commands))
 	}
+}
+
+// arguments returns the arguments that are meant for gatehouse.
+func (p *process) arguments(args []string) []string {
+	switch {
+	case !p.isProgram():
+		return args
+	case fromQuery(args, p.getenv("QUERY_STRING")):
+		return nil
+	}
+	return interpreted(args)
 }
 
 // runBare runs gatehouse without arguments, started either by a web server, a supervisor

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A synopsis is a command as the usage shows it. What completes words in shells is made
@@ -18,20 +19,25 @@ type synopsis struct {
 // "off|stderr|FILE". A flag without a placeholder needs no value.
 type flagForm struct{ name, value string }
 
+// Patterns are compiled when they are used first, since every gatehouse cgi is a new process.
 var (
-	commandLine  = regexp.MustCompile(`^    gatehouse ([a-z]+) *(.*)`)
-	continuation = regexp.MustCompile(`^ {16,}([\[-].*)`)
-	flagWord     = regexp.MustCompile(`--([a-z][a-z-]*)(?:[= ]([^ ]+))?`)
-	optional     = regexp.MustCompile(`\[[^\]]*\]`)
-	operandWord  = regexp.MustCompile(`^[a-z]+(\|[a-z]+)*$`)
+	commandLine  = pattern(`^    gatehouse ([a-z]+) *(.*)`)
+	continuation = pattern(`^ {16,}([\[-].*)`)
+	flagWord     = pattern(`--([a-z][a-z-]*)(?:[= ]([^ ]+))?`)
+	optional     = pattern(`\[[^\]]*\]`)
+	operandWord  = pattern(`^[a-z]+(\|[a-z]+)*$`)
 )
+
+func pattern(s string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s) })
+}
 
 // synopses returns the commands in the usages of all.
 func synopses() (list []*synopsis) {
 	var last *synopsis
 	for line := range strings.Lines(usage + explainUsage + conformUsage + requestUsage + cgiUsage) {
 		line = strings.TrimRight(line, "\n")
-		if m := commandLine.FindStringSubmatch(line); m != nil {
+		if m := commandLine().FindStringSubmatch(line); m != nil {
 			i := slices.IndexFunc(list, func(s *synopsis) bool { return s.command == m[1] })
 			if i < 0 {
 				i = len(list)
@@ -39,7 +45,7 @@ func synopses() (list []*synopsis) {
 			}
 			last = list[i]
 			last.add(list, m[2])
-		} else if m := continuation.FindStringSubmatch(line); m != nil && last != nil {
+		} else if m := continuation().FindStringSubmatch(line); m != nil && last != nil {
 			last.add(list, m[1])
 		} else {
 			last = nil
@@ -57,15 +63,15 @@ func (s *synopsis) add(list []*synopsis, line string) {
 			s.addFlag(f)
 		}
 	}
-	for _, m := range flagWord.FindAllStringSubmatch(line, -1) {
+	for _, m := range flagWord().FindAllStringSubmatch(line, -1) {
 		value := strings.TrimSuffix(m[2], "...")
 		if strings.Count(value, "[") < strings.Count(value, "]") {
 			value = value[:len(value)-1] // the bracket around the flag
 		}
 		s.addFlag(flagForm{m[1], value})
 	}
-	for word := range strings.FieldsSeq(flagWord.ReplaceAllString(line, "")) {
-		if word = strings.Trim(word, "[]"); operandWord.MatchString(word) {
+	for word := range strings.FieldsSeq(flagWord().ReplaceAllString(line, "")) {
+		if word = strings.Trim(word, "[]"); operandWord().MatchString(word) {
 			s.operands = append(s.operands, strings.Split(word, "|")...)
 		}
 	}
@@ -85,7 +91,7 @@ type completion struct {
 
 // completion returns what may complete the value.
 func (f flagForm) completion() (c completion) {
-	value := optional.ReplaceAllString(f.value, "")
+	value := optional().ReplaceAllString(f.value, "")
 	for word := range strings.SplitSeq(value, "|") {
 		switch {
 		case word == "FILE":

@@ -85,11 +85,13 @@ type App struct {
 	// Reaper, if not nil, reaps what processes leave behind. It must outlive the App.
 	Reaper *process.Reaper
 
-	// Root, Index, Translate and LocalRedirect are those of upstream.App. With
+	// Root, Index, Follow, Translate, LocalRedirect and Streaming are those of upstream.App. With
 	// Confinement.Chroot, paths are sent as the program sees them.
 	Root, Index   string
+	Follow        []string
 	Translate     map[string]string
 	LocalRedirect cgi.RedirectPolicy
+	Streaming     bool
 
 	// Limits bound what the application takes. Their zero value has the defaults.
 	Limits Limits
@@ -126,7 +128,7 @@ func (a *App) init() {
 	}
 	roots := []string{path}
 	if a.Root != "" {
-		roots = append(roots, a.Root)
+		roots = append(append(roots, a.Root), a.Follow...)
 	}
 	a.launcher, a.err = process.NewLauncher(process.Rules{
 		Roots: roots, RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup,
@@ -153,8 +155,8 @@ func (a *App) init() {
 	a.processes = newProcesses(a.launcher, process.Command{
 		Path: path, Args: append([]string{seen}, a.Command[1:]...), Dir: cmp.Or(a.Dir, "/"), Env: a.environment(path),
 	}, limits, log)
-	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index,
-		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Log: log}
+	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
+		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

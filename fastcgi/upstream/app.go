@@ -6,7 +6,7 @@
 //	err := fastcgi.Serve(l, cgi.ToHTTP(app))
 //
 // An [App] plays the role that it is asked for: Responder, Authorizer or Filter. A [Guard] asks an
-// Authorizer about each request before an application gets it. A [Session] sends what the
+// Authorizer about each request before an application gets it. Package session sends what the
 // middleware of github.com/yookoala/gofast makes of a request, on the connections of an App.
 //
 // # A request
@@ -14,8 +14,9 @@
 // A request of which the body is at most 8 KiB is one write and, if the response fits the
 // buffer, one read, on the goroutine that serves the client. A longer body is sent by
 // another goroutine while the response is read, which may end first: then the rest of the
-// body is not sent. A body of unknown length is kept until its end, because php-fpm and its
-// like read CONTENT_LENGTH bytes, whatever comes.
+// body is not sent. Up to 64 KiB of it have come before (see [App].Streaming). A body of unknown
+// length is kept until its end, because php-fpm and its like read CONTENT_LENGTH bytes, whatever
+// comes.
 //
 // The head of the response is parsed as that of a CGI program is (package cgihead), and
 // what the application writes to STDERR goes to Request.Stderr. A response is complete if
@@ -86,8 +87,12 @@ type App struct {
 	//
 	// The first file along the path decides. If its name ends in ".php", the rest of the
 	// path is PATH_INFO; in a file with any other name nothing is run, so that
-	// "/upload/picture.gif/x.php" is a 404. A file outside of Root is a 403.
+	// "/upload/picture.gif/x.php" is a 404. A file that links lead to outside of Root is a 403,
+	// unless Follow has it.
 	Root string
+
+	// Follow are files and directories outside of Root that links in it may lead to.
+	Follow []string
 
 	// Index is the file below Root that serves the paths of which no file exists, such as
 	// "index.php", and the name of the file that serves a directory: what nginx does with
@@ -101,6 +106,12 @@ type App struct {
 
 	// Env are variables for the application, as "NAME=VALUE", whatever the web server sends.
 	Env []string
+
+	// Streaming begins each request at once, before any of its body has come, and lets the
+	// response be sent while the body still comes (full duplex). Otherwise a request takes its
+	// place among Limits.Connections when its body has come or, of a longer one, its first
+	// 64 KiB, so that clients which send slowly hold no connection.
+	Streaming bool
 
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.

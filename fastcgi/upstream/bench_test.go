@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit/peer"
 )
 
 // BenchmarkHop passes small requests on, on one connection and on one for each. The time of
@@ -17,7 +18,7 @@ func BenchmarkHop(b *testing.B) {
 			response = record.AppendStream(response, record.Stdout, 1, []byte("Content-Type: text/plain\r\n\r\nhello world\n"))
 			end := len(response)
 			response = record.AppendEndRequest(response, 1, 0, 0)
-			p := newPeer(b, "unix", func(c *peerConn) {
+			p := peer.New(b, "unix", func(c *peer.Conn) {
 				buf := make([]byte, 64<<10)
 				for {
 					if _, err := c.Read(buf); err != nil {

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"gatehouse/cgi"
 )
@@ -23,7 +25,7 @@ type file struct {
 	scriptName, pathInfo string
 }
 
-// checkPaths returns what is wrong with Root, Index and Translate.
+// checkPaths returns what is wrong with Root, Follow, Index and Translate.
 func (a *App) checkPaths() error {
 	var errs []error
 	switch {
@@ -33,6 +35,14 @@ func (a *App) checkPaths() error {
 		errs = append(errs, errors.New("index: it needs root, the directory that it lies in"))
 	case a.Index != "" && (!filepath.IsLocal(filepath.FromSlash(a.Index)) || !strings.HasSuffix(a.Index, extension)):
 		errs = append(errs, fmt.Errorf("index: %q is not the name of a %s file below root, such as index.php", a.Index, extension))
+	}
+	for _, path := range a.Follow {
+		if !filepath.IsAbs(path) {
+			errs = append(errs, fmt.Errorf("follow: %q is not an absolute path", path))
+		}
+	}
+	if len(a.Follow) > 0 && a.Root == "" {
+		errs = append(errs, errors.New("follow: it needs root, the directory that the links lie in"))
 	}
 	for from, to := range a.Translate {
 		if !filepath.IsAbs(from) || !strings.HasPrefix(to, "/") {
@@ -56,7 +66,7 @@ func (a *App) find(r *cgi.Request) (file, error) {
 	}
 	root, err := filepath.EvalSymlinks(a.Root)
 	if err != nil {
-		return file{}, &cgi.StatusError{Code: http.StatusInternalServerError, Err: fmt.Errorf("root: %w", err)}
+		return file{}, refusedPath(http.StatusInternalServerError, "root: "+a.Root, err)
 	}
 	found, rest, err := walk(root, path)
 	switch {
@@ -68,14 +78,17 @@ func (a *App) find(r *cgi.Request) (file, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return file{}, refusedPath(statusOf(err), root+path, err)
 	default:
-		found, rest = a.index(root, path), ""
+		if found, err = a.index(root, path); err != nil {
+			return file{}, refusedPath(statusOf(err), root+path, err)
+		}
+		rest = ""
 	}
 	real, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(found)))
 	if err != nil {
 		return file{}, refusedPath(statusOf(err), root+found, err)
 	}
-	if below := strings.TrimSuffix(root, string(filepath.Separator)) + string(filepath.Separator); !strings.HasPrefix(real, below) {
-		return file{}, refusedPath(http.StatusForbidden, root+found, fmt.Errorf("it leads to %s, outside of root", real))
+	if !below(root, real) && !a.follows(real) {
+		return file{}, refusedPath(http.StatusForbidden, root+found, fmt.Errorf("it leads to %s, outside of root and follow", real))
 	}
 	return file{root: root, path: real, scriptName: prefix + found, pathInfo: rest}, nil
 }
@@ -99,6 +112,8 @@ func walk(root, path string) (found, rest string, err error) {
 		}
 		info, err := os.Stat(filepath.Join(root, filepath.FromSlash(path[:end])))
 		switch {
+		case errors.Is(err, syscall.ENAMETOOLONG):
+			return "", "", fs.ErrNotExist // no file can have such a name
 		case err != nil:
 			return "", "", err
 		case info.IsDir():
@@ -114,12 +129,29 @@ func walk(root, path string) (found, rest string, err error) {
 
 // index returns the file for a path that none exists of: that of the directory, if it is
 // one, or the one of root.
-func (a *App) index(root, path string) string {
+func (a *App) index(root, path string) (string, error) {
 	directory := strings.TrimRight(path, "/") + "/" + a.Index[strings.LastIndexByte(a.Index, '/')+1:]
-	if found, rest, err := walk(root, directory); err == nil && rest == "" {
-		return found
+	found, rest, err := walk(root, directory)
+	switch {
+	case err == nil && rest == "":
+		return found, nil
+	case cgi.Exhausted(err) != nil:
+		return "", err
 	}
-	return "/" + a.Index
+	return "/" + a.Index, nil
+}
+
+// follows reports whether links may lead to a file outside of Root.
+func (a *App) follows(real string) bool {
+	return slices.ContainsFunc(a.Follow, func(path string) bool {
+		path, err := filepath.EvalSymlinks(path)
+		return err == nil && (path == real || below(path, real))
+	})
+}
+
+// below reports whether a path without links lies below a directory.
+func below(dir, path string) bool {
+	return strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }
 
 func statusOf(err error) int {
@@ -129,10 +161,16 @@ func statusOf(err error) int {
 	return http.StatusNotFound
 }
 
+// refusedPath returns the error of a path that is not served: with the code or, if it could not
+// be looked up for want of something, 503.
 func refusedPath(code int, path string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		err = pe.Err
+	}
+	if s := cgi.Exhausted(err); s != nil {
+		s.Err = fmt.Errorf("%s: %w", path, s.Err)
+		return s
 	}
 	return &cgi.StatusError{Code: code, Err: fmt.Errorf("%s: %w", path, err)}
 }

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/internal/testkit/peer"
 )
 
 // TestGuard: an authorizer lets a request in by a complete response of 200, and by nothing
@@ -16,33 +17,33 @@ import (
 func TestGuard(t *testing.T) {
 	tests := []struct {
 		name   string
-		serve  func(c *peerConn)
+		serve  func(c *peer.Conn)
 		status int
 		body   string
 	}{
-		{"200", func(c *peerConn) {
-			c.send(c.stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\nvariable-GROUP: staff\r\nX-Other: x\r\n\r\nignored"), c.end(0, 0))
+		{"200", func(c *peer.Conn) {
+			c.Send(c.Stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\nvariable-GROUP: staff\r\nX-Other: x\r\n\r\nignored"), c.End(0, 0))
 		}, 200, "anna staff body"},
-		{"200 without a variable", func(c *peerConn) { c.respond("") }, 200, "eve  body"},
-		{"403", func(c *peerConn) {
-			c.send(c.stdout("Status: 403 Forbidden\r\nX-Reason: no\r\nVariable-REMOTE_USER: anna\r\n\r\nnot you"), c.end(0, 0))
+		{"200 without a variable", func(c *peer.Conn) { c.Respond("") }, 200, "eve  body"},
+		{"403", func(c *peer.Conn) {
+			c.Send(c.Stdout("Status: 403 Forbidden\r\nX-Reason: no\r\nVariable-REMOTE_USER: anna\r\n\r\nnot you"), c.End(0, 0))
 		}, 403, "not you"},
-		{"302", func(c *peerConn) { c.send(c.stdout("Location: http://login/\r\n\r\n"), c.end(0, 0)) }, 302, ""},
-		{"2000", func(c *peerConn) { c.send(c.stdout("Status: 2000 OK\r\n\r\n"), c.end(0, 0)) }, 503, ""},
-		{"201", func(c *peerConn) { c.send(c.stdout("Status: 201 Created\r\n\r\n"), c.end(0, 0)) }, 201, ""},
-		{"nothing", func(c *peerConn) { c.wait() }, 503, ""},
-		{"truncated", func(c *peerConn) { c.send(c.stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\n\r\n")) }, 503, ""},
-		{"truncated before the head", func(c *peerConn) {}, 503, ""},
-		{"no head", func(c *peerConn) { c.send(c.end(0, 0)) }, 503, ""},
-		{"another role", func(c *peerConn) { c.send(c.end(0, record.UnknownRole)) }, 503, ""},
-		{"overloaded behind the head", func(c *peerConn) { c.send(c.stdout("Status: 200 OK\r\n\r\n"), c.end(0, record.Overloaded)) }, 503, ""},
-		{"a variable that is none", func(c *peerConn) { c.send(c.stdout("Status: 200 OK\r\nVariable-A=B: x\r\n\r\n"), c.end(0, 0)) }, 503, ""},
+		{"302", func(c *peer.Conn) { c.Send(c.Stdout("Location: http://login/\r\n\r\n"), c.End(0, 0)) }, 302, ""},
+		{"2000", func(c *peer.Conn) { c.Send(c.Stdout("Status: 2000 OK\r\n\r\n"), c.End(0, 0)) }, 503, ""},
+		{"201", func(c *peer.Conn) { c.Send(c.Stdout("Status: 201 Created\r\n\r\n"), c.End(0, 0)) }, 201, ""},
+		{"nothing", func(c *peer.Conn) { c.Wait() }, 503, ""},
+		{"truncated", func(c *peer.Conn) { c.Send(c.Stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\n\r\n")) }, 503, ""},
+		{"truncated before the head", func(c *peer.Conn) {}, 503, ""},
+		{"no head", func(c *peer.Conn) { c.Send(c.End(0, 0)) }, 503, ""},
+		{"another role", func(c *peer.Conn) { c.Send(c.End(0, record.UnknownRole)) }, 503, ""},
+		{"overloaded behind the head", func(c *peer.Conn) { c.Send(c.Stdout("Status: 200 OK\r\n\r\n"), c.End(0, record.Overloaded)) }, 503, ""},
+		{"a variable that is none", func(c *peer.Conn) { c.Send(c.Stdout("Status: 200 OK\r\nVariable-A=B: x\r\n\r\n"), c.End(0, 0)) }, 503, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			asked := make(chan map[string]string, 1)
-			p := newPeer(t, "unix", func(c *peerConn) {
-				vars, body, _ := c.receive()
+			p := peer.New(t, "unix", func(c *peer.Conn) {
+				vars, body, _ := c.Receive()
 				vars["body"] = body
 				asked <- vars
 				tt.serve(c)

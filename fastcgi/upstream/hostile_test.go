@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/backend"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // A record with padding.
@@ -26,8 +28,6 @@ func padded(t record.Type, id uint16, text string, padding int) []byte {
 	return append(b, make([]byte, padding)...)
 }
 
-const head = "Content-Type: text/plain\r\n\r\n"
-
 // TestHostile: whatever an application does, the client gets a response, or one that it can
 // see is truncated.
 func TestHostile(t *testing.T) {
@@ -35,119 +35,119 @@ func TestHostile(t *testing.T) {
 	tests := []struct {
 		name   string
 		limits Limits
-		serve  func(c *peerConn)
+		serve  func(c *peer.Conn)
 		status int
 		body   string // its beginning
 		end    cgi.End
 		log    string // part of the error
 	}{
-		{"in pieces", Limits{}, func(c *peerConn) {
-			c.receive()
-			for b := range bytes.SplitSeq(append(c.stdout(head+"hello"), c.end(0, 0)...), nil) {
+		{"in pieces", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			for b := range bytes.SplitSeq(append(c.Stdout(peer.Head+"hello"), c.End(0, 0)...), nil) {
 				c.Write(b)
 			}
 		}, 200, "hello", cgi.Complete, ""},
-		{"before the request is read", Limits{}, func(c *peerConn) {
-			c.id = 1
-			c.respond("early")
-			c.wait()
+		{"before the request is read", Limits{}, func(c *peer.Conn) {
+			c.ID = 1
+			c.Respond("early")
+			c.Wait()
 		}, 200, "early", cgi.Complete, ""},
-		{"padding of 255", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(padded(record.Stdout, c.id, head, 255), padded(record.Stdout, c.id, "hello", 255), padded(record.Stdout, c.id, "", 255),
-				padded(record.EndRequest, c.id, "\x00\x00\x00\x00\x00\x00\x00\x00", 255))
+		{"padding of 255", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(padded(record.Stdout, c.ID, peer.Head, 255), padded(record.Stdout, c.ID, "hello", 255), padded(record.Stdout, c.ID, "", 255),
+				padded(record.EndRequest, c.ID, "\x00\x00\x00\x00\x00\x00\x00\x00", 255))
 		}, 200, "hello", cgi.Complete, ""},
-		{"two ends", Limits{Keep: 1}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head+"hello"), c.end(0, 0), c.end(0, 0))
-			c.wait()
+		{"two ends", Limits{Keep: 1}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head+"hello"), c.End(0, 0), c.End(0, 0))
+			c.Wait()
 		}, 200, "hello", cgi.Complete, ""},
-		{"a management record in between", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head), record.AppendUnknownType(nil, 17), c.stdout("hello"), c.end(0, 0))
+		{"a management record in between", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head), record.AppendUnknownType(nil, 17), c.Stdout("hello"), c.End(0, 0))
 		}, 200, "hello", cgi.Complete, ""},
-		{"stderr without end", Limits{StderrBytes: 100}, func(c *peerConn) {
-			c.receive()
+		{"stderr without end", Limits{StderrBytes: 100}, func(c *peer.Conn) {
+			c.Receive()
 			for range 100 {
-				c.send(c.stderr(strings.Repeat("complaint\n", 1000)))
+				c.Send(c.Stderr(strings.Repeat("complaint\n", 1000)))
 			}
-			c.respond("hello")
+			c.Respond("hello")
 		}, 200, "hello", cgi.Complete, ""},
-		{"a status", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head+"hello"), c.end(7, 0))
+		{"a status", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head+"hello"), c.End(7, 0))
 		}, 200, "hello", cgi.Complete, ""},
-		{"no end", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head + "hello"))
+		{"no end", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head + "hello"))
 		}, 502, "", cgi.Complete, "the connection ended after 33 bytes of the response: EOF"},
-		{"no end of a long body", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head + text(100_000)))
-		}, 200, text(100), cgi.Truncated, "the connection ended after"},
-		{"no end of what has a length", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout("Content-Length: 100000\r\n\r\n" + text(100_000)))
-		}, 200, text(100), cgi.Truncated, "the connection ended after"},
-		{"an end in the head", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout("Content-Type: te"), c.end(0, 0))
+		{"no end of a long body", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head + peer.Text(100_000)))
+		}, 200, peer.Text(100), cgi.Truncated, "the connection ended after"},
+		{"no end of what has a length", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout("Content-Length: 100000\r\n\r\n" + peer.Text(100_000)))
+		}, 200, peer.Text(100), cgi.Truncated, "the connection ended after"},
+		{"an end in the head", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout("Content-Type: te"), c.End(0, 0))
 		}, 502, "", cgi.Complete, "no head"},
-		{"nothing but an end", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.end(0, 0))
+		{"nothing but an end", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.End(0, 0))
 		}, 502, "", cgi.Complete, "no head"},
-		{"another id", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.id++
-			c.respond("hello")
+		{"another id", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.ID++
+			c.Respond("hello")
 		}, 502, "", cgi.Complete, "FCGI_STDOUT record for id 2: no such request"},
-		{"another id in the body", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head + text(100_000)))
-			c.id++
-			c.respond("secret")
-		}, 200, text(100), cgi.Truncated, "no such request"},
-		{"HTTP", Limits{}, func(c *peerConn) {
-			c.receive()
+		{"another id in the body", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head + peer.Text(100_000)))
+			c.ID++
+			c.Respond("secret")
+		}, 200, peer.Text(100), cgi.Truncated, "no such request"},
+		{"HTTP", Limits{}, func(c *peer.Conn) {
+			c.Receive()
 			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
 		}, 502, "", cgi.Complete, "record version is not 1"},
-		{"a line that is no field", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout("<html>\n\nhello"), c.end(0, 0))
+		{"a line that is no field", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout("<html>\n\nhello"), c.End(0, 0))
 		}, 502, "", cgi.Complete, "bad head"},
-		{"a head without end", Limits{}, func(c *peerConn) {
-			c.receive()
-			for c.send(c.stdout("X-Field: "+strings.Repeat("x", 10_000)+"\r\n")) == nil {
+		{"a head without end", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			for c.Send(c.Stdout("X-Field: "+strings.Repeat("x", 10_000)+"\r\n")) == nil {
 			}
 		}, 502, "", cgi.Complete, "head is longer than head_bytes"},
-		{"too long", Limits{}, func(c *peerConn) {
-			c.receive()
-			for c.send(c.stdout("Content-Length: 5\r\n\r\nhello")) == nil {
+		{"too long", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			for c.Send(c.Stdout("Content-Length: 5\r\n\r\nhello")) == nil {
 			}
 		}, 200, "hello", cgi.Complete, ""},
 		{"refused", Limits{}, nil, 502, "", cgi.Complete, "connection refused: nobody listens there"},
-		{"closed at once", Limits{}, func(c *peerConn) {}, 502, "", cgi.Complete, "fastcgi: "},
-		{"closed after the request", Limits{}, func(c *peerConn) { c.receive() }, 502, "", cgi.Complete, "the connection ended after 0 bytes"},
-		{"overloaded", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.end(0, record.Overloaded))
+		{"closed at once", Limits{}, func(c *peer.Conn) {}, 502, "", cgi.Complete, "fastcgi: "},
+		{"closed after the request", Limits{}, func(c *peer.Conn) { c.Receive() }, 502, "", cgi.Complete, "the connection ended after 0 bytes"},
+		{"overloaded", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.End(0, record.Overloaded))
 		}, 503, "", cgi.Complete, "FCGI_OVERLOADED"},
-		{"one request at a time", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.end(0, record.CantMpxConn))
+		{"one request at a time", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.End(0, record.CantMpxConn))
 		}, 503, "", cgi.Complete, "FCGI_CANT_MPX_CONN"},
-		{"another role", Limits{}, func(c *peerConn) {
-			c.receive()
-			c.send(c.end(0, record.UnknownRole))
+		{"another role", Limits{}, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.End(0, record.UnknownRole))
 		}, 502, "", cgi.Complete, "FCGI_UNKNOWN_ROLE"},
-		{"nothing", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
-		{"nothing read", short, func(c *peerConn) { <-c.done }, 504, "", cgi.Complete, "is over"},
-		{"nothing behind a long body", Limits{FirstByte: 50 * time.Millisecond}, func(c *peerConn) { c.wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
-		{"half a head", short, func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout("Content-"))
-			c.wait()
+		{"nothing", Limits{FirstByte: 50 * time.Millisecond}, func(c *peer.Conn) { c.Wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
+		{"nothing read", short, func(c *peer.Conn) { <-c.Done }, 504, "", cgi.Complete, "is over"},
+		{"nothing behind a long body", Limits{FirstByte: 50 * time.Millisecond}, func(c *peer.Conn) { c.Wait() }, 504, "", cgi.Complete, "first_byte of 50ms is over"},
+		{"half a head", short, func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout("Content-"))
+			c.Wait()
 		}, 504, "", cgi.Complete, "is over"},
 	}
 	for _, tt := range tests {
@@ -155,7 +155,7 @@ func TestHostile(t *testing.T) {
 			t.Parallel()
 			var l net.Listener
 			if tt.serve != nil {
-				l = newPeer(t, "unix", tt.serve)
+				l = peer.New(t, "unix", tt.serve)
 			} else {
 				l = testkit.Listen(t, "tcp")
 				l.Close()
@@ -163,11 +163,11 @@ func TestHostile(t *testing.T) {
 			a := newApp(t, tt.limits, l)
 			vars := []string{}
 			if tt.name == "nothing read" { // more than the buffers of the sockets hold
-				vars = append(vars, "LONG="+text(900_000))
+				vars = append(vars, "LONG="+peer.Text(900_000))
 			}
 			r := newRequest("GET", nil, vars...)
 			if tt.name == "nothing behind a long body" {
-				r = newRequest("POST", strings.NewReader(text(1<<20)))
+				r = newRequest("POST", strings.NewReader(peer.Text(1<<20)))
 			}
 			got, log := run(t, a, r)
 			if got.Head.Code != tt.status || got.Outcome.End != tt.end || tt.status == 200 && !strings.HasPrefix(got.Body.String(), tt.body) {
@@ -193,13 +193,13 @@ func TestHostile(t *testing.T) {
 // TestSlow: what comes too slowly is truncated.
 func TestSlow(t *testing.T) {
 	for name, drips := range map[string]bool{"silence": false, "run": true} {
-		p := newPeer(t, "unix", func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(head+text(100_000)), []byte{1, 6})
-			for drips && c.send(make([]byte, 6), c.stdout("x"), []byte{1, 6}) == nil {
+		p := peer.New(t, "unix", func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(peer.Head+peer.Text(100_000)), []byte{1, 6})
+			for drips && c.Send(make([]byte, 6), c.Stdout("x"), []byte{1, 6}) == nil {
 				time.Sleep(time.Millisecond)
 			}
-			c.wait()
+			c.Wait()
 		})
 		testkit.Longer(t, 50*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
 			l := Limits{Silence: limit}
@@ -223,10 +223,10 @@ func TestSlow(t *testing.T) {
 
 // TestEndless: of a response without end nothing is kept, and it ends when the client leaves.
 func TestEndless(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		b := c.stdout(text(60_000))
-		for c.send(c.stdout(head)) == nil {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		b := c.Stdout(peer.Text(60_000))
+		for c.Send(c.Stdout(peer.Head)) == nil {
 			if _, err := c.Write(b); err != nil {
 				return
 			}
@@ -258,33 +258,35 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+var cancelled = flag.Int("upstream.cancelled", 600, "requests of TestCancelled, half of them over each network")
+
 // TestCancelled: requests whose clients leave, at whatever moment, leave nothing behind, and
 // no response of theirs reaches anybody else.
 func TestCancelled(t *testing.T) {
 	left := errors.New("the client has left")
 	for _, network := range []string{"unix", "tcp"} {
-		p := newPeer(t, network, func(c *peerConn) {
+		p := peer.New(t, network, func(c *peer.Conn) {
 			for n := 0; ; n++ {
-				vars, _, err := c.receive()
+				vars, _, err := c.Receive()
 				if err != nil {
 					return
 				}
 				switch vars["QUERY_STRING"] {
 				case "silent":
-					c.records.Next() // ABORT_REQUEST, or the end
-					c.respond("secret")
+					c.Records.Next() // ABORT_REQUEST, or the end
+					c.Respond("secret")
 				case "half":
-					c.send(c.stdout(head + "secret"))
-					c.records.Next()
-					c.send(c.stdout("secret"), c.end(0, 0))
+					c.Send(c.Stdout(peer.Head + "secret"))
+					c.Records.Next()
+					c.Send(c.Stdout("secret"), c.End(0, 0))
 				default:
-					c.respond("hello")
+					c.Respond("hello")
 				}
 			}
 		})
 		a := newApp(t, Limits{Keep: 4}, p)
 		fds := testkit.Descriptors(t)
-		for i := range 300 {
+		for i := range *cancelled / 2 {
 			query := []string{"silent", "half", "hello"}[i%3]
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r := newRequest("GET", nil, "QUERY_STRING="+query)
@@ -307,10 +309,10 @@ func TestCancelled(t *testing.T) {
 // TestShutdown: a request that a shutdown ends is refused as what may be tried again.
 func TestShutdown(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
 		cancel(cgi.ErrShutdown)
-		c.wait()
+		c.Wait()
 	})
 	r := newRequest("GET", nil)
 	r.SetContext(ctx)
@@ -324,23 +326,23 @@ func TestShutdown(t *testing.T) {
 func TestStaleConnection(t *testing.T) {
 	requests := make(chan string, 10)
 	closed := make(chan bool, 1)
-	p := newPeer(t, "unix", func(c *peerConn) {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
 		for {
-			vars, _, err := c.receive()
+			vars, _, err := c.Receive()
 			if err != nil {
 				return
 			}
 			requests <- vars["QUERY_STRING"]
 			switch vars["QUERY_STRING"] {
 			case "leave":
-				c.respond("hello")
+				c.Respond("hello")
 				c.Close()
 				closed <- true
 				return
 			case "break":
 				return
 			}
-			c.respond("hello")
+			c.Respond("hello")
 		}
 	})
 	a := newApp(t, Limits{Keep: 4}, p)
@@ -367,13 +369,13 @@ func TestStaleConnection(t *testing.T) {
 // is replaced, and the whole body sent on another.
 func TestNotSent(t *testing.T) {
 	for _, n := range []int{100, 1 << 20} {
-		p := newPeer(t, "unix", func(c *peerConn) {
-			if c.number < 3 {
-				<-c.done
+		p := peer.New(t, "unix", func(c *peer.Conn) {
+			if c.Number < 3 {
+				<-c.Done
 				return
 			}
-			_, body, _ := c.receive()
-			c.respond(body)
+			_, body, _ := c.Receive()
+			c.Respond(body)
 		})
 		a := newApp(t, Limits{Keep: 3}, p)
 		if err := a.Prepare(); err != nil {
@@ -399,7 +401,7 @@ func TestNotSent(t *testing.T) {
 			turn.Keep(client.New(turn.Conn))
 			turn.Leave()
 		}
-		got, log := run(t, a, newRequest("POST", strings.NewReader(text(n))))
-		wantOK(t, got, log, text(n))
+		got, log := run(t, a, newRequest("POST", strings.NewReader(peer.Text(n))))
+		wantOK(t, got, log, peer.Text(n))
 	}
 }

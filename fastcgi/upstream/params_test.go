@@ -2,27 +2,30 @@ package upstream
 
 import (
 	"context"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // sent returns the variables that an App sends.
 func sent(t *testing.T, a *App, app cgi.App, r *cgi.Request) map[string]string {
 	t.Helper()
 	all := make(chan map[string]string, 1)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		vars, _, err := c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		vars, _, err := c.Receive()
 		if err == nil {
 			all <- vars
-			c.respond("")
+			c.Respond("")
 		}
 	})
 	a.Addresses = []string{address(p)}
@@ -75,13 +78,13 @@ func TestVariables(t *testing.T) {
 // would not join.
 func TestWholePairs(t *testing.T) {
 	lengths := make(chan int, 100)
-	p := newPeer(t, "unix", func(c *peerConn) {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
 		for {
-			h, content, err := c.records.Next()
+			h, content, err := c.Records.Next()
 			if err != nil {
 				return
 			}
-			c.id = h.ID()
+			c.ID = h.ID()
 			if h.Type() == record.Params {
 				for rest := content; len(rest) > 0; {
 					if _, _, rest, err = record.NextPair(rest); err != nil {
@@ -91,13 +94,13 @@ func TestWholePairs(t *testing.T) {
 				lengths <- h.ContentLength() + h.PaddingLength()
 			}
 			if h.Type() == record.Stdin && len(content) == 0 {
-				c.respond("")
+				c.Respond("")
 			}
 		}
 	})
 	var vars []string
 	for i := range 40 {
-		vars = append(vars, "V"+strings.Repeat("x", i+1)+"="+text(5000+i))
+		vars = append(vars, "V"+strings.Repeat("x", i+1)+"="+peer.Text(5000+i))
 	}
 	got, log := run(t, newApp(t, Limits{}, p), newRequest("GET", nil, vars...))
 	wantOK(t, got, log, "")
@@ -119,7 +122,7 @@ func TestRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a/index.php", "a/page.php", "a/admin/index.php", "a/up/pic.gif", "a/dir.php/x.txt", "b/page.php", "ax/page.php"} {
+	for _, name := range []string{"a/index.php", "a/page.php", "a/admin/index.php", "a/up/pic.gif", "a/dir.php/x.txt", "b/page.php", "ax/page.php", "shared/lib/x.php", "shared-not/x.php", "one.php"} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -128,7 +131,8 @@ func TestRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"current": "a", "a/out.php": "../ax/page.php", "a/in.php": "page.php", "a/loop.php": "loop.php"} {
+	for link, to := range map[string]string{"current": "a", "a/out.php": "../ax/page.php", "a/in.php": "page.php", "a/loop.php": "loop.php",
+		"followed": "shared", "a/shared": "../shared", "a/not": "../shared-not", "a/one.php": "../one.php"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -156,9 +160,16 @@ func TestRoot(t *testing.T) {
 		{"index.php", "/out.php", "403"},
 		{"index.php", "/loop.php", "404"},
 		{"index.php", "/../ax/page.php", "404"},
+		{"", "/shared/lib/x.php/y", "/shared/lib/x.php /shared/lib/x.php /y"},
+		{"", "/not/x.php", "403"},
+		{"", "/one.php", "/one.php /one.php "},
+		{"index.php", "/shared/lib/", "/a/index.php /index.php "},
+		{"index.php", "/" + strings.Repeat("long-", 60), "/a/index.php /index.php "},
+		{"", "/" + strings.Repeat("long-", 60), "404"},
 		{"admin/index.php", "/x", "/a/admin/index.php /admin/index.php "},
 	} {
-		a := &App{Addresses: []string{"unix:/none"}, Root: current, Index: tt.index}
+		a := &App{Addresses: []string{"unix:/none"}, Root: current, Index: tt.index,
+			Follow: []string{filepath.Join(dir, "followed"), filepath.Join(dir, "one.php"), filepath.Join(dir, "missing")}}
 		f, err := a.find(newRequest("GET", nil, "SCRIPT_NAME=", "PATH_INFO="+tt.path))
 		got := strings.TrimPrefix(f.path, dir) + " " + f.scriptName + " " + f.pathInfo
 		if err != nil {
@@ -197,12 +208,32 @@ func TestRoot(t *testing.T) {
 	}
 }
 
+// TestRefusedPath: a file that could not be looked up for want of something is not missing.
+func TestRefusedPath(t *testing.T) {
+	for _, tt := range []struct {
+		err   syscall.Errno
+		code  int
+		retry bool
+	}{
+		{syscall.ENOENT, 404, false},
+		{syscall.EACCES, 403, false},
+		{syscall.ENOMEM, 503, true},
+		{syscall.ENFILE, 503, true},
+	} {
+		err := &fs.PathError{Op: "stat", Path: "/srv/www/x.php", Err: tt.err}
+		got := refusedPath(statusOf(err), "/srv/www/x.php", err).(*cgi.StatusError)
+		if got.Code != tt.code || got.RetryAfter > 0 != tt.retry || !strings.Contains(got.Error(), "/srv/www/x.php: "+tt.err.Error()) {
+			t.Errorf("%v: %v, Retry-After %v", tt.err, got, got.RetryAfter)
+		}
+	}
+}
+
 // TestPrimaryScript: php-fpm says that it does not find a file, and the log says which, and
 // what to do.
 func TestPrimaryScript(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.send(c.stderr("Primary script unknown"), c.stdout("Status: 404 Not Found\r\n\r\nFile not found.\n"), c.end(0, 0))
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Send(c.Stderr("Primary script unknown"), c.Stdout("Status: 404 Not Found\r\n\r\nFile not found.\n"), c.End(0, 0))
 	})
 	a := newApp(t, Limits{}, p)
 	a.Translate = map[string]string{"/srv": "/var"}
@@ -227,6 +258,8 @@ func TestWrong(t *testing.T) {
 		{&App{Addresses: []string{"localhost:x"}}, `the port "x"`},
 		{&App{Addresses: []string{"a:1"}, Root: "x"}, `root: "x" is not an absolute path`},
 		{&App{Addresses: []string{"a:1"}, Index: "index.php"}, "index: it needs root"},
+		{&App{Addresses: []string{"a:1"}, Follow: []string{"/srv"}}, "follow: it needs root"},
+		{&App{Addresses: []string{"a:1"}, Root: "/srv", Follow: []string{"x"}}, `follow: "x" is not an absolute path`},
 		{&App{Addresses: []string{"a:1"}, Root: "/srv", Index: "../index.php"}, "is not the name of a .php file below root"},
 		{&App{Addresses: []string{"a:1"}, Translate: map[string]string{"a": "/b"}}, "translate: "},
 		{&App{Addresses: []string{"a:1"}, Env: []string{"A"}}, "env: "},

@@ -25,9 +25,26 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := p.params.settle(r); err != nil {
 		return err
 	}
+	return a.forward(w, r, p)
+}
+
+// Forward is ServeCGI for a request whose variables are settled: Root, Translate and Env are
+// not used.
+func (a *App) Forward(w cgi.ResponseWriter, r *cgi.Request) error {
+	if err := a.Prepare(); err != nil {
+		return err
+	}
+	return a.forward(w, r, &passage{params: params{app: new(App), env: r.Env}})
+}
+
+// forward passes r on with the variables of p.
+func (a *App) forward(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if r.Role != cgi.Authorizer { // it has no body (FastCGI 1.0 § 6.3)
+		if a.Streaming {
+			_ = cgi.EnableFullDuplex(w)
+		}
 		var err error
-		if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool); err != nil {
+		if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming); err != nil {
 			return fmt.Errorf("%s: %w", a.pool.Name(), err)
 		}
 		p.params.setLength(p.body.Length)

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // echo responds with the body, and with its length in the header.
@@ -33,12 +34,12 @@ func TestBodies(t *testing.T) {
 				a := newApp(t, Limits{Keep: keep}, serve(t, network, echo))
 				for _, n := range []int{0, 1, 8 << 10, 8<<10 + 1, 100_000, 3 << 20} {
 					for _, known := range []bool{true, false} {
-						var body io.Reader = strings.NewReader(text(n))
+						var body io.Reader = strings.NewReader(peer.Text(n))
 						if !known {
 							body = io.MultiReader(body)
 						}
 						got, log := run(t, a, newRequest("POST", body))
-						wantOK(t, got, log, text(n))
+						wantOK(t, got, log, peer.Text(n))
 						if want := fmt.Sprint(n); n > 0 && got.Field("X-Length") != want {
 							t.Errorf("CONTENT_LENGTH %q, want %s", got.Field("X-Length"), want)
 						}

@@ -24,7 +24,7 @@ type Body struct {
 	small    *bytes.Reader
 	from     io.Reader // nil if there is nothing to read, or small
 	request  *cgi.Request
-	spool    *spool.Spool
+	taken    cgi.TakenBody
 	activity *relay.Activity
 	ended    atomic.Bool // nothing is read any more
 
@@ -32,33 +32,39 @@ type Body struct {
 	err error
 }
 
-// TakeBody returns the body of r with its length known: one of unknown length is kept in a
-// spool until its end. Errors are those of [cgi.SpoolBody] and [cgi.BodyError].
-func TakeBody(r *cgi.Request, l spool.Limits) (*Body, error) {
+// TakeBody returns the body of r, as far as [cgi.TakeBody] waits for it. The errors are those of
+// that.
+func TakeBody(r *cgi.Request, l spool.Limits, streaming bool) (*Body, error) {
 	b := &Body{Length: r.ContentLength}
-	if b.Length < 0 {
-		s, err := cgi.SpoolBody(r, l)
-		if err != nil {
-			return nil, err
-		}
-		b.Length, b.spool, b.from = s.Len(), s, s
-	} else if b.Length > 0 {
-		b.request, b.from = r, io.LimitReader(r.Body, b.Length)
+	if !streaming && b.Length >= 0 && b.Length <= SmallBody {
+		return b, b.keep(r.Body)
 	}
-	if b.Length > SmallBody {
-		return b, nil
+	var err error
+	if b.taken, err = cgi.TakeBody(r, l, streaming); err != nil {
+		return nil, err
 	}
-	from := b.from
-	b.from = nil
-	if b.Length > 0 {
-		content := make([]byte, b.Length)
-		if _, err := io.ReadFull(from, content); err != nil {
-			b.Free()
-			return nil, cgi.BodyError(err)
-		}
-		b.small = bytes.NewReader(content)
+	b.Length = b.taken.Length
+	if b.taken.Rest() != nil {
+		b.request = r
+	} else if b.Length <= SmallBody {
+		defer b.taken.Close()
+		return b, b.keep(&b.taken)
 	}
+	b.from = &b.taken
 	return b, nil
+}
+
+// keep reads a small body.
+func (b *Body) keep(from io.Reader) error {
+	if b.Length == 0 {
+		return nil
+	}
+	content := make([]byte, b.Length)
+	if _, err := io.ReadFull(from, content); err != nil {
+		return cgi.BodyError(err)
+	}
+	b.small = bytes.NewReader(content)
+	return nil
 }
 
 // Start starts the time of a, which notes from now on what is read.
@@ -127,9 +133,4 @@ func (b *Body) Err() error {
 }
 
 // Free lets go of what was kept of the body. Nobody reads it any more.
-func (b *Body) Free() {
-	if b.spool != nil {
-		b.spool.Close()
-		b.spool = nil
-	}
-}
+func (b *Body) Free() { b.taken.Close() }

@@ -111,6 +111,16 @@ func forwardRows(w *workshop, n scale) []row {
 			against(caddy(phpFPM(8)), web, atLeast(1.3)),
 		}},
 	}
+	command := func(name string, m starting) contender {
+		s := self(ourApp, hello)
+		s.name = name
+		return contender{s, m}
+	}
+	all = append(all, row{name: "forward-cgi", title: "A CGI program that passes a request on by FastCGI, processor time",
+		ours: command("gatehouse cgi", starting{args: []string{w.fill("{dir}/gatehouse"), "cgi", "--fastcgi", "unix:{socket}"}}), peers: []rival{
+			{command("cgi-fcgi", starting{args: []string{"cgi-fcgi", "-bind", "-connect", "{socket}"}}), atMost(10)},
+			{command("a Go program that does nothing", starting{args: []string{w.fill("{dir}/nothing")}, silent: true}), goal{}},
+		}})
 	php := func(name string) string { return w.fill("{dir}/php/" + name) }
 	for _, size := range []int{small, n.size} {
 		send := fetching{size, php("sender.php")}

@@ -45,8 +45,9 @@ func newWorkshop() (*workshop, error) {
 	}
 	w := &workshop{dir: dir}
 	err = errors.Join(
-		build("go", "build", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
+		build("env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-o", filepath.Join(dir, "gatehouse"), "gatehouse/daemon/gatehouse"),
 		w.writePrograms(),
+		w.writeNothing(),
 		w.compile("libfcgi", libfcgiC, "-lfcgi"))
 	if err != nil {
 		w.close()

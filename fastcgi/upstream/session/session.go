@@ -1,4 +1,6 @@
-package upstream
+// Package session lets the session handlers and the middleware of github.com/yookoala/gofast
+// make requests on the connections of an upstream.App.
+package session
 
 import (
 	"errors"
@@ -14,14 +16,13 @@ import (
 	"github.com/yookoala/gofast"
 
 	"gatehouse/cgi"
-	"gatehouse/internal/backend"
+	"gatehouse/fastcgi/upstream"
 )
 
-// A Session is an http.Handler that sends what a handler of github.com/yookoala/gofast makes
-// of a request, on the connections of an App:
+// A Handler is an http.Handler that sends what a session handler of gofast makes of a request:
 //
 //	php := &upstream.App{Addresses: []string{"127.0.0.1:9000"}}
-//	http.Handle("/", &upstream.Session{App: php, Handler: gofast.NewPHPFS("/srv/www")(gofast.BasicSession)})
+//	http.Handle("/", &session.Handler{App: php, Session: gofast.NewPHPFS("/srv/www")(gofast.BasicSession)})
 //
 // It stands in for gofast.NewHandler and its clients, in all three roles. Limits, errors and
 // connections are those of the App; its Root, Translate and Env are not used. HTTP_PROXY is
@@ -30,26 +31,26 @@ import (
 // rules and the default limits of cgi.ToHTTP. The ResponsePipe that a middleware sees is
 // empty: the response goes from the connection to the client.
 //
-// A Session must not be copied after its first use.
-type Session struct {
-	App     *App
-	Handler gofast.SessionHandler
+// A Handler must not be copied after its first use.
+type Handler struct {
+	App     *upstream.App
+	Session gofast.SessionHandler
 
 	once sync.Once
 	http cgi.Handler
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Session) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	s.once.Do(func() { s.http.Log = s.App.Log })
-	s.http.HTTP(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
-		if err := s.App.Prepare(); err != nil {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	h.once.Do(func() { h.http.Log = h.App.Log })
+	h.http.HTTP(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if err := h.App.Prepare(); err != nil {
 			return err
 		}
 		raw := hr.WithContext(r.Context())
 		raw.Body = requestBody{r}
-		c := &sessionClient{app: s.App, w: w, r: r, raw: raw}
-		pipe, err := s.Handler(c, gofast.NewRequest(raw))
+		c := &sessionClient{app: h.App, w: w, r: r, raw: raw}
+		pipe, err := h.Session(c, gofast.NewRequest(raw))
 		if c.done {
 			return c.err
 		}
@@ -57,9 +58,9 @@ func (s *Session) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 			err = errors.New("it has made no request")
 		}
 		if err != nil {
-			return fmt.Errorf("upstream: the session handler: %w", err)
+			return fmt.Errorf("session: the handler: %w", err)
 		}
-		return errors.New("upstream: the session handler responds by itself, which a Session does not pass on")
+		return errors.New("session: the handler responds by itself, which is not passed on")
 	}), cgi.Limits{}).ServeHTTP(w, hr)
 }
 
@@ -75,7 +76,7 @@ func (b requestBody) Close() error {
 
 // A sessionClient is the gofast.Client of one request.
 type sessionClient struct {
-	app  *App
+	app  *upstream.App
 	w    cgi.ResponseWriter
 	r    *cgi.Request
 	raw  *http.Request
@@ -87,7 +88,7 @@ type sessionClient struct {
 // failed.
 func (c *sessionClient) Do(gr *gofast.Request) (*gofast.ResponsePipe, error) {
 	if c.done {
-		return nil, errors.New("upstream: a session makes one request")
+		return nil, errors.New("session: it makes one request")
 	}
 	c.done = true
 	c.err = c.exchange(gr)
@@ -116,18 +117,10 @@ func (c *sessionClient) exchange(gr *gofast.Request) error {
 	if gr.Stdin != nil {
 		r.Body, r.ContentLength = gr.Stdin, r.Env.BodyLength(true)
 	}
-	p := &passage{params: params{app: new(App), env: r.Env}}
-	if r.Role != cgi.Authorizer {
-		var err error
-		if p.body, err = backend.TakeBody(&r, c.app.pool.Limits.Spool); err != nil {
-			return err
-		}
-		p.params.setLength(p.body.Length)
-	}
 	if r.Role == cgi.Filter {
 		r.Data = io.Reader(gr.Data)
 	}
-	return c.app.exchange(c.w, &r, p)
+	return c.app.Forward(c.w, &r)
 }
 
 // checkFile returns why a file is not run that a middleware has made of a path.
@@ -136,10 +129,10 @@ func checkFile(root, file string) error {
 	case root == "" || file == "":
 		return nil
 	case !strings.HasPrefix(file, strings.TrimRight(root, "/")+string(filepath.Separator)):
-		return refusedPath(http.StatusForbidden, file, errors.New("it is outside of DOCUMENT_ROOT"))
+		return &cgi.StatusError{Code: http.StatusForbidden, Err: fmt.Errorf("%s: it is outside of DOCUMENT_ROOT", file)}
 	}
 	if _, err := os.Stat(file); errors.Is(err, syscall.ENOTDIR) {
-		return refusedPath(http.StatusNotFound, file, err)
+		return &cgi.StatusError{Code: http.StatusNotFound, Err: err}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package upstream
+package session
 
 import (
 	"context"
@@ -15,7 +15,9 @@ import (
 	"github.com/yookoala/gofast"
 
 	"gatehouse/fastcgi/record"
+	"gatehouse/fastcgi/upstream"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // TestGofastHead: a line of a head that is long, or is no field.
@@ -24,17 +26,17 @@ func TestGofastHead(t *testing.T) {
 		head   string
 		status int
 	}{
-		{"X-Policy: " + strings.Repeat("x", 1500) + "\r\n" + head, 200},
-		{"no field\r\n" + head + text(5000), 502},
+		{"X-Policy: " + strings.Repeat("x", 1500) + "\r\n" + peer.Head, 200},
+		{"no field\r\n" + peer.Head + peer.Text(5000), 502},
 	} {
-		p := newPeer(t, "unix", func(c *peerConn) {
-			c.receive()
-			c.send(c.stdout(tt.head+"hello"), c.end(0, 0))
-			c.wait()
+		p := peer.New(t, "unix", func(c *peer.Conn) {
+			c.Receive()
+			c.Send(c.Stdout(tt.head+"hello"), c.End(0, 0))
+			c.Wait()
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		wantHang(t, bare(t, p, ctx, new(gofast.Request)).done, cancel)
-		if resp, body, err := newSite(t, Limits{}, nil, p).get(t, "GET", nil); err != nil || resp.StatusCode != tt.status || tt.status == 200 && body != "hello" {
+		if resp, body, err := newSite(t, upstream.Limits{}, nil, p).get(t, "GET", nil); err != nil || resp.StatusCode != tt.status || tt.status == 200 && body != "hello" {
 			t.Errorf("status %d, body %q, error %v; want %d", resp.StatusCode, body, err, tt.status)
 		}
 	}
@@ -43,10 +45,10 @@ func TestGofastHead(t *testing.T) {
 // TestGofastClientGone: the client has gone, and the application goes on writing.
 func TestGofastClientGone(t *testing.T) {
 	ended := make(chan error, 2)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		err := c.send(c.stdout(head))
-		for b := c.stdout(text(60_000)); err == nil; {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		err := c.Send(c.Stdout(peer.Head))
+		for b := c.Stdout(peer.Text(60_000)); err == nil; {
 			_, err = c.Write(b)
 		}
 		ended <- err
@@ -71,7 +73,7 @@ func TestGofastClientGone(t *testing.T) {
 	})
 	testkit.Receive(t, "the end of the first", ended)
 
-	s := newSite(t, Limits{}, nil, p)
+	s := newSite(t, upstream.Limits{}, nil, p)
 	resp, err := s.Client().Get(s.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -89,18 +91,19 @@ func (w goneWriter) Write([]byte) (int, error) { return 0, errors.New("gone") }
 
 // TestGofastEarlyResponse: the application responds and ends while the body still comes.
 func TestGofastEarlyResponse(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.id = 1
-		c.records.Next()
-		c.send(c.stdout("Status: 413 Content Too Large\r\n\r\n"), c.end(0, 0))
-		c.wait()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.ID = 1
+		c.Records.Next()
+		c.Send(c.Stdout("Status: 413 Content Too Large\r\n\r\n"), c.End(0, 0))
+		c.Wait()
 	})
 	stalled, upload := io.Pipe()
 	wantHang(t, bare(t, p, t.Context(), &gofast.Request{Stdin: stalled}).done, func() { upload.Close() })
 
 	body, upload := io.Pipe()
 	defer upload.Close()
-	s := newSite(t, Limits{}, nil, p)
+	s := newSite(t, upstream.Limits{}, nil, p)
+	s.app.Streaming = true
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL, body)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +118,7 @@ func TestGofastEarlyResponse(t *testing.T) {
 // TestGofastCloseDuringUpload: the client is closed while the body is sent.
 func TestGofastCloseDuringUpload(t *testing.T) {
 	if out := inChild(t, func(t *testing.T) {
-		p := newPeer(t, "unix", func(c *peerConn) { c.wait() })
+		p := peer.New(t, "unix", func(c *peer.Conn) { c.Wait() })
 		c, err := gofast.SimpleClientFactory(gofast.SimpleConnFactory("unix", p.Addr().String()))()
 		if err != nil {
 			t.Fatal(err)
@@ -127,14 +130,14 @@ func TestGofastCloseDuringUpload(t *testing.T) {
 		t.Errorf("gofast does not crash any more: this defect is gone\n%s", out)
 	}
 	received := make(chan struct{})
-	p := newPeer(t, "unix", func(c *peerConn) {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
 		for range 4 { // BEGIN_REQUEST, PARAMS, its end, STDIN
-			c.records.Next()
+			c.Records.Next()
 		}
 		close(received)
-		c.wait()
+		c.Wait()
 	})
-	s := newSite(t, Limits{}, nil, p)
+	s := newSite(t, upstream.Limits{}, nil, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, "POST", s.URL, pattern{})
 	if err != nil {
@@ -168,15 +171,15 @@ func (r *closing) Close() error { return nil }
 
 // TestGofastIDs: what comes late for one request goes to the next one.
 func TestGofastIDs(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.respond("first")
-		if _, _, err := c.receive(); err != nil {
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Respond("first")
+		if _, _, err := c.Receive(); err != nil {
 			return
 		}
-		late := record.AppendStream(nil, record.Stdout, 1, []byte(head+"SECRET-OF-FIRST"))
-		c.send(record.AppendEndRequest(late, 1, 0, 0))
-		c.wait()
+		late := record.AppendStream(nil, record.Stdout, 1, []byte(peer.Head+"SECRET-OF-FIRST"))
+		c.Send(record.AppendEndRequest(late, 1, 0, 0))
+		c.Wait()
 	})
 	c, err := gofast.SimpleClientFactory(gofast.SimpleConnFactory("unix", p.Addr().String()))()
 	if err != nil {
@@ -188,7 +191,7 @@ func TestGofastIDs(t *testing.T) {
 	if testkit.Receive(t, "the response", r.done); r.Body.String() != "SECRET-OF-FIRST" {
 		t.Errorf("gofast's second response is %q: this defect is gone", r.Body.String())
 	}
-	s := newSite(t, Limits{Keep: 1}, nil, p)
+	s := newSite(t, upstream.Limits{Keep: 1}, nil, p)
 	if _, body, _ := s.get(t, "GET", nil); body != "first" {
 		t.Errorf("the body is %q", body)
 	}
@@ -196,15 +199,15 @@ func TestGofastIDs(t *testing.T) {
 		t.Errorf("status %d, body %q\n%s", resp.StatusCode, body, &s.log)
 	}
 	// What has come behind the end of a response before the next request costs the connection.
-	p = newPeer(t, "unix", func(c *peerConn) {
+	p = peer.New(t, "unix", func(c *peer.Conn) {
 		for {
-			if _, _, err := c.receive(); err != nil {
+			if _, _, err := c.Receive(); err != nil {
 				return
 			}
-			c.send(c.stdout(head+"hello"), c.end(0, 0), c.stdout(head+"SECRET-OF-FIRST"), c.end(0, 0))
+			c.Send(c.Stdout(peer.Head+"hello"), c.End(0, 0), c.Stdout(peer.Head+"SECRET-OF-FIRST"), c.End(0, 0))
 		}
 	})
-	s = newSite(t, Limits{Keep: 1}, nil, p)
+	s = newSite(t, upstream.Limits{Keep: 1}, nil, p)
 	for range 3 {
 		if _, body, _ := s.get(t, "GET", nil); body != "hello" {
 			t.Errorf("the body is %q", body)
@@ -214,42 +217,42 @@ func TestGofastIDs(t *testing.T) {
 
 // TestGofastTruncated: the application dies in the middle of the body.
 func TestGofastTruncated(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.send(c.stdout(head + text(50_000)))
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Send(c.Stdout(peer.Head + peer.Text(50_000)))
 	})
 	r := bare(t, p, t.Context(), new(gofast.Request))
 	if testkit.Receive(t, "the response", r.done); r.err != nil || r.Code != 200 {
 		t.Errorf("gofast reports %v: this defect is gone", r.err)
 	}
-	if resp, body, err := newSite(t, Limits{}, nil, p).get(t, "GET", nil); err == nil {
+	if resp, body, err := newSite(t, upstream.Limits{}, nil, p).get(t, "GET", nil); err == nil {
 		t.Errorf("status %d, %d bytes, and no error", resp.StatusCode, len(body))
 	}
 }
 
 // TestGofastEndRequest: the application is overloaded.
 func TestGofastEndRequest(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.send(c.end(0, record.Overloaded))
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Send(c.End(0, record.Overloaded))
 	})
 	r := bare(t, p, t.Context(), new(gofast.Request))
 	if testkit.Receive(t, "the response", r.done); r.Code != 500 {
 		t.Errorf("gofast responds with %d: this defect is gone", r.Code)
 	}
-	if resp, _, _ := newSite(t, Limits{}, nil, p).get(t, "GET", nil); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+	if resp, _, _ := newSite(t, upstream.Limits{}, nil, p).get(t, "GET", nil); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
 	}
 }
 
 // TestGofastErrors: an error of the connection is no complaint of the application's.
 func TestGofastErrors(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {})
+	p := peer.New(t, "unix", func(c *peer.Conn) {})
 	r := bare(t, p, t.Context(), &gofast.Request{Stdin: io.NopCloser(io.LimitReader(pattern{}, 10<<20))})
 	if testkit.Receive(t, "the response", r.done); !strings.Contains(r.stderr.String(), "write unix") {
 		t.Errorf("gofast's stderr is %q: this defect is gone", r.stderr.String())
 	}
-	s := newSite(t, Limits{}, nil, p)
+	s := newSite(t, upstream.Limits{}, nil, p)
 	if resp, _, _ := s.get(t, "GET", nil); resp.StatusCode != 502 || strings.Contains(s.log.String(), "application stderr") {
 		t.Errorf("status %d\n%s", resp.StatusCode, &s.log)
 	}
@@ -258,21 +261,21 @@ func TestGofastErrors(t *testing.T) {
 // TestGofastKeepConn: the application is asked to keep a connection that nobody uses again.
 func TestGofastKeepConn(t *testing.T) {
 	flags := make(chan byte, 2)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		_, content, err := c.records.Next()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		_, content, err := c.Records.Next()
 		if err != nil {
 			return
 		}
 		flags <- content[2]
-		c.id = 1
-		c.receive()
-		c.respond("hello")
+		c.ID = 1
+		c.Receive()
+		c.Respond("hello")
 	})
 	<-bare(t, p, t.Context(), new(gofast.Request)).done
 	if f := <-flags; f != record.KeepConn {
 		t.Errorf("gofast's flags are %d: this defect is gone", f)
 	}
-	newSite(t, Limits{}, nil, p).get(t, "GET", nil)
+	newSite(t, upstream.Limits{}, nil, p).get(t, "GET", nil)
 	if f := <-flags; f != 0 {
 		t.Errorf("the flags are %d", f)
 	}
@@ -288,13 +291,13 @@ func TestGofastPool(t *testing.T) {
 		open += n
 		return open
 	}
-	serve := func(c *peerConn) {
+	serve := func(c *peer.Conn) {
 		count(1)
 		defer count(-1)
-		hello(c)
+		peer.Hello(c)
 	}
 	if out := inChild(t, func(t *testing.T) {
-		p := newPeer(t, "unix", serve)
+		p := peer.New(t, "unix", serve)
 		pool := gofast.NewClientPool(gofast.SimpleClientFactory(gofast.SimpleConnFactory("unix", p.Addr().String())), 2, time.Hour)
 		for range 100 {
 			c, err := pool.CreateClient()
@@ -308,8 +311,8 @@ func TestGofastPool(t *testing.T) {
 	}); !strings.Contains(out, "connections true") || strings.HasPrefix(out, "3 ") {
 		t.Errorf("gofast's pool of two has %s: this defect is gone", out)
 	}
-	p := newPeer(t, "unix", serve)
-	s := newSite(t, Limits{Keep: 2}, nil, p)
+	p := peer.New(t, "unix", serve)
+	s := newSite(t, upstream.Limits{Keep: 2}, nil, p)
 	for range 100 {
 		s.get(t, "GET", nil)
 	}

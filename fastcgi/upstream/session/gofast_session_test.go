@@ -1,4 +1,4 @@
-package upstream
+package session
 
 import (
 	"bytes"
@@ -20,17 +20,21 @@ import (
 	"github.com/yookoala/gofast"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/record"
+	"gatehouse/fastcgi/upstream"
 	"gatehouse/internal/testkit"
+	"gatehouse/internal/testkit/peer"
 )
 
 // TestGofastStreams: the beginning of a body waits for 64 KiB of it.
 func TestGofastStreams(t *testing.T) {
 	stdin := make(chan string, 100)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.id = 1
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.ID = 1
 		for {
-			h, content, err := c.records.Next()
+			h, content, err := c.Records.Next()
 			if err != nil {
 				return
 			}
@@ -38,7 +42,7 @@ func TestGofastStreams(t *testing.T) {
 				stdin <- string(content)
 			}
 			if h.Type() == record.Stdin && len(content) == 0 {
-				c.respond("hello")
+				c.Respond("hello")
 			}
 		}
 	})
@@ -55,7 +59,8 @@ func TestGofastStreams(t *testing.T) {
 	<-stdin
 
 	body, upload = io.Pipe()
-	s := newSite(t, Limits{}, nil, p)
+	s := newSite(t, upstream.Limits{}, nil, p)
+	s.app.Streaming = true
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL, body)
 	if err != nil {
 		t.Fatal(err)
@@ -77,10 +82,10 @@ func TestGofastStreams(t *testing.T) {
 // TestGofastEmptyRead: a Read of no bytes without an error ends the body.
 func TestGofastEmptyRead(t *testing.T) {
 	bodies := make(chan string, 2)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		_, body, _ := c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		_, body, _ := c.Receive()
 		bodies <- body
-		c.respond("hello")
+		c.Respond("hello")
 	})
 	<-bare(t, p, t.Context(), &gofast.Request{Stdin: io.NopCloser(&hesitant{from: strings.NewReader("body")})}).done
 	if got := <-bodies; got != "" {
@@ -91,7 +96,7 @@ func TestGofastEmptyRead(t *testing.T) {
 		req.Params["CONTENT_LENGTH"] = "4"
 		return c.Do(req)
 	}
-	newSite(t, Limits{}, h, p).get(t, "GET", nil)
+	newSite(t, upstream.Limits{}, h, p).get(t, "GET", nil)
 	if got := <-bodies; got != "body" {
 		t.Errorf("the body is %q", got)
 	}
@@ -113,10 +118,10 @@ func (r *hesitant) Read(p []byte) (int, error) {
 // TestGofastVariables: HTTP_PROXY is a client's, and cookies are joined by a comma.
 func TestGofastVariables(t *testing.T) {
 	all := make(chan map[string]string, 2)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		vars, _, _ := c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		vars, _, _ := c.Receive()
 		all <- vars
-		c.respond("hello")
+		c.Respond("hello")
 	})
 	h := gofast.Chain(gofast.BasicParamsMap, gofast.MapHeader, gofast.MapRemoteHost)(gofast.BasicSession)
 	req := httptest.NewRequest("GET", "http://localhost/", nil)
@@ -127,8 +132,8 @@ func TestGofastVariables(t *testing.T) {
 	if v := <-all; v["HTTP_PROXY"] == "" || v["HTTP_COOKIE"] != "a=1,b=2" {
 		t.Errorf("gofast sends %q: this defect is gone", v)
 	}
-	s := newSite(t, Limits{}, h, p)
-	(&Session{App: s.app, Handler: h}).ServeHTTP(httptest.NewRecorder(), req)
+	s := newSite(t, upstream.Limits{}, h, p)
+	(&Handler{App: s.app, Session: h}).ServeHTTP(httptest.NewRecorder(), req)
 	if v := <-all; v["HTTP_PROXY"] != "" || v["HTTP_COOKIE"] != "a=1; b=2" || v["REQUEST_METHOD"] != "GET" {
 		t.Errorf("sent were %q", v)
 	}
@@ -136,10 +141,10 @@ func TestGofastVariables(t *testing.T) {
 
 // TestGofastAuthorizer: connections are never closed, and the values of variables are logged.
 func TestGofastAuthorizer(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) {
-		c.receive()
-		c.send(c.stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\n\r\n"), c.end(0, 0))
-		c.wait()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		c.Receive()
+		c.Send(c.Stdout("Status: 200 OK\r\nVariable-REMOTE_USER: anna\r\n\r\n"), c.End(0, 0))
+		c.Wait()
 	})
 	var conn net.Conn
 	factory := func() (c net.Conn, err error) {
@@ -155,7 +160,7 @@ func TestGofastAuthorizer(t *testing.T) {
 		t.Errorf("gofast has closed its connection, or logs %q: this defect is gone", logged.String())
 	}
 
-	app := newApp(t, Limits{}, p)
+	app := newApp(t, upstream.Limits{}, p)
 	var secret testkit.Log
 	app.Log = secret.Logger()
 	user := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
@@ -163,9 +168,12 @@ func TestGofastAuthorizer(t *testing.T) {
 		_, err := io.WriteString(w, r.Env.Get("REMOTE_USER"))
 		return err
 	})
-	got, l := run(t, &Guard{Authorizer: app, App: user}, newRequest("GET", nil, "REMOTE_USER=eve"))
-	wantOK(t, got, l, "anna")
-	if strings.Contains(secret.String()+l.String(), "anna") {
+	var got cgitest.Recorder
+	(&cgi.Handler{Log: secret.Logger()}).Run(newRequest("REMOTE_USER=eve"), &got, &upstream.Guard{Authorizer: app, App: user})
+	if got.Head.Code != 200 || got.Body.String() != "anna" {
+		t.Errorf("status %d, %q\n%s", got.Head.Code, got.Body.String(), &secret)
+	}
+	if strings.Contains(secret.String(), "anna") {
 		t.Error("the value of a variable is in the log")
 	}
 }
@@ -184,13 +192,13 @@ func TestGofastPaths(t *testing.T) {
 		}
 	}
 	files := make(chan string, 4)
-	p := newPeer(t, "unix", func(c *peerConn) {
-		vars, _, _ := c.receive()
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		vars, _, _ := c.Receive()
 		files <- vars["SCRIPT_FILENAME"]
-		c.respond("hello")
+		c.Respond("hello")
 	})
 	h := gofast.NewPHPFS(root)(gofast.BasicSession)
-	s := newSite(t, Limits{}, h, p)
+	s := newSite(t, upstream.Limits{}, h, p)
 	for _, tt := range []struct {
 		path   string
 		status int
@@ -203,7 +211,7 @@ func TestGofastPaths(t *testing.T) {
 			t.Errorf("%s: gofast sends %s: this defect is gone", path, got)
 		}
 		w := httptest.NewRecorder()
-		(&Session{App: s.app, Handler: h}).ServeHTTP(w, req)
+		(&Handler{App: s.app, Session: h}).ServeHTTP(w, req)
 		if w.Code != status {
 			t.Errorf("%s: status %d, want %d", path, w.Code, status)
 		}
@@ -215,10 +223,10 @@ func TestGofastPaths(t *testing.T) {
 
 // TestGofastSilence: an application that says nothing is waited for without end.
 func TestGofastSilence(t *testing.T) {
-	p := newPeer(t, "unix", func(c *peerConn) { c.wait() })
+	p := peer.New(t, "unix", func(c *peer.Conn) { c.Wait() })
 	ctx, cancel := context.WithCancel(t.Context())
 	wantHang(t, bare(t, p, ctx, new(gofast.Request)).done, cancel)
-	if resp, _, _ := newSite(t, Limits{FirstByte: 20 * time.Millisecond}, nil, p).get(t, "GET", nil); resp.StatusCode != 504 {
+	if resp, _, _ := newSite(t, upstream.Limits{FirstByte: 20 * time.Millisecond}, nil, p).get(t, "GET", nil); resp.StatusCode != 504 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }
@@ -229,13 +237,14 @@ func TestGofastFilter(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "page.txt"), []byte("file"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l := serve(t, "unix", cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+	l := testkit.Listen(t, "unix")
+	testkit.Serve(t, &fastcgi.Server{Log: slog.New(slog.DiscardHandler), Filter: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		w.StartResponse("200 OK", nil)
 		fmt.Fprintf(w, "%v %s ", r.Role, r.Env.Get("FCGI_DATA_LENGTH"))
 		_, err := io.Copy(w, r.Data)
 		return err
-	}))
-	s := newSite(t, Limits{}, gofast.NewFilterLocalFS(dir)(gofast.BasicSession), l)
+	})}, l, fastcgi.ErrServerClosed)
+	s := newSite(t, upstream.Limits{}, gofast.NewFilterLocalFS(dir)(gofast.BasicSession), l)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/page.txt", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -247,18 +256,18 @@ func TestGofastFilter(t *testing.T) {
 
 // TestGofastAllocations: a request with a client of gofast takes more memory.
 func TestGofastAllocations(t *testing.T) {
-	p := newPeer(t, "unix", hello)
+	p := peer.New(t, "unix", peer.Hello)
 	c, err := gofast.SimpleClientFactory(gofast.SimpleConnFactory("unix", p.Addr().String()))()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	theirs := allocated(func() { <-bareOn(c, t.Context(), new(gofast.Request)).done })
-	a := newApp(t, Limits{Keep: 1}, p)
+	a := newApp(t, upstream.Limits{Keep: 1}, p)
 	h := &cgi.Handler{Log: slog.New(slog.DiscardHandler)}
 	ours := allocated(func() {
 		var got counter
-		h.Run(newRequest("GET", nil), &got, a)
+		h.Run(newRequest(), &got, a)
 	})
 	if ours > theirs/2 { // the race detector has pools drop things
 		t.Errorf("%d bytes for a request, and %d with gofast", ours, theirs)

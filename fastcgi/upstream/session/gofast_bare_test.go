@@ -1,4 +1,4 @@
-package upstream
+package session
 
 import (
 	"bytes"
@@ -15,11 +15,12 @@ import (
 
 	"github.com/yookoala/gofast"
 
+	"gatehouse/fastcgi/upstream"
 	"gatehouse/internal/testkit"
 )
 
 // The tests in this file show a defect of the clients of gofast, each first with one of
-// those and then with a Session.
+// those and then with a Handler.
 
 // A bareResult is what a client of gofast makes of a request.
 type bareResult struct {
@@ -75,14 +76,14 @@ func wantHang(t *testing.T, done <-chan struct{}, leave func()) {
 	testkit.Receive(t, "gofast's end", done)
 }
 
-// A site is a Session behind net/http.
+// A site is a Handler behind net/http.
 type site struct {
 	*httptest.Server
 	log testkit.Log
-	app *App
+	app *upstream.App
 }
 
-func newSite(t *testing.T, l Limits, h gofast.SessionHandler, listener net.Listener) *site {
+func newSite(t *testing.T, l upstream.Limits, h gofast.SessionHandler, listener net.Listener) *site {
 	t.Helper()
 	s := new(site)
 	s.app = newApp(t, l, listener)
@@ -90,7 +91,7 @@ func newSite(t *testing.T, l Limits, h gofast.SessionHandler, listener net.Liste
 	if h == nil {
 		h = gofast.Chain(gofast.BasicParamsMap, gofast.MapHeader)(gofast.BasicSession)
 	}
-	s.Server = httptest.NewUnstartedServer(&Session{App: s.app, Handler: h})
+	s.Server = httptest.NewUnstartedServer(&Handler{App: s.app, Session: h})
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Start()
 	t.Cleanup(s.Close)
