@@ -44,6 +44,7 @@ const (
 	CheckBusy        Check = "busy"        // nobody is writing it
 	CheckResources   Check = "resources"   // the system has room for another process, and this one for its descriptors
 	CheckSecurity    Check = "security"    // a security module, and its confinement, let it run
+	CheckSandbox     Check = "sandbox"     // the systemd unit does not hide it, or the files that it needs
 	CheckStart       Check = "start"       // anything else that the system refuses
 )
 
@@ -58,6 +59,8 @@ type Finding struct {
 	Remedy string // what to do about it, or empty if that depends
 	Code   int    // of the response
 	Err    error  // the system's error, or nil
+
+	needs string // the file that the program at Path needs, if it is that which failed the check
 }
 
 // Error returns one line: path, what is wrong, and how to mend it.
