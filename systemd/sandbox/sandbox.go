@@ -63,7 +63,7 @@ func (s *Sandbox) Hides(path string, err error) *Reason {
 			}
 		case missing && m.private():
 			return s.reason("PrivateTmp=yes", "gives it a "+m.point+" of its own", "keep the file elsewhere, or write PrivateTmp=no")
-		case missing && m.point == "/dev" && m.kind == "tmpfs":
+		case missing && m.point == "/dev" && m.kind == "tmpfs" && m.readOnly():
 			return s.reason("PrivateDevices=yes", "hides the devices in /dev", "write PrivateDevices=no")
 		case missing && m.point == "/proc" && m.has("subset=pid"):
 			return s.reason("ProcSubset=pid", "hides all in /proc but processes", "write ProcSubset=all")
@@ -94,29 +94,30 @@ func (s *Sandbox) ReadOnly(path string) *Reason {
 	if s == nil {
 		return nil
 	}
-	for _, path := range [...]string{resolved(path), path} {
-		m := s.mountOf(path)
-		if m == nil || !m.readOnly() {
-			continue
-		}
-		below := func(dir string) bool { return m.point == dir || strings.HasPrefix(m.point, dir+"/") }
-		lift := "write ReadWritePaths=" + filepath.Dir(path)
-		switch root := s.mountAt("/"); {
-		case below("/sys/fs/cgroup"):
-			return s.reason("ProtectControlGroups=yes", "makes "+m.point+" read-only", "write ProtectControlGroups=no")
-		case below("/proc"), below("/sys"):
-			return s.reason("ProtectKernelTunables=yes", "makes "+m.point+" read-only", "write ProtectKernelTunables=no")
-		case root != nil && root.readOnly():
-			return s.reason("ProtectSystem=strict", "makes "+path+" read-only", lift)
-		case !s.bound(m):
-			continue // perhaps the administrator's own
-		case below("/usr"), below("/boot"), below("/efi"), below("/etc"):
-			return s.reason("ProtectSystem=", "makes "+m.point+" read-only", lift)
-		default:
-			return s.reason("ReadOnlyPaths= or ProtectHome=read-only", "makes "+m.point+" read-only", lift)
-		}
+	dir := filepath.Dir(path)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
 	}
-	return nil
+	path = filepath.Join(dir, filepath.Base(path))
+	m := s.mountOf(path)
+	if m == nil || !m.readOnly() {
+		return nil
+	}
+	below := func(dir string) bool { return m.point == dir || strings.HasPrefix(m.point, dir+"/") }
+	lift := "write ReadWritePaths=" + dir
+	switch root := s.mountAt("/"); {
+	case below("/sys/fs/cgroup"):
+		return s.reason("ProtectControlGroups=yes", "makes "+m.point+" read-only", "write ProtectControlGroups=no")
+	case below("/proc"), below("/sys"):
+		return s.reason("ProtectKernelTunables=yes", "makes "+m.point+" read-only", "write ProtectKernelTunables=no")
+	case root != nil && root.readOnly():
+		return s.reason("ProtectSystem=strict", "makes "+dir+" read-only", lift)
+	case !s.bound(m):
+		return nil // perhaps the administrator's own
+	case below("/usr"), below("/boot"), below("/efi"), below("/etc"):
+		return s.reason("ProtectSystem=", "makes "+m.point+" read-only", lift)
+	}
+	return s.reason("ReadOnlyPaths= or ProtectHome=read-only", "makes "+m.point+" read-only", lift)
 }
 
 // NoExec returns the reason why nothing in the file system of path can be executed, or nil.
