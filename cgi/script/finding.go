@@ -254,6 +254,11 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 		}
 		return f
 	}
+	if a.Cgroup.Dir != "" && errors.Is(pe.Err, syscall.ENOSYS) {
+		return &Finding{Check: CheckSecurity, Path: c.Path, Code: http.StatusBadGateway, Err: pe.Err,
+			Detail: "the call that starts programs in control groups, clone3, is not allowed, or the kernel is older than 5.7",
+			Remedy: "write RestrictNamespaces=no in the unit, as cgroup.conf does, or remove cgroup"}
+	}
 	return systemFinding(c.Path, a.outsideChroot(c.Dir), pe.Err)
 }
 
