@@ -10,6 +10,7 @@ import (
 // TestReasons: where the sandbox of the unit hides or stops a program, the log names the
 // setting, and explain --unit does; and it is not named where it has nothing to do with it.
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	t.Cleanup(func() {
 		if t.Failed() {

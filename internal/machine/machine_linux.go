@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // A Machine is a running Debian. Its methods fail the test if they cannot do what they say.
 type Machine struct {
