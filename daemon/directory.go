@@ -73,10 +73,19 @@ func checkCreate(dir string) error {
 }
 
 func errCreate(dir string, err error) error {
-	if r := sandbox.Self().ReadOnly(filepath.Join(dir, "file")); r != nil && errors.Is(err, syscall.EROFS) {
+	if r := readOnly(filepath.Join(dir, "file"), err); r != nil {
 		return fmt.Errorf("no file can be created in %s: %v", dir, r)
 	}
 	return fmt.Errorf("no file can be created in %s: %w: let %s write there, or choose another directory", dir, bare(err), thisUser())
+}
+
+// readOnly returns the setting of the systemd unit because of which path cannot be written, or
+// nil. err is what the system said.
+func readOnly(path string, err error) *sandbox.Reason {
+	if !errors.Is(err, syscall.EROFS) {
+		return nil
+	}
+	return sandbox.Self().ReadOnly(path)
 }
 
 // checkAbsolute rejects relative paths, which depend on where gatehouse was started.

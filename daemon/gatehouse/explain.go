@@ -176,7 +176,8 @@ func runningUnit(file string) string {
 const explainUsage = `gatehouse explain shows how a request would be served, without running anything.
 
     gatehouse explain [serve's flags] [--as nginx|apache] [--param NAME=VALUE]...
-                      [--user USER|--unit UNIT] [--like fcgiwrap|slowcgi] [--json] URL
+                      [--user USER] [--unit UNIT] [--like fcgiwrap|slowcgi]
+                      [--json] URL
 
 It shows the application that would serve the request, the paths tried, in order, and
 the program with its directory and environment. If a check fails, it shows the check,

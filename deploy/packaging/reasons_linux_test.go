@@ -111,10 +111,13 @@ func TestReasons(t *testing.T) {
 	ask("/cgi-bin/compiler", "502", "segmentation fault", "MemoryDenyWriteExecute=yes"+unit)
 	ask("/srv/noexec/some.cgi", "403", "/srv/noexec/some.cgi: NoExecPaths=/srv/noexec"+unit)
 
-	// What hides a directory of programs keeps the service from starting.
-	m.Write("/etc/gatehouse/gatehouse.toml", config+"[[app]]\nprefix = \"/me\"\nscripts = \"/home/me\"\n", 0o644)
-	m.Fails("systemctl", "restart", "gatehouse.service")
-	if journal := m.Journal("gatehouse.service"); !strings.Contains(journal, "/home/me cannot be reached: ProtectHome=yes"+unit+"hides /home") {
-		t.Errorf("the journal does not say why the service does not start:\n%s", journal)
+	// What hides a directory of programs, or a log, keeps the service from starting.
+	for change, want := range map[string]string{
+		config + "[[app]]\nprefix = \"/me\"\nscripts = \"/home/me\"\n": "/home/me cannot be reached: ProtectHome=yes" + unit + "hides /home",
+		"access_log = \"/srv/data/access.log\"\n" + config:             "no file can be created in /srv/data: ProtectSystem=strict" + unit + "makes /srv/data read-only: write ReadWritePaths=/srv/data ",
+	} {
+		m.Write("/etc/gatehouse/gatehouse.toml", change, 0o644)
+		m.Fails("systemctl", "restart", "gatehouse.service")
+		m.Until("the journal has "+want, func() bool { return strings.Contains(m.Journal("gatehouse.service"), want) })
 	}
 }
