@@ -31,6 +31,9 @@ func (a *App) sandboxed(err error) error {
 }
 
 func (a *App) blameSandbox(f *Finding) {
+	if a.sandbox() == nil {
+		return
+	}
 	path, of := f.Path, ""
 	if f.needs != "" {
 		path, of = f.needs, fmt.Sprintf("it needs %s: ", f.needs)

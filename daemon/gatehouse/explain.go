@@ -31,8 +31,8 @@ func (p *process) explain(args []string) int {
 		return p.fail(err)
 	}
 	if unit := runningUnit(config.File); unit != "" && q.Sandbox == nil {
-		answer.Notes = append(answer.Notes, fmt.Sprintf("%s serves this configuration, perhaps with less rights than this shell: "+
-			"explain --unit %[1]s knows its user and its sandbox", unit))
+		answer.Notes = append(answer.Notes, fmt.Sprintf("%s runs with this configuration, and may be allowed less than you are: "+
+			"explain --unit %[1]s looks with its user and its sandbox", unit))
 	}
 	var b strings.Builder
 	if asJSON {

@@ -152,7 +152,7 @@ func (s *Sandbox) Ended(signal string) *Reason {
 	case s == nil:
 	case signal == "bad system call" && s.seccomp:
 		return s.reason("SystemCallFilter= or, for a 32-bit program, SystemCallArchitectures=", "forbids a system call that it made, unless it has a filter of its own",
-			"allow the call: ausearch -m seccomp, or dmesg, has its number")
+			"allow the call whose number ausearch -m seccomp or dmesg shows")
 	case s.denyWriteExec && (signal == "segmentation fault" || signal == "trace/breakpoint trap" || signal == "aborted"):
 		return s.reason("MemoryDenyWriteExecute=yes", "stops programs that compile as they run (Node.js, Java, .NET, PHP with JIT), which this may be",
 			"write MemoryDenyWriteExecute=no")
