@@ -31,6 +31,17 @@ func Of(pid int) (*Sandbox, error) {
 	return s, nil
 }
 
+// MountPoint returns where the file system of path, which is no link, is mounted; "" if /proc
+// does not tell.
+func MountPoint(path string) string {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	s := Sandbox{mounts: parseMounts(string(table))}
+	if m := s.mountOf(path); err == nil && m != nil {
+		return m.point
+	}
+	return ""
+}
+
 func read(dir string) (*Sandbox, error) {
 	var text [3]string
 	for i, name := range [...]string{"mountinfo", "status", "cgroup"} {
