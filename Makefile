@@ -106,12 +106,13 @@ deb rpm: layout
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/gatehouse.yaml -t bin/
 	$(HOST) $(NFPM) package -p $@ -f deploy/packaging/fcgiwrap.yaml -t bin/
 
-# The directory is for this run alone: the root that the machines share, and the packages.
+# The directory is for this run alone: the roots that the machines share, and the packages. One
+# Go package at a time, so that each test is seen when it begins and ends.
 deb-test: packages deb rpm
 	@set -e; run=$$(mktemp -d); trap 'rm -rf --one-file-system $$run' EXIT; mkdir $$run/packages; \
 	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
 		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
-	GATEHOUSE_MACHINE=$$run $(GO) test -count=1 -timeout 25m ./internal/machine ./deploy/packaging ./deploy/supervised
+	GATEHOUSE_MACHINE=$$run $(GO) test -v -p 1 -parallel 3 -count=1 -timeout 20m ./internal/machine ./deploy/packaging ./deploy/supervised
 
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)

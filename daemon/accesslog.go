@@ -54,6 +54,9 @@ func checkAccessLog(s string) error {
 }
 
 func errAccessLog(path string, err error) error {
+	if r := readOnly(path, err); r != nil {
+		return fmt.Errorf("%s cannot be written: %v", path, r)
+	}
 	return fmt.Errorf("%s cannot be written: %w: let %s write it, or write another path", path, bare(err), thisUser())
 }
 

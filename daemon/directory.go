@@ -6,14 +6,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"gatehouse/cgi/spool"
+	"gatehouse/systemd/sandbox"
 )
 
 // checkDirectory returns an error if dir is not a directory that can be used. The error
 // names the first missing parent.
 func checkDirectory(dir string) error {
 	info, err := os.Stat(dir)
+	if hidden := errHidden(dir, err); hidden != nil {
+		return hidden
+	}
 	switch {
 	case os.IsNotExist(err):
 		return fmt.Errorf("directory %s does not exist: create it, or write another one", firstMissing(dir))
@@ -23,6 +28,18 @@ func checkDirectory(dir string) error {
 		return fmt.Errorf("directory %s cannot be used: %w: write another one", dir, bare(err))
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory: write the path of one", dir)
+	}
+	return nil
+}
+
+// errHidden returns an error that names the setting of the systemd unit because of which path
+// cannot be looked up, or nil. err is what the system said.
+func errHidden(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if r := sandbox.Self().Hides(path, err); r != nil {
+		return fmt.Errorf("%s cannot be reached: %v", path, r)
 	}
 	return nil
 }
@@ -56,7 +73,19 @@ func checkCreate(dir string) error {
 }
 
 func errCreate(dir string, err error) error {
+	if r := readOnly(filepath.Join(dir, "file"), err); r != nil {
+		return fmt.Errorf("no file can be created in %s: %v", dir, r)
+	}
 	return fmt.Errorf("no file can be created in %s: %w: let %s write there, or choose another directory", dir, bare(err), thisUser())
+}
+
+// readOnly returns the setting of the systemd unit because of which path cannot be written, or
+// nil. err is what the system said.
+func readOnly(path string, err error) *sandbox.Reason {
+	if !errors.Is(err, syscall.EROFS) {
+		return nil
+	}
+	return sandbox.Self().ReadOnly(path)
 }
 
 // checkAbsolute rejects relative paths, which depend on where gatehouse was started.

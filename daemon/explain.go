@@ -13,6 +13,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
 	"gatehouse/fastcgi/upstream"
+	"gatehouse/systemd/sandbox"
 )
 
 // A Question is a request to explain.
@@ -20,6 +21,9 @@ type Question struct {
 	Target string   // a URL, or its path
 	Front  Front    // the web server that sends it; if empty, FrontNginx
 	Params []string // variables that add to or replace those of Front, as "NAME=VALUE"
+
+	// Sandbox is that of the daemon; nil if this process has the same.
+	Sandbox *sandbox.Sandbox
 }
 
 // An Answer says what a daemon would do with a request.
@@ -32,7 +36,7 @@ type Answer struct {
 	Place  string    `json:"place"`              // where the application is configured
 	Warn   []string  `json:"warnings,omitempty"` // what is hardly meant in the configuration
 	Runs   bool      `json:"runs"`               // whether the request would be served
-	Notes  []string  `json:"notes,omitempty"`    // what the log would say about the web server
+	Notes  []string  `json:"notes,omitempty"`    // what the log would say about the web server, and what else may matter
 	Steps  []Step    `json:"steps"`              // the paths tried, in order
 	Fault  *Fault    `json:"fault"`              // what is wrong, or null
 	Args   []string  `json:"args"`               // the program and its arguments
@@ -73,7 +77,7 @@ type LeftOut struct {
 func (c Config) Explain(q Question) (answer *Answer, err error) {
 	warnings := c.Warnings()
 	c = c.Defaults()
-	apps, closeApps, err := prepare(c.Apps, preparation{log: slog.New(slog.DiscardHandler)})
+	apps, closeApps, err := prepare(c.Apps, preparation{sandbox: q.Sandbox, log: slog.New(slog.DiscardHandler)})
 	defer func() { err = errors.Join(err, closeApps()) }()
 	if err != nil {
 		return nil, err
@@ -151,6 +155,7 @@ func (a *Answer) explain(app cgi.App, r *cgi.Request) error {
 	if f := e.Finding; f != nil {
 		a.Fault = &Fault{f.Check, f.Named, f.Path, f.Detail, f.Remedy, f.Code, f.Error()}
 	}
+	a.Notes = append(a.Notes, e.Notes...)
 	a.Runs = e.Finding == nil
 	a.Args, a.Dir, a.Env = e.Args, e.Dir, e.Env
 	for _, v := range e.Dropped {

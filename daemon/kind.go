@@ -14,6 +14,7 @@ import (
 	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/scgi"
+	"gatehouse/systemd/sandbox"
 )
 
 // A Kind says what an application is, and holds its configuration. Each kind has a file
@@ -69,11 +70,12 @@ type traits struct {
 
 // A preparation holds what applications are prepared with.
 type preparation struct {
-	place  string          // where the application is configured, for messages
-	limits script.Limits   // of the application, with the shared spool
-	reaper *process.Reaper // of this process, or nil
-	before *Limits         // of the configuration that this one is to replace, or nil
-	log    *slog.Logger
+	place   string           // where the application is configured, for messages
+	limits  script.Limits    // of the application, with the shared spool
+	reaper  *process.Reaper  // of this process, or nil
+	before  *Limits          // of the configuration that this one is to replace, or nil
+	sandbox *sandbox.Sandbox // of the daemon that is explained; nil for that of this process
+	log     *slog.Logger
 }
 
 // word returns the name of the kind in --app.

@@ -174,6 +174,9 @@ func (k *scriptsKind) setRunAs(s string) error {
 // checkRoot returns what is wrong with a directory of programs, or a program.
 func checkRoot(path string) error {
 	info, err := os.Stat(path)
+	if hidden := errHidden(path, err); hidden != nil {
+		return hidden
+	}
 	switch {
 	case os.IsNotExist(err) && firstMissing(path) == path:
 		return fmt.Errorf("%s does not exist: write a directory of programs, or one program", path)
@@ -226,7 +229,7 @@ func (k *scriptsKind) examine() (errs []error) {
 func (k *scriptsKind) prepare(p preparation) (cgi.App, func() error, error) {
 	errs := k.examine()
 	a := k.app.Clone()
-	a.Limits, a.Reaper, a.Log = p.limits, p.reaper, p.log
+	a.Limits, a.Reaper, a.Log, a.Sandbox = p.limits, p.reaper, p.log, p.sandbox
 	if err := a.Prepare(); err != nil {
 		relative := func(dir string) bool { return !filepath.IsAbs(dir) }
 		if slices.ContainsFunc(slices.Concat(a.Roots, a.Follow), relative) {

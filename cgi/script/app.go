@@ -58,6 +58,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/process"
+	"gatehouse/systemd/sandbox"
 )
 
 // An App is a cgi.App that runs CGI programs. At least one root is needed. The
@@ -150,6 +151,9 @@ type App struct {
 	// Limits bound what programs take.
 	Limits Limits
 
+	// Sandbox is that of the process about which Explain is asked. If nil, it is this one.
+	Sandbox *sandbox.Sandbox
+
 	// Log receives what programs write to stderr, and exit statuses. If nil, it is
 	// slog.Default().
 	Log *slog.Logger
@@ -174,6 +178,9 @@ type state struct {
 	mu      sync.Mutex
 	closed  bool
 	running map[*run]struct{}
+
+	sandboxOnce sync.Once
+	sandbox     *sandbox.Sandbox // of this process
 
 	// testHook, if not nil, is called when a stage is reached: "begin", a program runs, and
 	// its body is not passed on yet; "wait", before it is waited for; "leave", before its
@@ -206,7 +213,7 @@ func (a *App) Clone() *App {
 		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir,
 		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
 		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH, Streaming: a.Streaming,
-		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Log: a.Log,
+		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Sandbox: a.Sandbox, Log: a.Log,
 	}
 }
 

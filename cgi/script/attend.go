@@ -84,7 +84,7 @@ func (u *run) reap() bool {
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
 	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path,
-		limit: u.limits.StderrBytes, raw: u.rawStderr(), hold: u.app.StderrToClient}
+		sandbox: u.app.sandbox, limit: u.limits.StderrBytes, raw: u.rawStderr(), hold: u.app.StderrToClient}
 	c.drain(u.proc.Stderr)
 	u.proc.Stderr.Close()
 	close(u.stderrDone)
@@ -104,7 +104,7 @@ func (u *run) reportLate() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if s := u.proc.Status(); u.outlived && u.cause == nil && s != (process.Status{}) {
-		u.logAttrs("program ended after its response", slog.String("error", s.String()))
+		u.logAttrs("program ended after its response", slog.String("error", u.ending(s)))
 	}
 }
 

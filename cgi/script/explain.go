@@ -37,6 +37,7 @@ type Explanation struct {
 	Env     []string   // its environment, as "NAME=VALUE"
 	Dropped []Variable // variables that it would not get
 	Twice   []Variable // variables that were sent with two values
+	Notes   []string   // what keeps the program from doing its work, perhaps, though it runs
 }
 
 // A Variable is one of which there is something to say.
@@ -66,7 +67,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	t, err := a.Manner.finder().find(a, r, tr)
 	e.Steps = tr.steps
 	if err != nil {
-		if e.Finding = findingOf(err); e.Finding == nil {
+		if e.Finding = findingOf(a.sandboxed(err)); e.Finding == nil {
 			return nil, err
 		}
 		return e, nil
@@ -77,11 +78,17 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 		e.Dropped = append(e.Dropped, Variable{name, reason})
 	})
 	if err != nil {
-		e.Finding = findingOf(err)
+		e.Finding = findingOf(a.sandboxed(err))
 		return e, nil
 	}
 	e.Args, e.Dir, e.Env = c.Args, c.Dir, c.Env
-	if e.Finding = inspectDir(a.outsideChroot(c.Dir)); e.Finding == nil {
+	if r := a.ignoredID(t.path); r != nil {
+		e.Notes = append(e.Notes, r.String())
+	}
+	if e.Finding = a.hidden(t.path, a.outsideChroot(c.Dir)); e.Finding == nil {
+		e.Finding = inspectDir(a.outsideChroot(c.Dir))
+	}
+	if e.Finding == nil {
 		e.Finding = inspect(t.path)
 	}
 	if e.Finding == nil {
@@ -94,6 +101,7 @@ func (a *App) Explain(r *cgi.Request) (*Explanation, error) {
 	}
 	if e.Finding != nil {
 		e.Finding = m.startFailure(e.Finding)
+		a.blameSandbox(e.Finding)
 	}
 	return e, nil
 }

@@ -44,6 +44,7 @@ const (
 	CheckBusy        Check = "busy"        // nobody is writing it
 	CheckResources   Check = "resources"   // the system has room for another process, and this one for its descriptors
 	CheckSecurity    Check = "security"    // a security module, and its confinement, let it run
+	CheckSandbox     Check = "sandbox"     // the systemd unit does not hide it, or the files that it needs
 	CheckStart       Check = "start"       // anything else that the system refuses
 )
 
@@ -58,6 +59,8 @@ type Finding struct {
 	Remedy string // what to do about it, or empty if that depends
 	Code   int    // of the response
 	Err    error  // the system's error, or nil
+
+	needs string // the file that the program at Path needs, if it is that which failed the check
 }
 
 // Error returns one line: path, what is wrong, and how to mend it.
@@ -250,6 +253,11 @@ func (a *App) startFinding(c *process.Command, err error) *Finding {
 			f.Code = http.StatusForbidden
 		}
 		return f
+	}
+	if a.Cgroup.Dir != "" && errors.Is(pe.Err, syscall.ENOSYS) {
+		return &Finding{Check: CheckSecurity, Path: c.Path, Code: http.StatusBadGateway, Err: pe.Err,
+			Detail: "the call that starts programs in control groups, clone3, is not allowed, or the kernel is older than 5.7",
+			Remedy: "write RestrictNamespaces=no in the unit, as cgroup.conf does, or remove cgroup"}
 	}
 	return systemFinding(c.Path, a.outsideChroot(c.Dir), pe.Err)
 }

@@ -267,9 +267,6 @@ func TestNoexec(t *testing.T) {
 			t.Errorf("a file in %s is mounted at %s", at, got)
 		}
 	}
-	if at := octal.Replace(`/srv/a\040b\134c`); at != `/srv/a b\c` {
-		t.Errorf("%q", at)
-	}
 }
 
 // TestStartFinding: what the system says when it does not start a program.

@@ -77,7 +77,9 @@ func inspectInterpreter(path, line string) *Finding {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return finding(CheckInterpreter, fmt.Sprintf("its interpreter %q does not exist", line), "install it, or correct the first line")
+		f := finding(CheckInterpreter, fmt.Sprintf("its interpreter %q does not exist", line), "install it, or correct the first line")
+		f.needs = name
+		return f
 	case err == nil && info.IsDir():
 		f := finding(CheckInterpreter, fmt.Sprintf("its interpreter %q is a directory", line), "correct the first line")
 		f.Code = http.StatusForbidden
@@ -85,7 +87,7 @@ func inspectInterpreter(path, line string) *Finding {
 	}
 	if found := inspectAccess(name); found != nil {
 		f := finding(CheckInterpreter, fmt.Sprintf("its interpreter %s: %s", found.Path, found.Detail), found.Remedy)
-		f.Code = http.StatusForbidden
+		f.Code, f.needs = http.StatusForbidden, found.Path
 		return f
 	}
 	return nil
@@ -131,16 +133,8 @@ func otherBinary(start string) bool { return strings.IndexByte(start, 0) >= 0 }
 // looks up in the PATH of env. The system starts env; that it ends with status 127 is
 // all that a client would see of it.
 func inspectCommand(path string, env []string) *Finding {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer file.Close()
-	start, _ := bufio.NewReaderSize(file, firstLine).Peek(firstLine)
-	line, script := strings.CutPrefix(string(start), "#!")
-	line, _, _ = strings.Cut(line, "\n")
-	words := strings.Fields(line)
-	if !script || len(words) < 2 || filepath.Base(words[0]) != "env" || strings.HasPrefix(words[1], "-") || strings.ContainsAny(words[1], "=/") {
+	words := interpreterOf(path)
+	if len(words) < 2 || filepath.Base(words[0]) != "env" || strings.HasPrefix(words[1], "-") || strings.ContainsAny(words[1], "=/") {
 		return nil
 	}
 	dirs := ""
@@ -160,4 +154,20 @@ func inspectCommand(path string, env []string) *Finding {
 	return &Finding{Check: CheckInterpreter, Path: path, Code: http.StatusBadGateway,
 		Detail: fmt.Sprintf("its interpreter %q is not in PATH, which is %q", words[1], dirs),
 		Remedy: `install it, write its whole path in the first line, or set PATH with env = { PATH = "…" }`}
+}
+
+// interpreterOf returns the words of a "#!" line, or none.
+func interpreterOf(path string) []string {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	start, _ := bufio.NewReaderSize(file, firstLine).Peek(firstLine)
+	line, script := strings.CutPrefix(string(start), "#!")
+	if !script {
+		return nil
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	return strings.Fields(line)
 }

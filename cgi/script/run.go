@@ -176,12 +176,16 @@ func (u *run) conclude() error {
 	s := u.proc.Status()
 	switch {
 	case !u.relay.HeadDone():
-		return u.errorf(http.StatusBadGateway, "%w; %v", headError(u.relay.HeadError(), s.Code != 0 || s.Signal != ""), s)
+		return u.errorf(http.StatusBadGateway, "%w; %v", headError(u.relay.HeadError(), s.Code != 0 || s.Signal != ""), u.ending(s))
 	case s.Signal != "":
-		return u.errorf(http.StatusBadGateway, "%v", s)
+		return u.errorf(http.StatusBadGateway, "%v", u.ending(s))
 	case s.Code != 0:
 		cgi.SetExitStatus(u.relay.Response, s.Code)
-		u.logAttrs("program ended with a status", slog.Int("status", s.Code))
+		attrs := []slog.Attr{slog.Int("status", s.Code)}
+		if r := u.sandboxReason(s); r != nil {
+			attrs = append(attrs, slog.String("sandbox", r.String()))
+		}
+		u.logAttrs("program ended with a status", attrs...)
 	}
 	return u.relay.Complete()
 }

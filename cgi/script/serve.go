@@ -49,7 +49,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	}
 	t, err := a.Manner.finder().find(a, r, nil)
 	if err != nil {
-		return a.complain(w, err)
+		return a.complain(w, a.sandboxed(err))
 	}
 	r.Script = t.path
 	if a.Streaming {
@@ -67,7 +67,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	}
 	u, err := a.start(w, r, t, &b, p)
 	if err != nil {
-		return a.complain(w, err)
+		return a.complain(w, a.sandboxed(err))
 	}
 	return a.complain(w, u.serve(ctx, r, &b))
 }

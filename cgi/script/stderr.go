@@ -12,6 +12,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgihead"
 	"gatehouse/cgi/relay"
+	"gatehouse/systemd/sandbox"
 )
 
 // Bounds of what a program may say on stderr.
@@ -32,9 +33,10 @@ type stderrLog struct {
 	log     *slog.Logger
 	request uint64
 	script  string
-	limit   int                  // in bytes
-	raw     func(p []byte) error // if it fails, the log gets p, and all that follows
-	hold    bool                 // raw gets whole lines
+	sandbox func() *sandbox.Sandbox // or nil
+	limit   int                     // in bytes
+	raw     func(p []byte) error    // if it fails, the log gets p, and all that follows
+	hold    bool                    // raw gets whole lines
 
 	held       []byte // for raw
 	line       []byte
@@ -135,8 +137,13 @@ func (c *stderrLog) flush() {
 		c.suppressed += int64(len(line))
 	default:
 		c.logged += len(line)
-		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr",
-			slog.Uint64("request", c.request), slog.String("script", c.script), slog.String("line", string(line)))
+		attrs := []slog.Attr{slog.Uint64("request", c.request), slog.String("script", c.script), slog.String("line", string(line))}
+		if c.sandbox != nil {
+			if r := c.sandbox().Said(string(line)); r != nil {
+				attrs = append(attrs, slog.String("sandbox", r.String()))
+			}
+		}
+		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr", attrs...)
 	}
 	c.line = c.line[:0]
 }

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"gatehouse/daemon"
+	"gatehouse/systemd/sandbox"
 )
 
 // exitRefused is the exit status of explain for a request that would not be served.
@@ -23,6 +29,10 @@ func (p *process) explain(args []string) int {
 	answer, err := config.Explain(q)
 	if err != nil {
 		return p.fail(err)
+	}
+	if unit := runningUnit(config.File); unit != "" && q.Sandbox == nil {
+		answer.Notes = append(answer.Notes, fmt.Sprintf("%s runs with this configuration, and may be allowed less than you are: "+
+			"explain --unit %[1]s looks with its user and its sandbox", unit))
 	}
 	var b strings.Builder
 	if asJSON {
@@ -43,10 +53,10 @@ func (p *process) explain(args []string) int {
 // question reads the flags of explain. With --user, the process becomes that user before
 // it reads the configuration.
 func (p *process) question(args []string) (q daemon.Question, config *daemon.Config, asJSON, help bool, err error) {
-	if err := becomeUser(args); err != nil {
+	if q.Sandbox, err = becomeUser(args); err != nil {
 		return q, nil, false, false, err
 	}
-	var front, user, like string
+	var front, user, unit, like string
 	var json *bool
 	standard := func() string {
 		if like != "" {
@@ -69,6 +79,7 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 		{name: "as", set: setTo(&front)},
 		{name: "like", set: setTo(&like)},
 		{name: "user", set: setTo(&user)},
+		{name: "unit", set: setTo(&unit)},
 		{name: "json", set: setBool(&json), alone: "true"},
 	}
 	config, help, err = configOf("explain", args, standard, further...)
@@ -90,38 +101,83 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 	default:
 		return q, nil, false, false, fmt.Errorf("--like: %q is neither fcgiwrap nor slowcgi", like)
 	}
+	if unit != "" && user != "" {
+		return q, nil, false, false, errors.New("--unit and --user: the unit has a user, so write one of them")
+	}
 	if q.Target == "" {
 		return q, nil, false, false, errors.New("explain needs the URL of a request, or its path")
 	}
 	return q, config, json != nil && *json, false, nil
 }
 
-// becomeUser applies --user before any other flag is parsed, because applications are
-// checked while they are parsed.
-func becomeUser(args []string) error {
+// becomeUser applies --user or --unit before any other flag is parsed, because applications
+// are checked while they are parsed. It returns the sandbox of the unit.
+func becomeUser(args []string) (*sandbox.Sandbox, error) {
 	for i, arg := range args {
 		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
-		if name != "user" || !strings.HasPrefix(arg, "-") {
+		if name != "user" && name != "unit" || !strings.HasPrefix(arg, "-") {
 			continue
 		}
 		if !given && i+1 < len(args) {
 			value = args[i+1]
 		}
-		if value == "" {
-			return nil // an error that parseFlags finds
+		switch {
+		case value == "":
+			return nil, nil // an error that parseFlags finds
+		case name == "unit":
+			s, err := becomeUnit(value)
+			if err != nil {
+				return nil, fmt.Errorf("--unit: %w", err)
+			}
+			return s, nil
 		}
 		if err := daemon.BecomeUser(value); err != nil {
-			return fmt.Errorf("--user: %w", err)
+			return nil, fmt.Errorf("--user: %w", err)
 		}
-		return nil
+		return nil, nil
 	}
-	return nil
+	return nil, nil
+}
+
+// becomeUnit makes this process run as the user of a running service, and returns its sandbox.
+func becomeUnit(unit string) (*sandbox.Sandbox, error) {
+	out, err := exec.Command("systemctl", "show", "--value", "-p", "MainPID", "--", unit).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("systemctl show %s: %w: %s", unit, err, bytes.TrimSpace(out))
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(out)))
+	if err != nil || pid == 0 {
+		return nil, fmt.Errorf("%s is not running: start it, or write --user", unit)
+	}
+	s, err := sandbox.Of(pid)
+	if err != nil {
+		return nil, fmt.Errorf("%w: run explain as root", err)
+	}
+	return s, daemon.BecomeUser(s.User())
+}
+
+// runningUnit returns the package's unit that serves a configuration file, if it is running,
+// or "".
+func runningUnit(file string) string {
+	dir, name := filepath.Split(file)
+	if name, _ = strings.CutSuffix(name, ".toml"); dir != filepath.Dir(standardConfig)+"/" {
+		return ""
+	}
+	unit := "gatehouse@" + name + ".service"
+	if file == standardConfig {
+		unit = "gatehouse.service"
+	}
+	if _, err := os.Lstat("/run/systemd/units/invocation:" + unit); err != nil {
+		return ""
+	}
+	return unit
 }
 
 const explainUsage = `gatehouse explain shows how a request would be served, without running anything.
 
     gatehouse explain [serve's flags] [--as nginx|apache] [--param NAME=VALUE]...
-                      [--user USER] [--like fcgiwrap|slowcgi] [--json] URL
+                      [--user USER] [--unit UNIT] [--like fcgiwrap|slowcgi]
+                      [--json] URL
 
 It shows the application that would serve the request, the paths tried, in order, and
 the program with its directory and environment. If a check fails, it shows the check,
@@ -134,7 +190,9 @@ for what your web server's configuration adds, such as SCRIPT_FILENAME. A name
 given twice is sent twice.
 
 Files are looked up with the privileges of the user who runs explain, so run it as the
-user of the gateway, or as root with --user USER. With --like, programs are found as
+user of the gateway, or as root with --user USER. --unit UNIT, as root, looks with the
+user of a systemd service that is running, and with its sandbox: it shows which setting
+of the unit, such as ProtectHome=, hides a file. With --like, programs are found as
 they are when gatehouse runs as fcgiwrap or slowcgi.
 
 --json prints an object, which "go doc gatehouse/daemon.Answer" describes. The exit

@@ -10,6 +10,7 @@ import (
 // TestTakeOver: gatehouse-fcgiwrap takes over from Debian's fcgiwrap, its socket path, user
 // and options, without a change to the web server, and fcgiwrap from it.
 func TestTakeOver(t *testing.T) {
+	t.Parallel()
 	m := machine.Boot(t)
 	m.Shell("dpkg -i " + machine.Debs + "/*.deb")
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)

@@ -9,6 +9,7 @@ import (
 // TestGit: the commands in git.toml make an instance, in the sandbox, that serves clone and
 // push to the repositories of user git.
 func TestGit(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	config, err := os.ReadFile("git.toml")
 	if err != nil {

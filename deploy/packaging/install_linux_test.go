@@ -57,6 +57,7 @@ func get(m *machine.Machine, path string) string {
 // the first request on, also after a reboot. Removed, it leaves its configuration; purged,
 // nothing.
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	m := machine.Boot(t)
 	before := files(m)
 	deb := m.Copy(built(t, "gatehouse", ".deb"), "/root")
@@ -130,6 +131,7 @@ func difference(a, b string) string {
 
 // TestReload: a bad configuration is refused with the reason, and the old one serves on.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	site(m, "/run/gatehouse/fastcgi.sock")

@@ -92,6 +92,7 @@ grep -q 'NoNewPrivs:.0' /proc/self/status && echo privileges
 
 // TestProfiles: what the documentation says of both profiles holds for a program.
 func TestProfiles(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	m.Write("/usr/lib/cgi-bin/probe", probe, 0o755)
 	m.Write("/home/secret", "", 0o644)

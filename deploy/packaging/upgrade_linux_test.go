@@ -27,6 +27,7 @@ func newer(t *testing.T) string {
 // TestUpgradeUnderLoad: no request fails while the package is upgraded; the new binary
 // runs; the socket unit stays as it is; systemd knows the new unit files.
 func TestUpgradeUnderLoad(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	site(m, "/run/gatehouse/fastcgi.sock")
@@ -87,6 +88,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 // TestUpgradeKeepsStates: what was stopped, disabled or masked stays so, and nothing is
 // restarted where policy-rc.d forbids it.
 func TestUpgradeKeepsStates(t *testing.T) {
+	t.Parallel()
 	m := installed(t)
 	deb := m.Copy(newer(t), "/root")
 	downgrade := built(t, "gatehouse", ".deb")

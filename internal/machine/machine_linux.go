@@ -16,11 +16,12 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // A Machine is a running Debian. Its methods fail the test if they cannot do what they say.
 type Machine struct {
 	t       testing.TB
+	release Release
 	dir     string // holds the changes to the shared root
 	cmd     *exec.Cmd
 	console bytes.Buffer
@@ -28,7 +29,9 @@ type Machine struct {
 }
 
 // boot mounts the root and executes systemd. $1 is the shared root, $2 the directory of the
-// machine. Control groups of version 1 are what the machines have whose own systemd is none.
+// machine, $3 the name of its control group, which is the root of all that it sees: machines
+// that run at the same time have units of the same name. It has control groups of version 2,
+// with the controllers that no hierarchy of version 1 has.
 const boot = `set -e
 mount --make-rprivate /
 mkdir -p "$2/root"
@@ -47,17 +50,34 @@ mknod -m 666 dev/urandom c 1 9
 mknod -m 666 dev/tty c 5 0
 ln -s pts/ptmx dev/ptmx
 mount --rbind /sys sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mkdir "sys/fs/cgroup/$3"
+echo 0 >"sys/fs/cgroup/$3/cgroup.procs"
+umount sys/fs/cgroup
 ip link set lo up 2>/dev/null || true
+exec unshare --cgroup sh -ec '
+mount -t cgroup2 cgroup2 sys/fs/cgroup
 mkdir -p old
 pivot_root . old
 umount -l /old
-exec env -i container=docker PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --show-status=no systemd.unified_cgroup_hierarchy=0`
+exec env -i container=docker PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --show-status=no'`
 
-// Boot boots a machine with a fresh root. The test ends it. It skips a test that runs
-// outside of "make deb-test".
+// ungroup removes the control group $1 of a machine that has ended.
+const ungroup = `set -e
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+! [ -d "/sys/fs/cgroup/$1" ] || find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +`
+
+// Boot boots a machine with a fresh root of Bookworm. The test ends it. It skips a test that
+// runs outside of "make deb-test".
 func Boot(t testing.TB) *Machine {
 	t.Helper()
-	m := &Machine{t: t, dir: t.TempDir()}
+	return BootRelease(t, Bookworm)
+}
+
+// BootRelease is Boot for another release.
+func BootRelease(t testing.TB, release Release) *Machine {
+	t.Helper()
+	m := &Machine{t: t, release: release, dir: t.TempDir()}
 	for _, sub := range []string{"upper", "work"} {
 		if err := os.Mkdir(filepath.Join(m.dir, sub), 0o755); err != nil {
 			t.Fatal(err)
@@ -78,10 +98,10 @@ func (m *Machine) Reboot() {
 func (m *Machine) start() {
 	m.t.Helper()
 	m.console.Reset()
-	m.cmd = exec.Command("sh", "-c", boot, "sh", root(m.t), m.dir)
+	m.cmd = exec.Command("sh", "-c", boot, "sh", root(m.t, m.release), m.dir, m.group())
 	m.cmd.Stdout, m.cmd.Stderr = &m.console, &m.console
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP,
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET,
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	started := make(chan error)
@@ -116,7 +136,13 @@ func (m *Machine) start() {
 func (m *Machine) Kill() {
 	_ = m.cmd.Process.Kill()
 	<-m.ended
+	if out, err := exec.Command("unshare", "--mount", "sh", "-c", ungroup, "sh", m.group()).CombinedOutput(); err != nil {
+		m.t.Errorf("the control group of the machine cannot be removed: %v\n%s", err, out)
+	}
 }
+
+// group returns the name of the machine's control group.
+func (m *Machine) group() string { return "machine" + strings.ReplaceAll(m.dir, "/", "-") }
 
 // Command returns a command that runs in the machine, as root.
 func (m *Machine) Command(name string, args ...string) *exec.Cmd {

@@ -13,11 +13,20 @@ import (
 // variable names the directory of this run.
 const variable = "GATEHOUSE_MACHINE"
 
-// packages are what every machine has.
-const packages = "systemd,systemd-sysv,dbus,nginx-light,curl,git,logrotate,init-system-helpers"
+// A Release is one of Debian.
+type Release string
 
-// Debs is the directory, in the machine, of packages that a test may install: fcgiwrap and
-// what it needs.
+// The releases of which there are machines.
+const (
+	Bookworm Release = "bookworm" // with systemd 252
+	Trixie   Release = "trixie"   // with systemd 257
+)
+
+// packages are what every machine has.
+const packages = "systemd,systemd-sysv,dbus,nginx-light,curl,git,logrotate,init-system-helpers,rpm"
+
+// Debs is the directory, in a machine of Bookworm, of packages that a test may install:
+// fcgiwrap and what it needs.
 const Debs = "/var/local/debs"
 
 // Run returns the directory of this run. It skips the test if there is none.
@@ -30,12 +39,13 @@ func Run(t testing.TB) string {
 	return dir
 }
 
-// root returns the root directory that the machines of this run share, which nobody may
-// change. The first test makes it; others that run at the same time wait.
-func root(t testing.TB) string {
+// root returns the root directory that the machines of a release share in this run, which
+// nobody may change. The first test makes it; others that run at the same time wait.
+func root(t testing.TB, release Release) string {
 	t.Helper()
-	run := Run(t)
-	lock, err := os.Create(filepath.Join(run, "lock"))
+	dir := filepath.Join(Run(t), string(release))
+	done := dir + ".done"
+	lock, err := os.Create(dir + ".lock")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,15 +53,18 @@ func root(t testing.TB) string {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	dir, done := filepath.Join(run, "root"), filepath.Join(run, "root.done")
 	if _, err := os.Stat(done); err == nil {
 		return dir
 	}
-	download := fmt.Sprintf(`chroot "$1" sh -c "mkdir %s && cd %[1]s && apt-get download -qq fcgiwrap libfcgi-bin libfcgi0ldbl spawn-fcgi"`, Debs)
-	// Services start when they are installed, as on a machine of its own.
+	// Services start when they are installed, as on a machine of its own. But it has no kernel of
+	// its own to load modules into.
+	hooks := []string{`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"; ln -s /dev/null "$1/etc/systemd/system/systemd-modules-load.service"`}
+	if release == Bookworm {
+		hooks = append(hooks, fmt.Sprintf(`--customize-hook=chroot "$1" sh -c "mkdir %s && cd %[1]s && apt-get download -qq fcgiwrap libfcgi-bin libfcgi0ldbl spawn-fcgi"`, Debs))
+	}
+	args := append([]string{"--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + packages, "--dpkgopt=force-unsafe-io"}, hooks...)
 	// What it mounts is in a namespace of its own: nobody who removes the directory meets it.
-	cmd := exec.Command("unshare", "--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+packages, "--customize-hook="+download,
-		`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"`, "bookworm", dir)
+	cmd := exec.Command("unshare", append(args, string(release), dir)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mmdebstrap: %v; it needs root, the package mmdebstrap, and a mirror of Debian\n%s", err, tail(string(out)))
 	}
