@@ -13,10 +13,10 @@ package iishost
 
 // A Command is a program to start.
 type Command struct {
-	Path string   // of the executable
-	Args []string // without its name
-	Env  []string // "NAME=value"; nil is that of this process
-	Dir  string   // its working directory; empty is that of this process
+	Path      string   // of the executable
+	Arguments string   // the rest of its command line
+	Env       []string // "NAME=value"; nil is that of this process
+	Dir       string   // its working directory; empty is that of this process
 
 	// Mutex starts it as a process manager does that connects again and again: see
 	// Application.Dial.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -116,7 +117,7 @@ func (a *Application) start(c Command, server windows.Handle) (err error) {
 	if err != nil {
 		return err
 	}
-	line, err := windows.UTF16PtrFromString(windows.ComposeCommandLine(append([]string{c.Path}, c.Args...)))
+	line, err := windows.UTF16PtrFromString(strings.TrimSpace(windows.EscapeArg(c.Path) + " " + c.Arguments))
 	if err != nil {
 		return err
 	}

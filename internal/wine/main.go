@@ -6,7 +6,7 @@
 //	go build -o bin/wine ./internal/wine
 //	GOOS=windows go test -exec $PWD/bin/wine ./iis
 //
-// The first run makes a directory for wine (700 MB) in the user's cache, or where
+// "make wine" does so. The first run makes a directory for wine (700 MB) in the user's cache, or where
 // GATEHOUSE_WINE says. Wine has no AF_UNIX, no access control lists and no IIS.
 package main
 
@@ -83,6 +83,9 @@ func prepare(wine, prefix string, env []string) error {
 		}
 	}
 	dll := filepath.Join(prefix, "drive_c/windows/system32/bcryptprimitives.dll")
+	if _, err := os.Stat(dll); err == nil {
+		return os.WriteFile(ready, nil, 0o644)
+	}
 	if err := os.WriteFile(dll, forwarder("bcryptprimitives.dll", "ProcessPrng", "advapi32.SystemFunction036"), 0o644); err != nil {
 		return err
 	}
