@@ -263,7 +263,7 @@ func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 
 // open returns endpoints for what the process was started with, or opens HTTP.
 func (s *Server) open(start Start) ([]Endpoint, error) {
-	if start.Kind == IIS {
+	if start.Kind == IISPipe {
 		e, err := InheritIIS()
 		if err != nil {
 			return nil, err

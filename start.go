@@ -23,9 +23,9 @@ const (
 	// ConnectedStdin means with a connection on descriptor 0, as from inetd, or from
 	// systemd with Accept=yes and StandardInput=socket. Its protocol is SCGI.
 	ConnectedStdin
-	// IIS means with a named pipe as standard input, as the FastCGI module of IIS starts
+	// IISPipe means with a named pipe as standard input, as the FastCGI module of IIS starts
 	// programs.
-	IIS
+	IISPipe
 )
 
 func (k StartKind) String() string {
@@ -40,7 +40,7 @@ func (k StartKind) String() string {
 		return "as a CGI program"
 	case ConnectedStdin:
 		return "with a connection on descriptor 0"
-	case IIS:
+	case IISPipe:
 		return "by IIS's FastCGI module"
 	}
 	return "in an unknown way"
@@ -96,7 +96,7 @@ func FindStart(p systemd.Process) (Start, error) {
 	case stdin.State == systemd.Connected:
 		return Start{Kind: ConnectedStdin, Descriptors: []systemd.Descriptor{zero}}, nil
 	case iis.Started():
-		return Start{Kind: IIS}, nil
+		return Start{Kind: IISPipe}, nil
 	}
 	return Start{}, nil
 }

@@ -54,7 +54,7 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 	case gatehouse.CGIProgram:
 		g.program = true
 		return nil
-	case gatehouse.IIS:
+	case gatehouse.IISPipe:
 		e, err := gatehouse.InheritIIS()
 		if err != nil {
 			return err
