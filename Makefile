@@ -20,6 +20,8 @@ CHECKS   ?= 10000
 REQUESTS ?= 100000
 UPGRADES ?= 20
 FAULTTIME ?= 1h
+# Packages with code for Windows, whose tests run under wine.
+WINDOWS = ./iis ./internal/namedpipe
 # Tests that run side by side mostly wait.
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -58,7 +60,7 @@ wine: packages
 	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/gatehouse.exe ./daemon/gatehouse
 	$(GO) build -o bin/wine ./internal/wine
 	GATEHOUSE_EXE=$(CURDIR)/bin/gatehouse.exe GOOS=windows GOARCH=amd64 \
-		$(GO) test -count=1 -exec $(CURDIR)/bin/wine -timeout 15m ./iis ./internal/namedpipe
+		$(GO) test -count=1 -exec $(CURDIR)/bin/wine -timeout 15m $(WINDOWS)
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi

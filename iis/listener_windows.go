@@ -8,11 +8,19 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"gatehouse/internal/namedpipe"
 
 	"golang.org/x/sys/windows"
 )
+
+// errSocket is for protocol="Tcp".
+var errSocket = errors.New(`standard input is a socket, as IIS passes one for protocol="Tcp" in its fastCgi section: ` +
+	`leave the default, protocol="NamedPipe"`)
+
+// flushLimit is how long Close waits until the web server has read the end of a response.
+const flushLimit = 2 * time.Second
 
 // Started reports whether IIS's FastCGI module has started this process, or another process
 // manager that passes a named pipe as standard input: that is the server end of a pipe, and
@@ -328,7 +336,12 @@ func (l *Listener) disconnect() {
 		windows.FlushFileBuffers(l.pipe)
 		close(flushed)
 	}()
-	waitFor(flushed, flushLimit)
+	limit := time.NewTimer(flushLimit)
+	defer limit.Stop()
+	select {
+	case <-flushed:
+	case <-limit.C:
+	}
 	windows.DisconnectNamedPipe(l.pipe) // which ends the flush
 	<-flushed
 }

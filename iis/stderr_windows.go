@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/windows/svc/eventlog"
 )
 
+// logVariable names the file that takes the place of standard error.
+const logVariable = "GATEHOUSE_LOG"
+
 // EnsureStderr gives the process a standard error if it has none, as under IIS's FastCGI
 // module, or is a CGI program of IIS ([IsProgram]), where what is written there may get into
 // the response. It is a file, to which everything goes from then on that is logged or printed there,
