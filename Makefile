@@ -1,7 +1,8 @@
 # make build    the gatehouse command, as bin/gatehouse
 # make quick    the tests without the real servers and the race detector, for the daily
 #               loop: they need no Debian packages but gcc and python3
-# make test     install what the tests need, check the code, run all tests
+# make test     install what the tests need, check the code, run all tests; with WINE=1 those
+#               for Windows, too
 # make deb      packages for Debian and Ubuntu in bin/: gatehouse and gatehouse-fcgiwrap
 # make rpm      the same for rpm
 # make deb-test
@@ -21,6 +22,8 @@ REQUESTS ?= 100000
 CANCELS  ?= 10000
 UPGRADES ?= 20
 FAULTTIME ?= 1h
+# Packages with code for Windows, whose tests run under wine.
+WINDOWS = ./iis ./internal/namedpipe
 # Tests that run side by side mostly wait.
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -39,7 +42,7 @@ GOARCH     ?= $(shell $(GO) env GOARCH)
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test check packages install deb rpm layout deb-test bench soak machine kills cancels drains reloads upgrades faults fuzz
+.PHONY: build quick test wine check packages install deb rpm layout deb-test bench soak machine kills cancels drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -49,12 +52,25 @@ quick:
 
 test: packages check
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
+ifeq ($(WINE),1)
+	@$(MAKE) --no-print-directory wine
+endif
+
+# The tests for Windows, under Debian's wine (see internal/wine).
+wine: export WINE := 1
+wine: packages
+	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/gatehouse.exe ./daemon/gatehouse
+	$(GO) build -o bin/wine ./internal/wine
+	GATEHOUSE_EXE=$(CURDIR)/bin/gatehouse.exe GOOS=windows GOARCH=amd64 \
+		$(GO) test -count=1 -exec $(CURDIR)/bin/wine -timeout 15m $(WINDOWS)
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	GOOS=linux   $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
+	GOOS=windows GOARCH=arm64 $(GO) vet ./...
 	GOOS=darwin  $(GO) vet ./...
+	GOOS=freebsd $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
 packages:

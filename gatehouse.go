@@ -7,8 +7,8 @@
 //	}
 //
 // The same binary is a FastCGI application under spawn-fcgi, Apache's mod_fcgid or
-// systemd, a CGI program in a cgi-bin directory, an SCGI service of inetd, and an HTTP
-// server on a developer's machine. A [Server] serves a [cgi.App] instead of an
+// systemd, or of IIS, a CGI program in a cgi-bin directory, an SCGI service of inetd, and an
+// HTTP server on a developer's machine. A [Server] serves a [cgi.App] instead of an
 // http.Handler, and has limits and a log.
 //
 // # How the program was started
@@ -23,7 +23,11 @@
 //     both mod_cgi and mod_cgid of Apache.
 //  4. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
 //     Accept=yes: one SCGI request.
-//  5. Otherwise: HTTP on 127.0.0.1:8080.
+//  5. Standard input is a named pipe from the FastCGI module of IIS: FastCGI.
+//  6. Otherwise: HTTP on 127.0.0.1:8080.
+//
+// Behind IIS an [iis.Handler] mends the variables and the path, for a CGI program, too, and
+// what is logged goes to a file ([iis.EnsureStderr]).
 //
 // Sockets are found on Linux only. If descriptor 0, 1 or 2 is such a socket, Serve
 // replaces it by /dev/null, so that what the program prints does not reach the web server.

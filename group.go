@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -135,15 +136,20 @@ func addressOf(e Endpoint) string {
 
 // frontEnd returns the front-end for an endpoint. It calls base when it has begun.
 func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, base func(net.Listener) context.Context) frontEnd {
-	if e.Once {
+	app, pipe := s.App, e.pipe()
+	switch {
+	case pipe != nil:
+		limits.Idle = -1 // IIS says when the process is to end
+		app = behindIIS(app, s.Paths)
+	case e.Once:
 		limits.Connections = 1
 	}
-	app, authorizer := s.watch.count(s.App), s.watch.count(s.Authorizer)
+	app, authorizer := s.watch.count(app), s.watch.count(s.Authorizer)
 	switch e.Protocol {
 	case FastCGI:
 		return &fastcgi.Server{App: app, Authorizer: authorizer, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, WebServerAddrs: e.WebServerAddrs, HalfClose: e.HalfClose,
-			NoMultiplexing: s.NoMultiplexing, Log: s.log(), BaseContext: base}
+			NoMultiplexing: s.NoMultiplexing || pipe != nil, NoStderr: pipe != nil, Log: s.log(), BaseContext: base}
 	case SCGI:
 		return &scgi.Server{App: app, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log(), BaseContext: base}
@@ -157,7 +163,7 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 
 // ended notes that an endpoint is no longer served.
 func (g *group) ended(e Endpoint, err error) {
-	if err != nil && !errors.Is(err, http.ErrServerClosed) && !(e.Once && errors.Is(err, errServed)) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !(e.Once && (errors.Is(err, errServed) || errors.Is(err, io.EOF))) {
 		select {
 		case g.failed <- fmt.Errorf("%s on %s: %w", e.Protocol, addressOf(e), err):
 		default: // one is enough

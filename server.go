@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/iis"
 	"gatehouse/systemd"
 )
 
@@ -112,7 +113,8 @@ type Server struct {
 // Serve serves until ctx is done, and then drains: it stops accepting, and requests in
 // flight have Drain to finish. After the last request it returns
 //
-//   - nil if ctx is done, if every endpoint has ended, or for IdleExit;
+//   - nil if ctx is done, if every endpoint has ended, for IdleExit, or if IIS asks the
+//     process to end;
 //   - [context.DeadlineExceeded] if requests were cut off because Drain has passed;
 //   - [http.ErrServerClosed] after Close;
 //   - the error of a listener if one fails; it drains the others first.
@@ -160,6 +162,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
+	case <-shutdownOf(endpoints):
 	case <-s.watch.done():
 	case <-s.untilClose().Done():
 	case err = <-g.failed:
@@ -202,6 +205,13 @@ func closeAll(endpoints []Endpoint) {
 // program. The request is cancelled when ctx is done, or by Close. It returns the result
 // of [cgi.Program.Serve].
 func (s *Server) ServeProgram(ctx context.Context) error {
+	app := s.App
+	if iis.IsProgram() {
+		if _, err := iis.EnsureStderr(); err != nil {
+			return fmt.Errorf("gatehouse: %w", err)
+		}
+		app = behindIIS(app, s.Paths)
+	}
 	p := &cgi.Program{Handler: s.Handler, Limits: s.Limits, Paths: s.Paths}
 	if s.Log != nil {
 		p.Handler = s.handler(s.Limits)
@@ -215,7 +225,7 @@ func (s *Server) ServeProgram(ctx context.Context) error {
 		defer context.AfterFunc(s.untilClose(), shutdown)()
 		defer context.AfterFunc(limited, func() { cancel(context.Cause(limited)) })()
 		r.SetContext(request)
-		return s.App.ServeCGI(w, r)
+		return app.ServeCGI(w, r)
 	}))
 }
 
@@ -253,6 +263,13 @@ func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 
 // open returns endpoints for what the process was started with, or opens HTTP.
 func (s *Server) open(start Start) ([]Endpoint, error) {
+	if start.Kind == IISPipe {
+		e, err := InheritIIS()
+		if err != nil {
+			return nil, err
+		}
+		return []Endpoint{e}, nil
+	}
 	if start.Kind == Bare {
 		address := s.HTTP
 		if address == "" {

@@ -3,6 +3,7 @@ package gatehouse
 import (
 	"os"
 
+	"gatehouse/iis"
 	"gatehouse/systemd"
 )
 
@@ -22,6 +23,9 @@ const (
 	// ConnectedStdin means with a connection on descriptor 0, as from inetd, or from
 	// systemd with Accept=yes and StandardInput=socket. Its protocol is SCGI.
 	ConnectedStdin
+	// IISPipe means with a named pipe as standard input, as the FastCGI module of IIS starts
+	// programs.
+	IISPipe
 )
 
 func (k StartKind) String() string {
@@ -36,6 +40,8 @@ func (k StartKind) String() string {
 		return "as a CGI program"
 	case ConnectedStdin:
 		return "with a connection on descriptor 0"
+	case IISPipe:
+		return "by IIS's FastCGI module"
 	}
 	return "in an unknown way"
 }
@@ -61,6 +67,7 @@ type Start struct {
 //  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: a CGI program. Apache's mod_cgid
 //     gives its programs a connected socket on descriptor 0, so this comes before 4.
 //  4. Descriptor 0 is a connected socket whose local end has an address: SCGI.
+//  5. Standard input is a named pipe from IIS's FastCGI module: FastCGI.
 //
 // It returns an error if LISTEN_FDS is meant for this process but cannot be used. Only
 // the first call finds LISTEN_FDS; see [systemd.Process.Descriptors].
@@ -88,6 +95,8 @@ func FindStart(p systemd.Process) (Start, error) {
 		return Start{Kind: CGIProgram}, nil
 	case stdin.State == systemd.Connected:
 		return Start{Kind: ConnectedStdin, Descriptors: []systemd.Descriptor{zero}}, nil
+	case iis.Started():
+		return Start{Kind: IISPipe}, nil
 	}
 	return Start{}, nil
 }

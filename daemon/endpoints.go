@@ -54,6 +54,12 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 	case gatehouse.CGIProgram:
 		g.program = true
 		return nil
+	case gatehouse.IISPipe:
+		e, err := gatehouse.InheritIIS()
+		if err != nil {
+			return err
+		}
+		return g.addEndpoint(e, Address{Kind: AddressDescriptor}, 0)
 	case gatehouse.Bare:
 		if env.Started {
 			return ErrBare

@@ -15,6 +15,7 @@ type Front string
 const (
 	FrontNginx  Front = "nginx"  // include fastcgi_params; fastcgi_pass
 	FrontApache Front = "apache" // ProxyPass to fcgi://
+	FrontIIS    Front = "iis"    // the FastCGI module, with a handler mapping for path="*"
 )
 
 // Variables returns what a web server sends for a GET request for target, a URL or its
@@ -67,6 +68,12 @@ func (f Front) Variables(target string) (*cgi.Environ, error) {
 			"HTTP_HOST", host, "SERVER_SOFTWARE", "Apache", "SERVER_NAME", name, "SERVER_ADDR", "127.0.0.1", "SERVER_PORT", port,
 			"REMOTE_ADDR", "127.0.0.1", "DOCUMENT_ROOT", "/var/www/html", "REQUEST_SCHEME", scheme, "CONTEXT_PREFIX", "",
 			"CONTEXT_DOCUMENT_ROOT", "/var/www/html", "SERVER_ADMIN", "webmaster@localhost", "REMOTE_PORT", "50000", "SERVER_SIGNATURE", "")
+	case FrontIIS:
+		set("REQUEST_METHOD", "GET", "SCRIPT_NAME", path, "PATH_INFO", path, "URL", path, "REQUEST_URI", raw, "QUERY_STRING", u.RawQuery,
+			"CONTENT_LENGTH", "0", "CONTENT_TYPE", "", "AUTH_TYPE", "", "AUTH_USER", "", "AUTH_PASSWORD", "", "LOGON_USER", "", "REMOTE_USER", "",
+			"CERT_FLAGS", "", "CERT_ISSUER", "", "CERT_SUBJECT", "", "GATEWAY_INTERFACE", "CGI/1.1", "SERVER_PROTOCOL", "HTTP/1.1",
+			"SERVER_SOFTWARE", "Microsoft-IIS/10.0", "SERVER_NAME", name, "SERVER_PORT", port, "SERVER_PORT_SECURE", "0",
+			"HTTPS", "off", "REMOTE_ADDR", "127.0.0.1", "REMOTE_HOST", "127.0.0.1", "REMOTE_PORT", "50000", "HTTP_HOST", host)
 	default:
 		set("QUERY_STRING", u.RawQuery, "REQUEST_METHOD", "GET", "CONTENT_TYPE", "", "CONTENT_LENGTH", "",
 			"SCRIPT_NAME", path, "REQUEST_URI", raw, "DOCUMENT_URI", path, "DOCUMENT_ROOT", "/var/www/html",
@@ -76,6 +83,9 @@ func (f Front) Variables(target string) (*cgi.Environ, error) {
 	}
 	if scheme == "https" {
 		env.Set("HTTPS", "on")
+		if f == FrontIIS {
+			env.Set("SERVER_PORT_SECURE", "1")
+		}
 	}
 	return env, nil
 }

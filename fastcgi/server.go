@@ -85,6 +85,10 @@ type Server struct {
 	// Limits.Requests of 1.
 	NoMultiplexing bool
 
+	// NoStderr sends no STDERR records: [cgi.WriteStderr] returns http.ErrNotSupported. It is
+	// for IIS, which by default makes an error of a response that comes with one.
+	NoStderr bool
+
 	once     sync.Once
 	acceptor frontend.Acceptor
 	current  frontend.Current[settings]

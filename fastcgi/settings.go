@@ -15,6 +15,7 @@ type settings struct {
 	limits      cgi.Limits
 	paths       cgi.PathPolicy
 	halfClose   bool
+	noStderr    bool
 	requestsKey string // what bounds the requests of a connection
 }
 
@@ -34,7 +35,7 @@ func (s *settings) app(role cgi.Role) cgi.App {
 // settings returns those in the fields of s.
 func (s *Server) settings(log *slog.Logger) settings {
 	set := settings{responder: s.App, authorizer: s.Authorizer, filter: s.Filter,
-		handler: s.Handler, limits: s.Limits.WithDefaults(), paths: s.Paths, halfClose: s.HalfClose, requestsKey: "max_requests"}
+		handler: s.Handler, limits: s.Limits.WithDefaults(), paths: s.Paths, halfClose: s.HalfClose, noStderr: s.NoStderr, requestsKey: "max_requests"}
 	if s.NoMultiplexing {
 		set.limits.Requests, set.requestsKey = 1, "multiplex"
 	}
@@ -50,7 +51,7 @@ func (s *Server) peers() frontend.Peers {
 
 // Reconfigure has s serve what begins from now on with the fields of next, which must not be
 // changed any more. No connection is closed. A request that has begun keeps the applications,
-// the Handler, Paths, and the limits of its body to its end. Who may connect, HalfClose and
+// the Handler, Paths, NoStderr, and the limits of its body to its end. Who may connect, HalfClose and
 // Limits.ParamsTotal apply to new connections, and all other limits at once.
 //
 // Log, ErrorLog, BaseContext, ConnContext and Limits.Shared stay as they are, and so do the

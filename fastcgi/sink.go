@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,9 @@ func appendStderr(b []byte, id uint16, p []byte) []byte {
 
 // WriteStderr sends p as STDERR records, at once. See cgi.WriteStderr.
 func (s *sink) WriteStderr(p []byte) error {
+	if s.r.set.T.noStderr {
+		return http.ErrNotSupported
+	}
 	if len(p) == 0 {
 		return nil // nothing is said, and nothing will have to be ended
 	}

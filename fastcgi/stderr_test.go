@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -117,4 +118,28 @@ func TestStderrOfAbortedRequest(t *testing.T) {
 		t.Error("no error")
 	}
 	c.answer(1)
+}
+
+// TestNoStderr holds that nothing is sent on STDERR where the web server must not see any.
+func TestNoStderr(t *testing.T) {
+	ts := serve(t, "unix", &Server{NoStderr: true, App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if err := cgi.WriteStderr(w, []byte("x")); err != http.ErrNotSupported {
+			t.Errorf("WriteStderr: %v, want http.ErrNotSupported", err)
+		}
+		return w.StartResponse("204 No Content", nil)
+	})})
+	c := ts.dial()
+	c.send(get(1, 0))
+	for {
+		typ, _, _, err := c.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ == record.Stderr {
+			t.Error("there is a STDERR record")
+		}
+		if typ == record.EndRequest {
+			return
+		}
+	}
 }

@@ -1,8 +1,32 @@
-// Package iis adapts applications to Microsoft's IIS.
+// Package iis serves Go programs that Microsoft's IIS starts, and adapts applications to it.
+//
+//	func main() {
+//		if err := iis.Serve(handler); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+// The same binary is a FastCGI application under the FastCGI module of IIS, and a CGI program
+// under its CGI module. gatehouse.Serve does the same, and serves HTTP when the program is
+// started by hand.
+//
+// # The FastCGI module
+//
+// IIS starts each process itself, with a named pipe as standard input to which it is connected
+// already, and without standard output and error. A [Server] serves one request after the other
+// from the pipe, until IIS closes it or sets the event that asks the process to end; see
+// [Listen]. What is logged, and with what the program crashes, goes to a file: see
+// [EnsureStderr]. Nothing is sent on FastCGI's STDERR, for which IIS would answer with an
+// error. A socket in place of the pipe (protocol="Tcp") is refused.
+//
+// This has been tried under wine, by a program that does as IIS is documented to do, and not
+// with IIS itself.
+//
+// # Variables
 //
 // IIS reports the path of a request in a way of its own, and sends every variable even if it
-// is empty. A [Handler] in front of an application mends
-// both, so that the application gets what RFC 3875 promises:
+// is empty. A [Handler] in front of an application mends both, so that the application gets
+// what RFC 3875 promises. [Serve] and gatehouse.Serve put one there; elsewhere:
 //
 //	h := &iis.Handler{App: cgi.FromHTTP(mux)}
 //	if err := cgi.ServeApp(h); err != nil {
@@ -31,7 +55,8 @@
 //
 // The environment of a CGI program is text on Windows, and IIS stores there what it
 // decoded from UTF-8. [cgi.ReadEnviron] gives the bytes back. The variables of FastCGI
-// are in the code page of the machine, with "?" for what it lacks, unless the registry
-// value FastCGIUtf8ServerVariables names them; PATH_INFO, SCRIPT_NAME and the like
-// should be there.
+// are in the code page of the machine, with "?" or a similar letter for what it lacks. The
+// Handler takes SCRIPT_NAME and PATH_INFO from REQUEST_URI, which is percent-encoded, if its
+// path is the same but for such characters. For other variables, such as REMOTE_USER, name
+// them in the registry value FastCGIUtf8ServerVariables.
 package iis

@@ -1,6 +1,8 @@
 package iis_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -8,10 +10,34 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/iis"
 )
+
+// A program that IIS's FastCGI module starts, and keeps, and its CGI module for each request.
+func ExampleServe() {
+	err := iis.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "asked for %s\n", r.URL.Path)
+	}))
+	if errors.Is(err, iis.ErrNotStarted) {
+		fmt.Println("IIS has not started this process")
+	}
+	// Output: IIS has not started this process
+}
+
+// An application at a fixed path, with more time for the request in flight when IIS asks the
+// process to end. signalBeforeTerminateSeconds must be longer.
+func ExampleServer() {
+	s := &iis.Server{
+		App:   &iis.Handler{App: cgi.FromHTTP(http.NotFoundHandler()), ScriptName: "/shop"},
+		Drain: time.Minute,
+	}
+	err := s.Serve(context.Background())
+	fmt.Println(errors.Is(err, iis.ErrNotStarted))
+	// Output: true
+}
 
 func ExampleDedupPathInfo() {
 	env := cgi.NewEnviron("SCRIPT_NAME=/app", "PATH_INFO=/app/page")

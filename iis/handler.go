@@ -9,7 +9,8 @@ import (
 )
 
 // A Handler is an application behind IIS: it mends the variables of a request
-// ([CleanVariables]) and its path, and hands it to App. The zero value serves
+// ([CleanVariables]) and its path, also one with characters that the code page of the machine
+// lacks, and hands it to App. The zero value serves
 // [http.DefaultServeMux] and finds out how IIS reports the path.
 //
 // It belongs in front of a [cgi.Mux]. Behind one that has split the path, it leaves the path
@@ -28,6 +29,14 @@ type Handler struct {
 	// letters may be of either case; SCRIPT_NAME has those of the request. A request for
 	// another path gets a 404.
 	ScriptName string
+
+	// OriginalURL takes the URL of HTTP_X_ORIGINAL_URL for that of the request, where it is
+	// set: the one before the URL Rewrite module has rewritten it. Then REQUEST_URI is that
+	// URL, PATH_INFO is its path, and SCRIPT_NAME is empty unless ScriptName says otherwise.
+	// A client can send the field X-Original-URL itself, and so name a path that IIS would
+	// not have let it have, wherever no rule has rewritten the URL of its request. So this is
+	// for a site where one does for every request.
+	OriginalURL bool
 }
 
 // ServeCGI implements [cgi.App].
@@ -46,10 +55,16 @@ func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 
 // fixPath makes SCRIPT_NAME and PATH_INFO those of RFC 3875.
 func (h *Handler) fixPath(r *cgi.Request) error {
+	restorePath(r.Env)
 	if h.PathInfo.decide(r.Env) == Strip {
 		DedupPathInfo(r.Env)
 	}
 	r.Paths = cgi.PathKeep
+	if h.OriginalURL {
+		if err := takeOriginalURL(r); err != nil {
+			return err
+		}
+	}
 	if h.ScriptName == "" {
 		return nil
 	}
@@ -61,5 +76,25 @@ func (h *Handler) fixPath(r *cgi.Request) error {
 	}
 	r.Env.Set("SCRIPT_NAME", whole[:n])
 	r.Env.Set("PATH_INFO", whole[n:])
+	return nil
+}
+
+// takeOriginalURL makes the URL before a rewrite that of the request.
+func takeOriginalURL(r *cgi.Request) error {
+	url := r.Env.Get("HTTP_X_ORIGINAL_URL")
+	if !strings.HasPrefix(url, "/") {
+		return nil
+	}
+	r.Env.Set("REQUEST_URI", url)
+	path := r.Env.RequestPath()
+	r.Env.Set("SCRIPT_NAME", "")
+	r.Env.Set("PATH_INFO", path)
+	if _, err := r.InspectPath(); err != nil {
+		return err
+	}
+	if strings.IndexByte(path, 0) >= 0 {
+		return &cgi.StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf("a NUL byte in the path of HTTP_X_ORIGINAL_URL %.200q", url)}
+	}
+	r.Env.Set("PATH_INFO", resolveKeepingSlash(path))
 	return nil
 }

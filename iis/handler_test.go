@@ -52,6 +52,14 @@ func TestHandler(t *testing.T) {
 		{"script name, another path", Handler{ScriptName: "/app"}, "SCRIPT_NAME=/x|PATH_INFO=/x|REQUEST_URI=/x", ""},
 		{"script name, a shorter path", Handler{ScriptName: "/app"}, "SCRIPT_NAME=/ap|PATH_INFO=|REQUEST_URI=/ap", ""},
 		{"script name, mode keep", Handler{ScriptName: "/app", PathInfo: Keep}, "SCRIPT_NAME=/app|PATH_INFO=/app/x|REQUEST_URI=/app/x", "/app|/app/x|/app/app/x"},
+		{"restored", Handler{}, "SCRIPT_NAME=/app|PATH_INFO=/app/???|REQUEST_URI=/app/%D1%8F%D1%8F%D1%8F", "/app|/яяя|/app/яяя"},
+		{"restored, mode keep", Handler{PathInfo: Keep}, "SCRIPT_NAME=/app|PATH_INFO=/?|REQUEST_URI=/app/%D1%8F", "/app|/я|/app/я"},
+		{"restored, path=*, script name", Handler{ScriptName: "/app"}, "SCRIPT_NAME=/app/?|PATH_INFO=/app/?|REQUEST_URI=/app/%D1%8F", "/app|/я|/app/я"},
+		{"original URL, not asked for", Handler{}, "SCRIPT_NAME=/run.exe|PATH_INFO=/run.exe/x|REQUEST_URI=/run.exe/x|HTTP_X_ORIGINAL_URL=/nice", "/run.exe|/x|/run.exe/x"},
+		{"original URL", Handler{OriginalURL: true}, "SCRIPT_NAME=/run.exe|PATH_INFO=/run.exe/x|REQUEST_URI=/run.exe/x|HTTP_X_ORIGINAL_URL=/nice/%D1%8F/?q=/a", "|/nice/я/|/nice/я/"},
+		{"original URL, script name", Handler{OriginalURL: true, ScriptName: "/nice"}, "SCRIPT_NAME=/run.exe|PATH_INFO=/run.exe/x|HTTP_X_ORIGINAL_URL=/nice/a/../b", "/nice|/b|/nice/b"},
+		{"original URL, none", Handler{OriginalURL: true}, "SCRIPT_NAME=/app|PATH_INFO=/app/x|REQUEST_URI=/app/x", "/app|/x|/app/x"},
+		{"original URL, no path", Handler{OriginalURL: true}, "SCRIPT_NAME=/app|PATH_INFO=/app/x|REQUEST_URI=/app/x|HTTP_X_ORIGINAL_URL=http://x/y", "/app|/x|/app/x"},
 		{"no path at all", Handler{}, "REQUEST_METHOD=GET", "||"},
 	} {
 		for _, policy := range []cgi.PathPolicy{cgi.PathAuto, cgi.PathIIS, cgi.PathKeep} {
@@ -62,6 +70,16 @@ func TestHandler(t *testing.T) {
 			if code := res.Code; got != c.want || c.want == "" && code != 404 || c.want != "" && code != 200 {
 				t.Errorf("%s, %v: got %q (%d), want %q", c.name, policy, got, code, c.want)
 			}
+		}
+	}
+}
+
+func TestOriginalURLRefused(t *testing.T) {
+	for _, url := range []string{"/a%00b", "/a/..%2f..%2fb"} {
+		res, _ := run(&Handler{OriginalURL: true, App: tell(new(string))}, cgi.PathAuto, "REQUEST_METHOD=GET", "SCRIPT_NAME=/run.exe",
+			"PATH_INFO=/run.exe/x", "REQUEST_URI=/run.exe/x", "HTTP_X_ORIGINAL_URL="+url)
+		if res.Code != 400 {
+			t.Errorf("%s: status %d", url, res.Code)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package iis
+package iis_test
 
 import (
 	"testing"
@@ -6,4 +6,7 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	beChild()
+	testkit.Main(m)
+}

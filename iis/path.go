@@ -36,8 +36,8 @@ const (
 	// both sides are compared without "." and ".." segments and repeated slashes, and
 	// with each backslash as a slash, for these IIS resolves in PATH_INFO alone.
 	//
-	// Where REQUEST_URI is not set, or is something else because the URL was rewritten or
-	// because the code page lacks a character, it is of no use. Auto then does as Strip:
+	// Where REQUEST_URI is not set, or is something else because the URL was rewritten, it
+	// is of no use. Auto then does as Strip:
 	// IIS repeats SCRIPT_NAME unless somebody has told it not to, and a PATH_INFO that is
 	// right seldom begins with SCRIPT_NAME. Somebody who wants it to can get there, with a
 	// path that is sent in an odd way: for "/app/app/x" the application sees "/x". If the

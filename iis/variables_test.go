@@ -22,6 +22,9 @@ func TestCleanVariables(t *testing.T) {
 		{"two that disagree", "HTTPS=off|SERVER_PORT_SECURE=1", "HTTPS=off|SERVER_PORT_SECURE=1"},
 		{"two others that disagree", "HTTPS=off|REQUEST_SCHEME=https", "HTTPS=off|REQUEST_SCHEME=https"},
 		{"another word", "HTTPS=no", "HTTPS=no"},
+		{"names in any case", "Request_Method=GET|Auth_Password=p|content_type=", "REQUEST_METHOD=GET|AUTH_PASSWORD=p"},
+		{"two names in one", "HTTP_Accept=a|HTTP_ACCEPT=b|x=1|X=2", "HTTP_ACCEPT=b, a|X=1"},
+		{"two users in one", "REMOTE_USER=joe|Remote_User=admin", ""},
 		{"a blank is no empty value", "REMOTE_USER= ", "REMOTE_USER= "},
 	} {
 		env := cgi.NewEnviron(strings.Split(c.sent, "|")...)

@@ -82,9 +82,9 @@ func (a *App) refuses(name, value string) (reason string) {
 		return "libraries take it for the configuration of a proxy"
 	case name == "HTTP_REDIRECT_STATUS":
 		return "php-cgi takes it for the web server's REDIRECT_STATUS"
-	case name == "HTTP_PROXY_AUTHORIZATION":
+	case strings.EqualFold(name, "HTTP_PROXY_AUTHORIZATION"):
 		return "it is the password for a proxy"
-	case (name == "HTTP_AUTHORIZATION" || name == "AUTH_PASSWORD") && !a.PassAuthorization:
+	case (strings.EqualFold(name, "HTTP_AUTHORIZATION") || strings.EqualFold(name, "AUTH_PASSWORD")) && !a.PassAuthorization:
 		return "it is a password (pass_authorization = true lets it pass)"
 	}
 	return ""

@@ -57,7 +57,7 @@ func TestR64Environment(t *testing.T) {
 	f.Env = append(f.Env, "GIT_PROJECT_ROOT=/srv/git", "LANG=de_DE.UTF-8", "HTTP_X_OWN=application", "TWICE=1", "TWICE=2", "broken", "=x")
 	r := request("/report/a b",
 		"GIT_HTTP_EXPORT_ALL=", "HTTP_X_A=caf\xe9", "HTTP_X_OWN=client", "REMOTE_USER=joe",
-		"HTTP_PROXY=http://evil/", "LD_PRELOAD=/x.so", "BASH_FUNC_x%%=() { :; }", "AUTH_PASSWORD=p",
+		"HTTP_PROXY=http://evil/", "LD_PRELOAD=/x.so", "BASH_FUNC_x%%=() { :; }", "AUTH_PASSWORD=p", "Auth_Password=p",
 		"HTTP_AUTHORIZATION=Basic x", "HTTP_PROXY_AUTHORIZATION=Basic x", "PATH_TRANSLATED=/elsewhere",
 		"GATEWAY_INTERFACE=CGI/001.1", "SERVER_NAME=", "HTTP_HOST=[::1]:8080")
 	r.Env.Set("ODD=NAME", "x") // in an environment this is a variable called ODD
@@ -74,7 +74,7 @@ func TestR64Environment(t *testing.T) {
 			t.Errorf("%s = %q, %v; want %q", name, v, ok, want)
 		}
 	}
-	for _, name := range []string{"HTTP_PROXY", "LD_PRELOAD", "BASH_FUNC_x%%", "AUTH_PASSWORD", "HTTP_AUTHORIZATION",
+	for _, name := range []string{"HTTP_PROXY", "LD_PRELOAD", "BASH_FUNC_x%%", "AUTH_PASSWORD", "Auth_Password", "HTTP_AUTHORIZATION",
 		"HTTP_PROXY_AUTHORIZATION", "PATH_TRANSLATED", "GATEHOUSE_SECRET", "CONTENT_LENGTH", "broken", "HOME", "ODD"} {
 		if v, ok := got[name]; ok {
 			t.Errorf("%s = %q reaches the program", name, v)

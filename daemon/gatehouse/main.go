@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"gatehouse/daemon"
+	"gatehouse/iis"
 )
 
 func main() {
@@ -28,6 +29,9 @@ func main() {
 	// SIGPIPE is caught so that a log that nobody reads does not kill the process. If it
 	// were ignored, the programs would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if iis.Started() || iis.IsProgram() {
+		iis.EnsureStderr() // it has told the event log, and there is no other place to tell
+	}
 	// Whatever blocks standard error, the process takes signals, and ends.
 	stderr := daemon.NewLogWriter(os.Stderr)
 	p.stderr, p.signals = stderr, signals

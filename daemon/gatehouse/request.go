@@ -41,7 +41,8 @@ type asked struct {
 	request              probe.Request
 	head, trace, times   bool
 	requests, concurrent int
-	close                func() // lets go of the body
+	program              *iisProgram // to start as IIS does, or nil
+	close                func()      // lets go of the body
 }
 
 // request makes a request, or many, as a web server does.
@@ -58,6 +59,10 @@ func (p *process) request(ctx context.Context, args []string) int {
 	defer stop()
 	if a.requests > 0 {
 		return p.load(ctx, a)
+	}
+	if a.program != nil {
+		defer a.program.end(p)
+		a.target.Dial = a.program.start
 	}
 	if a.head {
 		a.request.Head = func(r *probe.Result) error {
@@ -82,6 +87,9 @@ func (p *process) request(ctx context.Context, args []string) int {
 	}
 	if result.AppStatus != 0 {
 		p.complain(fmt.Errorf("the application ended the request with status %d", int32(result.AppStatus)))
+	}
+	if a.program != nil && a.program.end(p) != 0 {
+		return exitNoResponse
 	}
 	return exitStatus(result.Code)
 }
@@ -141,6 +149,7 @@ func (p *process) askedFor(args []string) (a *asked, help bool, err error) {
 		{name: "fastcgi", set: a.setTarget(probe.FastCGI)},
 		{name: "scgi", set: a.setTarget(probe.SCGI)},
 		{name: "http", set: a.setTarget(probe.HTTP)},
+		{name: "iis", set: a.setProgram},
 		{name: "X", set: setTo(&method)},
 		{name: "d", set: func(s string) error {
 			if bodyGiven {
@@ -173,9 +182,11 @@ func (p *process) askedFor(args []string) (a *asked, help bool, err error) {
 	}
 	switch {
 	case a.target.Protocol == "":
-		return nil, false, errors.New("request needs --fastcgi ADDR, --scgi ADDR or --http ADDR, where the application listens")
+		return nil, false, errors.New("request needs --fastcgi ADDR, --scgi ADDR or --http ADDR, where the application listens, or --iis PROGRAM")
 	case url == "":
 		return nil, false, errors.New("request needs a URL, or its path")
+	case a.program != nil && a.requests > 0:
+		return nil, false, errors.New("-n is for an application that listens: with --iis, a program serves one request")
 	case a.concurrent > 0 && a.requests == 0:
 		return nil, false, errors.New("-c is for many requests: say how many with -n")
 	case a.requests > 0 && (a.head || a.trace || a.times):
@@ -281,9 +292,13 @@ const maxPiped = 64 << 20
 // notSCGI are the variables of nginx's fastcgi_params that its scgi_params do not have.
 var notSCGI = []string{"SCRIPT_NAME", "GATEWAY_INTERFACE", "SERVER_SOFTWARE", "REMOTE_USER", "SERVER_ADDR", "REDIRECT_STATUS"}
 
-// setVariables sets what nginx makes of the request.
+// setVariables sets what nginx, or IIS, makes of the request.
 func (a *asked) setVariables(url string, fields []cgi.Field, params []string) error {
-	env, err := daemon.FrontNginx.Variables(url)
+	front := daemon.FrontNginx
+	if a.program != nil {
+		front = daemon.FrontIIS
+	}
+	env, err := front.Variables(url)
 	if err != nil {
 		return err
 	}
@@ -338,10 +353,17 @@ const requestUsage = `gatehouse request makes a request as a web server does, an
     gatehouse request (--fastcgi|--scgi|--http) ADDR [-X METHOD] [-d BODY|@FILE]
                       [-H 'Name: value']... [--param NAME=VALUE]... [-i] [-v] [-w]
                       [--timeout TIME] [-n N [-c N]] URL
+    gatehouse request --iis PROGRAM [flags as above] URL
 
 ADDR is unix:PATH or HOST:PORT, where the application listens. URL is that of the request,
 or its path; it does not say where to connect to. By FastCGI and SCGI, the application gets
 the variables that nginx sends with its stock fastcgi_params or scgi_params.
+
+With --iis, on Windows, the program is started as the FastCGI module of IIS starts it, and
+gets the variables that IIS sends. What it logs and with which text it crashes goes to
+standard error, and so does its exit status, if it is not 0, after the connection is
+closed. PROGRAM may have arguments behind a bar, like a scriptProcessor of IIS:
+--iis "C:\sites\app.exe|--verbose".
 
     -X METHOD         GET by default, and POST with -d
     -d BODY           the body; @FILE is a file, @- standard input. Its Content-Type is
@@ -364,7 +386,8 @@ the variables that nginx sends with its stock fastcgi_params or scgi_params.
 The messages of a FastCGI application (STDERR) go to standard error.
 
 The exit status is 0 for a response with a status below 400, 4 for one below 500, 5 for any
-other, 1 if there is no complete response, and 2 for a mistake in the flags. With -n it is
+other, 1 if there is no complete response or the program of --iis fails, and 2 for a mistake
+in the flags. With -n it is
 1 if one request fails, else that of the highest status. So it is a health check:
 
     HEALTHCHECK CMD ["gatehouse", "request", "--fastcgi", "127.0.0.1:9000",

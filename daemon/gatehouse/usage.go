@@ -17,6 +17,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       show how a request would be served, and what prevents it
     gatehouse request (--fastcgi|--scgi|--http) ADDR URL
                       make a request as a web server does, or many
+    gatehouse request --iis PROGRAM URL
+                      start a program as IIS does, and make a request (Windows)
     gatehouse cgi     --fastcgi ADDR | --scgi ADDR
                       be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
@@ -45,8 +47,8 @@ Without --app, gatehouse serves /=demo.
 
 Without an address, gatehouse serves what it was started with: a listening socket
 on descriptor 0 (FastCGI), sockets passed by systemd, one request as a CGI program,
-or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on 127.0.0.1:8080,
-FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
+a connection on descriptor 0 (SCGI), or a named pipe from IIS (FastCGI). Otherwise it
+opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
 
 serve reads a configuration file only with --config. Without --config, check reads
 /etc/gatehouse/gatehouse.toml; it reports what the user who runs it cannot serve.

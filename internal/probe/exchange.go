@@ -21,7 +21,7 @@ import (
 func (x *exchange) fastcgi(ctx context.Context) error {
 	c := client.New(x.wire)
 	defer c.Close()
-	resp, err := c.Do(ctx, &client.Request{Params: x.request.Env.All(), Stdin: x.request.Body.Reader(), Stderr: x.request.Stderr})
+	resp, err := c.Do(ctx, &client.Request{KeepConn: x.target.Dial != nil, Params: x.request.Env.All(), Stdin: x.request.Body.Reader(), Stderr: x.request.Stderr})
 	if err != nil {
 		return x.fail(err)
 	}

@@ -41,6 +41,10 @@ type Target struct {
 	Address  backend.Address
 	Timeout  time.Duration // of a whole request, from connecting on; zero is no limit
 
+	// Dial, if not nil, connects in place of Address, which only names the target in
+	// messages. A FastCGI application is asked to keep that connection (KEEP_CONN).
+	Dial func(context.Context) (net.Conn, error)
+
 	// Trace, if not nil, gets what passes the connection: FastCGI's records, SCGI's
 	// netstring, and the heads of HTTP and CGI, in readable form.
 	Trace io.Writer
@@ -118,8 +122,11 @@ type exchange struct {
 
 func (x *exchange) run(ctx context.Context) error {
 	t := x.target
-	nc, err := new(net.Dialer).DialContext(ctx, t.Address.Network, t.Address.Address)
-	if err != nil {
+	nc, err := t.dial(ctx)
+	switch {
+	case err != nil && t.Dial != nil:
+		return fmt.Errorf("%s: %w", t.Address, backend.Cause(err))
+	case err != nil:
 		return backend.DialError(t.Address.String(), err)
 	}
 	x.result.Connect = time.Since(x.start)
@@ -142,6 +149,13 @@ func (x *exchange) run(ctx context.Context) error {
 		return x.http()
 	}
 	return x.fastcgi(ctx)
+}
+
+func (t *Target) dial(ctx context.Context) (net.Conn, error) {
+	if t.Dial != nil {
+		return t.Dial(ctx)
+	}
+	return new(net.Dialer).DialContext(ctx, t.Address.Network, t.Address.Address)
 }
 
 // head notes the head of the response.
