@@ -68,7 +68,7 @@ func (a *App) find(r *cgi.Request) (file, error) {
 	if err != nil {
 		return file{}, refusedPath(http.StatusInternalServerError, "root: "+a.Root, err)
 	}
-	found, rest, err := walk(root, path)
+	found, rest, linked, err := walk(root, path)
 	switch {
 	case err == nil && strings.HasSuffix(found, extension):
 	case err == nil || errors.Is(err, errNotRun):
@@ -78,17 +78,19 @@ func (a *App) find(r *cgi.Request) (file, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return file{}, refusedPath(statusOf(err), root+path, err)
 	default:
-		if found, err = a.index(root, path); err != nil {
+		if found, linked, err = a.index(root, path); err != nil {
 			return file{}, refusedPath(statusOf(err), root+path, err)
 		}
 		rest = ""
 	}
-	real, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(found)))
-	if err != nil {
-		return file{}, refusedPath(statusOf(err), root+found, err)
-	}
-	if !below(root, real) && !a.follows(real) {
-		return file{}, refusedPath(http.StatusForbidden, root+found, fmt.Errorf("it leads to %s, outside of root and follow", real))
+	real := filepath.Join(root, filepath.FromSlash(found))
+	if linked {
+		if real, err = filepath.EvalSymlinks(real); err != nil {
+			return file{}, refusedPath(statusOf(err), root+found, err)
+		}
+		if !below(root, real) && !a.follows(real) {
+			return file{}, refusedPath(http.StatusForbidden, root+found, fmt.Errorf("it leads to %s, outside of root and follow", real))
+		}
 	}
 	return file{root: root, path: real, scriptName: prefix + found, pathInfo: rest}, nil
 }
@@ -97,10 +99,11 @@ func (a *App) find(r *cgi.Request) (file, error) {
 var errNotRun = errors.New("its name does not end in " + extension + ", so it is not run")
 
 // walk follows a path from root to the first that is no directory. The rest begins with a
-// slash or is empty. A directory at the end does not exist: index has its file.
-func walk(root, path string) (found, rest string, err error) {
+// slash or is empty. A directory at the end does not exist: index has its file. linked says that
+// there are links on the way.
+func walk(root, path string) (found, rest string, linked bool, err error) {
 	if strings.IndexByte(path, 0) >= 0 || !strings.HasPrefix(path, "/") {
-		return "", "", fs.ErrNotExist
+		return "", "", false, fs.ErrNotExist
 	}
 	for at := 1; at <= len(path); {
 		end := len(path)
@@ -108,37 +111,42 @@ func walk(root, path string) (found, rest string, err error) {
 			end = at + i
 		}
 		if segment := path[at:end]; segment == ".." || segment == "." || filepath.Separator != '/' && strings.ContainsAny(segment, `\:`) {
-			return "", "", errNotRun
+			return "", "", false, errNotRun
 		}
-		info, err := os.Stat(filepath.Join(root, filepath.FromSlash(path[:end])))
+		name := filepath.Join(root, filepath.FromSlash(path[:end]))
+		info, err := os.Lstat(name)
+		if err == nil && info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 {
+			linked = true
+			info, err = os.Stat(name)
+		}
 		switch {
 		case errors.Is(err, syscall.ENAMETOOLONG):
-			return "", "", fs.ErrNotExist // no file can have such a name
+			return "", "", false, fs.ErrNotExist // no file can have such a name
 		case err != nil:
-			return "", "", err
+			return "", "", false, err
 		case info.IsDir():
 			at = end + 1
 			continue
 		case !info.Mode().IsRegular() || !strings.HasSuffix(path[:end], extension):
-			return "", "", errNotRun
+			return "", "", false, errNotRun
 		}
-		return path[:end], path[end:], nil
+		return path[:end], path[end:], linked, nil
 	}
-	return "", "", fs.ErrNotExist
+	return "", "", false, fs.ErrNotExist
 }
 
 // index returns the file for a path that none exists of: that of the directory, if it is
 // one, or the one of root.
-func (a *App) index(root, path string) (string, error) {
+func (a *App) index(root, path string) (file string, linked bool, err error) {
 	directory := strings.TrimRight(path, "/") + "/" + a.Index[strings.LastIndexByte(a.Index, '/')+1:]
-	found, rest, err := walk(root, directory)
-	switch {
-	case err == nil && rest == "":
-		return found, nil
-	case cgi.Exhausted(err) != nil:
-		return "", err
+	found, rest, linked, err := walk(root, directory)
+	if err == nil && rest == "" {
+		return found, linked, nil
 	}
-	return "/" + a.Index, nil
+	if cgi.Exhausted(err) == nil {
+		found, _, linked, err = walk(root, "/"+a.Index)
+	}
+	return found, linked, err
 }
 
 // follows reports whether links may lead to a file outside of Root.
