@@ -21,9 +21,12 @@
 //     suffix, such as "fastcgi.site". A socket without a name is FastCGI.
 //  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: one request as a CGI program, under
 //     both mod_cgi and mod_cgid of Apache.
-//  4. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
+//  4. ASPNETCORE_PORT or HTTP_PLATFORM_PORT is set: HTTP on that port of 127.0.0.1, for the
+//     module of IIS that has started the process. With ASPNETCORE_TOKEN, requests that did
+//     not come through IIS get 400.
+//  5. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
 //     Accept=yes: one SCGI request.
-//  5. Otherwise: HTTP on 127.0.0.1:8080.
+//  6. Otherwise: HTTP on 127.0.0.1:8080.
 //
 // Sockets are found on Linux only. If descriptor 0, 1 or 2 is such a socket, Serve
 // replaces it by /dev/null, so that what the program prints does not reach the web server.

@@ -150,6 +150,7 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 	case HTTP:
 		f := newHTTPServer(app, handler, limits, e.peers(), s.log())
 		f.acceptor.BaseContext = base
+		f.module, f.dismiss = e.Module, s.dismiss
 		return f
 	}
 	panic("gatehouse: internal error: no front-end for " + string(e.Protocol))

@@ -99,7 +99,8 @@ type Server struct {
 	Log *slog.Logger
 
 	process systemd.Process // for tests
-	watch   *supervision    // nil: none
+	dismiss *dismissal
+	watch   *supervision // nil: none
 
 	once     sync.Once
 	life     context.Context // until Close
@@ -112,7 +113,7 @@ type Server struct {
 // Serve serves until ctx is done, and then drains: it stops accepting, and requests in
 // flight have Drain to finish. After the last request it returns
 //
-//   - nil if ctx is done, if every endpoint has ended, or for IdleExit;
+//   - nil if ctx is done, if every endpoint has ended, if IIS asks for it, or for IdleExit;
 //   - [context.DeadlineExceeded] if requests were cut off because Drain has passed;
 //   - [http.ErrServerClosed] after Close;
 //   - the error of a listener if one fails; it drains the others first.
@@ -152,6 +153,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			s.Listening(e.Listener.Addr())
 		}
 	}
+	s.dismiss = newDismissal()
 	g := s.start(endpoints)
 	s.running = g
 	begin()
@@ -161,6 +163,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-s.watch.done():
+	case <-s.dismiss.asked:
 	case <-s.untilClose().Done():
 	case err = <-g.failed:
 	case <-g.served:
@@ -253,6 +256,13 @@ func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 
 // open returns endpoints for what the process was started with, or opens HTTP.
 func (s *Server) open(start Start) ([]Endpoint, error) {
+	if start.Kind == StartedByIIS {
+		e, err := ListenModule(start.Module)
+		if err != nil {
+			return nil, err
+		}
+		return []Endpoint{e}, nil
+	}
 	if start.Kind == Bare {
 		address := s.HTTP
 		if address == "" {

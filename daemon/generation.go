@@ -14,6 +14,7 @@ import (
 	"gatehouse"
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/upstream"
+	"gatehouse/iis"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -28,6 +29,7 @@ type generation struct {
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
+	module    *iis.Module    // of IIS, that has started this process; nil for none
 	started   bool           // the server owns their listeners
 	reopen    func() error   // opens the access log anew
 	closers   []func() error // close what was opened, in reverse order
