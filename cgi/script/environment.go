@@ -19,7 +19,7 @@ func inherited(names []string) (vars []string) {
 	if names == nil {
 		names = []string{"PATH", "LANG", "TZ"}
 		if runtime.GOOS == "windows" {
-			names = append(names, "SystemRoot") // without it few programs start there
+			names = append(names, "SystemRoot", "SystemDrive", "ComSpec", "PATHEXT", "TEMP", "TMP", "windir") // without the first few programs start there
 		}
 	}
 	for _, n := range names {
