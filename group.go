@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -129,6 +130,9 @@ func addressOf(e Endpoint) string {
 	a := e.Listener.Addr()
 	if a.Network() == "unix" {
 		return "unix:" + a.String()
+	}
+	if name, ok := strings.CutPrefix(a.String(), `\\.\pipe\`); ok {
+		return "npipe:" + name
 	}
 	return a.String()
 }

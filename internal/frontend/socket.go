@@ -44,7 +44,8 @@ type Socket struct {
 	grown bool // GrowSendBuffer has been called
 
 	raw    syscall.RawConn
-	vector *vectorRead // created when needed
+	kicked chan struct{} // without raw: has room for a Kick that nobody has noticed
+	vector *vectorRead   // created when needed
 
 	await  func(fd uintptr) bool
 	flags  int     // of recv in await
@@ -62,6 +63,7 @@ func NewSocket(c net.Conn) *Socket {
 		s.Unix = true
 	case *net.TCPConn:
 	default:
+		s.kicked = make(chan struct{}, 1)
 		return s
 	}
 	if raw, err := c.(syscall.Conn).SyscallConn(); err == nil {
@@ -72,10 +74,33 @@ func NewSocket(c net.Conn) *Socket {
 
 // Kick makes the current Read or wait, or else the next one, return ErrKicked or
 // os.ErrDeadlineExceeded. Unkick must be called before the next one after that.
-func (s *Socket) Kick() { s.SetReadDeadline(past) }
+func (s *Socket) Kick() {
+	s.SetReadDeadline(past)
+	s.wake()
+}
+
+func (s *Socket) wake() {
+	select {
+	case s.kicked <- struct{}{}:
+	default: // it has one, or needs none
+	}
+}
+
+// Close closes the connection, and ends a wait.
+func (s *Socket) Close() error {
+	err := s.Conn.Close()
+	s.wake()
+	return err
+}
 
 // Unkick undoes Kick.
-func (s *Socket) Unkick() { s.SetReadDeadline(time.Time{}) }
+func (s *Socket) Unkick() {
+	select {
+	case <-s.kicked:
+	default:
+	}
+	s.SetReadDeadline(time.Time{})
+}
 
 // IsKick reports whether err was caused by Kick.
 func IsKick(err error) bool {
@@ -114,6 +139,8 @@ func (s *Socket) Reset() {
 // waitKick waits until Kick or Close, whatever the peer does.
 func (s *Socket) waitKick() error {
 	if s.raw == nil {
+		<-s.kicked
+		s.wake() // it lasts until Unkick
 		return ErrKicked
 	}
 	return s.raw.Read(func(uintptr) bool { return false })

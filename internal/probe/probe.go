@@ -118,7 +118,7 @@ type exchange struct {
 
 func (x *exchange) run(ctx context.Context) error {
 	t := x.target
-	nc, err := new(net.Dialer).DialContext(ctx, t.Address.Network, t.Address.Address)
+	nc, err := backend.Dial(ctx, t.Address, 0)
 	if err != nil {
 		return backend.DialError(t.Address.String(), err)
 	}
