@@ -20,12 +20,14 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse cgi     --fastcgi ADDR | --scgi ADDR
                       be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse service install|uninstall|run
+                      be a Windows service
     gatehouse drain   [--pid N | --pid-file FILE]
                       drain a gatehouse, process 1 by default, and wait for its end
     gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
-    gatehouse help    explain|request|cgi|conform
+    gatehouse help    explain|request|cgi|conform|service
                                          more about these commands
 
 ADDR is one of
@@ -33,6 +35,7 @@ ADDR is one of
     HOST:PORT, :PORT
     fd:N              a listening socket passed as descriptor N
     systemd:NAME      the sockets passed by systemd (FileDescriptorName=NAME)
+    npipe:NAME[,sddl=SDDL]    a named pipe, on Windows; SDDL says who may connect
 KIND is one of
     demo              a page of the variables that the web server sent
     hello             the text "hello world"

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/mgr"
 
 	"gatehouse/internal/testkit"
 )
@@ -27,7 +29,7 @@ import (
 const commandVariable = "GATEHOUSE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(commandVariable) != "" {
+	if os.Getenv(commandVariable) != "" || len(os.Args) > 1 && os.Args[1] == "service" {
 		main()
 		return
 	}
@@ -239,5 +241,62 @@ func TestWindowsReplace(t *testing.T) {
 		if err := d.interrupt(t); err != nil {
 			t.Errorf("%v; want exit status 0", err)
 		}
+	}
+}
+
+// TestWindowsService installs a service, starts and stops it, and removes it.
+func TestWindowsService(t *testing.T) {
+	dir := temporary(t, "log", "gatehouse.toml")
+	log, config := filepath.Join(dir, "log"), filepath.Join(dir, "gatehouse.toml")
+	if err := os.WriteFile(config, []byte("http = \"127.0.0.1:0\"\n[[app]]\nhello = true\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("gatehouse-test-%d", os.Getpid())
+	runGatehouse(t, "service", "install", "--name", name, "--account", "LocalSystem", "--log", log, "--config", config)
+	m, err := mgr.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if actions, err := s.RecoveryActions(); err != nil && !onWine() || err == nil && len(actions) != 3 && !onWine() {
+		t.Errorf("recovery actions %v, %v; want 3", actions, err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal("start:", err)
+	}
+	var address string
+	testkit.Until(t, "the service listens", func() bool {
+		text, _ := os.ReadFile(log)
+		for line := range strings.Lines(string(text)) {
+			var l struct{ Msg, Address string }
+			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {
+				address = l.Address
+			}
+		}
+		return address != ""
+	})
+	if got := get(t, "http://"+address+"/"); got != "200 hello world\n <nil>" {
+		t.Errorf("%q", got)
+	}
+	if _, err := s.Control(svc.ParamChange); err != nil {
+		t.Error("paramchange:", err)
+	}
+	logged := func(text string) func() bool {
+		return func() bool {
+			got, _ := os.ReadFile(log)
+			return strings.Contains(string(got), text)
+		}
+	}
+	testkit.Until(t, "a reload", logged("configuration reloaded"))
+	runGatehouse(t, "service", "uninstall", "--name", name)
+	testkit.Until(t, "a drain", logged(`"msg":"draining"`))
+	if t.Failed() {
+		text, _ := os.ReadFile(log)
+		t.Logf("%s", text)
 	}
 }
