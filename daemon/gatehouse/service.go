@@ -92,7 +92,7 @@ func parseService(args []string) (c *serviceCall, help bool, err error) {
 	case c.action == "":
 		return nil, false, fmt.Errorf("service needs to know what to do: write %s", enumerate(serviceActions))
 	}
-	c.args = passedOn(args)
+	c.args = passedOn(args, "account")
 	return c, false, nil
 }
 
@@ -104,20 +104,20 @@ func checkServiceName(name string) (string, error) {
 	return name, nil
 }
 
-// passedOn returns the arguments of the service itself: those of install without the action
-// and the account.
-func passedOn(args []string) (list []string) {
+// passedOn returns the flags among arguments that have been parsed, but for one that is
+// without's.
+func passedOn(args []string, without string) (list []string) {
 	for i := 0; i < len(args); i++ {
 		name, isFlag := strings.CutPrefix(args[i], "-")
 		name, _, given := strings.Cut(strings.TrimPrefix(name, "-"), "=")
 		switch {
 		case !isFlag: // the action; values are passed with their flags
 		case given || name == "validate" || name == "multiplex":
-			if name != "account" {
+			if name != without {
 				list = append(list, args[i])
 			}
 		default:
-			if name != "account" {
+			if name != without {
 				list = append(list, args[i], args[i+1])
 			}
 			i++

@@ -8,7 +8,7 @@ import (
 
 // TestPassedOn: a service gets the flags of install that are its own.
 func TestPassedOn(t *testing.T) {
-	got := passedOn(strings.Fields(`--name n install --account a --validate --http :80 -account=b --log=l --config c --multiplex --app /=hello`))
+	got := passedOn(strings.Fields(`--name n install --account a --validate --http :80 -account=b --log=l --config c --multiplex --app /=hello`), "account")
 	want := strings.Fields(`--name n --validate --http :80 --log=l --config c --multiplex --app /=hello`)
 	if !slices.Equal(got, want) {
 		t.Errorf("%q; want %q", got, want)

@@ -29,7 +29,7 @@ var (
 // synopses returns the commands in the usages of all.
 func synopses() (list []*synopsis) {
 	var last *synopsis
-	for line := range strings.Lines(usage + explainUsage + conformUsage + requestUsage + cgiUsage + serviceUsage) {
+	for line := range strings.Lines(usage + explainUsage + conformUsage + requestUsage + cgiUsage + serviceUsage + snippetUsage) {
 		line = strings.TrimRight(line, "\n")
 		if m := commandLine.FindStringSubmatch(line); m != nil {
 			i := slices.IndexFunc(list, func(s *synopsis) bool { return s.command == m[1] })

@@ -20,6 +20,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse cgi     --fastcgi ADDR | --scgi ADDR
                       be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse snippet iis|nginx|...      print a piece of a web server's configuration
     gatehouse service install|uninstall|run
                       be a Windows service
     gatehouse drain   [--pid N | --pid-file FILE]
@@ -27,7 +28,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
-    gatehouse help    explain|request|cgi|conform|service
+    gatehouse help    explain|request|cgi|conform|service|snippet
                                          more about these commands
 
 ADDR is one of
