@@ -51,6 +51,8 @@ Without an address, gatehouse serves what it was started with: a listening socke
 on descriptor 0 (FastCGI), sockets passed by systemd, one request as a CGI program,
 or a connection on descriptor 0 (SCGI). Otherwise it opens HTTP on 127.0.0.1:8080,
 FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
+Started by IIS's ASP.NET Core Module or HttpPlatformHandler, it serves HTTP on the port
+that the module has chosen, besides any address.
 
 serve reads a configuration file only with --config. Without --config, check reads
 /etc/gatehouse/gatehouse.toml; it reports what the user who runs it cannot serve.
