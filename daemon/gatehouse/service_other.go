@@ -2,7 +2,12 @@
 
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+var errNoServices = errors.New("services are Windows's: for systemd, see docs/systemd.md")
 
 // serveService fails: there are no such services here.
 func (p *process) serveService(context.Context, *serviceCall) int { return p.fail(errNoServices) }

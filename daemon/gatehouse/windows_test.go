@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,10 +37,9 @@ func TestMain(m *testing.M) {
 
 // A daemonProcess is "gatehouse serve" in a process of its own.
 type daemonProcess struct {
-	cmd    *exec.Cmd
-	lines  chan string // of its log
-	ended  chan error
-	output bytes.Buffer
+	cmd   *exec.Cmd
+	lines chan string // of its log
+	ended chan error
 }
 
 // startGatehouse starts it, in a process group of its own, so that it alone gets a Ctrl-Break.
@@ -135,7 +133,7 @@ func self(t *testing.T) string {
 	return path
 }
 
-// run runs a command to its end, and returns what it prints.
+// runGatehouse runs a command to its end, and returns what it prints.
 func runGatehouse(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(self(t), args...)
