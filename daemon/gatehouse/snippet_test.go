@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -29,7 +31,15 @@ func TestSnippetIIS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(text, iisProgram) {
+		program := iisProgram
+		if runtime.GOOS == "windows" {
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			program = escapeXML(self)
+		}
+		if !strings.Contains(text, program) {
 			t.Errorf("%s does not name the program", file)
 		}
 		if has := !strings.HasPrefix(file, "cgi"); strings.Contains(text, "&#34;/=scripts:C:\\a &amp; b&#34;") != has || strings.Contains(text, iisArguments) {
