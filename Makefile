@@ -23,7 +23,7 @@ CANCELS  ?= 10000
 UPGRADES ?= 20
 FAULTTIME ?= 1h
 # Packages with code for Windows, whose tests run under wine.
-WINDOWS = ./iis ./internal/namedpipe
+WINDOWS = ./cgi/process ./cgi/script ./daemon/gatehouse ./iis ./internal/namedpipe
 # Tests that run side by side mostly wait.
 PARALLEL = -parallel 8
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"gatehouse/fastcgi"
+	"gatehouse/iis"
 	"gatehouse/internal/frontend"
 	"gatehouse/systemd"
 )
@@ -46,6 +47,11 @@ type Endpoint struct {
 	// wait for the response.
 	HalfClose bool
 
+	// Module, if not nil, is the module of IIS that connects to the listener, for HTTP. If it
+	// has a token, requests without it get 400; when it asks the process to end, Serve
+	// drains as if its context were done.
+	Module *iis.Module
+
 	// Once says that the listener has only one connection, and that serving ends with it.
 	Once bool
 }
@@ -79,6 +85,15 @@ func Inherit(d systemd.Descriptor) (Endpoint, error) {
 		return Endpoint{}, err
 	}
 	return e, nil
+}
+
+// ListenModule opens the endpoint that a module of IIS connects to.
+func ListenModule(m *iis.Module) (Endpoint, error) {
+	l, err := Listen("tcp", m.Address())
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("the port that IIS has chosen: %w", err)
+	}
+	return Endpoint{Protocol: HTTP, Listener: l, Module: m}, nil
 }
 
 // WebServerAddrs returns the addresses in the environment variable

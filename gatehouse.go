@@ -21,12 +21,15 @@
 //     suffix, such as "fastcgi.site". A socket without a name is FastCGI.
 //  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: one request as a CGI program, under
 //     both mod_cgi and mod_cgid of Apache.
-//  4. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
+//  4. ASPNETCORE_PORT or HTTP_PLATFORM_PORT is set: HTTP on that port of 127.0.0.1, for the
+//     module of IIS that has started the process. With ASPNETCORE_TOKEN, requests that did
+//     not come through IIS get 400.
+//  5. Descriptor 0 is a connection with an address, as passed by inetd and by systemd with
 //     Accept=yes: one SCGI request.
-//  5. Standard input is a named pipe from the FastCGI module of IIS: FastCGI.
-//  6. Otherwise: HTTP on 127.0.0.1:8080.
+//  6. Standard input is a named pipe from the FastCGI module of IIS: FastCGI.
+//  7. Otherwise: HTTP on 127.0.0.1:8080.
 //
-// Behind IIS an [iis.Handler] mends the variables and the path, for a CGI program, too, and
+// Behind IIS's FastCGI and CGI modules an [iis.Handler] mends the variables and the path, and
 // what is logged goes to a file ([iis.EnsureStderr]).
 //
 // Sockets are found on Linux only. If descriptor 0, 1 or 2 is such a socket, Serve

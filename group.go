@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -131,6 +132,9 @@ func addressOf(e Endpoint) string {
 	if a.Network() == "unix" {
 		return "unix:" + a.String()
 	}
+	if name, ok := strings.CutPrefix(a.String(), `\\.\pipe\`); ok {
+		return "npipe:" + name
+	}
 	return a.String()
 }
 
@@ -156,6 +160,7 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 	case HTTP:
 		f := newHTTPServer(app, handler, limits, e.peers(), s.log())
 		f.acceptor.BaseContext = base
+		f.module, f.dismiss = e.Module, s.dismiss
 		return f
 	}
 	panic("gatehouse: internal error: no front-end for " + string(e.Protocol))

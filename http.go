@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/iis"
 	"gatehouse/internal/frontend"
 )
 
@@ -23,6 +24,8 @@ type httpServer struct {
 	base     context.Context         // of every request …
 	cancel   context.CancelCauseFunc // … and its end
 	addr     net.Addr
+	module   *iis.Module // that connects; nil for none …
+	dismiss  *dismissal  // … and may ask the server to end
 
 	mu       sync.Mutex // guards what follows
 	handover *handover  // to net/http, of new connections
@@ -169,6 +172,11 @@ func (s *httpServer) Shutdown(ctx context.Context) error {
 func (s *httpServer) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.acceptor.Draining() {
 		w.Header().Set("Connection", "close")
+	}
+	if s.module != nil {
+		if r = s.admit(w, r); r == nil {
+			return
+		}
 	}
 	set := s.current.Acquire()
 	defer set.Release()

@@ -46,7 +46,7 @@ func (s *Server) Reconfigure(next *Server) (ended <-chan struct{}, err error) {
 	if g.closing {
 		return nil, http.ErrServerClosed
 	}
-	next.Log, next.watch = s.Log, s.watch
+	next.Log, next.watch, next.dismiss = s.Log, s.watch, s.dismiss
 	endpoints := next.Endpoints
 	if len(endpoints) == 0 {
 		for _, f := range g.fronts {

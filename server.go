@@ -100,7 +100,8 @@ type Server struct {
 	Log *slog.Logger
 
 	process systemd.Process // for tests
-	watch   *supervision    // nil: none
+	dismiss *dismissal
+	watch   *supervision // nil: none
 
 	once     sync.Once
 	life     context.Context // until Close
@@ -154,6 +155,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			s.Listening(e.Listener.Addr())
 		}
 	}
+	s.dismiss = newDismissal()
 	g := s.start(endpoints)
 	s.running = g
 	begin()
@@ -164,6 +166,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-shutdownOf(endpoints):
 	case <-s.watch.done():
+	case <-s.dismiss.asked:
 	case <-s.untilClose().Done():
 	case err = <-g.failed:
 	case <-g.served:
@@ -265,6 +268,13 @@ func (s *Server) handler(limits cgi.Limits) *cgi.Handler {
 func (s *Server) open(start Start) ([]Endpoint, error) {
 	if start.Kind == IISPipe {
 		e, err := InheritIIS()
+		if err != nil {
+			return nil, err
+		}
+		return []Endpoint{e}, nil
+	}
+	if start.Kind == StartedByIIS {
+		e, err := ListenModule(start.Module)
 		if err != nil {
 			return nil, err
 		}

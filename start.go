@@ -1,6 +1,7 @@
 package gatehouse
 
 import (
+	"fmt"
 	"os"
 
 	"gatehouse/iis"
@@ -20,6 +21,9 @@ const (
 	Activated
 	// CGIProgram means as a CGI program, for one request.
 	CGIProgram
+	// StartedByIIS means by IIS's HttpPlatformHandler or ASP.NET Core Module, to serve HTTP on
+	// a port of loopback.
+	StartedByIIS
 	// ConnectedStdin means with a connection on descriptor 0, as from inetd, or from
 	// systemd with Accept=yes and StandardInput=socket. Its protocol is SCGI.
 	ConnectedStdin
@@ -38,6 +42,8 @@ func (k StartKind) String() string {
 		return "by socket activation"
 	case CGIProgram:
 		return "as a CGI program"
+	case StartedByIIS:
+		return "by a module of IIS"
 	case ConnectedStdin:
 		return "with a connection on descriptor 0"
 	case IISPipe:
@@ -57,6 +63,9 @@ type Start struct {
 	// Unused are the descriptors of LISTEN_FDS if a listening socket on descriptor 0 takes
 	// precedence over them.
 	Unused []systemd.Descriptor
+
+	// Module is the module of IIS for StartedByIIS, otherwise nil.
+	Module *iis.Module
 }
 
 // FindStart finds out what the process p was started with. The first of these conditions
@@ -66,11 +75,14 @@ type Start struct {
 //  2. LISTEN_FDS is set and valid.
 //  3. GATEWAY_INTERFACE and REQUEST_METHOD are set: a CGI program. Apache's mod_cgid
 //     gives its programs a connected socket on descriptor 0, so this comes before 4.
-//  4. Descriptor 0 is a connected socket whose local end has an address: SCGI.
-//  5. Standard input is a named pipe from IIS's FastCGI module: FastCGI.
+//  4. A module of IIS has set a port to serve HTTP on (ASPNETCORE_PORT or
+//     HTTP_PLATFORM_PORT).
+//  5. Descriptor 0 is a connected socket whose local end has an address: SCGI.
+//  6. Standard input is a named pipe from IIS's FastCGI module: FastCGI.
 //
 // It returns an error if LISTEN_FDS is meant for this process but cannot be used. Only
-// the first call finds LISTEN_FDS; see [systemd.Process.Descriptors].
+// the first call finds LISTEN_FDS, see [systemd.Process.Descriptors], and the token of
+// IIS, see [FindModule].
 func FindStart(p systemd.Process) (Start, error) {
 	passed, err := p.Descriptors()
 	if err != nil {
@@ -93,12 +105,37 @@ func FindStart(p systemd.Process) (Start, error) {
 		return Start{Kind: Activated, Descriptors: passed}, nil
 	case isCGI(p.LookupEnv):
 		return Start{Kind: CGIProgram}, nil
+	}
+	module, err := FindModule(p)
+	switch {
+	case err != nil:
+		return Start{}, err
+	case module != nil:
+		return Start{Kind: StartedByIIS, Module: module}, nil
 	case stdin.State == systemd.Connected:
 		return Start{Kind: ConnectedStdin, Descriptors: []systemd.Descriptor{zero}}, nil
 	case iis.Started():
 		return Start{Kind: IISPipe}, nil
 	}
 	return Start{}, nil
+}
+
+// FindModule returns the HTTP module of IIS that has started the process p, or nil. It removes
+// the module's token from the environment, so that children do not have it, and only the
+// first call finds it.
+func FindModule(p systemd.Process) (*iis.Module, error) {
+	m, err := iis.FindModule(p.LookupEnv)
+	if m == nil || !m.HasToken() {
+		return m, err
+	}
+	unset := p.Unsetenv
+	if unset == nil {
+		unset = os.Unsetenv
+	}
+	if err := unset(iis.TokenVariable); err != nil {
+		return nil, fmt.Errorf("%s: %w", iis.TokenVariable, err)
+	}
+	return m, nil
 }
 
 // isCGI reports whether an environment is that of a CGI program (RFC 3875 § 4.1). If

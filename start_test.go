@@ -5,6 +5,7 @@ import (
 	"maps"
 	"testing"
 
+	"gatehouse/iis"
 	"gatehouse/systemd"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,12 +47,20 @@ func TestStartOrder(t *testing.T) {
 	both := map[string]string{"LISTEN_PID": "42", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "scgi",
 		"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET"}
 	three := systemd.Descriptor{FD: 3, Name: "scgi", Socket: listening}
+	module := map[string]string{"ASPNETCORE_PORT": "5000", "ASPNETCORE_TOKEN": "4711"}
+	five, err := iis.FindModule(process(module, nil).LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		env  map[string]string
 		fds  map[int]systemd.Socket
 		want Start
 	}{
+		{"a module of IIS", module, map[int]systemd.Socket{0: connected}, Start{Kind: StartedByIIS, Module: five}},
+		{"a CGI program of a process that IIS started", map[string]string{"ASPNETCORE_PORT": "5000",
+			"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET"}, nil, Start{Kind: CGIProgram}},
 		{"nothing", nil, map[int]systemd.Socket{0: noSocket}, Start{}},
 		{"standard input closed", nil, nil, Start{}},
 		{"listening stdin", nil, map[int]systemd.Socket{0: listening},
@@ -88,7 +97,10 @@ func TestStartOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(tt.want, got); d != "" {
+			if _, ok := env[iis.TokenVariable]; ok {
+				t.Error("children would have the token of IIS")
+			}
+			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(iis.Module{})); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})

@@ -20,6 +20,7 @@ const (
 	AddressUnix                          // unix:PATH
 	AddressDescriptor                    // fd:N
 	AddressSystemd                       // systemd:NAME
+	AddressPipe                          // npipe:NAME, on Windows
 )
 
 // An Address is where a daemon listens.
@@ -35,7 +36,11 @@ type Address struct {
 	Group string      // as Owner
 
 	FD   int    // AddressDescriptor
-	Name string // AddressSystemd: FileDescriptorName=
+	Name string // AddressSystemd: FileDescriptorName=. AddressPipe: without \\.\pipe\
+
+	// SDDL is the security descriptor of an AddressPipe. If it is empty, the system, the
+	// administrators and the user of this process may connect.
+	SDDL string
 
 	// HalfClose says that TCP peers shut down their writing side after a request and
 	// wait for the response.
@@ -60,6 +65,7 @@ const addressForms = "write unix:PATH, HOST:PORT, :PORT, fd:N or systemd:NAME"
 //	:PORT[,half_close=true]
 //	fd:N[,half_close=true]
 //	systemd:NAME[,half_close=true]
+//	npipe:NAME[,sddl=SDDL]
 func ParseAddress(s string) (Address, error) {
 	text, options, _ := strings.Cut(s, ",")
 	scheme, rest, found := strings.Cut(text, ":")
@@ -78,7 +84,7 @@ func ParseAddress(s string) (Address, error) {
 			err = fmt.Errorf("%q has no name: write systemd:NAME with the FileDescriptorName= of the socket unit", s)
 		}
 	case scheme == "npipe" && found && runtime.GOOS == "windows":
-		err = fmt.Errorf("%q: named pipes are not available in this version: write HOST:PORT", s)
+		a, err = parsePipe(rest)
 	case scheme == "npipe" && found:
 		err = fmt.Errorf("%q: named pipes exist on Windows only: write unix:PATH", s)
 	case strings.Contains(text, "/"):
@@ -126,6 +132,22 @@ func parseUnix(path string) (Address, error) {
 	return Address{Kind: AddressUnix, Path: path, Mode: defaultMode}, nil
 }
 
+// maxPipe is the length of the name of a pipe, without \\.\pipe\.
+const maxPipe = 247
+
+func parsePipe(name string) (Address, error) {
+	name = strings.TrimPrefix(name, `\\.\pipe\`)
+	switch {
+	case name == "":
+		return Address{}, fmt.Errorf("npipe: has no name: write npipe:NAME")
+	case strings.ContainsAny(name, "/\\\x00"):
+		return Address{}, fmt.Errorf(`npipe:%s: the name of a pipe has no slashes: write npipe:NAME for \\.\pipe\NAME`, name)
+	case len(name) > maxPipe:
+		return Address{}, fmt.Errorf("npipe:%s: the name is %d bytes long, that of a pipe at most %d: write a shorter one", name, len(name), maxPipe)
+	}
+	return Address{Kind: AddressPipe, Name: name}, nil
+}
+
 func parseDescriptor(s string) (Address, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
@@ -162,6 +184,12 @@ func (a *Address) setOption(option string) error {
 	switch {
 	case unix && a.Kind != AddressUnix:
 		return fmt.Errorf("%q is for unix sockets", name)
+	case name == "sddl" && a.Kind != AddressPipe:
+		return fmt.Errorf("%q is for named pipes", name)
+	case name == "half_close" && a.Kind == AddressPipe:
+		return fmt.Errorf("%q is for TCP: a named pipe cannot be half closed", name)
+	case name == "sddl" && value == "":
+		return fmt.Errorf("%q has no value: write %s=…", name, name)
 	case name == "half_close" && a.Kind == AddressUnix:
 		return fmt.Errorf("%q is for TCP: on unix sockets it is always on", name)
 	case unix && value == "":
@@ -178,6 +206,8 @@ func (a *Address) setOption(option string) error {
 		a.Owner = value
 	case "group":
 		a.Group = value
+	case "sddl":
+		a.SDDL = value
 	case "half_close":
 		on, err := strconv.ParseBool(value)
 		if err != nil {
@@ -186,7 +216,7 @@ func (a *Address) setOption(option string) error {
 		a.HalfClose = on
 	default:
 		msg := fmt.Sprintf("unknown option %q", name)
-		if hint := Suggest(name, []string{"mode", "owner", "group", "half_close"}); hint != "" {
+		if hint := Suggest(name, []string{"mode", "owner", "group", "half_close", "sddl"}); hint != "" {
 			msg += ": " + hint
 		} else {
 			msg += ": write mode=, owner= or group= after a unix socket, half_close= after a port"
@@ -223,6 +253,11 @@ func (a Address) String() string {
 		s = "fd:" + strconv.Itoa(a.FD)
 	case AddressSystemd:
 		s = "systemd:" + a.Name
+	case AddressPipe:
+		s = "npipe:" + a.Name
+		if a.SDDL != "" {
+			s += ",sddl=" + a.SDDL
+		}
 	}
 	if a.HalfClose {
 		s += ",half_close=true"

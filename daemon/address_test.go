@@ -63,12 +63,38 @@ func TestParseAddress(t *testing.T) {
 }
 
 func TestParseAddressPipe(t *testing.T) {
-	want := `"npipe:x": named pipes exist on Windows only: write unix:PATH`
-	if runtime.GOOS == "windows" {
-		want = `"npipe:x": named pipes are not available in this version: write HOST:PORT`
+	if runtime.GOOS != "windows" {
+		_, err := ParseAddress("npipe:x")
+		checkError(t, err, `"npipe:x": named pipes exist on Windows only: write unix:PATH`)
 	}
-	_, err := ParseAddress("npipe:x")
-	checkError(t, err, want)
+	for _, tt := range []struct {
+		name string
+		want Address
+		err  string
+	}{
+		{"gatehouse.fastcgi", Address{Kind: AddressPipe, Name: "gatehouse.fastcgi"}, ""},
+		{`\\.\pipe\x`, Address{Kind: AddressPipe, Name: "x"}, ""},
+		{"", Address{}, "npipe: has no name: write npipe:NAME"},
+		{`a\b`, Address{}, `npipe:a\b: the name of a pipe has no slashes: write npipe:NAME for \\.\pipe\NAME`},
+		{strings.Repeat("x", 247), Address{Kind: AddressPipe, Name: strings.Repeat("x", 247)}, ""},
+		{strings.Repeat("x", 248), Address{}, "npipe:" + strings.Repeat("x", 248) +
+			": the name is 248 bytes long, that of a pipe at most 247: write a shorter one"},
+	} {
+		got, err := parsePipe(tt.name)
+		checkError(t, err, tt.err)
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%q: -want +got\n%s", tt.name, d)
+		}
+	}
+	a := Address{Kind: AddressPipe, Name: "x"}
+	checkError(t, a.setOption("mode=0600"), `"mode" is for unix sockets`)
+	checkError(t, a.setOption("half_close=true"), `"half_close" is for TCP: a named pipe cannot be half closed`)
+	checkError(t, a.setOption("sddl="), `"sddl" has no value: write sddl=…`)
+	checkError(t, a.setOption("sddl=D:P(A;;GA;;;SY)"), "")
+	if got := a.String(); got != "npipe:x,sddl=D:P(A;;GA;;;SY)" || a.key() != "npipe:x" {
+		t.Errorf("%s, %s", got, a.key())
+	}
+	checkError(t, new(Address).setOption("sddl=x"), `"sddl" is for named pipes`)
 }
 
 func TestParseAddressPathLength(t *testing.T) {

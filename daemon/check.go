@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 
 	"gatehouse"
 )
@@ -84,6 +85,8 @@ func (a Address) key() string {
 	switch {
 	case a.Kind == AddressUnix:
 		return "unix:" + filepath.Clean(a.Path)
+	case a.Kind == AddressPipe:
+		return "npipe:" + strings.ToLower(a.Name)
 	case a.Kind == AddressTCP && a.Port == 0:
 		return ""
 	}
@@ -105,6 +108,8 @@ func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {
 	switch a.Kind {
 	case AddressUnix:
 		return a.checkUnix()
+	case AddressPipe:
+		return a.checkPipe()
 	case AddressTCP:
 		ip, err := netip.ParseAddr(a.Host)
 		if a.Host == "" || err == nil && !ip.Unmap().IsLoopback() {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"gatehouse"
+	"gatehouse/iis"
 	"gatehouse/systemd"
 )
 
@@ -41,7 +43,7 @@ func (g *generation) served() (list []gatehouse.Endpoint) {
 
 func (g *generation) open(env Environment, passed *inheritance) error {
 	if g.config.Listens() {
-		return g.openConfigured(env.Process, passed)
+		return errors.Join(g.findModule(env.Process), g.openConfigured(env.Process, passed), g.openModule())
 	}
 	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
@@ -65,8 +67,38 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 			return ErrBare
 		}
 		return g.openBare(env.Stdout, passed)
+	case gatehouse.StartedByIIS:
+		g.module = start.Module
+		return g.openModule()
 	}
 	return g.openInherited(start.Descriptors)
+}
+
+// findModule notes which module of IIS has started this process, if any.
+func (g *generation) findModule(process systemd.Process) (err error) {
+	g.module, err = gatehouse.FindModule(process)
+	return err
+}
+
+// openModule opens the port that a module of IIS connects to, unless the configuration names
+// it. The module chooses another one for each process, so no configuration need name it.
+func (g *generation) openModule() error {
+	if g.module == nil || slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return e.Module != nil }) {
+		return nil
+	}
+	e, err := gatehouse.ListenModule(g.module)
+	if err != nil {
+		return err
+	}
+	return g.addEndpoint(e, moduleAddress(g.module), 0)
+}
+
+func moduleAddress(m *iis.Module) Address { return Address{Host: "127.0.0.1", Port: m.Port} }
+
+// isModules reports whether a module of IIS connects to an endpoint.
+func (g *generation) isModules(e gatehouse.Endpoint) bool {
+	tcp, ok := e.Listener.Addr().(*net.TCPAddr)
+	return g.module != nil && e.Protocol == gatehouse.HTTP && ok && tcp.Port == int(g.module.Port)
 }
 
 // openConfigured opens what the configuration names. It returns an error if a passed
@@ -182,6 +214,9 @@ func guide(http, fastcgi, scgi net.Addr) string {
 // that names it.
 func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address, fd int) error {
 	e.AllowUsers = g.config.AllowUsers
+	if g.isModules(e) {
+		e.Module = g.module
+	}
 	if !e.Loopback() {
 		e.Allow = g.config.Allow
 	}

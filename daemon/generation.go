@@ -17,6 +17,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
+	"gatehouse/iis"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -31,6 +32,7 @@ type generation struct {
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
+	module    *iis.Module    // of IIS, that has started this process; nil for none
 	started   bool           // the server owns their listeners
 	reopen    func() error   // opens the access log anew
 	closers   []func() error // close what was opened, in reverse order

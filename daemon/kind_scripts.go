@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ func (k *scriptsKind) keys() []Key {
 		row("directory", `"/srv/data"`, "the directory that programs start in, as they see it with chroot; by default each starts in its own", laterDirectory(&a.Dir)),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(addEnv(&a.Env))).unless(nil, basics),
 		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(k.addInherit)).unless(nil, basics),
+		row("interpreters", `{ ".py" = 'C:\Python313\python.exe' }`, `what runs files with an extension, on Windows only; others run by their "#!" lines`, pairs(k.addInterpreter)).unless(nil, basics),
 		row("stderr", `"log"`, `where the programs' stderr goes: "log", or "client" for the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
 		row("pass_authorization", `false`, "true: programs get the client's credentials (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
 		row("role", `"responder"`, `the FastCGI role of the programs: "responder" or "authorizer"`, text(k.setRole)).unless("responder", basics),
@@ -134,6 +136,28 @@ func (k *scriptsKind) addInherit(name string) error {
 	}
 	k.app.Inherit = append(k.app.Inherit, name)
 	return checkVariable(name)
+}
+
+// addInterpreter adds what runs files with an extension.
+func (k *scriptsKind) addInterpreter(extension, program string) error {
+	switch {
+	case runtime.GOOS != "windows":
+		return errors.New(`interpreters are for Windows: begin the programs with "#!" and the interpreter`)
+	case filepath.Ext(extension) != extension || len(extension) < 2:
+		return fmt.Errorf("%q is not an extension: write it with its dot, such as \".py\"", extension)
+	}
+	if k.app.Interpreters == nil {
+		k.app.Interpreters = make(map[string]string)
+	}
+	k.app.Interpreters[extension] = program
+	if err := checkAbsolute(program); err != nil {
+		return err
+	}
+	_, err := os.Stat(program)
+	if err != nil {
+		return fmt.Errorf("%s: %w: write the interpreter of %s", program, bare(err), extension)
+	}
+	return nil
 }
 
 func checkVariable(name string) error {

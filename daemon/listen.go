@@ -36,6 +36,9 @@ func listen(a Address, passed *inheritance) ([]socket, error) {
 		passed.used[a.FD] = true
 		l, err := listenDescriptor(a)
 		return one(socket{listener: l, fd: a.FD}, err)
+	case AddressPipe:
+		l, err := listenPipe(a)
+		return one(socket{listener: l, address: a.place()}, err)
 	case AddressSystemd:
 		return passed.sockets(a.Name)
 	}

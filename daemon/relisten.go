@@ -14,6 +14,7 @@ import (
 // listeners that stay. Until Reconfigure, all of old goes on as it is, except that the owner
 // and mode of sockets have changed; abandon undoes that.
 func (g *generation) relisten(old *generation) error {
+	g.module = old.module
 	if !g.config.Listens() {
 		return g.relistenInherited(old)
 	}
@@ -29,6 +30,11 @@ func (g *generation) relisten(old *generation) error {
 		}
 	}
 	for _, x := range left {
+		if x.Module != nil && x.address == moduleAddress(x.Module) {
+			errs = append(errs, g.addEndpoint(x.Endpoint, x.address, 0))
+			g.last().kept = true
+			continue
+		}
 		if x.address.isPassed() {
 			errs = append(errs, errUnused(x.address, x.address))
 		}

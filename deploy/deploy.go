@@ -10,7 +10,7 @@ import (
 	"io/fs"
 )
 
-//go:embed gatehouse.toml nginx apache lighttpd haproxy
+//go:embed gatehouse.toml nginx apache lighttpd haproxy iis
 var files embed.FS
 
 // Files returns the files as they were when the program was built. Their names are those

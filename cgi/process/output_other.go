@@ -28,8 +28,7 @@ const lastWait = 10 * time.Millisecond
 // Read reads what is there, or waits for it. It returns io.EOF at the end,
 // os.ErrDeadlineExceeded when the deadline has passed, and ErrInterrupted. When
 // the program has ended it returns what is left, then io.EOF, also where a child of the
-// program holds the pipe open; on Windows, where pipes have no deadlines, that waits for
-// the child.
+// program holds the pipe open.
 func (o *Output) Read(p []byte) (int, error) {
 	n, err := o.file.Read(p)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

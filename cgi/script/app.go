@@ -41,6 +41,19 @@
 // check failed, on which file, and how to mend it. It is the error of the request, and
 // [App.Explain] finds it beforehand.
 //
+// # Windows
+//
+// Windows runs .exe, .com, .bat and .cmd files. What else is in a root is run by an
+// interpreter: that of its extension in [App].Interpreters, or else that of its "#!" line. One
+// that is not where the line says is looked for by its name in the PATH that programs get, so
+// that "#!/usr/bin/env python3" finds python3.exe or python.exe there. A file with neither is
+// 403, as one without an x bit is elsewhere.
+//
+// Each program runs in a job object of its own, without a console. When the client leaves or
+// a limit passes, all processes in it are terminated at once, without a grace: Windows has no
+// signal that asks them to end. They also end with this process, however that ends. A program
+// that crashes, with an exit status from 0xc0000000 on, has not completed its response.
+//
 // Whoever can write inside a root is trusted: a file is checked first and then executed by
 // its path. [process.RunAs] and [process.Confinement] require less trust.
 package script
@@ -102,6 +115,11 @@ type App struct {
 	// names of a request's own variables (AUTH_TYPE, HTTP_… and so on) and those that systemd
 	// sets for this process (LISTEN_…, NOTIFY_SOCKET, WATCHDOG_…).
 	InheritAll bool
+
+	// Interpreters are the programs that run files with an extension, such as ".py", on
+	// Windows, which knows nothing of "#!". Others run by their "#!" lines; see "Windows" in
+	// the package documentation.
+	Interpreters map[string]string
 
 	// Manner says how programs are found, and how their environment is made. Only Gatehouse
 	// needs Roots.
@@ -211,7 +229,7 @@ func (a *App) Prepare() error {
 func (a *App) Clone() *App {
 	return &App{
 		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir,
-		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, SearchArgs: a.SearchArgs,
+		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, Interpreters: a.Interpreters, SearchArgs: a.SearchArgs,
 		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH, Streaming: a.Streaming,
 		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Sandbox: a.Sandbox, Log: a.Log,
 	}

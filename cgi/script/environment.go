@@ -19,7 +19,7 @@ func inherited(names []string) (vars []string) {
 	if names == nil {
 		names = []string{"PATH", "LANG", "TZ"}
 		if runtime.GOOS == "windows" {
-			names = append(names, "SystemRoot") // without it few programs start there
+			names = append(names, "SystemRoot", "SystemDrive", "ComSpec", "PATHEXT", "TEMP", "TMP", "windir") // without the first few programs start there
 		}
 	}
 	for _, n := range names {
@@ -38,11 +38,11 @@ var requestNames = []string{
 	"SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
 }
 
-// managerNames are those by which systemd talks to this process, and to no program of
+// managerNames are those by which systemd, or IIS, talks to this process, and to no program of
 // its.
 var managerNames = []string{
 	"LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "MAINPID", "MANAGERPID", "NOTIFY_SOCKET",
-	"WATCHDOG_PID", "WATCHDOG_USEC",
+	"WATCHDOG_PID", "WATCHDOG_USEC", "ASPNETCORE_TOKEN",
 }
 
 // inheritedAll returns what programs get of environ with InheritAll.

@@ -120,7 +120,7 @@ func TestInheritAll(t *testing.T) {
 	environ := []string{"PATH=/daemon/bin", "HOME=/var/www", "EMPTY=", "TWICE=first", "TWICE=second", "LD_LIBRARY_PATH=/opt/lib",
 		"HTTP=kept", "HTTPS=on", "HTTP_PROXY=http://proxy/", "HTTP_HOST=evil", "HTTPX=x", "DOCUMENT_ROOT=/srv", "REMOTE_USER=root",
 		"CONTENT_LENGTH=5", "SCRIPT_NAME=/x", "NOTIFY_SOCKET=/run/x", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=x",
-		"WATCHDOG_USEC=1", "INVOCATION_ID=1", "=C:=C:\\", "broken"}
+		"WATCHDOG_USEC=1", "ASPNETCORE_TOKEN=4711", "INVOCATION_ID=1", "=C:=C:\\", "broken"}
 	want := []string{"PATH=/daemon/bin", "HOME=/var/www", "EMPTY=", "TWICE=first", "LD_LIBRARY_PATH=/opt/lib", "HTTP=kept", "DOCUMENT_ROOT=/srv", "INVOCATION_ID=1"}
 	if got := inheritedAll(environ); !slices.Equal(got, want) {
 		t.Errorf("%q; want %q", got, want)

@@ -19,6 +19,9 @@ const firstLine = 256
 // inspect returns what would keep this user from executing a file that the lookup
 // has found, or nil. It runs nothing.
 func inspect(path string) *Finding {
+	if associates {
+		return nil // commandLine has looked at it
+	}
 	if f := inspectAccess(path); f != nil {
 		return f
 	}
@@ -133,7 +136,10 @@ func otherBinary(start string) bool { return strings.IndexByte(start, 0) >= 0 }
 // looks up in the PATH of env. The system starts env; that it ends with status 127 is
 // all that a client would see of it.
 func inspectCommand(path string, env []string) *Finding {
-	words := interpreterOf(path)
+	if associates {
+		return nil
+	}
+	words := interpreterWords(path)
 	if len(words) < 2 || filepath.Base(words[0]) != "env" || strings.HasPrefix(words[1], "-") || strings.ContainsAny(words[1], "=/") {
 		return nil
 	}
@@ -157,7 +163,7 @@ func inspectCommand(path string, env []string) *Finding {
 }
 
 // interpreterOf returns the words of a "#!" line, or none.
-func interpreterOf(path string) []string {
+func interpreterWords(path string) []string {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil

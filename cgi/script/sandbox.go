@@ -62,7 +62,7 @@ func (a *App) hidden(path, dir string) *Finding {
 	if dir != "" {
 		files = append(files, dir)
 	}
-	if words := interpreterOf(path); len(words) > 0 {
+	if words := interpreterWords(path); len(words) > 0 {
 		files = append(files, words[0])
 	}
 	for _, file := range files {

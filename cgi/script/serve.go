@@ -102,7 +102,15 @@ func (a *App) command(r *cgi.Request, t *target, length int64, dropped func(name
 			}
 		}
 	}
-	c.Args = append([]string{seen}, a.args(r)...)
+	c.Args = []string{seen}
+	if associates {
+		line, f := commandLine(t.path, a.Interpreters, pathOf(c.Env))
+		if f != nil {
+			return nil, f.status()
+		}
+		c.Path, c.Args = line[0], line
+	}
+	c.Args = append(c.Args, a.args(r)...)
 	return c, nil
 }
 

@@ -28,6 +28,10 @@ func (p *process) help(args []string) int {
 		return p.print(conformUsage)
 	case "request":
 		return p.print(requestUsage)
+	case "service":
+		return p.print(serviceUsage)
+	case "snippet":
+		return p.print(snippetUsage)
 	case "cgi":
 		return p.print(cgiUsage)
 	case "explain":

@@ -19,8 +19,8 @@ import (
 // endLimit is how long a program may take to end once its connection is closed.
 const endLimit = 10 * time.Second
 
-// An iisProgram is started as IIS starts a FastCGI application.
-type iisProgram struct {
+// An iisHost is started as IIS starts a FastCGI application.
+type iisHost struct {
 	command iishost.Command
 	running *iishost.Application // nil before the start, and after the end
 	log     string               // the file of its messages
@@ -41,13 +41,13 @@ func (a *asked) setProgram(s string) error {
 		return err
 	}
 	a.target.Protocol, a.target.Address = probe.FastCGI, backend.Address{Network: "npipe", Address: path}
-	a.program = &iisProgram{command: iishost.Command{Path: path, Arguments: arguments, Dir: filepath.Dir(path)}}
+	a.program = &iisHost{command: iishost.Command{Path: path, Arguments: arguments, Dir: filepath.Dir(path)}}
 	return nil
 }
 
 // start starts the program, and returns the connection to it. Programs of this library log
 // to the file of GATEHOUSE_LOG, as they have no standard error.
-func (r *iisProgram) start(context.Context) (net.Conn, error) {
+func (r *iisHost) start(context.Context) (net.Conn, error) {
 	f, err := os.CreateTemp("", "gatehouse-*.log")
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (r *iisProgram) start(context.Context) (net.Conn, error) {
 
 // end waits until the program has ended, whose connection is closed, and shows what it has
 // logged. It returns its exit status, and may be called again.
-func (r *iisProgram) end(p *process) uint32 {
+func (r *iisHost) end(p *process) uint32 {
 	if r.running != nil {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), endLimit,
 			fmt.Errorf("it has been ended, since it had not ended by itself within %v after its pipe was closed", endLimit))

@@ -26,7 +26,7 @@ func commandPage() string {
 	b.section("DESCRIPTION")
 	b.text("Gatehouse " + summary + "\n\n" + rest)
 	for _, s := range []struct{ name, usage string }{{"GATEHOUSE EXPLAIN", explainUsage}, {"GATEHOUSE REQUEST", requestUsage},
-		{"GATEHOUSE CGI", cgiUsage}, {"GATEHOUSE CONFORM", conformUsage}} {
+		{"GATEHOUSE CGI", cgiUsage}, {"GATEHOUSE CONFORM", conformUsage}, {"GATEHOUSE SERVICE", serviceUsage}, {"GATEHOUSE SNIPPET", snippetUsage}} {
 		b.section(s.name)
 		b.text(s.usage)
 	}

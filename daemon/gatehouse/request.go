@@ -41,8 +41,8 @@ type asked struct {
 	request              probe.Request
 	head, trace, times   bool
 	requests, concurrent int
-	program              *iisProgram // to start as IIS does, or nil
-	close                func()      // lets go of the body
+	program              *iisHost // to start as IIS does, or nil
+	close                func()   // lets go of the body
 }
 
 // request makes a request, or many, as a web server does.

@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "completion", "version", "help"}
+var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "service", "snippet", "completion", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -49,6 +49,10 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.cgi(rest)
 	case "conform":
 		return p.conform(ctx, rest)
+	case "service":
+		return p.service(ctx, rest)
+	case "snippet":
+		return p.snippet(rest)
 	case "drain":
 		return p.drain(rest)
 	case "completion":

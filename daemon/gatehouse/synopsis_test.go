@@ -60,10 +60,10 @@ func TestCompletionOfValues(t *testing.T) {
 		{"serve", "allow-users", completion{users: true}},
 		{"serve", "access-log", completion{words: []string{"off", "stderr"}, files: true}},
 		{"serve", "multiplex", completion{words: []string{"true", "false"}}},
-		{"serve", "fastcgi", completion{words: []string{"unix:", "fd:", "systemd:"}}},
+		{"serve", "fastcgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
 		{"serve", "app", completion{words: []string{"demo", "hello", "scripts:", "files:", "fastcgi:", "fastcgi-exec:", "scgi:"}}},
 		{"serve", "allow", completion{}},
-		{"explain", "scgi", completion{words: []string{"unix:", "fd:", "systemd:"}}},
+		{"explain", "scgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
 		{"explain", "as", completion{words: []string{"nginx", "apache"}}},
 		{"conform", "timeout", completion{}},
 	} {

@@ -22,12 +22,15 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse cgi     --fastcgi ADDR | --scgi ADDR
                       be a CGI program that passes its request on
     gatehouse conform --fastcgi ADDR     test any FastCGI application, clause by clause
+    gatehouse snippet iis|nginx|...      print a piece of a web server's configuration
+    gatehouse service install|uninstall|run
+                      be a Windows service
     gatehouse drain   [--pid N | --pid-file FILE]
                       drain a gatehouse, process 1 by default, and wait for its end
     gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
-    gatehouse help    explain|request|cgi|conform
+    gatehouse help    explain|request|cgi|conform|service|snippet
                                          more about these commands
 
 ADDR is one of
@@ -35,6 +38,7 @@ ADDR is one of
     HOST:PORT, :PORT
     fd:N              a listening socket passed as descriptor N
     systemd:NAME      the sockets passed by systemd (FileDescriptorName=NAME)
+    npipe:NAME[,sddl=SDDL]    a named pipe, on Windows; SDDL says who may connect
 KIND is one of
     demo              a page of the variables that the web server sent
     hello             the text "hello world"
@@ -49,6 +53,8 @@ Without an address, gatehouse serves what it was started with: a listening socke
 on descriptor 0 (FastCGI), sockets passed by systemd, one request as a CGI program,
 a connection on descriptor 0 (SCGI), or a named pipe from IIS (FastCGI). Otherwise it
 opens HTTP on 127.0.0.1:8080, FastCGI on 127.0.0.1:9000 and SCGI on 127.0.0.1:4000.
+Started by IIS's ASP.NET Core Module or HttpPlatformHandler, it serves HTTP on the port
+that the module has chosen, besides any address.
 
 serve reads a configuration file only with --config. Without --config, check reads
 /etc/gatehouse/gatehouse.toml; it reports what the user who runs it cannot serve.

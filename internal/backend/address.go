@@ -11,14 +11,15 @@ package backend
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 )
 
 // An Address is where an application listens.
 type Address struct {
-	Network string // "unix" or "tcp"
-	Address string // a path, or HOST:PORT
+	Network string // "unix", "tcp" or, on Windows, "npipe"
+	Address string // a path, HOST:PORT, or the name of a pipe with \\.\pipe\
 }
 
 // addressForms lists the forms of addresses for messages.
@@ -27,8 +28,21 @@ const addressForms = "write unix:PATH or HOST:PORT"
 // maxPath is the length of sun_path on Linux, without the final NUL.
 const maxPath = 107
 
-// ParseAddress reads unix:PATH or HOST:PORT.
+// pipes is where Windows has named pipes.
+const pipes = `\\.\pipe\`
+
+// ParseAddress reads unix:PATH, HOST:PORT or, on Windows, npipe:NAME.
 func ParseAddress(s string) (Address, error) {
+	if name, ok := strings.CutPrefix(s, "npipe:"); ok {
+		name = strings.TrimPrefix(name, pipes)
+		switch {
+		case runtime.GOOS != "windows":
+			return Address{}, fmt.Errorf("%q: named pipes exist on Windows only: write unix:PATH", s)
+		case name == "" || strings.ContainsAny(name, "/\\\x00"):
+			return Address{}, fmt.Errorf("%q: write npipe:NAME, without slashes", s)
+		}
+		return Address{"npipe", pipes + name}, nil
+	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		switch {
 		case path == "":
@@ -59,6 +73,9 @@ func ParseAddress(s string) (Address, error) {
 func (a Address) String() string {
 	if a.Network == "unix" {
 		return "unix:" + a.Address
+	}
+	if a.Network == "npipe" {
+		return "npipe:" + strings.TrimPrefix(a.Address, pipes)
 	}
 	return a.Address
 }

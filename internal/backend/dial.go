@@ -24,11 +24,11 @@ const (
 // dial connects to a target. A unix socket whose backlog is full is waited for.
 func (p *Pool) dial(ctx context.Context, t *target, until time.Time) (net.Conn, error) {
 	if t.addr.Network != "unix" {
-		d := net.Dialer{KeepAlive: -1}
-		if p.Limits.Dial != forever {
-			d.Timeout = p.Limits.Dial
+		timeout := p.Limits.Dial
+		if timeout == forever {
+			timeout = 0
 		}
-		nc, err := d.DialContext(ctx, t.addr.Network, t.addr.Address)
+		nc, err := Dial(ctx, t.addr, timeout)
 		return nc, p.dialError(t, err)
 	}
 	var timer *time.Timer
@@ -56,6 +56,15 @@ func (p *Pool) dial(ctx context.Context, t *target, until time.Time) (net.Conn, 
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// Dial connects to an address, once. If timeout is not zero, it bounds the attempt.
+func Dial(ctx context.Context, a Address, timeout time.Duration) (net.Conn, error) {
+	if a.Network == "npipe" {
+		return dialPipe(ctx, a.Address, timeout)
+	}
+	d := net.Dialer{Timeout: timeout, KeepAlive: -1}
+	return d.DialContext(ctx, a.Network, a.Address)
 }
 
 // dialError returns the error for a client whose request has no connection.

@@ -47,7 +47,8 @@ type Socket struct {
 
 	direct *nowait.Conn // nil if this is no socket
 	raw    syscall.RawConn
-	vector *vectorRead // created when needed
+	kicked chan struct{} // without raw: has room for a Kick that nobody has noticed
+	vector *vectorRead   // created when needed
 
 	await  func(fd uintptr) bool
 	flags  int     // of recv in await
@@ -65,6 +66,7 @@ func NewSocket(c net.Conn) *Socket {
 		s.Unix = true
 	case *net.TCPConn:
 	default:
+		s.kicked = make(chan struct{}, 1)
 		return s
 	}
 	if s.direct = nowait.New(c); s.direct != nil {
@@ -93,10 +95,33 @@ func (s *Socket) WriteBuffers(buffers *net.Buffers) (int64, error) {
 
 // Kick makes the current Read or wait, or else the next one, return ErrKicked or
 // os.ErrDeadlineExceeded. Unkick must be called before the next one after that.
-func (s *Socket) Kick() { s.SetReadDeadline(past) }
+func (s *Socket) Kick() {
+	s.SetReadDeadline(past)
+	s.wake()
+}
+
+func (s *Socket) wake() {
+	select {
+	case s.kicked <- struct{}{}:
+	default: // it has one, or needs none
+	}
+}
+
+// Close closes the connection, and ends a wait.
+func (s *Socket) Close() error {
+	err := s.Conn.Close()
+	s.wake()
+	return err
+}
 
 // Unkick undoes Kick.
-func (s *Socket) Unkick() { s.SetReadDeadline(time.Time{}) }
+func (s *Socket) Unkick() {
+	select {
+	case <-s.kicked:
+	default:
+	}
+	s.SetReadDeadline(time.Time{})
+}
 
 // IsKick reports whether err was caused by Kick.
 func IsKick(err error) bool {
@@ -135,6 +160,8 @@ func (s *Socket) Reset() {
 // waitKick waits until Kick or Close, whatever the peer does.
 func (s *Socket) waitKick() error {
 	if s.raw == nil {
+		<-s.kicked
+		s.wake() // it lasts until Unkick
 		return ErrKicked
 	}
 	return s.raw.Read(func(uintptr) bool { return false })

@@ -155,7 +155,7 @@ func (t *Target) dial(ctx context.Context) (net.Conn, error) {
 	if t.Dial != nil {
 		return t.Dial(ctx)
 	}
-	return new(net.Dialer).DialContext(ctx, t.Address.Network, t.Address.Address)
+	return backend.Dial(ctx, t.Address, 0)
 }
 
 // head notes the head of the response.
@@ -273,12 +273,12 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write shows what is written before the response to it can be.
 func (w *wire) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
 	if w.trace != nil {
-		w.trace.sent(p[:n])
+		w.trace.sent(p)
 	}
-	return n, err
+	return w.Conn.Write(p)
 }
 
 // send writes the head of a request, and its body: at once if that is short, else by a
