@@ -62,7 +62,7 @@ wine: packages
 	GOOS=windows GOARCH=amd64 $(GO) build -trimpath -o bin/gatehouse.exe ./daemon/gatehouse
 	$(GO) build -o bin/wine ./internal/wine
 	GATEHOUSE_EXE=$(CURDIR)/bin/gatehouse.exe GOOS=windows GOARCH=amd64 \
-		$(GO) test -count=1 -exec $(CURDIR)/bin/wine -timeout 15m $(WINDOWS)
+		$(GO) test -p 1 -count=1 -exec $(CURDIR)/bin/wine -timeout 15m $(WINDOWS)
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi

@@ -42,6 +42,13 @@ func run(args []string) error {
 	if err := prepare(wine, prefix, env); err != nil {
 		return err
 	}
+	// The first program starts the services of wine, which keep what it was started with: the
+	// output of a test would not end.
+	services := exec.Command(wine, "wineboot")
+	services.Env = env
+	if err := services.Run(); err != nil {
+		return fmt.Errorf("wine wineboot: %w", err)
+	}
 	return syscall.Exec(wine, append([]string{wine}, args...), env)
 }
 
