@@ -32,7 +32,7 @@ func PutBuffer(b *Buffer) { buffers.Put(b) }
 var past = time.Unix(1, 0)
 
 // A Socket is a connection with the operations that a gateway needs beyond net.Conn. Only
-// one goroutine at a time may read or wait, and only one may write.
+// one goroutine at a time may read or wait.
 type Socket struct {
 	net.Conn
 

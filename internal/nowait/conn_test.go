@@ -202,3 +202,24 @@ func TestWriteBuffers(t *testing.T) {
 		t.Errorf("to one that is gone: wrote %d, %v", n, err)
 	}
 }
+
+// TestWriters: several may write, and what each writes stays in one piece.
+func TestWriters(t *testing.T) {
+	c, far := pair(t, "unix")
+	const each = 100_000
+	got := make(chan []byte, 1)
+	go func() {
+		b := make([]byte, 3*each)
+		io.ReadFull(far, b)
+		got <- b
+	}()
+	for i := range 3 {
+		go c.Write(bytes.Repeat([]byte{byte(i)}, each))
+	}
+	b := testkit.Receive(t, "the bytes", got)
+	for i := range 3 {
+		if piece := b[i*each : (i+1)*each]; bytes.Count(piece, piece[:1]) != each {
+			t.Errorf("piece %d is mixed", i)
+		}
+	}
+}

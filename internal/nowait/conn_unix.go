@@ -7,12 +7,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 )
 
 // A Conn is a connection that is read and written by calls that return at once. It waits
-// between them as package net does, and holds to the same deadlines. One goroutine at a time
-// may read, and one may write.
+// between them as package net does, and holds to the same deadlines. Only one goroutine at a time
+// may read.
 type Conn struct {
 	net.Conn
 	raw syscall.RawConn
@@ -32,6 +33,7 @@ type input struct {
 
 // An output is a Write under way.
 type output struct {
+	mu  sync.Mutex            // is held by it
 	try func(fd uintptr) bool // created when needed
 	b   []byte
 	err error
@@ -127,6 +129,8 @@ func (in *input) step(fd uintptr) bool {
 // Write implements net.Conn.
 func (c *Conn) Write(b []byte) (int, error) {
 	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
 	if out.try == nil {
 		out.try = out.step
 	}
@@ -153,6 +157,8 @@ func (out *output) step(fd uintptr) bool {
 // WriteBuffers is Write of several buffers. Like net.Buffers.WriteTo, it consumes them.
 func (c *Conn) WriteBuffers(buffers *net.Buffers) (n int64, err error) {
 	out := &c.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
 	if out.tryAll == nil {
 		out.tryAll = out.stepAll
 	}
