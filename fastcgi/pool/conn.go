@@ -2,10 +2,13 @@ package pool
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"syscall"
 
+	"gatehouse/cgi"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/nowait"
 )
@@ -82,6 +85,14 @@ func (c *conn) explain(err error) error {
 		err = op.Err // without the name that the socket had for a moment
 	}
 	return err
+}
+
+// orphaned ends the connection of a process that has ended, whose response has not: a child of it
+// has the connection, too.
+func (c *conn) orphaned() {
+	err := error(&cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: it has ended, and a child that it has left holds the connection open", c.Name())})
+	c.cause.CompareAndSwap(nil, &err)
+	c.Close()
 }
 
 // Name implements backend.Supplied.

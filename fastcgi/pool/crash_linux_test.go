@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 	"gatehouse/cgi/process"
 	"gatehouse/internal/testkit"
 )
@@ -42,6 +43,25 @@ func TestCrash(t *testing.T) {
 		t.Errorf("served:\n%s", text)
 	}
 	testkit.Until(t, "the log of both ends", func() bool { return strings.Count(log.String(), "signal: killed") == 2 })
+}
+
+// TestOrphan: a child of a process that has ended, which holds its connection, does not hold up
+// the request.
+func TestOrphan(t *testing.T) {
+	l := testkit.Listen(t, "unix")
+	a, log := newApp(t, Limits{}, "fastcgi")
+	r := cgitest.NewRequest(cgi.NewEnviron("REQUEST_METHOD=GET", "DO=orphan", "AT="+l.Addr().String()))
+	var got cgitest.Recorder
+	(&cgi.Handler{Log: log.Logger()}).Run(r, &got, a)
+	if got.Head.Code != 502 || !strings.Contains(log.String(), "a child that it has left holds the connection open") {
+		t.Errorf("%v", got)
+	}
+	held, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Close()
+	result(t, serve(a, ""))
 }
 
 // TestOwnEnd: a process that ends by itself after some requests costs none, and none is served twice.

@@ -45,7 +45,11 @@ func (p *processes) end(w *worker, meant string) {
 func (p *processes) ended(w *worker, err error) {
 	delete(p.all, w)
 	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
-	if !w.busy && w.conn != nil {
+	switch {
+	case w.conn == nil:
+	case w.busy:
+		w.orphan = time.AfterFunc(endDelay, w.conn.orphaned)
+	default:
 		w.conn.Close()
 	}
 	own := !w.gone || w.meant == byItself
@@ -64,6 +68,8 @@ func (p *processes) ended(w *worker, err error) {
 				failure = se.Err
 			}
 			attrs = append(attrs, slog.String("error", failure.Error()))
+		} else if r := p.sandbox().Ended(w.proc.Status().Signal); r != nil {
+			attrs = append(attrs, slog.String("sandbox", r.String()))
 		}
 		p.log.LogAttrs(context.Background(), slog.LevelWarn, "process of an application has ended", attrs...)
 	default:

@@ -81,6 +81,10 @@ func (o *output) flush() {
 		return
 	}
 	o.logged += len(line)
+	if r := o.worker.pool.sandbox().Said(string(line)); r != nil {
+		o.write(o.message, slog.String("line", string(line)), slog.String("sandbox", r.String()))
+		return
+	}
 	o.write(o.message, slog.String("line", string(line)))
 }
 

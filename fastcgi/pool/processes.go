@@ -11,6 +11,7 @@ import (
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/process"
 	"gatehouse/internal/backend"
+	"gatehouse/systemd/sandbox"
 )
 
 const (
@@ -34,6 +35,7 @@ type processes struct {
 	command process.Command
 	limits  Limits
 	log     *slog.Logger
+	sandbox func() *sandbox.Sandbox // that systemd has put around this process, or nil
 
 	mu       sync.Mutex
 	all      map[*worker]struct{}
@@ -58,7 +60,7 @@ type processes struct {
 var errClosed = errors.New("the application is closed")
 
 func newProcesses(s process.Starter, c process.Command, l Limits, log *slog.Logger) *processes {
-	p := &processes{starter: s, command: c, limits: l, log: log, all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
+	p := &processes{starter: s, command: c, limits: l, log: log, sandbox: sync.OnceValue(sandbox.Self), all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
 	p.sweeper = time.AfterFunc(forever, p.sweep)
 	return p
 }
@@ -232,6 +234,9 @@ func (p *processes) givenUp(w *worker, cause error) {
 	defer p.mu.Unlock()
 	w.served++
 	w.spent = w.spent || w.served >= p.limits.Requests
+	if w.orphan != nil {
+		w.orphan.Stop()
+	}
 	switch {
 	case w.gone:
 	case cause != nil:

@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +28,8 @@ func TestMain(m *testing.M) {
 		os.Stdout.Write([]byte("deaf\n"))
 		r, _, _ := os.Pipe()
 		r.Read(b[:])
+	case "hold":
+		hold(os.Getenv("POOL_AT"))
 	case "turns": // the first one starts
 		if os.Remove(os.Getenv("POOL_FILE")) != nil {
 			os.Exit(3)
@@ -112,7 +116,15 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 			hold(vars["AT"])
 		}
 	case "stderr":
-		fmt.Fprintln(os.Stderr, "a word to the log")
+		fmt.Fprintln(os.Stderr, cmp.Or(vars["SAY"], "a word to the log"))
+	case "orphan": // the child has the connection
+		f, _ := c.(*net.UnixConn).File()
+		child := exec.Command("/proc/self/exe")
+		child.Env = []string{"POOL_PROGRAM=hold", "POOL_AT=" + vars["AT"]}
+		child.ExtraFiles = []*os.File{f}
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		child.Start()
+		os.Exit(1)
 	}
 	more := os.Getenv(vars["ENV"])
 	if do == "report" {

@@ -10,6 +10,8 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
+	"gatehouse/systemd/sandbox"
 )
 
 // TestNoFastCGI: what cannot be kept is told, once, and requests get 503 with Retry-After.
@@ -50,6 +52,18 @@ func TestNoFastCGI(t *testing.T) {
 	if err := b.Prepare(); err == nil || !strings.Contains(err.Error(), "write programs = 4") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestSandbox: where a setting of the systemd unit stops a process, the log names it.
+func TestSandbox(t *testing.T) {
+	a, log := newApp(t, Limits{}, "fastcgi")
+	if err := a.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	strict := sandbox.Parse("", "Name:\tgatehouse\nNoNewPrivs:\t1\n", "0::/system.slice/gatehouse.service\n")
+	a.processes.sandbox = func() *sandbox.Sandbox { return strict }
+	result(t, serve(a, "", "DO=stderr", "SAY=sudo: effective uid is not 0"))
+	testkit.Until(t, "the setting", func() bool { return strings.Contains(log.String(), "NoNewPrivileges") })
 }
 
 // TestExplain: how the program is started, and which file a request is for. Nothing is started.

@@ -33,6 +33,8 @@ type worker struct {
 	since   time.Time // idle since
 	meant   string    // why it was ended, where that is usual
 	failure error     // why it was terminated, where that is not
+
+	orphan *time.Timer // it has ended in a request: closes its connection, or nil
 }
 
 // run starts the process, and returns when it has ended and been reaped.
