@@ -47,7 +47,8 @@ func TestReasons(t *testing.T) {
 }
 `, 0o644)
 	m.Run("systemctl", "restart", "nginx")
-	config := m.Run("cat", "/etc/gatehouse/gatehouse.toml") + "\n[[app]]\nprefix = \"/\"\nscripts = \"/srv/noexec\"\n"
+	// As the file itself says.
+	config := strings.Replace(m.Run("cat", "/etc/gatehouse/gatehouse.toml"), "\nprefix ", "\n[[app]]\nprefix ", 1) + "\n[[app]]\nprefix = \"/\"\nscripts = \"/srv/noexec\"\n"
 	m.Write("/etc/gatehouse/gatehouse.toml", config, 0o644)
 	m.Run("systemctl", "enable", "--now", "gatehouse.socket")
 
