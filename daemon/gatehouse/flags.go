@@ -129,7 +129,11 @@ func parseFlags(command string, args []string, options []option) (help bool, err
 // unknown returns the error for a word that is not in words.
 func unknown(what, word string, words []string) error {
 	hint := daemon.Suggest(word, words)
-	if hint == "" {
+	switch {
+	case hint != "":
+	case what != "flag" && len(words) <= 6:
+		hint = "write one of " + strings.Join(words, ", ")
+	default:
 		hint = `see "gatehouse help"`
 	}
 	return fmt.Errorf("unknown %s %q: %s", what, word, hint)

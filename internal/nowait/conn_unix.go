@@ -41,8 +41,11 @@ type output struct {
 	tryAll  func(fd uintptr) bool // created when needed
 	n       int64
 	buffers net.Buffers
-	vector  Vector
+	vector  *Vector
 }
+
+// vectors holds those of no Conn: one that waits needs none.
+var vectors = sync.Pool{New: func() any { return new(Vector) }}
 
 // New returns a Conn over nc, or nil if nc is neither a unix nor a TCP socket.
 func New(nc net.Conn) *Conn {
@@ -163,7 +166,10 @@ func (c *Conn) WriteBuffers(buffers *net.Buffers) (n int64, err error) {
 		out.tryAll = out.stepAll
 	}
 	out.buffers, out.n, out.err = *buffers, 0, nil
+	out.vector = vectors.Get().(*Vector)
 	err = c.raw.Write(out.tryAll)
+	vectors.Put(out.vector)
+	out.vector = nil
 	if err == nil {
 		err = out.err
 	}
