@@ -88,6 +88,19 @@ func startFcgiwrap(t *testing.T, program string) {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	user := webUser(t)
+	f := listenAsWebUser(t, socket)
+	cmd := exec.Command(program, "-f")
+	cmd.Stdin, cmd.Dir = f, "/"
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	startServer(t, filepath.Base(program), cmd, nil, socket)
+}
+
+// listenAsWebUser returns a listening socket of the web server's user, to be passed to a program
+// as systemd does.
+func listenAsWebUser(t *testing.T, socket string) *os.File {
+	t.Helper()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
@@ -103,10 +116,6 @@ func startFcgiwrap(t *testing.T, program string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	cmd := exec.Command(program, "-f")
-	cmd.Stdin, cmd.Dir = f, "/"
-	cmd.Env = []string{"PATH=/usr/bin:/bin"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
-	startServer(t, filepath.Base(program), cmd, nil, socket)
+	t.Cleanup(func() { f.Close() })
+	return f
 }

@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,22 +39,7 @@ func startPassed(t *testing.T, config, socket string) (log func() string) {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	t.Cleanup(func() { os.Remove(socket) })
-	owner := webUser(t)
-	if err := os.Chown(socket, int(owner.Uid), int(owner.Gid)); err != nil {
-		t.Fatal(err)
-	}
-	passed, err := l.(*net.UnixListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer passed.Close()
+	passed := listenAsWebUser(t, socket)
 	return startLogged(t, name, `exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=fastcgi \
 		exec setpriv --reuid=www-data --regid=www-data --init-groups gatehouse serve --config `+file+` 2>"$LOG"`, passed, socket)
 }
