@@ -9,6 +9,8 @@
 #               install, upgrade, remove and purge them in a fresh Debian with its own systemd
 # make install  gatehouse, its units, manual and completion below DESTDIR and PREFIX
 # make image    a container image with the static binary, by docker, podman or buildah
+# make kubernetes
+#               read the files for Kubernetes into the types of its API (part of make test)
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
@@ -47,7 +49,7 @@ IMAGEROOT ?= bin/image
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test wine check packages install deb rpm layout deb-test image bench soak machine kills cancels drains reloads upgrades faults fuzz
+.PHONY: build quick test wine check packages install deb rpm layout deb-test image kubernetes bench soak machine kills cancels drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -55,7 +57,7 @@ build:
 quick:
 	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -vE '/deploy(/docker|/scale)?$$')
 
-test: packages check
+test: packages check kubernetes
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
 ifeq ($(WINE),1)
 	@$(MAKE) --no-print-directory wine
@@ -77,6 +79,10 @@ check:
 	GOOS=darwin  $(GO) vet ./...
 	GOOS=freebsd $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+# The test of deploy/kubernetes has a module of its own: gatehouse needs nothing of k8s.io.
+kubernetes: packages
+	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 packages:
 	@sh .ci/packages

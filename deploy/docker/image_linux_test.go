@@ -248,7 +248,14 @@ func (i *image) testProcess1(t *testing.T) {
 			run(t, exec.Command("/usr/bin/nsenter", "--target", strconv.Itoa(process1[0]), "--pid", "/bin/sh", "-c", "sleep 0.1 >/dev/null 2>&1 & exit"))
 			testkit.Until(t, "no process but gatehouse", func() bool { return len(children(t, process1[0])) == 0 })
 
-			if err := unix.Kill(process1[0], unix.SIGTERM); err != nil {
+			if tt.name == "with a program" {
+				// As a hook of the runtime does. It waits for the end, and ends with the container.
+				hook := exec.Command("/usr/bin/nsenter", "--target", strconv.Itoa(process1[0]), "--pid", "--mount", "--root",
+					"--setuid", "65532", "--setgid", "65532", "/usr/bin/gatehouse", "drain")
+				if out, err := hook.CombinedOutput(); err == nil || len(out) > 0 {
+					t.Errorf("gatehouse drain: %v, %q; want it killed, in silence", err, out)
+				}
+			} else if err := unix.Kill(process1[0], unix.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 			if err := testkit.Receive(t, "the end of gatehouse", ended); err != nil {
