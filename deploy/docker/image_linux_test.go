@@ -212,6 +212,16 @@ func (i *image) testProcess1(t *testing.T) {
 	}
 	write(t, filepath.Join(i.root, "cgi/orphan"), string(orphan), 0o755)
 	write(t, filepath.Join(i.root, "cgi.toml"), "http = \":8080\"\nping = \"/ping\"\nscripts = \"/cgi\"\n", 0o644)
+	// A root that is only read, and a file system for /tmp.
+	if err := unix.Mount(i.root, i.root, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", i.root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", filepath.Join(i.root, "tmp"), "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=1777"); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ name, config string }{
 		{"as it is", "/etc/gatehouse/gatehouse.toml"},
 		{"with a program", "/cgi.toml"},
