@@ -124,10 +124,12 @@ func (i *image) testContents(t *testing.T) {
 	var there []string
 	// The root itself is the runtime's.
 	if err := filepath.WalkDir(i.root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || path == i.root {
+			return err
+		}
 		info, err := d.Info()
-		if err == nil && path != i.root {
-			name, _ := filepath.Rel(i.root, path)
-			there = append(there, fmt.Sprintf("%s %v", name, info.Mode()))
+		if err == nil {
+			there = append(there, fmt.Sprintf("%s %v", strings.TrimPrefix(path, i.root+"/"), info.Mode()))
 		}
 		return err
 	}); err != nil {

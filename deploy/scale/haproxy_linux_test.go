@@ -175,7 +175,7 @@ func TestCut(t *testing.T) {
 	lost.cut(t)
 	bound := lost.connections(t, "9000")
 	h.await(t, lost, "DOWN")
-	if !strings.Contains(h.syslog.String(), "Server gateways/b is DOWN, reason: Layer4 timeout") {
+	if !strings.Contains(h.syslog.String(), "Server gateways/b is DOWN, reason: Layer4 ") {
 		t.Error("HAProxy does not log why the gateway is down")
 	}
 	release(t, gateways[0], gateways[2])
