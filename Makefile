@@ -8,6 +8,9 @@
 # make deb-test
 #               install, upgrade, remove and purge them in a fresh Debian with its own systemd
 # make install  gatehouse, its units, manual and completion below DESTDIR and PREFIX
+# make image    a container image with the static binary, by docker, podman or buildah
+# make kubernetes
+#               read the files for Kubernetes into the types of its API (part of make test)
 # make bench    the gateway beside its peers, as a table of ratios
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
@@ -39,18 +42,22 @@ SHARE    = $(DESTDIR)$(PREFIX)/share
 VERSION    ?= $(or $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-/+/; s/-/./g'),$(shell git log -1 --format=0.0.%ct+%h 2>/dev/null),0.0.0)
 MAINTAINER ?= Gatehouse maintainers <gatehouse@example.org>
 GOARCH     ?= $(shell $(GO) env GOARCH)
+# The container image: its name, what builds it, and where its root is put together.
+IMAGE     ?= gatehouse
+BUILDER   ?= $(firstword $(foreach b,docker podman buildah,$(shell command -v $(b))))
+IMAGEROOT ?= bin/image
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test wine check packages install deb rpm layout deb-test bench soak machine kills cancels drains reloads upgrades faults fuzz
+.PHONY: build quick test wine check packages install deb rpm layout deb-test image kubernetes bench soak machine kills cancels drains reloads upgrades faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
 
 quick:
-	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -v '/deploy$$')
+	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -vE '/deploy(/docker|/scale)?$$')
 
-test: packages check
+test: packages check kubernetes
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
 ifeq ($(WINE),1)
 	@$(MAKE) --no-print-directory wine
@@ -72,6 +79,10 @@ check:
 	GOOS=darwin  $(GO) vet ./...
 	GOOS=freebsd $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+# The test of deploy/kubernetes has a module of its own: gatehouse needs nothing of k8s.io.
+kubernetes: packages
+	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 packages:
 	@sh .ci/packages
@@ -129,6 +140,16 @@ deb-test: packages deb rpm
 	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
 		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
 	GATEHOUSE_MACHINE=$$run $(GO) test -v -p 1 -parallel 3 -count=1 -timeout 20m ./internal/machine ./deploy/packaging ./deploy/supervised
+
+# podman and buildah leave HEALTHCHECK out of their own format.
+image: export BUILDAH_FORMAT := docker
+image:
+	@[ -n "$(BUILDER)" ] || { echo 'an image is built by docker, podman or buildah: install one of them, or name another with BUILDER=' >&2; exit 1; }
+	rm -rf $(IMAGEROOT)
+	umask 022 && CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -ldflags '-s -w' -o $(IMAGEROOT)/usr/bin/gatehouse ./daemon/gatehouse
+	umask 022 && install -D -m 644 deploy/docker/gatehouse.toml $(IMAGEROOT)/etc/gatehouse/gatehouse.toml
+	install -d -m 1777 $(IMAGEROOT)/tmp
+	$(BUILDER) build -t $(IMAGE) -f deploy/docker/Dockerfile $(IMAGEROOT)
 
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)

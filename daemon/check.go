@@ -54,6 +54,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("pid_file: %w", err))
 		}
 	}
+	errs = append(errs, c.checkPing())
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
 		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
 	}

@@ -43,6 +43,10 @@ type Config struct {
 	// empty for none.
 	PIDFile string
 
+	// Ping is a path at which the daemon itself responds to every request, with 200 while it
+	// is [Daemon.Ready], otherwise with 503; empty for none.
+	Ping string
+
 	// File is where the configuration comes from, for messages; empty for none.
 	File string
 
@@ -125,6 +129,7 @@ func (c *Config) keys() []Key {
 		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
 		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
 		row("pid_file", `"/run/gatehouse/gatehouse.pid"`, "a file that holds the process number; systemd needs none", text(c.setPIDFile)),
+		row("ping", `"/ping"`, "a path for health checks, at which gatehouse itself responds: with 200, and with 503 once it has been asked to stop", text(c.setPing)),
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("idle_exit", `"5m"`, "end when no request has come for that long, at least 1s: the sockets must be passed by systemd, which starts gatehouse again", text(setParsed(&c.IdleExit, ParseIdleExit))),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),

@@ -28,6 +28,7 @@
 //	idle_exit = "5m"                # end when nobody needs it; off by default
 //	validate = false                # check the web server and the applications
 //	pid_file = "/run/gatehouse.pid" # for those who need one
+//	ping = "/ping"                  # for health checks
 //	drain = "30s"                   # and the other keys of [LimitTable]
 //
 //	[[app]]
@@ -117,7 +118,9 @@
 //
 // With drain_delay, the drain begins that much later. Until then connections are accepted and
 // served, but [Daemon.Ready] reports false, so that whoever distributes requests can send them
-// elsewhere first. A second signal begins the drain at once, a third one truncates. "gatehouse
+// elsewhere first: at the path of ping, the daemon itself responds with 200, and from the signal
+// on with 503, over every protocol. No application sees such a request, and none is mounted
+// there. A second signal begins the drain at once, a third one truncates. "gatehouse
 // drain" sends SIGTERM and waits for the end; in a container without a shell it is the command
 // of a hook such as preStop. If the daemon is process 1, the container and this command end
 // with it.

@@ -105,6 +105,10 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 		a.Fault = &Fault{Detail: se.Err.Error(), Status: se.Code, Line: se.Err.Error()}
 		return a, nil
 	}
+	if c.Ping != "" && r.FullPath() == c.Ping {
+		a.App, a.Prefix, a.Place, a.Runs = fmt.Sprintf("ping = %q", c.Ping), c.Ping, c.File, true
+		return a, nil
+	}
 	var mux cgi.Mux
 	for i, app := range c.Apps {
 		if app.Kind.traits().authorizer {

@@ -91,7 +91,7 @@ type endpoint struct {
 func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 	limits := &g.config.Limits
 	return &gatehouse.Server{
-		App: g.mounted.app, Authorizer: g.mounted.authorizer,
+		App: g.pinged(d), Authorizer: g.mounted.authorizer,
 		Endpoints:      g.served(),
 		Handler:        g.handler,
 		Limits:         limits.Front,

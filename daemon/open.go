@@ -152,10 +152,11 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	return nil
 }
 
-// startReaper starts the reaper, unless there is one, if an application needs it.
+// startReaper starts the reaper, unless there is one, if an application needs it, or if this
+// is process 1 of a container, to which the orphans of all others fall.
 func (d *Daemon) startReaper(apps []App) (err error) {
 	starts := func(a App) bool { return a.Kind.traits().starts }
-	if d.reaper != nil || !d.env.Alone || runtime.GOOS != "linux" || !slices.ContainsFunc(apps, starts) {
+	if d.reaper != nil || !d.env.Alone || runtime.GOOS != "linux" || os.Getpid() != 1 && !slices.ContainsFunc(apps, starts) {
 		return nil
 	}
 	d.reaper, err = process.NewReaper()

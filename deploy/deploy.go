@@ -2,7 +2,9 @@
 // gatehouse.toml, and what makes nginx, Apache, lighttpd and HAProxy pass requests on to
 // it. A comment at the head of each file says where it goes and what to enable.
 //
-// The tests of this package start the servers that Debian ships with these very files.
+// The tests of this package start the servers that Debian ships with these very files, and
+// those of the folder scale with the files for several gateways. The folders docker and
+// kubernetes, which are not in the program, have tests of their own.
 package deploy
 
 import (

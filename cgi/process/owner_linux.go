@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"os/user"
@@ -106,8 +107,10 @@ func lookupUser(name, group string) (_ *syscall.Credential, home string, _ error
 }
 
 // isSystem reports whether err is the system's, such as that of a user database that cannot
-// be read.
-func isSystem(err error) bool { return errors.As(err, new(syscall.Errno)) }
+// be read. Where there is none, as in a container from scratch, there are no users.
+func isSystem(err error) bool {
+	return errors.As(err, new(syscall.Errno)) && !errors.Is(err, fs.ErrNotExist)
+}
 
 func number(s string) uint32 {
 	n, err := strconv.ParseUint(s, 10, 32)

@@ -227,7 +227,7 @@ func (x *exchange) fail(err error) error {
 	case x.result.Code != 0:
 		return fmt.Errorf("%s: the response is truncated after %d bytes of its body: %w", name, x.result.Bytes, backend.Cause(err))
 	case w.received == 0 && (noHead || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
-		return fmt.Errorf("%s: it closed the connection without a response: does it speak %s?", name, x.target.Protocol)
+		return fmt.Errorf("%s: it closed the connection without a response: does it speak %s, and may this client connect?", name, x.target.Protocol)
 	case foreign:
 		return fmt.Errorf("%s: what listens there does not speak %s: it sent %q%s", name, x.target.Protocol, w.begun, speaks(w.begun))
 	case noHead && errors.Is(head, cgihead.ErrMissing):

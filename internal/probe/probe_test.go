@@ -131,16 +131,16 @@ func TestNoResponse(t *testing.T) {
 		protocol    Protocol
 		reply, want string
 	}{
-		{FastCGI, "", "it closed the connection without a response: does it speak FastCGI?"},
+		{FastCGI, "", "it closed the connection without a response: does it speak FastCGI, and may this client connect?"},
 		{FastCGI, "HTTP/1.1 400 Bad Request\r\n\r\n", `what listens there does not speak FastCGI: it sent "HTTP/1.1 400 Bad"; this is HTTP: use --http`},
 		{FastCGI, stdout(head + "half"), "the response is truncated after 4 bytes of its body"},
 		{FastCGI, stdout("Content-Length: 5\n"+head+"half") + ended(0, 0), "the response is truncated after 4 bytes of its body: its Content-Length is 5"},
 		{FastCGI, ended(0, record.Overloaded), "FCGI_OVERLOADED"},
 		{FastCGI, stdout("no head") + ended(0, 0), "no head"},
-		{SCGI, "", "it closed the connection without a response: does it speak SCGI?"},
+		{SCGI, "", "it closed the connection without a response: does it speak SCGI, and may this client connect?"},
 		{SCGI, "Content-Type: text", "the response is truncated within its head"},
 		{SCGI, "Content-Length: 5\n" + head + "half", "the response is truncated after 4 bytes of its body: its Content-Length is 5"},
-		{HTTP, "", "it closed the connection without a response: does it speak HTTP?"},
+		{HTTP, "", "it closed the connection without a response: does it speak HTTP, and may this client connect?"},
 		{HTTP, stdout(head), "this is FastCGI: use --fastcgi"},
 		{HTTP, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf", "the response is truncated after 4 bytes of its body: unexpected EOF"},
 	} {

@@ -16,7 +16,8 @@ import (
 //		return
 //	}
 //
-// The test fails if it fails there or takes longer than [Patience]. It is no subtest.
+// The test fails if it fails there or takes longer than three times [Patience], so that what
+// waits for something there is the first to say so. It is no subtest.
 func Alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	t.Helper()
 	const inside = "GATEHOUSE_TEST_ALONE"
@@ -27,7 +28,7 @@ func Alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.timeout="+Patience.String(), "-test.v")
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.timeout="+(3*Patience).String(), "-test.v")
 	cmd.Env = append(os.Environ(), inside+"="+t.Name())
 	cmd.SysProcAttr = attr
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
