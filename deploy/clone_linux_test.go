@@ -24,6 +24,7 @@ func TestGitNginx(t *testing.T)    { cloneAndPush(t, "nginx") }
 func TestGitApache(t *testing.T)   { cloneAndPush(t, "Apache") }
 func TestGitLighttpd(t *testing.T) { cloneAndPush(t, "lighttpd") }
 func TestGitHAProxy(t *testing.T)  { cloneAndPush(t, "HAProxy") }
+func TestGitCaddy(t *testing.T)    { cloneAndPush(t, "Caddy") }
 
 // cloneAndPush clones, pushes 30 MB and clones again through a web server, in each of
 // its ways, and compares what arrived with what was sent.

@@ -36,7 +36,7 @@ func startGateway(t *testing.T) {
 	serve(t, "gatehouse", "--config", config)
 }
 
-// startApplication starts a Go handler behind the sockets that the
+// startApplication starts a Go handler behind the addresses that the
 // go-application files name.
 func startApplication(t *testing.T) {
 	t.Helper()
@@ -44,6 +44,7 @@ func startApplication(t *testing.T) {
 		"--fastcgi", "unix:/run/application/fastcgi.sock",
 		"--fastcgi", "127.0.0.1:9000",
 		"--scgi", "unix:/run/application/scgi.sock",
+		"--http", "127.0.0.1:8080",
 		"--app", "/=hello",
 		"--app", "/demo=demo")
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // truncationFronts are the web servers with every way of testdata/truncation.
@@ -80,6 +81,41 @@ func TestTruncationOverHTTP10(t *testing.T) {
 					if a.length {
 						a.wantBroken(t, way)
 					} else {
+						a.wantUnnoticed(t, way)
+					}
+					a.wantWhole(t, way)
+				})
+			}
+		}
+	}
+}
+
+// TestTruncationBehindCaddy: once an answer has begun, Caddy takes the end of the connection for
+// its end, over HTTP too, so that only a Content-Length tells that it came too early.
+func TestTruncationBehindCaddy(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	startBackendsWith(t, func() error {
+		select {
+		case <-arrived:
+			return nil
+		case <-time.After(patience):
+			return errors.New("the beginning of the answer does not arrive")
+		}
+	})
+	startCaddy(t, "testdata/truncation/Caddyfile")
+	for _, way := range []string{"/fastcgi/unix", "/fastcgi/tcp", "/http-kept/unix", "/http-kept/tcp"} {
+		for _, e := range endings {
+			if e.name == "killed" || e.held || e.post > 0 {
+				continue // these may break off before the beginning has arrived
+			}
+			for _, a := range e.answers(false) {
+				t.Run(strings.TrimPrefix(way, "/")+"/"+a.query(), func(t *testing.T) {
+					goOn := func() { arrived <- struct{}{} }
+					if a.length {
+						goOn() // over HTTP Caddy holds the beginning back
+						a.wantBroken(t, way)
+					} else {
+						a.arrived = goOn
 						a.wantUnnoticed(t, way)
 					}
 					a.wantWhole(t, way)
