@@ -27,7 +27,7 @@ func TestEveryFileIsTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	tested := []string{"gatehouse.toml"} // by startGateway
-	for _, f := range slices.Concat(programFronts, gitFronts, applicationFronts) {
+	for _, f := range slices.Concat(programFronts, gitFronts, applicationFronts, siteFronts) {
 		tested = append(tested, f.file)
 	}
 	slices.Sort(there)

@@ -54,6 +54,13 @@ var (
 		{"Caddy HTTP", startCaddy, "caddy/go-application-http.Caddyfile"},
 		{"HAProxy FastCGI", startHAProxy, "haproxy/go-application.cfg"},
 	}
+	siteFronts = []front{
+		{"nginx", startNginx, "nginx/site.conf"},
+		{"Apache", startApache, "apache/site.conf"},
+		{"lighttpd", startLighttpd, "lighttpd/site.conf"},
+		{"HAProxy", startHAProxySite, "haproxy/site.cfg"},
+		{"Caddy", startCaddy, "caddy/site.Caddyfile"},
+	}
 )
 
 // through runs test once behind each of the fronts.
