@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,10 +45,25 @@ func startApacheWith(t *testing.T, file string, directives ...string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/bin/sh", "-c", `. /etc/apache2/envvars && exec /usr/sbin/apache2 -D FOREGROUND "$@"`, "apache2")
+	// At its end mpm_prefork signals its process group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	for _, directive := range directives {
 		cmd.Args = append(cmd.Args, "-c", directive)
 	}
 	startServer(t, "apache2", cmd, []string{apacheLog}, "127.0.0.1:80")
+}
+
+// startApachePrefork starts Apache likewise, with the MPM whose processes have one thread,
+// where mod_cgi takes the place of mod_cgid.
+func startApachePrefork(t *testing.T, file string) {
+	t.Helper()
+	run(t, "/usr/sbin/a2dismod", "-f", "mpm_event")
+	run(t, "/usr/sbin/a2enmod", "mpm_prefork")
+	t.Cleanup(func() {
+		run(t, "/usr/sbin/a2dismod", "-f", "mpm_prefork")
+		run(t, "/usr/sbin/a2enmod", "mpm_event")
+	})
+	startApache(t, file)
 }
 
 var (
@@ -61,13 +78,16 @@ func follow(t *testing.T, file string) {
 	head, _, _ := bytes.Cut(read(t, file), []byte("\n\n"))
 	place := copyLine.FindSubmatch(head)
 	lines := enableLine.FindAllSubmatch(head, -1)
-	if place == nil || len(lines) < 2 {
+	if place == nil || lines == nil {
 		t.Fatalf("%s does not say where to copy it and what to enable", file)
 	}
 	install(t, file, string(place[1]), 0o644)
 	for _, line := range lines {
-		run(t, "/usr/sbin/"+string(line[1]), string(line[2]))
+		out := run(t, "/usr/sbin/"+string(line[1]), string(line[2]))
 		if module := string(line[2]); string(line[1]) == "a2enmod" {
+			if strings.Contains(out, "Selecting cgid instead of cgi") {
+				module = "cgid"
+			}
 			t.Cleanup(func() { run(t, "/usr/sbin/a2dismod", "-f", module) })
 		}
 	}

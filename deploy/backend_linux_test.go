@@ -38,12 +38,18 @@ type backends map[string]*counter
 // testdata/truncation name. The application is answers.
 func startBackends(t *testing.T) backends {
 	t.Helper()
+	return startBackendsWith(t, nil)
+}
+
+// startBackendsWith does that; flushed, if not nil, is called before each break.
+func startBackendsWith(t *testing.T, flushed func() error) backends {
+	t.Helper()
 	const dir = "/run/truncation"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	app := answers{killed: killedProgram(t, quiet)}
+	app := answers{killed: killedProgram(t, quiet), flushed: flushed}
 	handler := &cgi.Handler{Log: quiet}
 
 	listeners := make(backends)

@@ -1,8 +1,6 @@
 package deploy_test
 
 import (
-	"bufio"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +22,7 @@ func TestGitNginx(t *testing.T)    { cloneAndPush(t, "nginx") }
 func TestGitApache(t *testing.T)   { cloneAndPush(t, "Apache") }
 func TestGitLighttpd(t *testing.T) { cloneAndPush(t, "lighttpd") }
 func TestGitHAProxy(t *testing.T)  { cloneAndPush(t, "HAProxy") }
+func TestGitCaddy(t *testing.T)    { cloneAndPush(t, "Caddy") }
 
 // cloneAndPush clones, pushes 30 MB and clones again through a web server, in each of
 // its ways, and compares what arrived with what was sent.
@@ -95,7 +94,11 @@ func (p *project) tryPush(t *testing.T, url, option string) (out, trace string, 
 
 // refusals are the web servers that refuse bodies of unknown length, by their files,
 // which say so, and with what.
-var refusals = map[string]int{"apache/scgi.conf": http.StatusLengthRequired, "haproxy/fastcgi.cfg": http.StatusBadRequest}
+var refusals = map[string]int{
+	"apache/scgi.conf":    http.StatusLengthRequired,
+	"haproxy/fastcgi.cfg": http.StatusBadRequest,
+	"haproxy/site.cfg":    http.StatusBadRequest,
+}
 
 func (f front) wantsLength() bool { return refusals[f.file] != 0 }
 
@@ -111,16 +114,7 @@ func TestGitChunkedPushNeedsLength(t *testing.T) {
 		if out, _, err := p.tryPush(t, projectURL, chunked); err == nil {
 			t.Errorf("git push succeeds\n%s", out)
 		}
-		const size = 20_000 // more than HAProxy's buffer
-		conn := send(t, fmt.Sprintf("POST /git/project.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"+
-			"Content-Type: application/x-git-receive-pack-request\r\n\r\n%x\r\n%s\r\n", size, large(size)))
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := refusals[f.file]; response.StatusCode != want {
-			t.Errorf("a body of unknown length: status %d; want %d", response.StatusCode, want)
-		}
+		wantRefusedChunks(t, "/git/project.git/git-receive-pack", refusals[f.file])
 		if got := git(t, repository, "rev-parse", "main"); got != p.old {
 			t.Errorf("main is %s; want %s", got, p.old)
 		}

@@ -1,6 +1,6 @@
 // Package deploy holds the configuration files that an administrator copies: a
-// gatehouse.toml, and what makes nginx, Apache, lighttpd and HAProxy pass requests on to
-// it. A comment at the head of each file says where it goes and what to enable.
+// gatehouse.toml, and what makes nginx, Apache, lighttpd, HAProxy and Caddy pass
+// requests on to it. A comment at the head of each file says where it goes and what to enable.
 //
 // The tests of this package start the servers that Debian ships with these very files, and
 // those of the folder scale with the files for several gateways. The folders docker and
@@ -12,7 +12,7 @@ import (
 	"io/fs"
 )
 
-//go:embed gatehouse.toml nginx apache lighttpd haproxy iis
+//go:embed gatehouse.toml nginx apache lighttpd haproxy caddy iis
 var files embed.FS
 
 // Files returns the files as they were when the program was built. Their names are those

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/cgi/script"
 )
 
 // A way is how a web server passes requests on: a path in one of the files in
@@ -49,6 +52,10 @@ var exercises = []struct {
 		{path: "/plain/tcp"},
 		{path: "/streamed/unix", upload: true, endless: true},
 		{path: "/streamed/tcp", upload: true, endless: true},
+	}},
+	{front{"Caddy", startCaddy, "testdata/fastcgi/Caddyfile"}, []way{
+		{path: "/plain/unix", upload: true, endless: true},
+		{path: "/plain/tcp", upload: true, endless: true},
 	}},
 	{front{"HAProxy", startHAProxy, "testdata/fastcgi/haproxy.cfg"}, []way{
 		{path: "/plain/unix", upload: true, endless: true},
@@ -91,6 +98,37 @@ func TestExchange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestExchangeCaddyHTTP does the same over HTTP, with Caddy's file for it.
+func TestExchangeCaddyHTTP(t *testing.T) {
+	e, mux := newExercise(), new(cgi.Mux)
+	programs := &script.App{Roots: []string{"/usr/lib/cgi-bin"}}
+	t.Cleanup(func() { programs.Close() })
+	if err := errors.Join(mux.Mount("/exercise", e), mux.Mount("/programs", programs)); err != nil {
+		t.Fatal(err)
+	}
+	installProgram(t, "stream")
+	l, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := &counter{Listener: l}
+	server := &gatehouse.Server{App: mux, Log: slog.New(slog.DiscardHandler),
+		Endpoints: []gatehouse.Endpoint{{Protocol: gatehouse.HTTP, Listener: listener}}}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.Background()) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-served
+	})
+	startCaddy(t, "caddy/go-application-http.Caddyfile")
+	if n := exchange(t, "/exercise"); listener.accepted.Load() > n/2 {
+		t.Errorf("%d connections for %d requests: they are not kept", listener.accepted.Load(), n)
+	}
+	leave(t, e, way{path: "/exercise", silent: true})
+	wantEcho(t, "/exercise", 100)
+	wantStream(t, "/programs/stream")
 }
 
 // exchange makes requests of all kinds, at the path, and returns how many.

@@ -30,7 +30,7 @@ func TestEveryFileIsTested(t *testing.T) {
 		"gatehouse.toml",                              // by startGateway
 		"haproxy/gateways.cfg", "nginx/gateways.conf", // by package scale
 	}
-	for _, f := range slices.Concat(programFronts, gitFronts, applicationFronts) {
+	for _, f := range slices.Concat(programFronts, gitFronts, applicationFronts, siteFronts) {
 		tested = append(tested, f.file)
 	}
 	slices.Sort(there)

@@ -18,12 +18,14 @@ var (
 		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
 		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
 		{"lighttpd FastCGI", startLighttpd, "lighttpd/fastcgi.conf"},
+		{"lighttpd SCGI", startLighttpd, "lighttpd/scgi.conf"},
+		{"Caddy FastCGI", startCaddy, "caddy/fastcgi.Caddyfile"},
 		{"Apache SCGI", startApache, "apache/scgi.conf"},
 	}
 	// Without mod_proxy_scgi, which holds the beginning of an answer back.
-	streamingFronts = programFronts[:5]
+	streamingFronts = programFronts[:7]
 	// Without Apache and lighttpd, which read an answer to its end, whoever waits
-	// for it.
+	// for it, and Caddy, which notices only when it has something to send.
 	leavingFronts = programFronts[:2]
 
 	gitFronts = []front{
@@ -33,8 +35,11 @@ var (
 		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
 		{"Apache FastCGI SetHandler", startApache, "apache/fastcgi-sethandler.conf"},
 		{"Apache SCGI", startApache, "apache/scgi.conf"},
-		{"Apache CGI", startApache, "apache/cgi.conf"},
+		{"Apache mod_cgid", startApache, "apache/cgi.conf"},
+		{"Apache mod_cgi", startApachePrefork, "apache/cgi.conf"},
 		{"lighttpd FastCGI", startLighttpd, "lighttpd/fastcgi.conf"},
+		{"lighttpd SCGI", startLighttpd, "lighttpd/scgi.conf"},
+		{"Caddy FastCGI", startCaddy, "caddy/fastcgi.Caddyfile"},
 		{"HAProxy FastCGI", startHAProxy, "haproxy/fastcgi.cfg"},
 	}
 	applicationFronts = []front{
@@ -44,7 +49,17 @@ var (
 		{"Apache SCGI", startApache, "apache/go-application-scgi.conf"},
 		{"Apache mod_fcgid", startFcgid, "apache/go-application-fcgid.conf"},
 		{"lighttpd FastCGI", startLighttpd, "lighttpd/go-application.conf"},
+		{"lighttpd SCGI", startLighttpd, "lighttpd/go-application-scgi.conf"},
+		{"Caddy FastCGI", startCaddy, "caddy/go-application.Caddyfile"},
+		{"Caddy HTTP", startCaddy, "caddy/go-application-http.Caddyfile"},
 		{"HAProxy FastCGI", startHAProxy, "haproxy/go-application.cfg"},
+	}
+	siteFronts = []front{
+		{"nginx", startNginx, "nginx/site.conf"},
+		{"Apache", startApache, "apache/site.conf"},
+		{"lighttpd", startLighttpd, "lighttpd/site.conf"},
+		{"HAProxy", startHAProxySite, "haproxy/site.cfg"},
+		{"Caddy", startCaddy, "caddy/site.Caddyfile"},
 	}
 )
 

@@ -21,8 +21,8 @@ func build(dir string) error {
 }
 
 // startGateway starts the gateway with gatehouse.toml as its configuration, with what needs
-// gitweb and cgit, and the address that the file for HAProxy asks for.
-func startGateway(t *testing.T) {
+// gitweb and cgit, the address that the file for HAProxy asks for, and more lines.
+func startGateway(t *testing.T, lines ...string) {
 	t.Helper()
 	const config = "/etc/gatehouse/gatehouse.toml"
 	install(t, "gatehouse.toml", config, 0o644)
@@ -30,13 +30,16 @@ func startGateway(t *testing.T) {
 	const list = "\nfastcgi = ["
 	more := bytes.Replace(content, []byte(list), []byte(list+`"127.0.0.1:9000", `), 1)
 	more = commentedOut.ReplaceAll(more, []byte("$1$2"))
+	for _, line := range lines {
+		more = append(more, line...)
+	}
 	if err := os.WriteFile(config, more, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	serve(t, "gatehouse", "--config", config)
 }
 
-// startApplication starts a Go handler behind the sockets that the
+// startApplication starts a Go handler behind the addresses that the
 // go-application files name.
 func startApplication(t *testing.T) {
 	t.Helper()
@@ -44,6 +47,7 @@ func startApplication(t *testing.T) {
 		"--fastcgi", "unix:/run/application/fastcgi.sock",
 		"--fastcgi", "127.0.0.1:9000",
 		"--scgi", "unix:/run/application/scgi.sock",
+		"--http", "127.0.0.1:8080",
 		"--app", "/=hello",
 		"--app", "/demo=demo")
 }

@@ -20,6 +20,7 @@ func TestGitPassword(t *testing.T) {
 		{"nginx FastCGI unbuffered", startNginx, "nginx/git-unbuffered.conf"},
 		{"nginx SCGI", startNginx, "nginx/git-scgi.conf"},
 		{"Apache FastCGI", startApache, "apache/fastcgi.conf"},
+		{"Caddy FastCGI", startCaddy, "caddy/fastcgi.Caddyfile"},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			repository := p.publish(t)
@@ -44,8 +45,14 @@ func TestGitPassword(t *testing.T) {
 }
 
 var (
-	commentedOut = regexp.MustCompile(`(?m)^(\t*)#([a-zA-Z<[\t])`)
-	userFile     = regexp.MustCompile(`/etc/(nginx|apache2)/git\.htpasswd`)
+	commentedOut = regexp.MustCompile(`(?m)^(\t*)#([a-zA-Z<[\t}])`)
+	userFile     = regexp.MustCompile(`/etc/(nginx|apache2|caddy)/git\.(htpasswd|users)`)
+)
+
+// Lines of files of users: alice, whose password is secret.
+const (
+	aliceSHA1  = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"
+	aliceCaddy = "alice $2y$04$IJ/mGqt256TLpd3pu.hhOeNGSGlUX/yAJGDauPX/R/zglfJDZHCzK\n"
 )
 
 // askForPassword returns the path of a copy of the file in which the lines on passwords
@@ -59,7 +66,10 @@ func askForPassword(t *testing.T, file string) string {
 	if users == nil || bytes.Equal(changed, content) {
 		t.Fatalf("%s has no lines on passwords", file)
 	}
-	const alice = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"
+	alice := aliceSHA1
+	if strings.HasPrefix(string(users), "/etc/caddy/") {
+		alice = aliceCaddy
+	}
 	if err := os.WriteFile(string(users), []byte(alice), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -179,6 +179,17 @@ func TestPaths(t *testing.T) {
 			{"/hid/x?q=1", `/hid.cgi/hid/x /hid.cgi/hid/x at "/hid.cgi" q=1`},
 			{"/plain/a%20b", `/plain/a b /plain/a%20b at "/plain"`},
 		}},
+		{front{"Caddy", startCaddy, "testdata/paths/Caddyfile"}, [][2]string{
+			{"/plain/x?q=1", `/plain/x /plain/x at "" q=1`},
+			{"/plain/a%2Fb%20c", `/plain/a/b c /plain/a%2Fb%20c at ""`},
+			{"/plain/a/../b//c", `/plain/a/../b//c /plain/a/../b//c at ""`}, // its rules are about /plain/b/c
+			{"/plain/proxy/a%2Fb%20c", "forwarded as /plain/proxy/a%2Fb%20c"},
+			{"/stripped/a%20b", `/a b /a%20b at ""`},
+			{"/split/h.cgi/a%20b", `/split/h.cgi/a b /split/h.cgi/a%20b at "/split/h.cgi"`},
+			{"/split/h.cgi", `/split/h.cgi /split/h.cgi at "/split/h.cgi"`},
+			{"/programs/tell", tell + "|/tell|unset\n"},
+			{"/programs/tell/a%20b/c", tell + "|/tell|/a b/c\n"},
+		}},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			f.start(t, f.file)

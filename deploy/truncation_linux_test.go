@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // truncationFronts are the web servers with every way of testdata/truncation.
@@ -86,6 +87,57 @@ func TestTruncationOverHTTP10(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestTruncationElsewhere: an answer that has begun and breaks off is visibly so behind lighttpd
+// and HAProxy. Caddy takes the end of the connection for the end of the answer, over HTTP too,
+// so that only a Content-Length tells that it came too early.
+func TestTruncationElsewhere(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	startBackendsWith(t, func() error {
+		select {
+		case <-arrived:
+			return nil
+		case <-time.After(patience):
+			return errors.New("the beginning of the answer does not arrive")
+		}
+	})
+	for _, f := range []struct {
+		front
+		ways    []string
+		visible bool
+	}{
+		{front{"lighttpd", startLighttpd, "testdata/truncation/lighttpd.conf"}, []string{"/fastcgi/unix", "/fastcgi/tcp", "/scgi/unix", "/scgi/tcp"}, true},
+		{front{"HAProxy", startHAProxy, "testdata/truncation/haproxy.cfg"}, []string{"/fastcgi/tcp", "/fastcgi-kept/tcp"}, true},
+		{front{"Caddy", startCaddy, "testdata/truncation/Caddyfile"}, []string{"/fastcgi/unix", "/fastcgi/tcp", "/http-kept/unix", "/http-kept/tcp"}, false},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			f.start(t, f.file)
+			for _, way := range f.ways {
+				for _, e := range endings {
+					if e.name == "killed" || e.held || e.post > 0 {
+						continue // these may break off before the beginning has arrived
+					}
+					for _, a := range e.answers(false) {
+						t.Run(strings.TrimPrefix(way, "/")+"/"+a.query(), func(t *testing.T) {
+							goOn := func() { arrived <- struct{}{} }
+							if a.length {
+								goOn() // over HTTP Caddy holds the beginning back
+							} else {
+								a.arrived = goOn
+							}
+							if a.length || f.visible {
+								a.wantBroken(t, way)
+							} else {
+								a.wantUnnoticed(t, way)
+							}
+							a.wantWhole(t, way)
+						})
+					}
+				}
+			}
+		})
 	}
 }
 

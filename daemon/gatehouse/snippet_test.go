@@ -59,8 +59,8 @@ func TestSnippets(t *testing.T) {
 		"snippet needs the name of a web server: apache, haproxy, iis, lighttpd, nginx":         {"", ""},
 		`unknown web server "ngimx": did you mean "nginx"?`:                                     {"ngimx", ""},
 		`unknown web server "caddy": write one of apache, haproxy, iis, lighttpd, nginx`:        {"caddy", ""},
-		`--file: haproxy has no "x.conf": write fastcgi.cfg, gateways.cfg, go-application.cfg`:  {"haproxy", "x.conf"},
-		`--file: haproxy has no "../x": write fastcgi.cfg, gateways.cfg, go-application.cfg`:    {"haproxy", "../x"},
+		`--file: haproxy has no "x.conf": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:  {"haproxy", "x.conf"},
+		`--file: haproxy has no "../x": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:    {"haproxy", "../x"},
 		"register.ps1 has -Program and -Arguments: leave out --app":                             {"iis", "register.ps1", "--app", "demo"},
 		"the snippets of nginx are for the addresses in them: leave out --app, and change them": {"nginx", "", "--app", "demo"},
 	} {
