@@ -56,13 +56,13 @@ func TestSnippets(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"snippet needs the name of a web server: apache, haproxy, iis, lighttpd, nginx":         {"", ""},
-		`unknown web server "ngimx": did you mean "nginx"?`:                                     {"ngimx", ""},
-		`unknown web server "caddy": write one of apache, haproxy, iis, lighttpd, nginx`:        {"caddy", ""},
-		`--file: haproxy has no "x.conf": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:  {"haproxy", "x.conf"},
-		`--file: haproxy has no "../x": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:    {"haproxy", "../x"},
-		"register.ps1 has -Program and -Arguments: leave out --app":                             {"iis", "register.ps1", "--app", "demo"},
-		"the snippets of nginx are for the addresses in them: leave out --app, and change them": {"nginx", "", "--app", "demo"},
+		"snippet needs the name of a web server: apache, haproxy, iis, lighttpd, nginx":                  {"", ""},
+		`unknown web server "ngimx": did you mean "nginx"?`:                                              {"ngimx", ""},
+		`unknown web server "caddy": write one of apache, haproxy, iis, lighttpd, nginx`:                 {"caddy", ""},
+		`--file: haproxy has no "x.conf": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`: {"haproxy", "x.conf"},
+		`--file: haproxy has no "../x": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:   {"haproxy", "../x"},
+		"register.ps1 has -Program and -Arguments: leave out --app":                                      {"iis", "register.ps1", "--app", "demo"},
+		"the snippets of nginx are for the addresses in them: leave out --app, and change them":          {"nginx", "", "--app", "demo"},
 	} {
 		if _, err := snippetOf(args[0], args[1], args[2:]); err == nil || err.Error() != want {
 			t.Errorf("%q: %v; want %s", args, err, want)
