@@ -31,7 +31,7 @@ func furnish() error {
 	if err := raiseLoopback(); err != nil {
 		return fmt.Errorf("bring the loopback interface up: %w", err)
 	}
-	for _, dir := range []string{"/etc", "/usr/lib/cgi-bin", "/var/lib/nginx", "/var/lib/apache2", "/var/lib/haproxy", "/var/cache/lighttpd"} {
+	for _, dir := range []string{"/etc", "/usr/lib/cgi-bin", "/var/lib/nginx", "/var/lib/apache2", "/var/lib/haproxy", "/var/lib/caddy", "/var/cache/lighttpd"} {
 		if err := cover(dir, true); err != nil {
 			return err
 		}
@@ -91,6 +91,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/apache2/modules/mod_fcgid.so", "libapache2-mod-fcgid"},
 	{"/usr/sbin/lighttpd", "lighttpd"},
 	{"/usr/sbin/haproxy", "haproxy"},
+	{"/usr/bin/caddy", "caddy"},
 	{"/usr/bin/cgi-fcgi", "libfcgi-bin"},
 	{"/usr/bin/git", "git"},
 	{"/usr/lib/git-core/git-http-backend", "git"},

@@ -20,31 +20,35 @@ import (
 func TestStream(t *testing.T) {
 	installProgram(t, "stream")
 	startGateway(t)
-	through(t, streamingFronts, func(t *testing.T, _ front) {
-		proceed := fifo(t, "/srv/test/proceed")
-		request, err := http.NewRequest("GET", "http://localhost/cgi-bin/stream", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := httpClient(t).Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body := bufio.NewReader(response.Body)
-		if line, err := body.ReadString('\n'); line != "first\n" {
-			t.Fatalf("read %q, %v; want the first line", line, err)
-		}
-		if _, err := proceed.WriteString("second\n"); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := body.ReadString('\n'); line != "second\n" {
-			t.Fatalf("read %q, %v; want the second line", line, err)
-		}
-		if line, err := body.ReadString('\n'); line != "" {
-			t.Fatalf("read %q, %v; want the end", line, err)
-		}
-	})
+	through(t, streamingFronts, func(t *testing.T, _ front) { wantStream(t, "/cgi-bin/stream") })
+}
+
+// wantStream reads the lines of that program, at the path.
+func wantStream(t *testing.T, path string) {
+	t.Helper()
+	proceed := fifo(t, "/srv/test/proceed")
+	request, err := http.NewRequest("GET", "http://localhost"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := httpClient(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body := bufio.NewReader(response.Body)
+	if line, err := body.ReadString('\n'); line != "first\n" {
+		t.Fatalf("read %q, %v; want the first line", line, err)
+	}
+	if _, err := proceed.WriteString("second\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := body.ReadString('\n'); line != "second\n" {
+		t.Fatalf("read %q, %v; want the second line", line, err)
+	}
+	if line, err := body.ReadString('\n'); line != "" {
+		t.Fatalf("read %q, %v; want the end", line, err)
+	}
 }
 
 // TestClientLeaves: when the client closes its connection, the program and
