@@ -28,6 +28,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/internal/frontend", daemon},
 		{"gatehouse/internal/fault", daemon},
 		{"gatehouse/internal/backend", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/cgi/process", "gatehouse/cgi/script")},
+		{"gatehouse/deploy", daemon},
 		// What every start of gatehouse cgi would pay for: go/build and tables of settings.
 		{"gatehouse/daemon/gatehouse", []string{"github.com/yookoala/gofast", "runtime/metrics"}},
 		{"gatehouse/...", []string{"gatehouse/internal/testkit", "gatehouse/internal/fault"}},

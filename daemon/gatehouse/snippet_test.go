@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
+
+	"gatehouse/daemon"
 )
 
 // TestCommandLineOf has the rules of the C runtime of Windows.
@@ -27,7 +31,7 @@ func TestSnippetIIS(t *testing.T) {
 		if file == "register.ps1" {
 			continue
 		}
-		text, err := snippetOf("iis", file, []string{"--app", `/=scripts:C:\a & b`})
+		text, err := snippetOf("iis", file, nil, []string{"--app", `/=scripts:C:\a & b`})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,24 +52,117 @@ func TestSnippetIIS(t *testing.T) {
 	}
 }
 
-// TestSnippets: each server has its standard file, and errors say what there is.
+// TestSnippets: each server has its usual snippet, and errors say what there is.
 func TestSnippets(t *testing.T) {
 	for _, s := range snippetServers() {
-		if text, err := snippetOf(s.name, "", nil); err != nil || text == "" {
-			t.Errorf("%s: %v", s.name, err)
+		if text, err := snippetOf(s, "", nil, nil); err != nil || !strings.Contains(text, "gatehouse") {
+			t.Errorf("%s: %v", s, err)
 		}
 	}
 	for want, args := range map[string][]string{
-		"snippet needs the name of a web server: apache, haproxy, iis, lighttpd, nginx":                  {"", ""},
-		`unknown web server "ngimx": did you mean "nginx"?`:                                              {"ngimx", ""},
-		`unknown web server "caddy": write one of apache, haproxy, iis, lighttpd, nginx`:                 {"caddy", ""},
-		`--file: haproxy has no "x.conf": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`: {"haproxy", "x.conf"},
-		`--file: haproxy has no "../x": write fastcgi.cfg, gateways.cfg, go-application.cfg, site.cfg`:   {"haproxy", "../x"},
-		"register.ps1 has -Program and -Arguments: leave out --app":                                      {"iis", "register.ps1", "--app", "demo"},
-		"the snippets of nginx are for the addresses in them: leave out --app, and change them":          {"nginx", "", "--app", "demo"},
+		"snippet needs the name of a web server: apache, caddy, haproxy, iis, lighttpd, nginx":   {"", ""},
+		`unknown web server "ngimx": did you mean "nginx"?`:                                      {"ngimx", ""},
+		`unknown web server "thttpd": write one of apache, caddy, haproxy, iis, lighttpd, nginx`: {"thttpd", ""},
+		`--file: haproxy has no "../x": write ` + strings.Join(snippetFiles("haproxy"), ", "):    {"haproxy", "../x"},
+		"register.ps1 has -Program and -Arguments: leave out --app":                              {"iis", "register.ps1", "--app", "demo"},
+		"--file is for a file as it is: leave out --app, or --file":                              {"nginx", "git.conf", "--app", "demo"},
 	} {
-		if _, err := snippetOf(args[0], args[1], args[2:]); err == nil || err.Error() != want {
+		if _, err := snippetOf(args[0], args[1], new(daemon.Config), args[2:]); err == nil || err.Error() != want {
 			t.Errorf("%q: %v; want %s", args, err, want)
+		}
+	}
+}
+
+// TestSnippetPackaged: without flags it is the gateway that the packages start.
+func TestSnippetPackaged(t *testing.T) {
+	unit, err := os.ReadFile("../../deploy/systemd/gatehouse.socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile("../../deploy/packaging/gatehouse.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := packaged()
+	l, m := g.Listeners[0], g.Mounts[0]
+	for _, want := range []string{"ListenStream=" + l.Path, "SocketGroup=" + l.Group, fmt.Sprintf("SocketMode=%04o", l.Mode)} {
+		if !strings.Contains(string(unit), want+"\n") {
+			t.Errorf("gatehouse.socket has no %s", want)
+		}
+	}
+	if !regexp.MustCompile(`(?m)^prefix += "`+m.Prefix+`"$`).Match(config) || !strings.Contains(string(config), "\n"+m.Source+"\n") {
+		t.Errorf("gatehouse.toml has no %+v", m)
+	}
+	if got := packagedSocket("fastcgi", standardConfig); got != l.Path {
+		t.Errorf("the socket of %s is %q", standardConfig, got)
+	}
+	if o, err := new(daemon.Config).Outline(); err != nil || o.Patience != g.Timeout {
+		t.Errorf("timeout %v, want %v, %v", g.Timeout, o.Patience, err)
+	}
+}
+
+// TestSnippetAddresses: what an address is to a web server on this machine.
+func TestSnippetAddresses(t *testing.T) {
+	for _, tt := range []struct {
+		flags []string
+		where string // the path, or HOST PORT
+		says  string // in the remarks, or the error
+	}{
+		{[]string{"--fastcgi", "unix:/run/g.sock,mode=0666"}, "/run/g.sock", ""},
+		{[]string{"--fastcgi", "127.0.0.1:9000"}, "127.0.0.1 9000", "Every user of this machine can connect to that port"},
+		{[]string{"--http", "127.0.0.1:9000"}, "127.0.0.1 9000", ""},
+		{[]string{"--scgi", "LOCALHOST:4000"}, "127.0.0.1 4000", "Every user"},
+		{[]string{"--scgi", "[::ffff:127.0.0.1]:4000"}, "127.0.0.1 4000", "Every user"},
+		{[]string{"--fastcgi", ":9000"}, "127.0.0.1 9000", "only with --allow and the address that the web server connects from"},
+		{[]string{"--fastcgi", "[::]:9000", "--allow", "::/0"}, "::1 9000", "gatehouse accepts connections from ::/0 only (--allow), so the web server has to connect from there. gatehouse listens at every address of this machine. A web server on another one connects to one of those in place of ::1."},
+		{[]string{"--fastcgi", "[::]:9000", "--allow", "127.0.0.1"}, "", "it is every address of this machine, and --allow does not have ::1: write the one that the web server connects to, or add --allow ::1"},
+		{[]string{"--fastcgi", "0.0.0.0:9000", "--allow", "10.0.0.0/8", "--allow", "192.0.2.7"}, "", "and --allow does not have 127.0.0.1"},
+		{[]string{"--fastcgi", "10.0.0.2:9000", "--allow", "10.0.0.0/8", "--allow", "192.0.2.7"}, "10.0.0.2 9000", "from 10.0.0.0/8, 192.0.2.7/32 only (--allow)"},
+		{[]string{"--fastcgi", "gateway.example:9000"}, "gateway.example 9000", "only with --allow"},
+		{[]string{"--http", ":8080"}, "127.0.0.1 8080", "Other machines can reach that address without the web server; --allow keeps them out. gatehouse listens at every address"},
+		{[]string{"--http", ":8080", "--allow", "10.0.0.0/8"}, "", "--allow does not have 127.0.0.1"},
+		{[]string{"--fastcgi", "127.0.0.1:0"}, "", "it is another port after each start: write a port"},
+		{[]string{"--fastcgi", "[fe80::1%eth0]:9000"}, "", "write an address without %eth0"},
+		{[]string{"--fastcgi", "fd:3"}, "", "what starts gatehouse has opened it: write the address, as in --fastcgi unix:PATH"},
+		{[]string{"--scgi", "systemd:scgi"}, "", "its socket unit says where: write the ListenStream= of that, as in --scgi unix:PATH"},
+		{[]string{"--fastcgi", "systemd:fastcgi"}, "", "its socket unit says where"},
+	} {
+		config, _, err := configOf("snippet", tt.flags, func() string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := gatewayOf(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := g.Listeners[0]
+		if tt.where == "" {
+			if l.Err == nil || !strings.Contains(l.Err.Error(), tt.says) {
+				t.Errorf("%q: error %v; want %s", tt.flags, l.Err, tt.says)
+			}
+			continue
+		}
+		where := l.Path
+		if where == "" {
+			where = fmt.Sprintf("%s %d", l.Host, l.Port)
+		}
+		if says := strings.Join(l.Remarks, " "); l.Err != nil || where != tt.where || !strings.Contains(says, tt.says) || (tt.says == "") != (says == "") {
+			t.Errorf("%q: %s, %v, %q; want %s, %q", tt.flags, where, l.Err, says, tt.where, tt.says)
+		}
+	}
+}
+
+// TestSnippetSites: where the socket units of the packages listen, for their configurations.
+func TestSnippetSites(t *testing.T) {
+	for _, tt := range []struct{ name, file, want string }{
+		{"fastcgi", "/etc/gatehouse/git.toml", "/run/gatehouse/git.sock"},
+		{"scgi", "/etc/gatehouse/git.toml", ""},
+		{"fastcgi", "/etc/gatehouse/sites/git.toml", ""},
+		{"fastcgi", "/etc/gatehouse/git.conf", ""},
+		{"fastcgi", "", ""},
+	} {
+		if got := packagedSocket(tt.name, tt.file); got != tt.want {
+			t.Errorf("%s in %s: %q; want %q", tt.name, tt.file, got, tt.want)
 		}
 	}
 }
