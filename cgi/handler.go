@@ -139,9 +139,20 @@ type Handler struct {
 	// Programs that package script runs have limits of their own, which terminate them.
 	FirstByte time.Duration
 
+	// RequestIDFrom is the variable that holds the id of a request, such as
+	// HTTP_X_REQUEST_ID, which a proxy in front has set: see [Request.RequestID]. A value
+	// that is not valid is ignored. If RequestIDFrom is empty, it is REQUEST_ID for a CGI
+	// program, whose environment the web server has made, and none otherwise: ids are made.
+	// Whoever can set the variable can repeat an id.
+	RequestIDFrom string
+
+	// ErrorRequestID has the default error pages end in a line with the RequestID, for the
+	// user to quote: "Request k7rm3qxp-17". It is not added to an ErrorBody.
+	ErrorRequestID bool
+
 	contradictions contradictions
-	lastID         atomic.Uint64
-	ids            *atomic.Uint64 // in place of lastID, if not nil
+	ownCounter     requestCounter
+	counter        *requestCounter // in place of ownCounter, if not nil
 	advised        atomic.Bool    // about PATH_INFO
 	spoolOnce      sync.Once
 	spoolLimits    spool.Limits // Spool, with its totals
@@ -169,23 +180,21 @@ func (h *Handler) log() *slog.Logger {
 	return slog.Default()
 }
 
-// ContinueFrom has h go on with the numbers that old gives to requests, while old may go on,
+// ContinueFrom has h go on with the ids that old gives to requests, while old may go on,
 // too. It must be called before h runs anything.
-func (h *Handler) ContinueFrom(old *Handler) { h.ids = old.counter() }
+func (h *Handler) ContinueFrom(old *Handler) { h.counter = old.requestCounter() }
 
-func (h *Handler) counter() *atomic.Uint64 {
-	if h.ids != nil {
-		return h.ids
+func (h *Handler) requestCounter() *requestCounter {
+	if h.counter != nil {
+		return h.counter
 	}
-	return &h.lastID
+	return &h.ownCounter
 }
 
 // Run runs a for one request and finishes the sink, whatever happens. It returns when a has
 // returned. If a time limit passes, another goroutine finishes the sink before that.
 func (h *Handler) Run(r *Request, s Sink, a App) Result {
-	if r.ID == 0 {
-		r.ID = h.counter().Add(1)
-	}
+	h.identify(r)
 	var start time.Time
 	if h.AccessLog != nil {
 		start = time.Now()
@@ -278,7 +287,7 @@ func (h *Handler) inspectPath(r *Request, a App) error {
 	}
 	advice, err := r.InspectPath()
 	if advice != "" && h.advised.CompareAndSwap(false, true) {
-		h.log().Warn("path mended; this is logged once", "request", r.ID, "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
+		h.log().Warn("path mended; this is logged once", r.LogAttr(), "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
 	}
 	return err
 }
