@@ -89,10 +89,17 @@ type Request struct {
 	// did not. It is a part of the RequestID, by which logs and users know the request.
 	ID uint64
 
-	counter     *requestCounter // that ID is from; nil for a front-end's own
-	sentID      string          // the RequestID that came with the request
-	shownID     bool            // Env has it
-	traceparent string          // if it is valid
+	numbers *requestNumbers // that ID is from; nil for a front-end's own
+	sentID  string          // the RequestID that came with the request
+	shownID bool            // Env has it
+	trace   TraceParent     // of Env when the request began; empty for none
+
+	// Protocol is that by which the request came, for the figures of [Handler.Stats]:
+	// "fastcgi", "scgi", "http" or "cgi".
+	Protocol string
+
+	// response is that of the Handler, while it runs the request; otherwise nil.
+	response *response
 
 	// finished, if not nil, gets the result as soon as a time limit has passed, and the
 	// request been finished.
@@ -119,9 +126,18 @@ type ContextSource interface {
 	RequestContext() context.Context
 }
 
+// Tally returns what counts for the application that serves the request, for processes that
+// may outlive it. It is nil unless a Handler runs the request.
+func (r *Request) Tally() *Tally {
+	if r.response == nil {
+		return nil
+	}
+	return r.response.flight.tally.Load()
+}
+
 // Context returns the request's context. It is cancelled when the web server aborts the
-// request or vanishes, when a time limit has passed, at a forced shutdown, and when the
-// request has ended; [context.Cause] tells which. The first call must come from the
+// request or vanishes, when a time limit has passed, by [Handler.Abort], at a forced shutdown,
+// and when the request has ended; [context.Cause] tells which. The first call must come from the
 // goroutine that runs ServeCGI.
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {
@@ -129,6 +145,9 @@ func (r *Request) Context() context.Context {
 			r.ctx = context.Background()
 		} else {
 			r.ctx = r.source.RequestContext()
+		}
+		if r.response != nil {
+			r.ctx = r.response.abortable(r.ctx)
 		}
 	}
 	return r.ctx

@@ -12,9 +12,9 @@ import (
 // MaxRequestID is the longest id of a request that a [Handler] takes from a variable.
 const MaxRequestID = 128
 
-// A requestCounter numbers requests. Its name, which it gets when a number is first written,
-// tells its numbers from those of other processes and machines.
-type requestCounter struct {
+// requestNumbers number requests. Their name, which they get when one is first written,
+// tells them from those of other processes and machines.
+type requestNumbers struct {
 	last atomic.Uint64
 	once sync.Once
 	made string
@@ -25,13 +25,13 @@ var spoken = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(
 
 // name returns 40 random bits in eight characters. Of a million processes, two have the same
 // with a probability of one third.
-func (c *requestCounter) name() string {
-	c.once.Do(func() {
+func (n *requestNumbers) name() string {
+	n.once.Do(func() {
 		var b [5]byte
 		rand.Read(b[:]) // which never fails
-		c.made = spoken.EncodeToString(b[:])
+		n.made = spoken.EncodeToString(b[:])
 	})
-	return c.made
+	return n.made
 }
 
 // RequestID returns the id of the request that is in the log, on the error page and in the
@@ -53,30 +53,29 @@ func (r *Request) AppendRequestID(b []byte) []byte {
 		return append(b, r.sentID...)
 	case r.ID == 0:
 		return b
-	case r.counter != nil:
-		b = append(append(b, r.counter.name()...), '-')
+	case r.numbers != nil:
+		b = append(append(b, r.numbers.name()...), '-')
 	}
 	return strconv.AppendUint(b, r.ID, 10)
 }
 
 // LogAttr returns what a line of the log says of the request that it is about: "request", the
-// RequestID, and the "trace_id" and "span_id" of its [Request.Trace], if it has one. The
+// RequestID, and the "trace_id" and "span_id" of its [Environ.TraceParent], if it has one. The
 // attribute is a group without a name, which a log shows as if they were given one by one. Any
 // goroutine may call it.
 func (r *Request) LogAttr() slog.Attr {
 	id := slog.String("request", r.RequestID())
-	if r.traceparent == "" {
+	if r.trace.TraceID == "" {
 		return id
 	}
-	trace, span := r.Trace()
-	return slog.Group("", id, slog.String("trace_id", trace), slog.String("span_id", span))
+	return slog.Group("", id, slog.String("trace_id", r.trace.TraceID), slog.String("span_id", r.trace.SpanID))
 }
 
 // identify gives the request its id.
-func (h *Handler) identify(r *Request) {
+func (h *Handler) identify(r *Request, n *requestNumbers) {
 	if r.ID == 0 {
-		r.counter = h.requestCounter()
-		r.ID = r.counter.last.Add(1)
+		r.numbers = n
+		r.ID = n.last.Add(1)
 	}
 	from := h.RequestIDFrom
 	if from == "" && r.program {
@@ -87,9 +86,7 @@ func (h *Handler) identify(r *Request) {
 			r.sentID = id
 		}
 	}
-	if t := r.Env.Get("HTTP_TRACEPARENT"); validTraceparent(t) {
-		r.traceparent = t
-	}
+	r.trace, _ = r.Env.TraceParent()
 }
 
 // setIDVariable has the variables show the RequestID as REQUEST_ID. That costs allocations,

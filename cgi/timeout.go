@@ -90,7 +90,7 @@ func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
-			return 0, timeLimitError("took longer than %v (RunTime)", t.run)
+			return 0, timeLimitError("run_time", "took longer than %v (RunTime)", t.run)
 		}
 		next = t.run - now
 	}
@@ -100,15 +100,15 @@ func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return 0, timeLimitError("did not begin to respond within %v (FirstByte)", t.first)
+			return 0, timeLimitError("first_byte", "did not begin to respond within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
 	return next, nil
 }
 
-func timeLimitError(format string, limit time.Duration) error {
-	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit)}
+func timeLimitError(key, format string, limit time.Duration) error {
+	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit), Check: key}
 }
 
 // tick checks whether a limit has passed, and finishes the request if so.

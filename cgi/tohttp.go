@@ -76,6 +76,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		Role:          Responder,
 		Multithread:   true,
 		Paths:         PathKeep,
+		Protocol:      "http",
 		direct:        true,
 	}
 	source := &httpContext{parent: req.Context()}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -27,12 +28,12 @@ func AccessFields() []AccessField {
 	return []AccessField{
 		{Name: "request_id", Text: "the request's id", plain: func(b []byte, r *cgi.Request, _ *cgi.Result) []byte { return r.AppendRequestID(b) }},
 		{Name: "trace_id", Text: "the trace-id of its traceparent (W3C)", plain: func(b []byte, r *cgi.Request, _ *cgi.Result) []byte {
-			id, _ := r.Trace()
-			return append(b, id...)
+			t, _ := r.Env.TraceParent()
+			return append(b, t.TraceID...)
 		}},
 		{Name: "span_id", Text: "the parent-id of its traceparent", plain: func(b []byte, r *cgi.Request, _ *cgi.Result) []byte {
-			_, id := r.Trace()
-			return append(b, id...)
+			t, _ := r.Env.TraceParent()
+			return append(b, t.SpanID...)
 		}},
 		variable("remote_addr", "the client's address", "REMOTE_ADDR"),
 		variable("remote_port", "the client's port", "REMOTE_PORT"),
@@ -44,14 +45,13 @@ func AccessFields() []AccessField {
 		variable("server_name", "the name of the server", "SERVER_NAME"),
 		variable("server_port", "the port of the server", "SERVER_PORT"),
 		{Name: "request", Text: `the first line of the request: "$request_method $request_uri $server_protocol"`},
-		{Name: "application", Text: "the prefix of the [[app]]", text: func(r *cgi.Request, _ *cgi.Result) string {
-			prefix, _, mounted := r.Mounted()
-			if mounted && prefix == "" {
-				return "/"
-			}
-			return prefix
+		{Name: "application", Text: "the prefix of the [[app]]", text: func(_ *cgi.Request, res *cgi.Result) string { return res.Application }},
+		{Name: "program", Text: "the path of the program, or the address that the request was passed on to", text: func(r *cgi.Request, res *cgi.Result) string {
+			return cmp.Or(res.Usage.Program, r.Script)
 		}},
-		{Name: "program", Text: "the path of the program", text: func(r *cgi.Request, _ *cgi.Result) string { return r.Script }},
+		{Name: "pid", Text: "the number of its process", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			return appendCount(b, int64(res.Usage.PID))
+		}},
 		{Name: "status", Text: "the status that was sent, or 499 if the client left before the end", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			if res.End == cgi.Aborted {
 				return append(b, "499"...)
@@ -67,8 +67,20 @@ func AccessFields() []AccessField {
 		{Name: "body_bytes_sent", Text: "bytes of body that were sent", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			return strconv.AppendInt(b, res.Bytes, 10)
 		}},
+		{Name: "request_body_bytes", Text: "bytes of the request's body that were read", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			return strconv.AppendInt(b, res.BytesIn, 10)
+		}},
 		{Name: "request_time", Text: "from the beginning to the end, in seconds", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			return appendSeconds(b, res.Duration)
+		}},
+		{Name: "first_byte_time", Text: "from the beginning to the head of the response, in seconds", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			if res.FirstByte == 0 {
+				return b
+			}
+			return appendSeconds(b, res.FirstByte)
+		}},
+		{Name: "queue_time", Text: "waiting for its turn, in seconds; 0.000000 if it did not", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			return appendSeconds(b, res.Usage.Queued)
 		}},
 		{Name: "time_local", Text: "when it began, as 21/Nov/2026:08:00:00 +0000", plain: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			return res.Start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
@@ -79,9 +91,23 @@ func AccessFields() []AccessField {
 		{Name: "msec", Text: "when it began, in seconds since 1970", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			return appendSeconds(b, time.Duration(res.Start.UnixNano()))
 		}},
-		{Name: "exit", Text: "the exit status of the application, 0 if it has none", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
-			return strconv.AppendInt(b, int64(res.ExitStatus), 10)
+		{Name: "exit", Text: "the exit status of the program, if it has exited by then", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			if u := &res.Usage; !u.Exited || u.Signal != "" {
+				return b
+			}
+			return strconv.AppendInt(b, int64(res.Usage.ExitStatus), 10)
 		}},
+		{Name: "signal", Text: "the signal that ended the program, such as SIGKILL", text: func(_ *cgi.Request, res *cgi.Result) string { return res.Usage.Signal }},
+		{Name: "cpu_time", Text: "processor time of the program and its children, in seconds, if it has exited", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			if !res.Usage.Exited {
+				return b
+			}
+			return appendSeconds(b, res.Usage.User+res.Usage.System)
+		}},
+		{Name: "peak_memory", Text: "the most memory that one of them had (resident), in bytes", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			return appendCount(b, res.Usage.PeakMemory)
+		}},
+		{Name: "check", Text: "what refused or ended the request, such as queue or first_byte", text: func(_ *cgi.Request, res *cgi.Result) string { return res.Check }},
 	}
 }
 

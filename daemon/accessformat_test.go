@@ -44,7 +44,8 @@ var accessTests = []struct {
 		`- - - [21/Nov/2026:08:00:00 +0000] "- - -" - 0 "-" "-"`},
 	{"json", "json", plainRequest, plainResult,
 		`{"time":"2026-11-21T08:00:00.005+00:00","level":"INFO","msg":"request","request":"17","client":"192.0.2.1","user":"alice","method":"GET","uri":"/x?y",` +
-			`"protocol":"HTTP/1.1","host":"example.com","referer":"http://example.org/","user_agent":"curl/8","application":"","script":"","status":200,"end":"complete","bytes":1234,"seconds":0.004000,"exit":0,` +
+			`"protocol":"HTTP/1.1","host":"example.com","referer":"http://example.org/","user_agent":"curl/8","application":"","program":"","pid":null,"status":200,"end":"complete","check":"","bytes_in":0,"bytes":1234,` +
+			`"queued":0.000000,"first_byte":null,"seconds":0.004000,"exit":null,"signal":"","cpu":null,"peak_memory":null,` +
 			`"trace_id":"","span_id":""}`},
 	{"json with hostile values", `{"user":"$remote_user","uri":"$request_uri"}`, hostileRequest, plainResult,
 		`{"user":"a b","uri":"/\" 200\u000a127.0.0.1 \\ \ufffd\u007f\u2028é"}`},
@@ -52,9 +53,16 @@ var accessTests = []struct {
 		`{"status":null,"user":"","text":"a \"  \" b"}`},
 	{"a template", `${request_id}:$http_x_forwarded_for;$request_time|$msec`, []string{"HTTP_X_FORWARDED_FOR=a;b"}, plainResult,
 		`17:a\x3bb;0.004000|1795248000.005000`},
+	{"a program", `$application $program $pid $queue_time $first_byte_time $request_body_bytes $exit $signal $cpu_time $peak_memory $check`, nil,
+		cgi.Result{Application: "/cgi-bin", BytesIn: 7, FirstByte: 1500 * time.Microsecond, Usage: cgi.Usage{Program: "/usr/lib/cgi-bin/a", PID: 4711, Queued: 2 * time.Second,
+			Exited: true, ExitStatus: 3, User: time.Second, System: time.Millisecond, PeakMemory: 1 << 20}},
+		`/cgi-bin /usr/lib/cgi-bin/a 4711 2.000000 0.001500 7 3 - 1.001000 1048576 -`},
+	{"a program that was killed", `$exit $signal $check`, nil, cgi.Result{Check: "run", Usage: cgi.Usage{Exited: true, Signal: "SIGKILL"}}, `- SIGKILL run`},
+	{"a trace", `$trace_id $span_id`, []string{"HTTP_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, cgi.Result{},
+		`0af7651916cd43dd8448eb211c80319c b7ad6b7169203331`},
 	{"no field behind another", `$remote_user$host`, []string{"REMOTE_USER=a", "HTTP_HOST=b"}, plainResult, `ab`},
 	{"the log's text", recordText, plainRequest, plainResult,
-		`time=2026-11-21T08:00:00.005+00:00 level=INFO msg=request request=17 client=192.0.2.1 user="alice" method=GET uri="/x?y" application="-" script="-" status=200 end=complete bytes=1234 seconds=0.004000`},
+		`time=2026-11-21T08:00:00.005+00:00 level=INFO msg=request request=17 client=192.0.2.1 user="alice" method=GET uri="/x?y" application="-" program="-" status=200 end=complete bytes=1234 seconds=0.004000`},
 }
 
 func TestAccessFormat(t *testing.T) {
@@ -91,7 +99,7 @@ func TestAccessLogCutsLongValues(t *testing.T) {
 	for _, tt := range []struct{ format, value, want string }{
 		{"common", strings.Repeat("x", 1<<20), "x... "},
 		{"json", strings.Repeat("x", 1<<20), `x...",`},
-		{"json", "x" + strings.Repeat("é", 1<<20), `é...",`},  // not within a character
+		{"json", "x" + strings.Repeat("é", 1<<20), `é...",`},   // not within a character
 		{"json", strings.Repeat("\xff", 1<<20), `\ufffd...",`}, // six bytes each
 	} {
 		f, err := parseAccessFormat(tt.format)

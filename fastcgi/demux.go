@@ -130,14 +130,17 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 			c.closing = true
 		}
 		c.mu.Unlock()
+		c.srv.acceptor.Decline("role")
 		c.srv.acceptor.Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
 	case c.full(&set.T.limits):
 		c.mu.Unlock()
+		c.srv.acceptor.Decline(set.T.requestsKey)
 		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", set.T.requestsKey, "requests", set.T.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	case !c.growForRequest():
 		c.mu.Unlock()
+		c.srv.acceptor.Decline("params_total")
 		c.srv.acceptor.Warn("request refused: the requests of all connections hold too much memory", "peer", c.peer(), "limit", "params_total", "bytes", c.holding.Budget.Max())
 		return c.refuseBegin(id, record.CantMpxConn)
 	}

@@ -104,7 +104,7 @@ func (r *request) prepare(params []byte) error {
 	r.dropParams()
 	s := &r.set.T
 	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.paths, http.NoBody
-	r.cgi.Multithread, r.cgi.Multiprocess = true, true
+	r.cgi.Multithread, r.cgi.Multiprocess, r.cgi.Protocol = true, true, "fastcgi"
 	r.cgi.SetContextSource(r)
 	if err != nil {
 		return err

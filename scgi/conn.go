@@ -95,6 +95,7 @@ func (c *conn) serve() {
 		err = c.refusal(err)
 	}
 	c.req.Env, c.req.Body, c.req.Paths, c.req.Multithread = env, &c.body, set.paths, true
+	c.req.Protocol = "scgi"
 	c.req.SetContextSource(c)
 	if err != nil {
 		c.req.ContentLength, c.left, c.refused = 0, 0, true
