@@ -280,6 +280,17 @@ func (s *logStream) name() string {
 	return "access log"
 }
 
+// end logs the error with which the daemon ends, unless the log goes to standard error: there,
+// the command prints it.
+func (l *logs) end(err error) {
+	l.mu.Lock()
+	elsewhere := l.current != nil && l.current.place != "stderr"
+	l.mu.Unlock()
+	if err != nil && elsewhere {
+		l.log.Error("gatehouse ends", "error", err)
+	}
+}
+
 // close ends the log, which goes to standard error from then on.
 func (l *logs) close() error {
 	if l.given {

@@ -35,7 +35,10 @@ func Signals() []os.Signal {
 // SIGHUP has it go on with the configuration that Environment.Reload returns, without losing a
 // request; see "Reloading" in the package documentation. Other signals have no effect.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() {
+		d.logs.end(err)
+		err = errors.Join(err, d.Close())
+	}()
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	g := d.generation
