@@ -135,7 +135,7 @@ func TestJournal(t *testing.T) {
 	}
 	s.accessLog()(request(plainRequest...), plainResult)
 	got := readEntry(t, read())
-	if m := got["MESSAGE"]; got["PRIORITY"] != "6" || got["GATEHOUSE_REQUEST"] != "17" || got["GATEHOUSE_URI"] != "/x?y" || !strings.HasPrefix(m, `request request=17 client=192.0.2.1 user=alice method=GET uri=/x?y `) {
+	if m := got["MESSAGE"]; got["PRIORITY"] != "6" || got["GATEHOUSE_REQUEST"] != "17" || got["GATEHOUSE_URI"] != "/x?y" || !strings.HasPrefix(m, `access request=17 client=192.0.2.1 user=alice method=GET uri=/x?y `) {
 		t.Errorf("got %v", got)
 	}
 	if _, empty := got["GATEHOUSE_TRACE_ID"]; empty {
