@@ -3,6 +3,8 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +94,28 @@ func TestAccessFields(t *testing.T) {
 		if len(line) < 3 || field.Text == "" {
 			t.Errorf("%s is %q; meaning %q", field.Name, line, field.Text)
 		}
+	}
+}
+
+// TestOperatingPage: the page has each field, and no other.
+func TestOperatingPage(t *testing.T) {
+	b, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, n := string(b), 0
+	for _, field := range AccessFields() {
+		if want := fmt.Sprintf("| `$%s` | %s |\n", field.Name, field.Text); !strings.Contains(page, want) {
+			t.Errorf("the page has no line %q", want)
+		}
+	}
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "| `$") {
+			n++
+		}
+	}
+	if want := len(AccessFields()) + 1; n != want { // and $http_NAME
+		t.Errorf("the page has %d fields; want %d", n, want)
 	}
 }
 
