@@ -23,7 +23,8 @@ type AccessField struct {
 }
 
 // AccessFields returns the fields of access_log_format. nginx has those of the same name, with
-// the same meaning. There is "http_NAME" besides, for any header field of the request.
+// the same meaning, but that the time is that of the beginning, as in Apache. There is
+// "http_NAME" besides, for any header field of the request.
 func AccessFields() []AccessField {
 	return []AccessField{
 		{Name: "request_id", Text: "the request's id", plain: func(b []byte, r *cgi.Request, _ *cgi.Result) []byte { return r.AppendRequestID(b) }},
@@ -86,7 +87,10 @@ func AccessFields() []AccessField {
 			return res.Start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 		}},
 		{Name: "time_iso8601", Text: "when it began, as 2026-11-21T08:00:00.000+00:00", plain: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
-			return res.Start.AppendFormat(b, "2006-01-02T15:04:05.000-07:00")
+			return res.Start.AppendFormat(b, isoTime)
+		}},
+		{Name: "end_iso8601", Text: "when it ended, likewise", plain: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
+			return res.Start.Add(res.Duration).AppendFormat(b, isoTime)
 		}},
 		{Name: "msec", Text: "when it began, in seconds since 1970", number: func(b []byte, _ *cgi.Request, res *cgi.Result) []byte {
 			return appendSeconds(b, time.Duration(res.Start.UnixNano()))
@@ -110,6 +114,8 @@ func AccessFields() []AccessField {
 		{Name: "check", Text: "what refused or ended the request, such as queue or first_byte", text: func(_ *cgi.Request, res *cgi.Result) string { return res.Check }},
 	}
 }
+
+const isoTime = "2006-01-02T15:04:05.000-07:00"
 
 // variable is a field that shows a variable of the request.
 func variable(name, text, variable string) AccessField {

@@ -22,12 +22,12 @@ var accessFormats = []struct{ name, template string }{
 
 // What the access log has where the log goes: lines of the log, in its form.
 const (
-	recordJSON = `{"time":"$time_iso8601","level":"INFO","msg":"access","request":"$request_id","client":"$remote_addr","user":"$remote_user",` +
+	recordJSON = `{"time":"$end_iso8601","level":"INFO","msg":"access","request":"$request_id","client":"$remote_addr","user":"$remote_user",` +
 		`"method":"$request_method","uri":"$request_uri","protocol":"$server_protocol","host":"$host","referer":"$http_referer","user_agent":"$http_user_agent",` +
 		`"application":"$application","program":"$program","pid":$pid,"status":$status,"end":"$end","check":"$check","bytes_in":$request_body_bytes,"bytes":$body_bytes_sent,` +
 		`"queued":$queue_time,"first_byte":$first_byte_time,"seconds":$request_time,"exit":$exit,"signal":"$signal","cpu":$cpu_time,"peak_memory":$peak_memory,` +
 		`"trace_id":"$trace_id","span_id":"$span_id"}`
-	recordText = `time=$time_iso8601 level=INFO msg=access request=$request_id client=$remote_addr user="$remote_user" method=$request_method ` +
+	recordText = `time=$end_iso8601 level=INFO msg=access request=$request_id client=$remote_addr user="$remote_user" method=$request_method ` +
 		`uri="$request_uri" application="$application" program="$program" status=$status end=$end bytes=$body_bytes_sent seconds=$request_time`
 )
 

@@ -45,7 +45,7 @@ var accessTests = []struct {
 	{"combined, with nothing", "combined", nil, cgi.Result{Start: accessStart},
 		`- - - [21/Nov/2026:08:00:00 +0000] "- - -" - 0 "-" "-"`},
 	{"json", "json", plainRequest, plainResult,
-		`{"time":"2026-11-21T08:00:00.005+00:00","level":"INFO","msg":"access","request":"17","client":"192.0.2.1","user":"alice","method":"GET","uri":"/x?y",` +
+		`{"time":"2026-11-21T08:00:00.009+00:00","level":"INFO","msg":"access","request":"17","client":"192.0.2.1","user":"alice","method":"GET","uri":"/x?y",` +
 			`"protocol":"HTTP/1.1","host":"example.com","referer":"http://example.org/","user_agent":"curl/8","application":"","program":"","pid":null,"status":200,"end":"complete","check":"","bytes_in":0,"bytes":1234,` +
 			`"queued":0.000000,"first_byte":null,"seconds":0.004000,"exit":null,"signal":"","cpu":null,"peak_memory":null,` +
 			`"trace_id":"","span_id":""}`},
@@ -64,7 +64,7 @@ var accessTests = []struct {
 		`0af7651916cd43dd8448eb211c80319c b7ad6b7169203331`},
 	{"no field behind another", `$remote_user$host`, []string{"REMOTE_USER=a", "HTTP_HOST=b"}, plainResult, `ab`},
 	{"the log's text", recordText, plainRequest, plainResult,
-		`time=2026-11-21T08:00:00.005+00:00 level=INFO msg=access request=17 client=192.0.2.1 user="alice" method=GET uri="/x?y" application="-" program="-" status=200 end=complete bytes=1234 seconds=0.004000`},
+		`time=2026-11-21T08:00:00.009+00:00 level=INFO msg=access request=17 client=192.0.2.1 user="alice" method=GET uri="/x?y" application="-" program="-" status=200 end=complete bytes=1234 seconds=0.004000`},
 }
 
 func TestAccessFormat(t *testing.T) {
