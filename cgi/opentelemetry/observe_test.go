@@ -52,7 +52,7 @@ func TestObserve(t *testing.T) {
 		code := ""
 		for _, a := range s.Attributes() {
 			if a.Key == "http.response.status_code" {
-				code = a.Value.Emit()
+				code = a.Value.String()
 			}
 		}
 		if got := fmt.Sprintf("%s %s %v", s.Name(), code, s.Status().Code); got != want {
