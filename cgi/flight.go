@@ -248,7 +248,15 @@ func (w *response) terminate(cause error) {
 	if w.body != nil {
 		w.body.abort(cause)
 	}
+	// What waits for a client that takes nothing has a head that has been sent. Anything else
+	// needs the connection for the error page.
+	if s, ok := w.sink.(interrupter); ok && f.sending.Load() {
+		s.InterruptWrite()
+	}
 }
+
+// An interrupter is a Sink of which another goroutine may end the write that is under way.
+type interrupter interface{ InterruptWrite() }
 
 // terminated returns why the request was aborted here, or nil.
 func (w *response) terminated() error {

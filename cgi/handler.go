@@ -382,7 +382,8 @@ func (w *response) finish(err error, res *Result) {
 		err = w.refused // which the application has ignored
 	}
 	w.finishing = true
-	if aborted := w.terminated(); aborted != nil {
+	aborted := w.terminated()
+	if aborted != nil {
 		err = aborted                 // whatever the application made of it
 		w.flight.aborted.Store(false) // for the error page
 	}
@@ -420,6 +421,9 @@ func (w *response) finish(err error, res *Result) {
 	if ferr := w.sink.Finish(out); ferr != nil && w.sinkErr == nil {
 		w.sinkErr = ferr
 		out.End = Aborted
+	}
+	if aborted != nil && out.End == Aborted {
+		out.End = Truncated // the client has not left
 	}
 	if w.overrun != nil && (err == nil || w.abortedBy(err)) {
 		err = w.overrun // a client that has all that was declared may well be gone
