@@ -34,6 +34,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # be had from the Go module proxy.
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
+# Examples that are modules of their own, for what they depend on.
+MODULES = cgi/opentelemetry
+
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
 LIB      = $(DESTDIR)$(PREFIX)/lib
@@ -59,6 +62,7 @@ quick:
 
 test: packages check kubernetes
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
+	@for module in $(MODULES); do (cd $$module && $(GO) test -race ./...) || exit 1; done
 ifeq ($(WINE),1)
 	@$(MAKE) --no-print-directory wine
 endif
@@ -79,6 +83,7 @@ check:
 	GOOS=darwin  $(GO) vet ./...
 	GOOS=freebsd $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	@for module in $(MODULES); do (cd $$module && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...) || exit 1; done
 
 # The test of deploy/kubernetes has a module of its own: gatehouse needs nothing of k8s.io.
 kubernetes: packages

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,9 +31,9 @@ type generation struct {
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
-	module    *iis.Module    // of IIS, that has started this process; nil for none
-	started   bool           // the server owns their listeners
-	reopen    func() error   // opens the access log anew
+	module    *iis.Module // of IIS, that has started this process; nil for none
+	started   bool        // the server owns their listeners
+	logs      *logSetup
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
 }
@@ -63,17 +62,16 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 		return nil, errors.Join(err, closeApps())
 	}
 	return &generation{config: c, log: p.log, mounted: m, kept: kept, reserve: cgi.Descriptors(apps...),
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: !c.PlainErrorPages}, closers: []func() error{closeApps}}, nil
 }
 
-// openLog opens the access log.
-func (g *generation) openLog(stderr io.Writer) error {
-	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
-	if err != nil {
+// openLogs opens the logs. They are written as the configuration says once logs.begin is called.
+func (g *generation) openLogs(l *logs) (err error) {
+	if g.logs, err = l.open(&g.config); err != nil {
 		return err
 	}
-	g.handler.AccessLog, g.reopen = access, reopen
-	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
+	g.handler.AccessLog = g.logs.accessLog()
+	g.closers = slices.Insert(g.closers, 0, g.logs.close) // after the applications
 	return nil
 }
 
@@ -111,7 +109,10 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 // once. The channel receives the result after the last request: nil, or the error of a
 // listener. A CGI program serves one request.
 func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (served <-chan error) {
-	d.server = g.newServer(d, overdue)
+	server := g.newServer(d, overdue)
+	d.mu.Lock()
+	d.server = server
+	d.mu.Unlock()
 	g.begin()
 	result := make(chan error, 1)
 	go func() {
@@ -184,7 +185,7 @@ func (g *generation) grace() time.Duration {
 	return longest
 }
 
-// close closes the applications and then the access log, and the listeners if the
+// close closes the applications and then its logs, and the listeners if the
 // generation was not started.
 func (g *generation) close() error {
 	if !g.started {

@@ -18,13 +18,14 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
+	logs        *logs
 	env         Environment
 	args        []string // of a successor; none if there can be none
 	listenNames []string // LISTEN_FDNAMES
 	notifier    *systemd.Notifier
 	readyFD     int
-	reaper      *process.Reaper // nil for none
-	server      *gatehouse.Server
+	reaper      *process.Reaper   // nil for none
+	server      *gatehouse.Server // set once, under mu
 	ready       atomic.Bool
 	reloading   atomic.Bool // or about to
 
@@ -32,6 +33,7 @@ type Daemon struct {
 	generation *generation          // the one that serves; nil once closed
 	old        map[*generation]bool // those whose requests have not ended
 	pidFile    string               // written; empty for none
+	reloads    ReloadStats          // but for Old
 	closing    sync.WaitGroup       // of old
 	over       chan struct{}        // closed when Serve ends
 }
@@ -45,8 +47,8 @@ var ErrBare = errors.New("gatehouse was started with nothing to serve on")
 type Environment struct {
 	Process systemd.Process
 	Stdout  io.Writer    // if nil, os.Stdout; gets the default addresses, if they are used
-	Stderr  io.Writer    // if nil, os.Stderr; gets the access log, if it goes there; a LogWriter never blocks
-	Log     *slog.Logger // if nil, NewLog(Stderr)
+	Stderr  io.Writer    // if nil, os.Stderr; gets the logs that go there; a LogWriter never blocks
+	Log     *slog.Logger // if nil, it is what the configuration says (Log, LogFormat)
 
 	// Alone says that the daemon has no other children than the programs it starts. It
 	// then adopts and reaps their orphans (PR_SET_CHILD_SUBREAPER); see process.Reaper.
@@ -73,6 +75,8 @@ type Environment struct {
 	// Confine, if not nil, is called once everything is open, to give up privileges that
 	// are no longer needed; see [Confine]. It rules Args out.
 	Confine func() error
+
+	journal string // the socket of the journal, if it is not the usual one
 }
 
 func (e Environment) withDefaults() Environment {
@@ -82,9 +86,6 @@ func (e Environment) withDefaults() Environment {
 	if e.Stderr == nil {
 		e.Stderr = os.Stderr
 	}
-	if e.Log == nil {
-		e.Log = NewLog(e.Stderr)
-	}
 	return e
 }
 
@@ -92,7 +93,9 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log, env: env, args: env.Args, listenNames: listenNames(env.Process),
+	logs := newLogs(env)
+	env.Log = logs.log
+	d := &Daemon{log: logs.log, logs: logs, env: env, args: env.Args, listenNames: listenNames(env.Process),
 		old: make(map[*generation]bool), over: make(chan struct{})}
 	if env.Confine != nil {
 		d.args = nil
@@ -135,9 +138,10 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if d.generation, err = newGeneration(c, preparation{log: d.log, reaper: d.reaper}); err != nil {
 		return err
 	}
-	if err := d.generation.openLog(env.Stderr); err != nil {
+	if err := d.generation.openLogs(d.logs); err != nil {
 		return err
 	}
+	d.generation.logs.begin()
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
@@ -201,5 +205,12 @@ func (d *Daemon) Close() error {
 		removePIDFile(d.pidFile)
 	}
 	d.generation, d.reaper, d.pidFile = nil, nil, ""
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.logs.close())...)
+}
+
+// LostLines returns how many lines of the log, and of the access log, could not be written since
+// the start. What is written to the place of the log counts as the log's.
+func (d *Daemon) LostLines() (log, access uint64) {
+	n := d.logs.lost()
+	return n.log, n.access
 }

@@ -68,3 +68,6 @@ func (c *Config) checkPing() error {
 	}
 	return nil
 }
+
+// Unwrap returns the application, for its figures.
+func (p *pinger) Unwrap() cgi.App { return p.app }

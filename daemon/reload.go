@@ -48,6 +48,7 @@ func (d *Daemon) reloadOnce(ctx context.Context, overdue func()) {
 	}
 	tell(d.notifier.Reloading())
 	err := d.reload(ctx, overdue)
+	d.countReload(err)
 	status := "configuration reloaded"
 	if err != nil {
 		lines := strings.Split(err.Error(), "\n")
@@ -76,6 +77,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	case d.env.Reload == nil:
 		return errors.New("this gatehouse was started without a configuration that could be read again: restart it")
 	case d.waiting() >= maxOld:
+		d.refuseReload()
 		return fmt.Errorf("%d older configurations still have requests in flight: wait until those have ended, or restart gatehouse", maxOld)
 	}
 	config, err := d.env.Reload()
@@ -95,6 +97,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	if err != nil {
 		return errors.Join(err, g.abandon(old))
 	}
+	g.logs.begin()
 	g.begin()
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
@@ -120,7 +123,7 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	}
 	g.warnings = config.Warnings()
 	g.handler.ContinueFrom(old.handler)
-	if err := errors.Join(g.openLog(d.env.Stderr), g.relisten(old)); err != nil {
+	if err := errors.Join(g.openLogs(d.logs), g.relisten(old)); err != nil {
 		return nil, errors.Join(err, g.abandon(old))
 	}
 	return g, nil

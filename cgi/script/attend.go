@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/process"
 )
 
@@ -83,7 +84,7 @@ func (u *run) reap() bool {
 // own or, once the program has ended, on that of ServeCGI.
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
-	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path,
+	c := stderrLog{log: u.app.log(), about: u.about, script: u.target.path,
 		sandbox: u.app.sandbox, limit: u.limits.StderrBytes, raw: u.rawStderr(), hold: u.app.StderrToClient}
 	c.drain(u.proc.Stderr)
 	u.proc.Stderr.Close()
@@ -112,6 +113,8 @@ func (u *run) reportLate() {
 func (u *run) finish() {
 	s, b := &u.app.state, u.body
 	defer s.owned.Done()
+	end, used := u.proc.Status(), u.proc.Usage()
+	u.tally.CountProgram(cgi.ProgramEnd{ExitStatus: end.Code, Signal: end.Signal, User: used.User, System: used.System, PeakMemory: used.PeakMemory})
 	u.timer.Stop()
 	if u.proc.Stdin != nil {
 		u.proc.Stdin.Close()

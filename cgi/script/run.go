@@ -25,7 +25,8 @@ const exitDelay = time.Second
 type run struct {
 	app      *App
 	place    admission.Place
-	id       uint64
+	about    slog.Attr  // the request, in the log
+	tally    *cgi.Tally // of the application
 	target   *target
 	proc     *process.Process
 	body     *body
@@ -52,7 +53,7 @@ type run struct {
 
 // logAttrs logs a line about the program.
 func (u *run) logAttrs(message string, more ...slog.Attr) {
-	attrs := append([]slog.Attr{slog.Uint64("request", u.id), slog.String("script", u.target.path)}, more...)
+	attrs := append([]slog.Attr{u.about, slog.String("script", u.target.path)}, more...)
 	u.app.log().LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
 }
 
@@ -135,7 +136,17 @@ func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 	}()
 	err = u.respond()
 	returned = true
+	if u.proc.HasExited() {
+		r.UpdateUsage(u.addTo)
+	}
 	return err
+}
+
+// addTo adds what the program took, which has ended.
+func (u *run) addTo(now *cgi.Usage) {
+	s, used := u.proc.Status(), u.proc.Usage()
+	now.Exited, now.ExitStatus, now.Signal = true, s.Code, s.Signal
+	now.User, now.System, now.PeakMemory = used.User, used.System, used.PeakMemory
 }
 
 // respond passes the response on. When it returns, either the program has ended, or it

@@ -5,8 +5,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse serve   [--fastcgi ADDR]... [--scgi ADDR]... [--http ADDR]...
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--allow-users USER]... [--multiplex=false]
-                      [--config FILE] [--access-log off|stderr|FILE] [--validate]
-                      [--idle-exit DURATION] [--ready-fd N]
+                      [--config FILE] [--access-log off|stderr|syslog|FILE]
+                      [--validate] [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
                       find mistakes in a configuration, and what keeps the web
                       server's user from connecting to its unix sockets
