@@ -143,6 +143,15 @@ func (w *response) leave() {
 	f.env.shared = false
 }
 
+// close takes the request off the list of those in flight.
+func (w *response) close() {
+	w.leave()
+	w.app.response = nil
+	if w.flight.cancel != nil {
+		w.flight.cancel(context.Canceled)
+	}
+}
+
 // each calls f for requests in flight until it returns false. None of them ends meanwhile
 // that is in the same list.
 func (l *ledger) each(f func(*response) bool) {
