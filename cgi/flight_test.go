@@ -211,3 +211,28 @@ func TestAbort(t *testing.T) {
 		t.Errorf("%v", res.Err)
 	}
 }
+
+// TestAbortCopies: the copies of a request, such as that for an Authorizer, have its context, or
+// one of their own that ends with it.
+func TestAbortCopies(t *testing.T) {
+	h := newHandler()
+	h.Run(&Request{Env: NewEnviron()}, new(textSink), AppFunc(func(w ResponseWriter, r *Request) error {
+		same, other := *r, *r
+		same.SetContext(r.Context())
+		other.SetContextSource(backgroundSource{})
+		if same.Context() != r.Context() || other.Context() == r.Context() {
+			t.Error("contexts are mixed up")
+		}
+		h.Abort(r.ID, nil)
+		for _, r := range []*Request{r, &same, &other} {
+			if context.Cause(r.Context()) == nil {
+				t.Error("a context goes on")
+			}
+		}
+		return nil
+	}))
+}
+
+type backgroundSource struct{}
+
+func (backgroundSource) RequestContext() context.Context { return context.Background() }
