@@ -2,6 +2,7 @@ package gatehouse
 
 import (
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -75,7 +76,9 @@ type ProcessStats struct {
 	// Memory is the resident set, beside the limit of the control group (memory.max).
 	Memory cgi.Use
 
-	// Descriptors are those that are open, beside RLIMIT_NOFILE.
+	// Descriptors are those that are open, beside RLIMIT_NOFILE. Refused counts the failures
+	// to accept a connection, and the requests that failed for the lack of something of the
+	// system's.
 	Descriptors cgi.Use
 
 	Goroutines int
@@ -111,6 +114,10 @@ func (s *Server) Stats() Stats {
 		out.SpoolFiles.Used, out.SpoolFiles.Limit, out.SpoolFiles.Refused = t.Files()
 	}
 	out.addRequests(server, handler)
+	out.Process.Descriptors.Refused = out.Requests.Refusals["exhausted"]
+	for _, c := range out.Connections {
+		out.Process.Descriptors.Refused += c.Failed
+	}
 	return out
 }
 
@@ -162,7 +169,11 @@ func useOf(b *spool.Budget) cgi.Use {
 	if b == nil {
 		return cgi.Use{}
 	}
-	return cgi.Use{Used: b.Used(), Limit: b.Max(), Refused: b.Refused()}
+	u := cgi.Use{Used: b.Used(), Limit: b.Max(), Refused: b.Refused()}
+	if u.Limit == math.MaxInt64 {
+		u.Limit = 0
+	}
+	return u
 }
 
 func processStats() ProcessStats {

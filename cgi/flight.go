@@ -90,7 +90,8 @@ type flight struct {
 	used   atomic.Bool // usage is set
 	mu     sync.Mutex  // guards what follows
 	usage  Usage
-	cancel context.CancelCauseFunc // of the request's context; nil until that is made
+	ctx    context.Context         // of the request; nil until it is made
+	cancel context.CancelCauseFunc // of that
 	abort  error                   // why the request was aborted here; nil if it was not
 
 	aborted atomic.Bool // abort is set, and the response does not end yet
@@ -142,6 +143,15 @@ func (w *response) leave() {
 	}
 	s.mu.Unlock()
 	f.env.shared = false
+}
+
+// close takes the request off the list of those in flight.
+func (w *response) close() {
+	w.leave()
+	w.app.response = nil
+	if w.flight.cancel != nil {
+		w.flight.cancel(context.Canceled)
+	}
 }
 
 // each calls f for requests in flight until it returns false. None of them ends meanwhile
@@ -268,13 +278,21 @@ func (w *response) terminated() error {
 	return w.flight.abort
 }
 
-// abortable returns the context of the request, made of the front-end's.
+// abortable returns the context of the request, made of the front-end's. A copy of the request
+// may have that of the request itself.
 func (w *response) abortable(parent context.Context) context.Context {
-	ctx, cancel := context.WithCancelCause(parent)
 	f := &w.flight
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cancel = cancel
+	if parent == f.ctx {
+		return parent
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	if before := f.cancel; before != nil {
+		own := cancel
+		cancel = func(cause error) { own(cause); before(cause) }
+	}
+	f.ctx, f.cancel = ctx, cancel
 	if f.abort != nil {
 		cancel(f.abort)
 	}

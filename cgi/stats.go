@@ -134,7 +134,7 @@ func (e EndCount) compare(other EndCount) int {
 // A Use is how much of something that is bounded is in use.
 type Use struct {
 	Used    int64
-	Limit   int64  // 0: none
+	Limit   int64  // 0: there is none; -1: nothing may be in use
 	Waited  uint64 // how often somebody had to wait for it
 	Refused uint64 // how often somebody was refused for the lack of it
 }

@@ -133,10 +133,13 @@ func (g *Gate) Measure(s *cgi.AppState) {
 	s.Queue = cgi.Use{Used: int64(load.Waiting), Limit: bounded(g.limits.Queue), Refused: load.Refused}
 }
 
-// bounded returns a limit, 0 for none.
+// bounded returns a limit in the form of a cgi.Use.
 func bounded(n int) int64 {
-	if n == unlimited {
+	switch n {
+	case unlimited:
 		return 0
+	case 0:
+		return -1
 	}
 	return int64(n)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
 )
 
 func newGate(l Limits) (*Gate, *strings.Builder) {
@@ -411,6 +412,68 @@ func TestWaitingIsLogged(t *testing.T) {
 		}
 		if g.load.Waited != 150 {
 			t.Errorf("%+v; want 150 that have waited", g.load)
+		}
+	})
+}
+
+// TestMeasure: what runs and waits, beside its limits, and a request that tells how long it has
+// waited.
+func TestMeasure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			limits          Limits
+			programs, queue int64
+		}{
+			{Limits{Programs: 1, Queue: 5}, 1, 5},
+			{Limits{Programs: -1, Queue: -1}, 0, -1},
+		} {
+			g, _ := newGate(c.limits)
+			var s cgi.AppState
+			g.Measure(&s)
+			if want := (cgi.AppState{Programs: cgi.Use{Limit: c.programs}, Queue: cgi.Use{Limit: c.queue}}); fmt.Sprint(s) != fmt.Sprint(want) {
+				t.Errorf("%+v, want %+v", s, want)
+			}
+		}
+		g, _ := newGate(Limits{Programs: 1, Queue: 1, QueueWait: time.Hour})
+		h := &cgi.Handler{Log: slog.New(slog.DiscardHandler)}
+		run := func() cgi.Result {
+			return h.Run(cgitest.NewRequest(cgi.NewEnviron("REMOTE_ADDR=192.0.2.1")), new(cgitest.Recorder), cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+				p, err := g.Admit(r.Context(), r, "/x")
+				if err != nil {
+					return err
+				}
+				g.Leave(p)
+				return w.StartResponse("204 No Content", nil)
+			}))
+		}
+		if res := run(); res.Usage.Queued != 0 {
+			t.Errorf("at once: %+v", res)
+		}
+		first, err := g.Enter(t.Context(), "/x", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan cgi.Result)
+		go func() { done <- run() }()
+		synctest.Wait()
+		time.Sleep(3 * time.Second)
+		var s cgi.AppState
+		g.Measure(&s)
+		if s.Programs.Used != 1 || s.Queue.Used != 1 || s.Programs.Waited != 1 {
+			t.Errorf("%+v", s)
+		}
+		if list := h.InFlight(); len(list) != 1 || list[0].State != cgi.Waiting || list[0].Usage.Queued != 3*time.Second {
+			t.Errorf("in flight: %+v", list)
+		}
+		if res := run(); res.Code != 503 || res.Check != "queue" {
+			t.Errorf("beyond the queue: %+v", res)
+		}
+		g.Leave(first)
+		if res := <-done; res.Usage.Queued != 3*time.Second || res.Duration != 3*time.Second {
+			t.Errorf("in the queue: %+v", res)
+		}
+		if s := h.Stats()[0]; s.Wait.Count() != 1 || s.Wait.Sum != 3*time.Second || s.Refusals["queue"] != 1 || s.Waiting != 0 {
+			t.Errorf("%+v", s)
 		}
 	})
 }

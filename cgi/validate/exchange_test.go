@@ -269,7 +269,7 @@ func TestRequestPasses(t *testing.T) {
 	ctx := context.WithValue(context.Background(), contextKey{}, "set")
 	req.SetContext(ctx)
 	serve(t, req, func(w cgi.ResponseWriter, r *cgi.Request) error {
-		if r.Context() != ctx {
+		if r.Context() != req.Context() || r.Context().Value(contextKey{}) != "set" {
 			t.Error("another context")
 		}
 		return hello(w, r)

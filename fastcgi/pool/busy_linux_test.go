@@ -43,7 +43,7 @@ func TestQueueWait(t *testing.T) {
 	a, _ := newApp(t, Limits{Programs: 1, QueueWait: 20 * time.Millisecond}, "fastcgi")
 	l := testkit.Listen(t, "unix")
 	testkit.Until(t, "the first start", func() bool { return serve(a, "").Head.Code == 200 })
-	serve(a, "", "DO=after", "AT="+l.Addr().String())
+	testkit.Until(t, "a process that works", func() bool { return serve(a, "", "DO=after", "AT="+l.Addr().String()).Head.Code == 200 })
 	accept(t, l)
 	got := serve(a, "")
 	if got.Head.Code != 503 || got.Field("Retry-After") == "" {

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -40,7 +41,9 @@ func (a *Acceptor) Stats() cgi.ConnectionStats {
 	s := cgi.ConnectionStats{Open: cgi.Use{Used: int64(len(a.conns)), Waited: c.waited}}
 	for _, own := range a.listeners {
 		u := own.Use()
-		s.Open.Limit += u.Limit
+		if u.Limit < math.MaxInt32 { // which is no limit
+			s.Open.Limit += u.Limit
+		}
 		s.Open.Waited += u.Waited
 	}
 	a.mu.Unlock()
