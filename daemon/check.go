@@ -43,7 +43,7 @@ func (c *Config) check() error {
 			}
 		}
 	}
-	errs = append(errs, c.checkUsers())
+	errs = append(errs, c.checkUsers(), c.checkProxies())
 	if c.AccessLog != "" {
 		if err := checkAccessLog(c.AccessLog); err != nil {
 			errs = append(errs, fmt.Errorf("access log: %w", err))
