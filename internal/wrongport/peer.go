@@ -29,7 +29,7 @@ func Recognize(listener Protocol, first []byte) *Peer {
 	if speaks == PROXY {
 		first = afterPROXY(first)
 		if p.reply = protocolOf(first); p.reply == "" || p.reply == PROXY {
-			p.reply = listener
+			p.reply = HTTP // which is the likeliest, and whose heads nginx reads over SCGI as well
 		}
 	}
 	switch {

@@ -150,11 +150,11 @@ func TestResponse(t *testing.T) {
 		{HTTP, v1, http, true},
 		{HTTP, v1 + begin, stderr, true},
 		{SCGI, v1 + "70:CONTENT_LENGTH\x00", cgi, true},
-		{SCGI, v1[:20], cgi, true},
+		{SCGI, v1[:20], http, true},
 		{FastCGI, v2 + begin, stderr, true},
 		{FastCGI, v2 + "HEAD / HTTP/1.1", http, false},
-		{FastCGI, v2[:15], "", false},
-		{FastCGI, version2 + "\x21\x11\xff\xffabc", "", false}, // longer than what has come
+		{FastCGI, v2[:15], http, true},
+		{FastCGI, version2 + "\x21\x11\xff\xffabc", http, true}, // longer than what has come
 	} {
 		p := Recognize(tt.listener, []byte(tt.sent))
 		if p == nil {
