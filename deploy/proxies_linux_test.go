@@ -204,3 +204,25 @@ queue_wait = "10ms"
 		t.Errorf("the first program: %+v", r)
 	}
 }
+
+// TestReverseProxyPage: what docs/reverse-proxy.md has one write in a proxy is in the files that
+// TestTrustedProxies runs.
+func TestReverseProxyPage(t *testing.T) {
+	files := map[string]string{"nginx": "nginx.conf", "apache": "apache.conf", "haproxy": "haproxy.cfg", "caddy": "Caddyfile"}
+	for _, b := range testkit.CodeBlocks(t, "../docs/reverse-proxy.md") {
+		file, ok := files[b.Language]
+		if !ok {
+			continue
+		}
+		delete(files, b.Language)
+		text := string(read(t, "testdata/proxies/"+file))
+		for line := range strings.Lines(b.Text) {
+			if !strings.Contains(text, "\t"+strings.TrimSpace(line)+"\n") && !strings.Contains(text, "\n"+strings.TrimSpace(line)+"\n") {
+				t.Errorf("docs/reverse-proxy.md has a line that %s has not: %s", file, line)
+			}
+		}
+	}
+	if len(files) > 0 {
+		t.Errorf("docs/reverse-proxy.md has no block for %v", files)
+	}
+}
