@@ -24,7 +24,7 @@ import (
 //
 // A request that has begun keeps App, Handler, Paths, and the limits of its body, to its end.
 // Who may connect, HalfClose and Limits.ParamsTotal apply to new connections, over HTTP also
-// Limits.Idle and Limits.ParamsBytes; all other limits at once. Drain and Overdue apply when
+// Limits.Idle and Limits.ParamsBytes; all other limits, and the trusted proxies, at once. Drain and Overdue apply when
 // Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits and the numbers
 // of requests where next has no totals or Handler.
 //
