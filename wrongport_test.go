@@ -75,6 +75,28 @@ func TestWrongPort(t *testing.T) {
 	}
 }
 
+// TestWrongPortWithoutRequest: a peer that has begun no request, as HAProxy begins with a question
+// over FastCGI, gets no response, and the log has its line.
+func TestWrongPortWithoutRequest(t *testing.T) {
+	for _, protocol := range []gatehouse.Protocol{gatehouse.SCGI, gatehouse.HTTP} {
+		for _, network := range []string{"unix", "tcp"} {
+			log := new(testkit.Log)
+			addr, stop := serveEndpoint(t, protocol, network, log)
+			c := testkit.Dial(t, addr)
+			c.SetDeadline(time.Now().Add(testkit.Patience))
+			io.WriteString(c, "\x01\x09\x00\x00\x00\x11\x07\x00\x0f\x00FCGI_MPXS_CONNS\x00\x00\x00\x00\x00\x00\x00")
+			c.(interface{ CloseWrite() error }).CloseWrite()
+			if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
+				t.Errorf("%s, %s: got %q, %v", protocol, network, got, err)
+			}
+			stop()
+			if lines := refusals(log); len(lines) != 1 || !strings.Contains(lines[0], "FastCGI came to an ") {
+				t.Errorf("%s, %s: the log has %q", protocol, network, lines)
+			}
+		}
+	}
+}
+
 // TestWrongPortInPieces: over HTTP, bytes that come one by one are recognised as well.
 func TestWrongPortInPieces(t *testing.T) {
 	for speaks, tt := range strangers(t) {

@@ -75,6 +75,14 @@ func TestRecognize(t *testing.T) {
 	}
 }
 
+// TestRecognizeAllocates: an HTTP front-end asks about each connection.
+func TestRecognizeAllocates(t *testing.T) {
+	first := []byte("GET /index.html HTTP/1.1\r\nHost: example.org\r\n\r\n")
+	if n := testing.AllocsPerRun(100, func() { Recognize(HTTP, first) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // TestRecognizeCaptures: what real web servers send is recognised in any part that is long
 // enough, and never on the listener that it is meant for.
 func TestRecognizeCaptures(t *testing.T) {
