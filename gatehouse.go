@@ -113,6 +113,9 @@
 // addresses for them, or set [Server].Allow; the gatehouse command insists on that. With a
 // listening socket on descriptor 0, FCGI_WEB_SERVER_ADDRS, if set, lists the addresses
 // that may connect (FastCGI 1.0 § 3.2).
+//
+// Over HTTP, X-Forwarded-For and the like count only from [Server].TrustedProxies: by default,
+// the client is whoever has connected.
 package gatehouse
 
 import (

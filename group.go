@@ -162,7 +162,7 @@ func (s *Server) frontEnd(e Endpoint, limits cgi.Limits, handler *cgi.Handler, b
 		return &scgi.Server{App: app, Handler: handler, Limits: limits, Paths: s.Paths,
 			Allow: e.Allow, AllowUsers: e.AllowUsers, HalfClose: e.HalfClose, Log: s.log(), BaseContext: base}
 	case HTTP:
-		f := newHTTPServer(app, handler, limits, e.peers(), s.log())
+		f := newHTTPServer(app, handler, limits, e.peers(), s.proxies(), s.log())
 		f.acceptor.BaseContext = base
 		f.module, f.dismiss = e.Module, s.dismiss
 		return f

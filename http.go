@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/iis"
+	"gatehouse/internal/forwarded"
 	"gatehouse/internal/frontend"
 )
 
@@ -37,13 +38,14 @@ type httpServer struct {
 type httpSettings struct {
 	handler http.Handler
 	limits  cgi.Limits
+	proxies forwarded.Proxies
 }
 
-func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, l *slog.Logger) *httpServer {
+func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers frontend.Peers, proxies forwarded.Proxies, l *slog.Logger) *httpServer {
 	limits = limits.WithDefaults()
 	s := new(httpServer)
 	s.base, s.cancel = context.WithCancelCause(context.Background())
-	s.current.Replace(newHTTPSettings(app, h, limits))
+	s.current.Replace(newHTTPSettings(app, h, limits, proxies))
 	s.acceptor.NewConn = func(_ context.Context, _ net.Listener, c net.Conn) frontend.Conn { return newHTTPConn(s, c) }
 	s.acceptor.Connections, s.acceptor.Shared = limits.Connections, limits.Shared
 	s.acceptor.Peers = peers
@@ -51,8 +53,8 @@ func newHTTPServer(app cgi.App, h *cgi.Handler, limits cgi.Limits, peers fronten
 	return s
 }
 
-func newHTTPSettings(app cgi.App, h *cgi.Handler, limits cgi.Limits) *frontend.Settings[httpSettings] {
-	set := frontend.NewSettings(httpSettings{limits: limits})
+func newHTTPSettings(app cgi.App, h *cgi.Handler, limits cgi.Limits, proxies forwarded.Proxies) *frontend.Settings[httpSettings] {
+	set := frontend.NewSettings(httpSettings{limits: limits, proxies: proxies})
 	app = withGeneralOptions(app)
 	set.T.handler = h.HTTP(cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
 		set.Retain() // once more, for an application that is left behind by a time limit
@@ -183,6 +185,9 @@ func (s *httpServer) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	set := s.current.Acquire()
 	defer set.Release()
+	if r = s.behind(&set.T.proxies, w, r); r == nil {
+		return
+	}
 	set.T.handler.ServeHTTP(w, r)
 }
 

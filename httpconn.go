@@ -23,6 +23,7 @@ type httpConn struct {
 	since   atomic.Int64 // … since this time of the Acceptor
 	kept    atomic.Bool  // it has had one
 	evicted atomic.Bool
+	first   firstBytes // belongs to the reader
 
 	mu       sync.Mutex // guards what follows
 	deadline time.Time  // for reading, as net/http has set it
@@ -118,6 +119,10 @@ func (c *httpConn) Read(p []byte) (int, error) {
 		switch {
 		case n > 0:
 			c.idle.Store(false)
+			if peer := c.first.recognize(p[:n]); peer != nil {
+				c.turnAway(peer, p)
+				return 0, io.EOF
+			}
 			if !c.keepHead(p[:n]) {
 				c.refuse(p)
 				return 0, io.EOF

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/forwarded"
 	"gatehouse/internal/frontend"
 	"gatehouse/internal/testkit"
 )
@@ -18,7 +19,7 @@ import (
 // TestHTTPConnEndsOnlyIfEmpty has a connection that had a request and is idle, in a drain: a
 // request that is in its socket is read.
 func TestHTTPConnEndsOnlyIfEmpty(t *testing.T) {
-	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, slog.New(slog.DiscardHandler))
+	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, forwarded.Proxies{}, slog.New(slog.DiscardHandler))
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestHTTPKeptConnections(t *testing.T) {
 // TestHTTPPipelined has a request that came together with the one before it, so that nothing of
 // it is in the socket. It is in flight, and neither a drain nor Evict ends its connection.
 func TestHTTPPipelined(t *testing.T) {
-	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, slog.New(slog.DiscardHandler))
+	s := newHTTPServer(newHeld(), new(cgi.Handler), cgi.Limits{}, frontend.Peers{}, forwarded.Proxies{}, slog.New(slog.DiscardHandler))
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}

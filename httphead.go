@@ -89,14 +89,18 @@ func (c *httpConn) tickHead(now time.Duration) {
 	}
 }
 
-// refuse sends the response to a head that there is no memory for, and reads into p what the
-// peer still sends, so that it is not reset before it has read that.
+// refuse responds to a head that there is no memory for.
 func (c *httpConn) refuse(p []byte) {
 	refusal := c.server.acceptor.Refusal(c.head.holding.Refusal(), c.RemoteAddr().String())
+	c.end(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nRetry-After: %d\r\nConnection: close\r\n\r\n%[2]s\n",
+		refusal.Code, http.StatusText(refusal.Code), int(refusal.RetryAfter.Seconds())), p)
+}
+
+// end sends a last response, and reads into p what the peer still sends, so that it is not
+// reset before it has read that.
+func (c *httpConn) end(response, p []byte) {
 	c.SetDeadline(time.Now().Add(c.server.current.Get().limits.Linger))
-	text := http.StatusText(refusal.Code)
-	fmt.Fprintf(c.Socket, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nRetry-After: %d\r\nConnection: close\r\n\r\n%[2]s\n",
-		refusal.Code, text, int(refusal.RetryAfter.Seconds()))
+	c.Write(response)
 	c.CloseWrite()
 	for {
 		if _, err := c.Socket.Read(p); err != nil {

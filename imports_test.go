@@ -30,6 +30,8 @@ func TestImports(t *testing.T) {
 		{"gatehouse/systemd/...", daemon},
 		{"gatehouse/internal/frontend", daemon},
 		{"gatehouse/internal/fault", daemon},
+		{"gatehouse/internal/forwarded", append(daemon, "gatehouse/cgi", "gatehouse/fastcgi", "gatehouse/scgi")},
+		{"gatehouse/internal/wrongport", append(daemon, "gatehouse/cgi", "gatehouse/scgi", "gatehouse/internal/frontend")},
 		{"gatehouse/internal/backend", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/cgi/process", "gatehouse/cgi/script")},
 		{"gatehouse/deploy", daemon},
 		// What every start of gatehouse cgi would pay for: go/build and tables of settings.

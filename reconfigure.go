@@ -25,10 +25,10 @@ import (
 //
 // A request that has begun keeps App, Handler, Paths, and the limits of its body, to its end.
 // Who may connect, HalfClose and Limits.ParamsTotal apply to new connections, over HTTP also
-// Limits.Idle and Limits.ParamsBytes; all other limits at once. Drain and Overdue apply when
-// Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits where
-// next has none. The numbers and the figures of requests go on, unless next has a Handler that has
-// run requests already.
+// Limits.Idle and Limits.ParamsBytes; all other limits, and the trusted proxies, at once. Drain
+// and Overdue apply when Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the
+// totals of Limits where next has none. The numbers and the figures of requests go on, unless next
+// has a Handler that has run requests already.
 //
 // ended is closed when the last request that began before has ended, so that its App can be
 // closed; at the latest when Serve returns. Over HTTP, it is not waited for an App that a time

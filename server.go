@@ -62,6 +62,23 @@ type Server struct {
 	// lists.
 	Allow []netip.Prefix
 
+	// TrustedProxies lists the reverse proxies that are trusted to say, over HTTP, who their
+	// clients are and whether those use HTTPS: in the fields X-Forwarded-For and
+	// X-Forwarded-Proto, or in Forwarded (RFC 7239). From others, these fields are header
+	// fields like any other. Each proxy must set the fields, or add to them, whatever its own
+	// client has sent.
+	//
+	// The client is the first address from the right that is not in the list. It becomes
+	// REMOTE_ADDR, or the RemoteAddr of an http.Request. The last scheme counts, which decides
+	// REQUEST_SCHEME, HTTPS and TLS; with it, SERVER_PORT is the port in Host, or the standard
+	// one. What is malformed is ignored, and logged. A request in which X-Forwarded-For or
+	// X-Forwarded-Proto and Forwarded disagree gets 400. X-Forwarded-Host and
+	// X-Forwarded-Port never count.
+	TrustedProxies []netip.Prefix
+
+	// TrustUnixProxies says the same of all peers on unix sockets.
+	TrustUnixProxies bool
+
 	// HTTP is the address to listen on if the process was started with nothing to serve
 	// on. If empty, DefaultHTTP is used.
 	HTTP string

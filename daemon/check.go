@@ -46,8 +46,7 @@ func (c *Config) check() error {
 			}
 		}
 	}
-	errs = append(errs, c.checkUsers())
-	errs = append(errs, c.checkLogs())
+	errs = append(errs, c.checkUsers(), c.checkProxies(), c.checkLogs())
 	if c.PIDFile != "" {
 		if err := checkPIDFile(c.PIDFile); err != nil {
 			errs = append(errs, fmt.Errorf("pid_file: %w", err))

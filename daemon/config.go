@@ -33,6 +33,12 @@ type Config struct {
 	// If it is empty, only the permissions of the sockets decide.
 	AllowUsers []uint32
 
+	// TrustedProxies lists the reverse proxies that are trusted to say, over HTTP, who their
+	// clients are, and TrustUnixProxies says that all peers on unix sockets are; see
+	// gatehouse.Server.
+	TrustedProxies   []netip.Prefix
+	TrustUnixProxies bool
+
 	// NoMultiplexing keeps FastCGI connections to one request at a time.
 	NoMultiplexing bool
 
@@ -140,6 +146,7 @@ func (c *Config) keys() []Key {
 		row("http", `"127.0.0.1:8080"`, "where to listen for HTTP", each(addAddress(&c.HTTP))),
 		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "TCP peers that may connect; needed unless the address is loopback", each(addParsed(&c.Allow, ParseAllow))),
 		row("allow_users", `["www-data", "1001"]`, "users whose processes may connect to unix sockets (Linux); by default, the mode of the socket decides", each(addParsed(&c.AllowUsers, ParseUser))),
+		row("trusted_proxies", `["192.0.2.7", "unix"]`, `reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded count, over HTTP; "unix": all on unix sockets`, each(c.AddTrustedProxy)),
 		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
 		row("log", `"stderr"`, `where the log goes: "stderr", "syslog", "syslog:server=HOST:PORT", or a file`, text(c.setLog)),
 		row("log_format", `"json"`, `text, json, or journald for entries with priorities and fields; by default text on a terminal, json elsewhere`, choice(&c.LogFormat, ParseLogFormat, "auto, text, json and journald")),

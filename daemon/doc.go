@@ -22,6 +22,7 @@
 //	http = ["127.0.0.1:8080"]
 //	allow = ["192.0.2.7"]           # TCP peers; needed unless the address is loopback
 //	allow_users = ["www-data"]      # whose processes may connect to unix sockets
+//	trusted_proxies = ["192.0.2.7"] # whose X-Forwarded-For counts, over HTTP
 //	multiplex = true                # several requests on a FastCGI connection
 //	log = "stderr"                  # or "syslog", or a file
 //	log_format = "json"             # or text, journald

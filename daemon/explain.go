@@ -34,6 +34,8 @@ type Answer struct {
 	App    string    `json:"app,omitempty"`      // the application, in the form of a configuration; empty if there is none
 	Prefix string    `json:"prefix"`             // where the application is mounted
 	Place  string    `json:"place"`              // where the application is configured
+	Client string    `json:"client,omitempty"`   // over HTTP, the address of the client, and what has decided that
+	Scheme string    `json:"scheme,omitempty"`   // over HTTP, the scheme, and what has decided that
 	Warn   []string  `json:"warnings,omitempty"` // what is hardly meant in the configuration
 	Runs   bool      `json:"runs"`               // whether the request would be served
 	Notes  []string  `json:"notes,omitempty"`    // what the log would say about the web server, and what else may matter
@@ -82,19 +84,17 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := q.Front.Variables(q.Target)
-	if err == nil {
-		err = SetParams(env, q.Params)
+	a := &Answer{Target: q.Target, User: thisUser(), Warn: warnings}
+	env, paths, err := c.sent(q, a)
+	if err != nil || a.Fault != nil {
+		return a, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	a := &Answer{Target: q.Target, User: thisUser(), Warn: warnings, Sent: env.Strings()}
+	a.Sent = env.Strings()
 	if _, sent := env.Lookup("HTTP_PROXY"); sent {
 		env.Del("HTTP_PROXY") // as cgi.Handler does
 		a.Left = append(a.Left, LeftOut{"HTTP_PROXY", "libraries take it for the configuration of a proxy"})
 	}
-	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: c.Paths}
+	r := &cgi.Request{Env: env, Body: http.NoBody, Paths: paths}
 	r.ContentLength, _ = strconv.ParseInt(env.Get("CONTENT_LENGTH"), 10, 64)
 	advice, err := r.InspectPath()
 	if advice != "" {
@@ -131,6 +131,18 @@ func (c Config) Explain(q Question) (answer *Answer, err error) {
 		return a, nil
 	}
 	return a, err
+}
+
+// sent returns the variables of the request, and how its path is to be read.
+func (c *Config) sent(q Question, a *Answer) (env *cgi.Environ, paths cgi.PathPolicy, err error) {
+	if q.Front == FrontProxy {
+		env, err = c.proxied(q, a)
+		return env, cgi.PathKeep, err
+	}
+	if env, err = q.Front.Variables(q.Target); err == nil {
+		err = SetParams(env, q.Params)
+	}
+	return env, c.Paths, err
 }
 
 // An explainer is an application that can say what it would do.
@@ -186,6 +198,10 @@ func (a *Answer) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("request", "%s", shown(a.Target))
+	if a.Client != "" {
+		row("client", "%s", shown(a.Client))
+		row("scheme", "%s", shown(a.Scheme))
+	}
 	if a.App == "" {
 		row("application", "none")
 	} else {
@@ -228,7 +244,11 @@ func (a *Answer) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "    %s\n", shown(v))
 		}
 	}
-	list("The web server sends:", a.Sent)
+	if a.Client != "" {
+		list("The variables of the request:", a.Sent)
+	} else {
+		list("The web server sends:", a.Sent)
+	}
 	reasons := func(vars []LeftOut) (lines []string) {
 		for _, v := range vars {
 			lines = append(lines, v.Name+": "+v.Reason)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,5 +147,60 @@ func TestMannerIsNotMounted(t *testing.T) {
 	defer end()
 	if _, ok := m.app.(*script.App); !ok {
 		t.Errorf("%T serves; want the application itself", m.app)
+	}
+}
+
+// TestExplainProxied: over HTTP, the answer says what has decided the address of the client and
+// the scheme, and the variables follow it.
+func TestExplainProxied(t *testing.T) {
+	trusting := Config{Apps: []App{{Prefix: "/", Kind: Hello()}}}
+	for _, s := range []string{"127.0.0.1", "10.0.0.0/8", "unix"} {
+		if err := trusting.AddTrustedProxy(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := Config{Apps: trusting.Apps}
+	for _, c := range []struct {
+		config         Config
+		target         string
+		params         []string
+		client, scheme string
+		sent           string // one of the variables
+		fault          string
+	}{
+		{trusting, "https://example.org/a", nil, "192.0.2.1 (X-Forwarded-For of the trusted proxy 127.0.0.1)",
+			"https (X-Forwarded-Proto of the trusted proxy 127.0.0.1)", "REMOTE_ADDR=192.0.2.1", ""},
+		{none, "https://example.org/a", nil, "127.0.0.1 (the peer; 127.0.0.1 is not in trusted_proxies)",
+			"http (the connection; 127.0.0.1 is not in trusted_proxies)", "REMOTE_ADDR=127.0.0.1", ""},
+		{trusting, "/a", []string{"HTTP_FORWARDED=for=192.0.2.7"}, "192.0.2.7 (Forwarded of the trusted proxy 127.0.0.1)",
+			"http (the connection; the trusted proxy 127.0.0.1 does not say it)", "HTTP_FORWARDED=for=192.0.2.7", ""},
+		{trusting, "/a", []string{"REMOTE_ADDR=10.1.1.1", "HTTP_X_FORWARDED_FOR=junk", "HTTP_HOST=h:99", "A=b"}, "10.1.1.1 (the peer; the trusted proxy 10.1.1.1 does not say it)",
+			"http (the connection; the trusted proxy 10.1.1.1 does not say it)", "HTTP_HOST=h:99", ""},
+		{trusting, "/a", []string{"REMOTE_ADDR=unix:"}, "192.0.2.1 (X-Forwarded-For of a trusted proxy on a unix socket)",
+			"http (X-Forwarded-Proto of a trusted proxy on a unix socket)", "REQUEST_SCHEME=http", ""},
+		{none, "/a", []string{"REMOTE_ADDR=unix:"}, "unix: (the peer; unix is not in trusted_proxies)",
+			"http (the connection; unix is not in trusted_proxies)", "REMOTE_ADDR=unix:", ""},
+		{trusting, "/a", []string{"HTTP_FORWARDED=for=192.0.2.7", "HTTP_X_FORWARDED_FOR=192.0.2.8"}, "", "", "", "disagree about the client"},
+		{trusting, "/a/..%2f", nil, "192.0.2.1 (X-Forwarded-For of the trusted proxy 127.0.0.1)",
+			"http (X-Forwarded-Proto of the trusted proxy 127.0.0.1)", "", "refused over HTTP"},
+	} {
+		a, err := c.config.Explain(Question{Target: c.target, Front: FrontProxy, Params: c.params})
+		if err != nil {
+			t.Errorf("%s %q: %v", c.target, c.params, err)
+			continue
+		}
+		if a.Client != c.client || a.Scheme != c.scheme {
+			t.Errorf("%s %q: client %s, scheme %s\nwant %s, %s", c.target, c.params, a.Client, a.Scheme, c.client, c.scheme)
+		}
+		if c.fault != "" {
+			if a.Fault == nil || !strings.Contains(a.Fault.Detail, c.fault) || a.Fault.Status != 400 || a.Runs {
+				t.Errorf("%s %q: %+v; want %q", c.target, c.params, a.Fault, c.fault)
+			}
+		} else if !a.Runs || !slices.Contains(a.Sent, c.sent) {
+			t.Errorf("%s %q: fault %+v, %q; want %s", c.target, c.params, a.Fault, a.Sent, c.sent)
+		}
+	}
+	if _, err := trusting.Explain(Question{Target: "/", Front: FrontProxy, Params: []string{"REMOTE_ADDR=me"}}); err == nil || !strings.Contains(err.Error(), `REMOTE_ADDR is "me"`) {
+		t.Errorf("an address that is none: %v", err)
 	}
 }

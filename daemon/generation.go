@@ -96,12 +96,13 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 		Reserve:        g.reserve,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
-		Drain:          g.drain(),
-		Notifier:       d.notifier,
-		ReadyFD:        d.readyFD,
-		IdleExit:       g.config.IdleExit,
-		Overdue:        overdue,
-		Log:            g.log,
+		TrustedProxies: g.config.TrustedProxies, TrustUnixProxies: g.config.TrustUnixProxies,
+		Drain:    g.drain(),
+		Notifier: d.notifier,
+		ReadyFD:  d.readyFD,
+		IdleExit: g.config.IdleExit,
+		Overdue:  overdue,
+		Log:      g.log,
 	}
 }
 

@@ -21,6 +21,7 @@ func (c *Config) Warnings() (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s has no application, so all requests get the demo, a page of the web server's variables: "+
 			`write scripts = "DIR"`, c.File))
 	}
+	lines = append(lines, c.proxyWarnings()...)
 	for _, a := range c.Apps {
 		k, ok := a.Kind.(wary)
 		if !ok {

@@ -107,6 +107,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/cgi-bin/php", "php-cgi"},
 	{"/usr/sbin/php-fpm8.2", "php8.2-fpm"},
 	{"/usr/bin/fossil", "fossil"},
+	{"/usr/bin/caddy", "caddy"},
 	{"/usr/bin/spawn-fcgi", "spawn-fcgi"},
 	{"/usr/include/fcgiapp.h", "libfcgi-dev"},
 	{"/usr/share/perl5/CGI/Fast.pm", "libcgi-fast-perl"},

@@ -292,7 +292,7 @@ func (m *machine) breakRules(*rapid.T) {
 	}
 	begin := "\x00\x01\x01\x00\x00\x00\x00\x00"
 	bad := [][]byte{
-		raw(0, 1, 1, begin, 0, 0), raw(2, 5, 1, "", 0, 0), []byte("GET / HTTP/1.0\r\n\r\n"),
+		raw(0, 1, 1, begin, 0, 0), raw(2, 5, 1, "", 0, 0), []byte("get / http/1.0\r\n\r\n"),
 		raw(1, 1, 0, begin, 0, 0), raw(1, 2, 0, "", 0, 0), raw(1, 4, 0, "xy", 3, 0), raw(1, 8, 0, "", 0, 0),
 		raw(1, 9, 0, "\x05\x05x", 0, 0), raw(1, 1, 9, begin[:7], 0, 0), raw(1, 1, 9, "", 9, 0),
 	}

@@ -2,6 +2,7 @@ package fastcgi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/frontend"
+	"gatehouse/internal/wrongport"
 )
 
 // A conn is a connection from a web server. One goroutine, its loop, reads and sorts
@@ -127,6 +129,10 @@ func (c *conn) loop(gen uint32) {
 		}
 		switch {
 		case err != nil:
+			if peer, ok := errors.AsType[*wrongport.Peer](err); ok {
+				c.turnAway(peer)
+				continue
+			}
 			c.mu.Lock()
 			c.readFailed(err)
 			if c.dead == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/internal/frontend"
+	"gatehouse/internal/wrongport"
 )
 
 // readFailed handles an error of reading. mu is held.
@@ -25,6 +26,16 @@ func (c *conn) readFailed(err error) {
 	default:
 		c.close(fmt.Errorf("%w: %w", ErrConnClosed, err))
 	}
+}
+
+// turnAway responds to a peer that does not speak FastCGI, and has the connection end when the
+// peer has read that. What it has sent stays in the buffer, for linger.
+func (c *conn) turnAway(peer *wrongport.Peer) {
+	c.srv.acceptor.Warn(peer.Message(), "listener", c.sock.LocalAddr().String(), "peer", c.peer(), "remedy", peer.Remedy())
+	c.send(peer.Response()) // an error ends the connection
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
 }
 
 // peerClosed handles the end of what the peer sends. mu is held.

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/frontend"
+	"gatehouse/internal/wrongport"
 )
 
 // A protocolError ends a connection: the peer broke a rule after which nothing it
@@ -27,7 +28,7 @@ type input struct {
 	r, w int              // buf[r:w] is buffered
 
 	open bool        // a header has been read, and the record is not at its end
-	typ  record.Type // of the open record
+	typ  record.Type // of the open record; 0 before the first one
 	id   uint16
 	left int // bytes of its content that were not taken yet
 	pad  int // bytes of padding after them
@@ -109,7 +110,12 @@ func (in *input) header() error {
 	}
 	h := record.Header(in.buf[in.r:in.w])
 	if h.Version() != record.Version1 {
-		return malformed("not a FastCGI 1 record: %s", describe(in.buffered()))
+		if in.typ == 0 { // nothing has come before
+			if peer := wrongport.Recognize(wrongport.FastCGI, in.buffered()); peer != nil {
+				return peer
+			}
+		}
+		return malformed("not a FastCGI 1 record: version byte is %d", h.Version())
 	}
 	in.open, in.typ, in.id = true, h.Type(), h.ID()
 	in.left, in.pad = h.ContentLength(), h.PaddingLength()
@@ -199,21 +205,3 @@ func inRecord(err error) error {
 	}
 	return err
 }
-
-// describe says what bytes look like that are no FastCGI record, for the
-// administrator who mixed up two ports.
-func describe(b []byte) string {
-	b = b[:min(len(b), 16)]
-	switch {
-	case len(b) > 3 && isUpper(b[0]) && isUpper(b[1]) && isUpper(b[2]):
-		return fmt.Sprintf("%q looks like HTTP; does the peer mean another port?", b)
-	case len(b) > 1 && isDigit(b[0]) && (isDigit(b[1]) || b[1] == ':'):
-		return fmt.Sprintf("%q looks like SCGI; does the peer mean another port?", b)
-	case len(b) > 2 && b[0] == 0x16 && b[1] == 3:
-		return "it looks like TLS; does the peer mean another port?"
-	}
-	return fmt.Sprintf("version byte is %d", b[0])
-}
-
-func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }

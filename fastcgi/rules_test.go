@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -58,20 +59,36 @@ func TestF1RecordHeader(t *testing.T) {
 	}
 }
 
+// TestF1MistakenProtocol: a peer that does not speak FastCGI gets a response that it can read,
+// and the log says what to do.
 func TestF1MistakenProtocol(t *testing.T) {
-	for sent, hint := range map[string]string{
-		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                            "looks like HTTP",
-		"24:CONTENT_LENGTH\x000\x00SCGI\x001\x00,":                     "looks like SCGI",
-		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00": "looks like TLS",
+	for sent, want := range map[string]struct{ response, log string }{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n":                            {"HTTP/1.1 400 Bad Request\r\n", "HTTP came to a FastCGI listener"},
+		"24:CONTENT_LENGTH\x000\x00SCGI\x001\x00,":                     {"Status: 502 Bad Gateway\r\n", "use fastcgi_pass, not scgi_pass"},
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x00\x00\x00": {"HTTP/1.1 400 Bad Request\r\n", "TLS came to a FastCGI listener"},
 	} {
 		ts := serve(t, "tcp", &Server{App: hello})
 		c := ts.dial()
 		c.send([]byte(sent))
-		c.closed()
-		ts.Close()
-		if log := ts.logs.String(); !strings.Contains(log, hint) || strings.Count(log, "\n") != 1 {
-			t.Errorf("%q: log is %q, want one line with %q", sent, log, hint)
+		c.Conn.(*net.TCPConn).CloseWrite()
+		if got, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(got), want.response) {
+			t.Errorf("%q: got %q, %v; want %q", sent, got, err, want.response)
 		}
+		ts.Close()
+		if log := ts.logs.String(); !strings.Contains(log, want.log) || strings.Count(log, "\n") != 1 {
+			t.Errorf("%q: log is %q, want one line with %q", sent, log, want.log)
+		}
+	}
+	// What comes after a record is no request of another protocol.
+	ts := serve(t, "tcp", &Server{App: hello})
+	c := ts.dial()
+	c.send(get(1, record.KeepConn))
+	c.answer(1)
+	c.send([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	c.closed()
+	ts.Close()
+	if log := ts.logs.String(); !strings.Contains(log, "not a FastCGI 1 record: version byte is 71") {
+		t.Errorf("log is %q", log)
 	}
 }
 

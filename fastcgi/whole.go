@@ -41,7 +41,7 @@ func (c *conn) wholeRequest() (r *request, ok bool) {
 	r.ready, r.stdin.ended = true, true
 	r.refuse = r.prepare(params)
 	c.reqs = append(c.reqs, r)
-	c.in.size = 0
+	c.in.typ, c.in.size = record.Stdin, 0
 	c.in.r = c.in.w
 	return r, true
 }

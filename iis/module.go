@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/forwarded"
 )
 
 // The environment variables of the modules that start a process and pass requests on to it
@@ -110,31 +112,15 @@ func (m *Module) Admit(r *http.Request) (*http.Request, error) {
 			delete(admitted.Header, name)
 		}
 	}
-	if client, ok := lastAddress(r.Header.Values("X-Forwarded-For")); ok {
-		admitted.RemoteAddr = client
+	// Nobody else is trusted, so that what the module itself has added counts. Fields of one kind
+	// do not disagree.
+	origin, _ := forwarded.Proxies{}.Origin(http.Header{
+		forwarded.For: r.Header[forwarded.For], forwarded.Proto: r.Header[forwarded.Proto]})
+	if origin.Client.IsValid() {
+		admitted.RemoteAddr = netip.AddrPortFrom(origin.Client, origin.Port).String()
 	}
-	if lastOf(r.Header.Values("X-Forwarded-Proto")) == "https" && r.TLS == nil {
+	if origin.Scheme == "https" && r.TLS == nil {
 		admitted.TLS = new(tls.ConnectionState) // of which IIS knows more
 	}
 	return admitted, nil
-}
-
-// lastOf returns the last element of a list in header fields.
-func lastOf(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	list := values[len(values)-1]
-	return strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
-}
-
-// lastAddress returns the last address of X-Forwarded-For, which the module writes as
-// IPV4:PORT or [IPV6]:PORT, in the form of RemoteAddr.
-func lastAddress(values []string) (string, bool) {
-	last := lastOf(values)
-	if a, err := netip.ParseAddrPort(last); err == nil {
-		return a.String(), true
-	}
-	a, err := netip.ParseAddr(strings.Trim(last, "[]"))
-	return net.JoinHostPort(a.String(), "0"), err == nil
 }

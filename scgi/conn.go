@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/internal/frontend"
+	"gatehouse/internal/wrongport"
 )
 
 // A conn is a connection, which carries one request. The application runs on its
@@ -75,6 +76,10 @@ func (c *conn) serve() {
 	block, err := c.readHead()
 	c.set = c.srv.current.Acquire()
 	c.release()
+	if peer, ok := errors.AsType[*wrongport.Peer](err); ok {
+		c.turnAway(peer)
+		return
+	}
 	var full *cgi.StatusError
 	if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooLarge) && !errors.As(err, &full) {
 		if c.buf != nil && !errors.Is(err, cgi.ErrShutdown) {
@@ -106,6 +111,15 @@ func (c *conn) serve() {
 		c.freeBuffer()
 	}
 	set.handler.Run(&c.req, &c.sink, set.app)
+}
+
+// turnAway responds to a peer that does not speak SCGI.
+func (c *conn) turnAway(peer *wrongport.Peer) {
+	c.srv.acceptor.Warn(peer.Message(), "listener", c.sock.LocalAddr().String(), "peer", c.peer(), "remedy", peer.Remedy())
+	c.refused = true
+	if _, err := c.sink.send(peer.Response()); err == nil {
+		c.sink.end = cgi.Complete
+	}
 }
 
 // decode takes the variables and the length of the body from a header block. Its

@@ -15,7 +15,8 @@
 //
 // The server is strict where a lie could hide: the digits of the netstring, its comma, the
 // NUL at the end, an even count of strings, names that are not empty, the variable SCGI with
-// the value 1. A violation gets a 400. The order of the variables is not checked, and
+// the value 1. A violation gets a 400. A peer that speaks another protocol gets an error page in
+// that, and the log says what to change. The order of the variables is not checked, and
 // repeated names, which nginx is known to send, are joined as by [cgi.Environ.Add]. nginx is
 // also known to send a CONTENT_LENGTH below the true one; see [cgi.Environ.BodyLength].
 // Without a usable length the response is 411, since nothing else marks the end of a body.

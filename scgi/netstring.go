@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"gatehouse/internal/wrongport"
 )
 
 // Errors of a head.
@@ -39,7 +41,10 @@ func ParseLength(b []byte, limit int) (length, size int, err error) {
 		case c == ':':
 			return 0, 0, fmt.Errorf("%w: the netstring has no length before its colon", ErrMalformed)
 		case c < '0' || c > '9':
-			return 0, 0, fmt.Errorf("%w: byte %#02x where a netstring has a digit or a colon%s", ErrMalformed, c, hint(b))
+			if peer := wrongport.Recognize(wrongport.SCGI, b); peer != nil {
+				return 0, 0, fmt.Errorf("%w: %w", ErrMalformed, peer)
+			}
+			return 0, 0, fmt.Errorf("%w: byte %#02x where a netstring has a digit or a colon", ErrMalformed, c)
 		case i > 0 && length == 0:
 			return 0, 0, fmt.Errorf("%w: the length of the netstring has a leading zero", ErrMalformed)
 		}
@@ -74,17 +79,4 @@ func checkComma(c byte) error {
 		return fmt.Errorf("%w: byte %#02x where the netstring ends with a comma", ErrMalformed, c)
 	}
 	return nil
-}
-
-// hint says what a peer that does not speak SCGI seems to speak.
-func hint(b []byte) string {
-	switch {
-	case len(b) > 0 && b[0] == 1:
-		return " (this looks like FastCGI: the web server must speak SCGI to this address, or use a FastCGI listener)"
-	case len(b) > 1 && b[0] == 0x16 && b[1] == 3:
-		return " (this looks like TLS: the web server must speak SCGI to this address)"
-	case len(b) > 0 && 'A' <= b[0] && b[0] <= 'Z':
-		return " (this looks like HTTP: the web server must speak SCGI to this address, or use an HTTP listener)"
-	}
-	return ""
 }

@@ -20,8 +20,6 @@ func TestG1MalformedNetstringIsRefused(t *testing.T) {
 		{"05:abcd\x00,", "leading zero"},
 		{"abc", "0x61"},
 		{"24:CONTENT_LENGTH\x000\x00SCGI\x001\x00;", "comma"},
-		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "looks like HTTP"},
-		{"\x01\x01\x00\x01\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00", "looks like FastCGI"},
 	}
 	each(t, func(t *testing.T, network string) {
 		for _, tt := range tests {
@@ -35,6 +33,32 @@ func TestG1MalformedNetstringIsRefused(t *testing.T) {
 			c.Close()
 			s.Shutdown(t.Context())
 			oneLine(t, &s.log, tt.reason, peer, "status=400")
+		}
+	})
+}
+
+// TestG1MistakenProtocol: a peer that does not speak SCGI gets a response that it can read, and
+// the log says what to do.
+func TestG1MistakenProtocol(t *testing.T) {
+	tests := []struct{ in, response, log string }{
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "HTTP came to an SCGI listener"},
+		{"\x01\x01\x00\x01\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00", "\x01\x07\x00\x01", "use scgi_pass, not fastcgi_pass"},
+		{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "HTTP/1.1 400 Bad Request\r\n", "TLS came to an SCGI listener"},
+	}
+	each(t, func(t *testing.T, network string) {
+		for _, tt := range tests {
+			s := serve(t, network, &Server{App: refuseToRun(t)})
+			c := s.dial(t)
+			peer := s.addr.String()
+			if network == "tcp" {
+				peer = c.LocalAddr().String()
+			}
+			if got := c.send([]byte(tt.in)).answer(); !strings.HasPrefix(string(got), tt.response) {
+				t.Errorf("%q: got %q; want %q", tt.in, got, tt.response)
+			}
+			c.Close()
+			s.Shutdown(t.Context())
+			oneLine(t, &s.log, tt.log, peer, "listener="+s.addr.String(), "level=WARN")
 		}
 	})
 }

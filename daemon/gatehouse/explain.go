@@ -87,9 +87,9 @@ func (p *process) question(args []string) (q daemon.Question, config *daemon.Con
 		return q, nil, false, help, err
 	}
 	switch q.Front = daemon.Front(front); q.Front {
-	case "", daemon.FrontNginx, daemon.FrontApache:
+	case "", daemon.FrontNginx, daemon.FrontApache, daemon.FrontProxy:
 	default:
-		return q, nil, false, false, fmt.Errorf("--as: %q is neither nginx nor apache", front)
+		return q, nil, false, false, fmt.Errorf("--as: %q is neither nginx, apache nor proxy", front)
 	}
 	switch like {
 	case "":
@@ -175,7 +175,7 @@ func runningUnit(file string) string {
 
 const explainUsage = `gatehouse explain shows how a request would be served, without running anything.
 
-    gatehouse explain [serve's flags] [--as nginx|apache] [--param NAME=VALUE]...
+    gatehouse explain [serve's flags] [--as nginx|apache|proxy] [--param NAME=VALUE]...
                       [--user USER] [--unit UNIT] [--like fcgiwrap|slowcgi]
                       [--json] URL
 
@@ -188,6 +188,12 @@ The request has the variables that nginx sends with its stock fastcgi_params or,
 --as apache, those that Apache sends with ProxyPass. --param adds or replaces one. Use it
 for what your web server's configuration adds, such as SCRIPT_FILENAME. A name
 given twice is sent twice.
+
+With --as proxy, the request comes over HTTP from a reverse proxy on 127.0.0.1 (another
+with --param REMOTE_ADDR=ADDRESS, or =unix:), for a client at 192.0.2.1 and with the
+scheme of the URL, in X-Forwarded-For and X-Forwarded-Proto. To have it send other
+fields in their place, write --param HTTP_FORWARDED='for=192.0.2.7' and so on. The rows
+"client" and "scheme" say what has decided them.
 
 Files are looked up with the privileges of the user who runs explain, so run it as the
 user of the gateway, or as root with --user USER. --unit UNIT, as root, looks with the

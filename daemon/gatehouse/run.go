@@ -190,6 +190,7 @@ func configOf(command string, args []string, standard func() string, further ...
 		{name: "app", set: addTo(&apps, daemon.ParseApp)},
 		{name: "allow", set: addTo(&flags.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
 		{name: "allow-users", set: addTo(&flags.AllowUsers, daemon.ParseUser)},
+		{name: "trusted-proxies", set: flags.AddTrustedProxy},
 		{name: "multiplex", set: setBool(&multiplex), alone: "true"},
 		{name: "config", set: setTo(&file)},
 		{name: "access-log", set: setTo(&flags.AccessLog)},
@@ -213,6 +214,9 @@ func configOf(command string, args []string, standard func() string, further ...
 	replace(&config.HTTP, flags.HTTP)
 	replace(&config.Allow, flags.Allow)
 	replace(&config.AllowUsers, flags.AllowUsers)
+	if len(flags.TrustedProxies) > 0 || flags.TrustUnixProxies {
+		config.TrustedProxies, config.TrustUnixProxies = flags.TrustedProxies, flags.TrustUnixProxies
+	}
 	if multiplex != nil {
 		config.NoMultiplexing = !*multiplex
 	}

@@ -64,7 +64,8 @@ func TestCompletionOfValues(t *testing.T) {
 		{"serve", "app", completion{words: []string{"demo", "hello", "scripts:", "files:", "fastcgi:", "fastcgi-exec:", "scgi:"}}},
 		{"serve", "allow", completion{}},
 		{"explain", "scgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
-		{"explain", "as", completion{words: []string{"nginx", "apache"}}},
+		{"explain", "as", completion{words: []string{"nginx", "apache", "proxy"}}},
+		{"serve", "trusted-proxies", completion{words: []string{"unix"}}},
 		{"conform", "timeout", completion{}},
 	} {
 		found := false

@@ -4,7 +4,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
 
     gatehouse serve   [--fastcgi ADDR]... [--scgi ADDR]... [--http ADDR]...
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
-                      [--allow-users USER]... [--multiplex=false]
+                      [--allow-users USER]... [--trusted-proxies CIDR|unix]...
+                      [--multiplex=false]
                       [--config FILE] [--access-log off|stderr|syslog|FILE]
                       [--validate] [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
@@ -61,8 +62,10 @@ serve reads a configuration file only with --config. Without --config, check rea
 
 FastCGI and SCGI on an address that other machines can reach need --allow. On unix
 sockets, --allow-users refuses the processes of all other users. The environment
-variable FCGI_WEB_SERVER_ADDRS applies to descriptor 0. A flag replaces the key of
-the same name in the configuration file; --app adds to it.
+variable FCGI_WEB_SERVER_ADDRS applies to descriptor 0. Behind a reverse proxy that
+speaks HTTP, --trusted-proxies names the proxy, so that X-Forwarded-For,
+X-Forwarded-Proto and Forwarded say who the client is; they count from nobody else. A
+flag replaces the key of the same name in the configuration file; --app adds to it.
 
 --validate checks every request and response against the rules of package validate,
 for development. A violation gets an error page, and the log names the rule.
