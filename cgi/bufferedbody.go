@@ -19,6 +19,9 @@ type bufferedBody struct {
 	limits  spool.Limits
 	timeout *timeout // nil without a time limit
 
+	progress *Progress // nil unless somebody watches; under mu
+	noted    bool      // in progress: somebody is in src.Read
+
 	mu        sync.Mutex
 	changed   sync.Cond    // signalled when reading, buffering, what is buffered, or err changes
 	reading   bool         // somebody is in src.Read
@@ -79,6 +82,10 @@ func (b *bufferedBody) read(p []byte) (n int, err error) {
 // beginReading comes before a read of src. mu is held, and released.
 func (b *bufferedBody) beginReading() {
 	b.reading = true
+	if b.progress != nil {
+		b.progress.body.Add(1)
+		b.noted = true
+	}
 	b.mu.Unlock()
 	if b.timeout != nil {
 		b.timeout.beginRead()
@@ -95,6 +102,10 @@ func (b *bufferedBody) endReading(some bool, err error) error {
 		err = b.expired
 	}
 	b.reading = false
+	if b.noted {
+		b.progress.body.Add(1)
+		b.noted = false
+	}
 	if err == io.EOF && b.err == nil {
 		b.err = io.EOF
 	}
