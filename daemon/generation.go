@@ -58,12 +58,12 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 			kept[c.Apps[i].mountPoint()] = a
 		}
 	}
-	m, err := mount(c.Apps, apps, c.Validate)
+	m, err := mount(c.Apps, apps, c.Validate, p.log)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
 	return &generation{config: c, log: p.log, mounted: m, kept: kept, reserve: cgi.Descriptors(apps...),
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps, m.close}}, nil
 }
 
 // openLog opens the access log.

@@ -60,7 +60,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	ctx := r.Context()
+	r.SetStage(cgi.StageQueued)
 	p, err := a.state.gate.Enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
+	r.SetStage(cgi.StageServing)
 	if err != nil {
 		b.Close()
 		return fmt.Errorf("%s: %w", t.path, err)
@@ -69,6 +71,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err != nil {
 		return a.complain(w, a.sandboxed(err))
 	}
+	r.SetWorker(u)
 	return a.complain(w, u.serve(ctx, r, &b))
 }
 
