@@ -119,16 +119,21 @@ func (p *Process) Inspect() Inspection {
 	if p.HasExited() {
 		return Inspection{}
 	}
+	l := &look{program: p}
+	return p.within(inspectionMax, l.inspect, func() { l.stopped.Store(true) })
+}
+
+// within returns what look finds, if it does in time. Otherwise it calls stop.
+func (p *Process) within(limit time.Duration, look func() Inspection, stop func()) Inspection {
 	if !p.looking.CompareAndSwap(false, true) {
 		return unread(errLooking)
 	}
 	found := make(chan Inspection, 1)
-	l := &look{program: p}
 	go func() {
 		defer p.looking.Store(false)
-		found <- l.inspect()
+		found <- look()
 	}()
-	late := time.NewTimer(inspectionMax)
+	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case n := <-found:
@@ -137,8 +142,8 @@ func (p *Process) Inspect() Inspection {
 		}
 		return n
 	case <-late.C:
-		l.stopped.Store(true)
-		return unread(fmt.Errorf("the system did not show them within %v", inspectionMax))
+		stop()
+		return unread(fmt.Errorf("the system did not show them within %v", limit))
 	}
 }
 

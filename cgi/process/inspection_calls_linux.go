@@ -23,6 +23,7 @@ const (
 	callSleep
 	callPoll
 	callFutex
+	callSignal
 )
 
 // calls are system calls in which programs wait, by the numbers of the architecture.
@@ -38,7 +39,7 @@ var calls = map[int]struct {
 	unix.SYS_WAIT4: {"wait4", callChild}, unix.SYS_WAITID: {"waitid", callChild},
 	unix.SYS_NANOSLEEP: {"nanosleep", callSleep}, unix.SYS_CLOCK_NANOSLEEP: {"clock_nanosleep", callSleep},
 	unix.SYS_PPOLL: {"ppoll", callPoll}, unix.SYS_PSELECT6: {"pselect6", callPoll}, unix.SYS_EPOLL_PWAIT: {"epoll_pwait", callPoll},
-	unix.SYS_FUTEX: {"futex", callFutex},
+	unix.SYS_FUTEX: {"futex", callFutex}, unix.SYS_RT_SIGSUSPEND: {"rt_sigsuspend", callSignal},
 }
 
 // A syscallLine is what /proc/PID/syscall tells.
@@ -83,8 +84,9 @@ func (c syscallLine) String() string {
 	return c.name
 }
 
-// waitsFor says what a call on a descriptor waits for. The link is that of /proc/PID/fd.
-func (c syscallLine) waitsFor(link string, e ends) string {
+// waitsFor says what a call on a descriptor waits for. The links are those of /proc/PID/fd, of
+// the descriptor and of 2.
+func (c syscallLine) waitsFor(link, stderr string, e ends) string {
 	what := printable(link, 100)
 	switch {
 	case link == "":
@@ -93,7 +95,7 @@ func (c syscallLine) waitsFor(link string, e ends) string {
 		what = "its stdin, which has the request's body"
 	case link == e.stdout.link:
 		what = "its stdout, which has the response"
-	case c.fd == 2:
+	case link == stderr:
 		what = "its stderr"
 	case strings.HasPrefix(link, "socket:"):
 		what = "a peer over a socket"
@@ -119,6 +121,7 @@ func (c syscallLine) waitsFor(link string, e ends) string {
 // where the system call is not known, or tells no more.
 var channels = []struct{ part, waits string }{
 	{"do_wait", "waits for a child"},
+	{"sigsuspend", "waits for a signal, as shells do for their children"},
 	{"nanosleep", "sleeps because it asked to (sleep)"},
 	{"pipe_read", "waits to read from a pipe"}, {"pipe_wait_readable", "waits to read from a pipe"},
 	{"pipe_write", "waits to write to a pipe"}, {"pipe_wait_writable", "waits to write to a pipe"},
@@ -151,6 +154,8 @@ func (x *Inspected) explain(parent bool) {
 			x.Waits = "sleeps because it asked to (sleep)"
 		case callPoll:
 			x.Waits = "waits for one of several descriptors, or a time"
+		case callSignal:
+			x.Waits = "waits for a signal, as shells do for their children"
 		case callFutex:
 			x.Waits = "waits for a lock, or another thread"
 		}

@@ -172,7 +172,8 @@ func (l *look) traced(x *Inspected, dir string) {
 		x.Peers = peersOf(dir, names)
 		if c.fd >= 0 {
 			link, _ := os.Readlink(dir + "/fd/" + strconv.Itoa(c.fd))
-			x.Waits = c.waitsFor(link, l.ends)
+			stderr, _ := os.Readlink(dir + "/fd/2")
+			x.Waits = c.waitsFor(link, stderr, l.ends)
 		}
 	} else {
 		miss("descriptors", err)
