@@ -29,8 +29,12 @@ func (a *App) report(e *entry) {
 	}
 	if i, ok := worker.(inspector); ok {
 		n := i.Inspect()
-		if s := n.String(); s != "" {
-			attrs = append(attrs, slog.String("processes", s))
+		text := n.String()
+		if text == "" && len(n.Unread) == 0 {
+			text = "the program has ended"
+		}
+		if text != "" {
+			attrs = append(attrs, slog.String("processes", text))
 		}
 		if len(n.Unread) > 0 {
 			attrs = append(attrs, slog.String("unread", strings.Join(n.Unread, "\n")))
