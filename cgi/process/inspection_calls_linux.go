@@ -24,6 +24,7 @@ const (
 	callPoll
 	callFutex
 	callSignal
+	callOpen
 )
 
 // calls are system calls in which programs wait, by the numbers of the architecture.
@@ -39,7 +40,8 @@ var calls = map[int]struct {
 	unix.SYS_WAIT4: {"wait4", callChild}, unix.SYS_WAITID: {"waitid", callChild},
 	unix.SYS_NANOSLEEP: {"nanosleep", callSleep}, unix.SYS_CLOCK_NANOSLEEP: {"clock_nanosleep", callSleep},
 	unix.SYS_PPOLL: {"ppoll", callPoll}, unix.SYS_PSELECT6: {"pselect6", callPoll}, unix.SYS_EPOLL_PWAIT: {"epoll_pwait", callPoll},
-	unix.SYS_FUTEX: {"futex", callFutex}, unix.SYS_RT_SIGSUSPEND: {"rt_sigsuspend", callSignal},
+	unix.SYS_OPENAT: {"openat", callOpen},
+	unix.SYS_FUTEX:  {"futex", callFutex}, unix.SYS_RT_SIGSUSPEND: {"rt_sigsuspend", callSignal},
 }
 
 // A syscallLine is what /proc/PID/syscall tells.
@@ -154,6 +156,8 @@ func (x *Inspected) explain(parent bool) {
 			x.Waits = "sleeps because it asked to (sleep)"
 		case callPoll:
 			x.Waits = "waits for one of several descriptors, or a time"
+		case callOpen:
+			x.Waits = "waits for a file to open: a FIFO, or one of a file system that does not respond"
 		case callSignal:
 			x.Waits = "waits for a signal, as shells do for their children"
 		case callFutex:

@@ -29,7 +29,7 @@ func inspected(t *testing.T, p *Process, done func(Inspection) bool) (n Inspecti
 // begin starts a shell, which is ended with the test.
 func begin(t *testing.T, l Starter, text string) *Process {
 	t.Helper()
-	p := startShell(t, l, "", text)
+	p := startShell(t, l, t.TempDir(), text)
 	go p.Wait()
 	t.Cleanup(func() {
 		p.Terminate(0)
@@ -86,6 +86,7 @@ func TestInspectPipes(t *testing.T) {
 		{"exec cat /dev/zero", "", "waits to write to its stdout, which has the response", "its stdout is full: 65536 bytes have not been taken"},
 		{"exec sleep 4321", "0123456789", "sleeps because it asked to (sleep)", "its stdin holds 10 bytes of the request's body that it has not read"},
 		{"echo abc; exec sleep 4321", "", "sleeps because it asked to (sleep)", "its stdout holds 4 bytes that have not been taken"},
+		{"mkfifo $$ && exec cat $$", "", "waits for a file to open: a FIFO, or one of a file system that does not respond", ""},
 		{"exec cat /dev/zero >&2", "", "waits to write to its stderr", ""},
 	} {
 		p := begin(t, l, tt.text)
