@@ -165,12 +165,20 @@ func TestClientSendsNothing(t *testing.T) {
 	})
 }
 
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // TestProgramEnded: a request that goes on without its program, as its body is waited for.
 func TestProgramEnded(t *testing.T) {
 	again(t, script.Limits{}, func(t *testing.T, p *programs) bool {
-		p.sh(t, "upload", "exit 3")
+		read := filepath.Join(p.dir, "read") // once the rest of the body is waited for
+		p.sh(t, "upload", "while ! test -e "+read+"; do sleep 0.01; done; exit 3")
 		s := &stuck{release: make(chan struct{})}
-		body := io.MultiReader(strings.NewReader(strings.Repeat("x", cgi.BodyAhead)), s)
+		body := io.MultiReader(strings.NewReader(strings.Repeat("x", cgi.BodyAhead)), readerFunc(func(b []byte) (int, error) {
+			os.WriteFile(read, nil, 0o644)
+			return s.Read(b)
+		}))
 		p.begin(t, 1, "upload", new(cgitest.Recorder), 1<<20, struct {
 			io.Reader
 			io.Closer
