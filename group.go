@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"gatehouse/cgi"
 	"gatehouse/fastcgi"
@@ -24,6 +25,7 @@ import (
 type frontEnd interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
+	Connections() cgi.ConnectionStats
 }
 
 // A group holds the front-ends of a running Server.
@@ -38,8 +40,10 @@ type group struct {
 	handler  *cgi.Handler
 	room     room
 	fronts   []*front
-	retired  map[frontEnd]bool // they drain because their endpoints are no longer served
-	serving  int               // calls of Serve
+	retired  map[frontEnd]Protocol            // they drain because their endpoints are no longer served
+	past     map[Protocol]cgi.ConnectionStats // of those that have ended
+	began    time.Time
+	serving  int // calls of Serve
 	closing  bool
 	retiring sync.WaitGroup
 }
@@ -89,7 +93,7 @@ func (l *stoppable) stop() { l.once.Do(func() { close(l.stopped) }) }
 // shutdown.
 func (s *Server) start(endpoints []Endpoint) *group {
 	g := &group{failed: make(chan error, 1), served: make(chan struct{}), over: make(chan struct{}),
-		server: s, room: newRoom(s), retired: make(map[frontEnd]bool)}
+		server: s, room: newRoom(s), retired: make(map[frontEnd]Protocol), past: make(map[Protocol]cgi.ConnectionStats), began: time.Now()}
 	g.limits = g.room.share(s, endpoints, cgi.Limits{})
 	g.handler = s.handler(g.limits)
 	g.mu.Lock()

@@ -167,6 +167,9 @@ func (s *httpServer) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// Connections returns the figures of the connections.
+func (s *httpServer) Connections() cgi.ConnectionStats { return s.acceptor.Stats() }
+
 // serveHTTP serves a request with what is current. While the server drains, it makes
 // requests the last ones of their connections, and says so to the client.
 func (s *httpServer) serveHTTP(w http.ResponseWriter, r *http.Request) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"gatehouse/cgi"
 	"gatehouse/fastcgi"
 	"gatehouse/scgi"
 )
@@ -25,8 +26,9 @@ import (
 // A request that has begun keeps App, Handler, Paths, and the limits of its body, to its end.
 // Who may connect, HalfClose and Limits.ParamsTotal apply to new connections, over HTTP also
 // Limits.Idle and Limits.ParamsBytes; all other limits at once. Drain and Overdue apply when
-// Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits and the numbers
-// of requests where next has no totals or Handler.
+// Serve drains. Log, HTTP and Limits.Shared stay as they are, and so do the totals of Limits where
+// next has none. The numbers and the figures of requests go on, unless next has a Handler that has
+// run requests already.
 //
 // ended is closed when the last request that began before has ended, so that its App can be
 // closed; at the latest when Serve returns. Over HTTP, it is not waited for an App that a time
@@ -58,7 +60,7 @@ func (s *Server) Reconfigure(next *Server) (ended <-chan struct{}, err error) {
 	}
 	g.limits = g.room.share(next, endpoints, g.limits)
 	handler := next.handler(g.limits)
-	if next.Handler == nil {
+	if handler != g.handler && !handler.HasBegun() {
 		handler.ContinueFrom(g.handler)
 	}
 	g.server, g.handler = next, handler
@@ -159,7 +161,7 @@ func (g *group) reconfigure(f *front) (ended <-chan struct{}) {
 // ended. mu is held.
 func (g *group) retire(f *front) (ended <-chan struct{}) {
 	g.server.log().Info("no longer listening", "protocol", string(f.Protocol), "address", addressOf(f.Endpoint))
-	g.retired[f.frontEnd] = true
+	g.retired[f.frontEnd] = f.Protocol
 	done := make(chan struct{})
 	g.retiring.Go(func() {
 		defer close(done)
@@ -167,6 +169,10 @@ func (g *group) retire(f *front) (ended <-chan struct{}) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		delete(g.retired, f.frontEnd)
+		ended := f.Connections()
+		ended.Open = cgi.Use{Waited: ended.Open.Waited}
+		ended.Merge(g.past[f.Protocol])
+		g.past[f.Protocol] = ended
 	})
 	return done
 }

@@ -89,6 +89,13 @@ type Request struct {
 	// the front-end did not.
 	ID uint64
 
+	// Protocol is that by which the request came, for the figures of [Handler.Stats]:
+	// "fastcgi", "scgi", "http" or "cgi".
+	Protocol string
+
+	// response is that of the Handler, while it runs the request; otherwise nil.
+	response *response
+
 	// finished, if not nil, gets the result as soon as a time limit has passed, and the
 	// request been finished.
 	finished chan<- finishedRun
@@ -116,9 +123,18 @@ type ContextSource interface {
 	RequestContext() context.Context
 }
 
+// Tally returns what counts for the application that serves the request, for processes that
+// may outlive it. It is nil unless a Handler runs the request.
+func (r *Request) Tally() *Tally {
+	if r.response == nil {
+		return nil
+	}
+	return r.response.tally()
+}
+
 // Context returns the request's context. It is cancelled when the web server aborts the
-// request or vanishes, when a time limit has passed, at a forced shutdown, and when the
-// request has ended; [context.Cause] tells which. The first call must come from the
+// request or vanishes, when a time limit has passed, by [Handler.Abort], at a forced shutdown,
+// and when the request has ended; [context.Cause] tells which. The first call must come from the
 // goroutine that runs ServeCGI.
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {
@@ -126,6 +142,9 @@ func (r *Request) Context() context.Context {
 			r.ctx = context.Background()
 		} else {
 			r.ctx = r.source.RequestContext()
+		}
+		if r.response != nil {
+			r.ctx = r.response.abortable(r.ctx)
 		}
 	}
 	return r.ctx

@@ -18,6 +18,7 @@ type bufferedBody struct {
 	src     io.Reader
 	limits  spool.Limits
 	timeout *timeout // nil without a time limit
+	flight  *flight  // of the request; nil in tests
 
 	progress *Progress // nil unless somebody watches; under mu
 	noted    bool      // in progress: somebody is in src.Read
@@ -29,7 +30,7 @@ type bufferedBody struct {
 	spool     *spool.Spool // what buffer has read; nil for nothing
 	rest      []byte       // what follows the spool, which had no room for it
 	closed    bool
-	expired   error // the time limit that has passed, and closed the body
+	expired   error // the time limit that has passed, or the abort, and closed the body
 	err       error // what Read returns once nothing is buffered; errors of src but its end are left to src
 }
 
@@ -75,7 +76,7 @@ func (b *bufferedBody) readBuffered(p []byte) int {
 // read reads from src. mu is held, but not while it waits.
 func (b *bufferedBody) read(p []byte) (n int, err error) {
 	b.beginReading()
-	defer func() { err = b.endReading(n > 0, err) }()
+	defer func() { err = b.endReading(int64(n), err) }()
 	return b.src.Read(p)
 }
 
@@ -87,18 +88,26 @@ func (b *bufferedBody) beginReading() {
 		b.noted = true
 	}
 	b.mu.Unlock()
+	if b.flight != nil {
+		b.flight.reading.Add(1)
+	}
 	if b.timeout != nil {
 		b.timeout.beginRead()
 	}
 }
 
-// endReading comes after it. It acquires mu, and returns the error to pass on.
-func (b *bufferedBody) endReading(some bool, err error) error {
+// endReading comes after it, with how many bytes there were. It acquires mu, and returns the
+// error to pass on.
+func (b *bufferedBody) endReading(n int64, err error) error {
+	if b.flight != nil {
+		b.flight.reading.Add(-1)
+		b.flight.in.Add(n)
+	}
 	if b.timeout != nil {
 		b.timeout.endRead()
 	}
 	b.mu.Lock()
-	if b.expired != nil && !some {
+	if b.expired != nil && n == 0 {
 		err = b.expired
 	}
 	b.reading = false
@@ -182,7 +191,7 @@ func (b *bufferedBody) Close() error {
 	return nil
 }
 
-// abort closes the body because a time limit has passed. Read returns err from now on.
+// abort closes the body because a time limit has passed, or the request was aborted. Read returns err from now on.
 func (b *bufferedBody) abort(err error) {
 	b.mu.Lock()
 	b.expired = err

@@ -12,6 +12,7 @@ import (
 type ConnectionBudget struct {
 	mu        sync.Mutex // guards what follows
 	max, used int
+	waited    uint64
 	free      chan struct{} // closed when there is a place; nil unless waited for
 
 	waiting atomic.Int32
@@ -39,6 +40,9 @@ func (b *ConnectionBudget) Acquire(stop <-chan struct{}) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.used >= b.max {
+		b.waited++
+	}
 	for b.used >= b.max {
 		if b.free == nil {
 			b.free = make(chan struct{})
@@ -85,8 +89,47 @@ func (b *ConnectionBudget) wake() {
 	}
 }
 
+// Use returns how many connections are open, and how often accepting had to wait for a place.
+// A listener that waits for a connection has a place, too.
+func (b *ConnectionBudget) Use() Use {
+	if b == nil {
+		return Use{}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Use{Used: int64(b.used), Limit: int64(b.max), Waited: b.waited}
+}
+
 // IsFull reports whether a listener waits for a place.
 func (b *ConnectionBudget) IsFull() bool { return b != nil && b.waiting.Load() > 0 }
+
+// ConnectionStats are the figures of the connections of a front-end, since it began.
+type ConnectionStats struct {
+	// Open has the open connections, the most that there may be, and how often accepting had
+	// to wait for a place.
+	Open Use
+
+	Accepted uint64            // all but those of Refused
+	Refused  map[string]uint64 // closed at once, by what refused them: "allow", "allow_users", "FCGI_WEB_SERVER_ADDRS" or "ConnContext"
+	Evicted  uint64            // idle ones that were closed to make room for others
+	Failed   uint64            // how often accepting failed, as for the lack of a descriptor
+
+	// Declined are requests that a connection did not take, and of which no Handler knows: by
+	// "max_requests", "multiplex", "params_total" or "role".
+	Declined map[string]uint64
+}
+
+// Merge adds the figures of another front-end.
+func (s *ConnectionStats) Merge(other ConnectionStats) {
+	s.Open.Used += other.Open.Used
+	s.Open.Limit += other.Open.Limit
+	s.Open.Waited += other.Open.Waited
+	s.Accepted += other.Accepted
+	s.Refused = merge(s.Refused, other.Refused)
+	s.Evicted += other.Evicted
+	s.Failed += other.Failed
+	s.Declined = merge(s.Declined, other.Declined)
+}
 
 // Descriptors returns how many descriptors of this process applications take at most, besides
 // those of connections and spools, as far as they tell: by a method Descriptors() int.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Errors of a variable that no application can be given.
@@ -40,6 +41,11 @@ type Environ struct {
 
 	scheme  string   // what SetScheme set
 	request *Request // while a WSGI application runs
+
+	// While the request is in flight, others may look at it: then mu guards what changes the
+	// variables.
+	shared bool
+	mu     sync.Mutex
 }
 
 // NewEnviron returns an Environ of the given "NAME=value" strings, as
@@ -98,6 +104,10 @@ func (e *Environ) Add(name, value string) error {
 	if strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0 {
 		return fmt.Errorf("%w: %q", ErrNUL, name)
 	}
+	if e.shared {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
 	if !e.mark(name) {
 		if i := e.index(name); i >= 0 {
 			e.resolveRepeated(i, name, value)
@@ -113,6 +123,10 @@ func (e *Environ) Add(name, value string) error {
 // whole, in place of two strings for each variable. It does not look for NUL bytes: whoever
 // decodes the text can do that at less cost. The only error is ErrEmptyName.
 func (e *Environ) AddPairs(text string, list ...Pair) error {
+	if e.shared {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
 	e.pairs.list = slices.Grow(e.pairs.list, len(list))
 	own := e.pairs.adopt(text)
 	for i := range list {
@@ -233,6 +247,10 @@ func (e *Environ) Lookup(name string) (string, bool) {
 
 // Set sets name to value: in its place if it is there, else at the end.
 func (e *Environ) Set(name, value string) {
+	if e.shared {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
 	delete(e.joins, name)
 	delete(e.firsts, name)
 	if i := e.index(name); i >= 0 {
@@ -257,6 +275,10 @@ func (e *Environ) Del(name string) {
 	delete(e.joins, name)
 	delete(e.firsts, name)
 	if i := e.index(name); i >= 0 {
+		if e.shared {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+		}
 		e.pairs.remove(i)
 	}
 }
@@ -316,6 +338,10 @@ func (e *Environ) Scheme() string {
 // Reset removes all variables and the scheme. It keeps the memory for as many variables, but
 // not their strings.
 func (e *Environ) Reset() {
+	if e.shared {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
 	e.pairs.reset()
 	e.seen = [4]uint64{}
 	e.joins, e.firsts, e.contradicted, e.scheme, e.request = nil, nil, nil, "", nil

@@ -51,6 +51,12 @@ type StatusError struct {
 	RetryAfter time.Duration // if positive, sent as Retry-After in whole seconds
 	Err        error         // the cause; may be nil
 	Logged     bool          // it is in the log already: a Handler without LogError logs nothing
+
+	// Check says in one word what refused or ended the request, for the figures: the key of a
+	// limit, such as "queue" or, for a limit of time, with a Code of 504 or 408, "first_byte"; or a
+	// check, such as "missing". It must not be made of anything that a client sends. If it is
+	// empty, that of a StatusError that Err wraps counts.
+	Check string
 }
 
 func (e *StatusError) Error() string {
@@ -66,12 +72,12 @@ func (e *StatusError) Unwrap() error { return e.Err }
 // SpoolError returns the StatusError for an error of a spool, which names the key: 413 if the
 // spool is full, 503 with Retry-After if all spools together are, or the system has no room.
 func SpoolError(err error) *StatusError {
-	se := Exhausted(err)
+	se, check := Exhausted(err), "spool_dir"
 	switch {
 	case errors.Is(err, spool.ErrFull):
-		return &StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("%w (spool_bytes)", err)}
+		return &StatusError{Code: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("%w (spool_bytes)", err), Check: "spool_bytes"}
 	case errors.Is(err, spool.ErrTotal):
-		err = fmt.Errorf("%w (spool_total)", err)
+		err, check = fmt.Errorf("%w (spool_total)", err), "spool_total"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		err = fmt.Errorf("%w (spool_dir): make room there, or let spool_dir name a directory on another disk", err)
 	case se != nil:
@@ -79,5 +85,5 @@ func SpoolError(err error) *StatusError {
 	default:
 		err = fmt.Errorf("%w (spool_dir)", err)
 	}
-	return &StatusError{Code: http.StatusServiceUnavailable, RetryAfter: exhaustedRetry, Err: err}
+	return &StatusError{Code: http.StatusServiceUnavailable, RetryAfter: exhaustedRetry, Err: err, Check: check}
 }

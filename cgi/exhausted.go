@@ -19,7 +19,7 @@ func Exhausted(err error) *StatusError {
 	if remedy == "" {
 		return nil
 	}
-	return &StatusError{Code: http.StatusServiceUnavailable, RetryAfter: exhaustedRetry, Err: fmt.Errorf("%w: %s", err, remedy)}
+	return &StatusError{Code: http.StatusServiceUnavailable, RetryAfter: exhaustedRetry, Err: fmt.Errorf("%w: %s", err, remedy), Check: "exhausted"}
 }
 
 // Remedy returns what to do about an error that says that this process or the system has

@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,12 @@ type Handler struct {
 	// AccessLog, if not nil, is called once for each request, when it has ended. It must
 	// not keep the Request.
 	AccessLog func(*Request, Result)
+
+	// Observe, if not nil, is called when each request begins, before its application runs,
+	// and returns what follows it, or nil. It may wrap the request's context by SetContext,
+	// so that an application finds a span there. The Observation is told the head and the end
+	// of the response; for the names and ids of a trace see [Environ.TraceParent].
+	Observe func(*Request) Observation
 
 	// Spool bounds what is buffered of a body that the application has not read when the
 	// head of its response is to be sent (see [EnableFullDuplex]). The rest of a longer
@@ -140,9 +147,8 @@ type Handler struct {
 	FirstByte time.Duration
 
 	contradictions contradictions
-	lastID         atomic.Uint64
-	ids            *atomic.Uint64 // in place of lastID, if not nil
-	advised        atomic.Bool    // about PATH_INFO
+	books          atomic.Pointer[ledger] // nil until it is needed
+	advised        atomic.Bool            // about PATH_INFO
 	spoolOnce      sync.Once
 	spoolLimits    spool.Limits // Spool, with its totals
 }
@@ -155,11 +161,20 @@ type RunFlags struct {
 // A Result says how a request ended.
 type Result struct {
 	Outcome
-	Code     int           // status code that was sent, 0 if no head was
-	Bytes    int64         // bytes of body that were sent
-	Err      error         // what went wrong, or nil
-	Start    time.Time     // zero unless Handler.AccessLog is set
-	Duration time.Duration // likewise
+	Code      int           // status code that was sent, 0 if no head was
+	Bytes     int64         // bytes of body that were sent
+	BytesIn   int64         // bytes of the request's body that were read
+	Err       error         // what went wrong, or nil
+	Check     string        // what refused the request, or the limit of time that ended it: StatusError.Check; or ""
+	Start     time.Time     // when the request began; zero unless Handler.AccessLog or Observe is set
+	FirstByte time.Duration // from then until the head was sent, with which much of the body may have come; 0 if none was
+	Duration  time.Duration // from then until the response ended
+
+	// Application is the name of the application; see RequestStats.
+	Application string
+
+	// Usage is what the program that served the request took, and how long the request waited.
+	Usage Usage
 }
 
 func (h *Handler) log() *slog.Logger {
@@ -169,29 +184,17 @@ func (h *Handler) log() *slog.Logger {
 	return slog.Default()
 }
 
-// ContinueFrom has h go on with the numbers that old gives to requests, while old may go on,
-// too. It must be called before h runs anything.
-func (h *Handler) ContinueFrom(old *Handler) { h.ids = old.counter() }
-
-func (h *Handler) counter() *atomic.Uint64 {
-	if h.ids != nil {
-		return h.ids
-	}
-	return &h.lastID
-}
-
 // Run runs a for one request and finishes the sink, whatever happens. It returns when a has
 // returned. If a time limit passes, another goroutine finishes the sink before that.
-func (h *Handler) Run(r *Request, s Sink, a App) Result {
+func (h *Handler) Run(r *Request, s Sink, a App) (res Result) {
+	l := h.ledger()
 	if r.ID == 0 {
-		r.ID = h.counter().Add(1)
+		r.ID = l.lastID.Add(1)
 	}
-	var start time.Time
-	if h.AccessLog != nil {
-		start = time.Now()
-	}
+	start := l.now()
 	err := h.setupEnviron(r)
 	w := newResponse(h, r, s)
+	w.ledger, w.flight.start = l, start
 	if r.Stderr == nil {
 		r.Stderr = &w.stderr
 	}
@@ -200,7 +203,19 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	}
 	if r.ContentLength != 0 && r.Body != http.NoBody {
 		w.body = newBufferedBody(r.Body, h.spool())
+		w.body.flight = &w.flight
 		r.Body = w.body
+	}
+	w.enter()
+	closed := false
+	defer func() {
+		if !closed { // a hook has panicked, or the application has ended its goroutine
+			w.settle(&Result{Outcome: Outcome{End: Truncated}})
+			w.close()
+		}
+	}()
+	if h.Observe != nil {
+		err = w.observe(err)
 	}
 	if err == nil {
 		err = h.inspectPath(r, a)
@@ -219,18 +234,27 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if w.body != nil {
 		w.body.discard()
 	}
-	var res Result
 	if expired {
 		res = t.logLateReturn(err)
 	} else {
-		res = w.finish(err)
+		w.finish(err, &res)
 	}
+	closed = true
+	w.close()
 	w.free()
 	if h.AccessLog != nil {
-		res.Start, res.Duration = start, time.Since(start)
 		h.AccessLog(r, res)
 	}
 	return res
+}
+
+// close takes the request off the list of those in flight.
+func (w *response) close() {
+	w.leave()
+	w.app.response = nil
+	if w.flight.cancel != nil {
+		w.flight.cancel(context.Canceled)
+	}
 }
 
 func (h *Handler) spool() spool.Limits {
@@ -336,8 +360,9 @@ func (w *response) abandon(out ResponseWriter) {
 	}
 }
 
-// finish finishes the response after the application has returned err.
-func (w *response) finish(err error) Result {
+// finish finishes the response after the application has returned err. It fills in an empty
+// result.
+func (w *response) finish(err error, res *Result) {
 	if err == nil && !w.headSent {
 		err = w.bodyErr
 	}
@@ -346,6 +371,12 @@ func (w *response) finish(err error) Result {
 	}
 	if w.refused != nil && errors.Is(err, ErrNoStart) {
 		err = w.refused // which the application has ignored
+	}
+	w.finishing = true
+	aborted := w.terminated()
+	if aborted != nil {
+		err = aborted                 // whatever the application made of it
+		w.flight.aborted.Store(false) // for the error page
 	}
 	if w.overrun != nil && errors.Is(err, ErrContentLength) {
 		// The declared length has been written, and the application only passed the error on.
@@ -377,24 +408,88 @@ func (w *response) finish(err error) Result {
 	if out.End != Complete && out.ExitStatus == 0 {
 		out.ExitStatus = 1
 	}
+	w.flight.sending.Store(true)
 	if ferr := w.sink.Finish(out); ferr != nil && w.sinkErr == nil {
 		w.sinkErr = ferr
 		out.End = Aborted
 	}
+	if aborted != nil && out.End == Aborted {
+		out.End = Truncated // the client has not left
+	}
 	if w.overrun != nil && (err == nil || w.abortedBy(err)) {
 		err = w.overrun // a client that has all that was declared may well be gone
 	}
-	res := Result{Outcome: out, Err: err, Bytes: w.sent}
+	res.Outcome, res.Err = out, err
 	if w.headSent {
 		res.Code = w.head.Code
 	}
 	if res.Err == nil {
 		res.Err = w.sinkErr
 	}
+	w.settle(res)
 	if res.Err != nil {
-		w.logFailure(res)
+		w.logFailure(*res)
 	}
-	return res
+}
+
+// settle completes the result, and counts the request.
+func (w *response) settle(res *Result) {
+	if w.settled {
+		return
+	}
+	w.settled = true
+	f := &w.flight
+	now := w.ledger.now()
+	res.Duration = max(now-f.start, 1)
+	if w.handler.AccessLog != nil || w.observation != nil {
+		res.Start = w.ledger.began.Add(f.start)
+	}
+	if w.headSent {
+		res.FirstByte = cmp.Or(w.firstByte, res.Duration)
+	}
+	res.Bytes, res.BytesIn = f.out.Load(), f.in.Load()
+	if f.used.Load() {
+		f.mu.Lock()
+		res.Usage = f.usage
+		f.mu.Unlock()
+	}
+	t := w.tally()
+	res.Application = t.name
+	if res.Err != nil {
+		w.countFailure(t, res)
+	}
+	t.count(f.protocol, res)
+	if w.observation != nil {
+		w.observation.End(*res)
+	}
+}
+
+// countFailure counts what has refused or ended the request.
+func (w *response) countFailure(t *Tally, res *Result) {
+	if errors.As(res.Err, new(*panicError)) {
+		t.panics.Add(1)
+		return
+	}
+	var se *StatusError
+	for err := res.Err; errors.As(err, &se); err = se.Err {
+		if se.Check != "" {
+			res.Check = se.Check
+			t.countFailure(se.Check, isTimeLimit(se))
+			return
+		}
+	}
+}
+
+// observe begins the Observation, unless err is why there is no application to run. A panic of
+// the Handler's Observe is an error.
+func (w *response) observe(err error) (failed error) {
+	defer func() {
+		if p := recover(); p != nil {
+			failed = &panicError{p, limitStack(debug.Stack(), w.handler.StackLimit)}
+		}
+	}()
+	w.observation = w.handler.Observe(w.req)
+	return err
 }
 
 // abortedBy reports whether err, or the state of the request, says that nobody waits for the

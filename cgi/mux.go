@@ -1,10 +1,12 @@
 package cgi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"sort"
 	"strings"
+	"sync/atomic"
 )
 
 // A Mux hands requests to the applications mounted at prefixes of the path. The longest
@@ -18,12 +20,13 @@ import (
 // The zero value responds to every request with 404. Mount must not be called while requests
 // are served.
 type Mux struct {
-	mounts []mount
+	mounts []*mount
 }
 
 type mount struct {
 	prefix string // "" for the root, otherwise with a leading slash and none at the end
 	app    App
+	tally  [2]atomic.Pointer[Tally] // that it last had; the second of an Authorizer
 }
 
 // Mount mounts a at prefix, which begins with "/". A trailing slash makes no difference. A
@@ -38,7 +41,7 @@ func (m *Mux) Mount(prefix string, a App) error {
 			return fmt.Errorf("prefix %q is mounted twice", prefix)
 		}
 	}
-	m.mounts = append(m.mounts, mount{p, a})
+	m.mounts = append(m.mounts, &mount{prefix: p, app: a})
 	sort.SliceStable(m.mounts, func(i, j int) bool { return len(m.mounts[i].prefix) > len(m.mounts[j].prefix) })
 	return nil
 }
@@ -48,17 +51,49 @@ func (m *Mux) ServeCGI(w ResponseWriter, r *Request) error {
 	settled := r.settlePath()
 	path := settled.path
 	for i := range m.mounts {
-		x := &m.mounts[i]
+		x := m.mounts[i]
 		if !hasPrefix(path, x.prefix) {
 			continue
 		}
 		x.split(r, settled)
+		if r.response != nil {
+			r.response.flight.tally.Store(x.tallyFor(r))
+		}
 		return x.app.ServeCGI(w, r)
 	}
 	if path == "" && r.Env.Get("REQUEST_METHOD") == "" {
 		return &StatusError{Code: http.StatusInternalServerError, Err: ErrNoVariables}
 	}
-	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path)}
+	return &StatusError{Code: http.StatusNotFound, Err: fmt.Errorf("no application is mounted at %.200q", path), Check: "unmounted"}
+}
+
+// Mounts returns the applications that m has mounted, sorted by their names. Inside another
+// Mux, the name says only where in m an application is mounted.
+func (m *Mux) Mounts() []Mounted {
+	list := make([]Mounted, 0, len(m.mounts))
+	for _, x := range m.mounts {
+		list = append(list, Mounted{x.name(), x.app})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Application < list[j].Application })
+	return list
+}
+
+// name returns the name of the application in the figures.
+func (x *mount) name() string { return cmp.Or(x.prefix, "/") }
+
+// tallyFor returns what counts for the application that serves r.
+func (x *mount) tallyFor(r *Request) *Tally {
+	last := &x.tally[0]
+	if r.Role == Authorizer {
+		last = &x.tally[1]
+	}
+	l := r.response.ledger
+	t := last.Load()
+	if t == nil || t.ledger != l {
+		t = l.tally(x.name(), r.Role == Authorizer)
+		last.Store(t)
+	}
+	return t
 }
 
 // hasPrefix reports whether prefix covers path on a segment boundary.

@@ -24,6 +24,9 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if w.sinkErr != nil {
 		return 0, w.sinkErr
 	}
+	if err := w.terminated(); err != nil {
+		return 0, err
+	}
 	if !w.valid {
 		return 0, ErrNoStart
 	}
@@ -36,13 +39,15 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if err := w.bufferBody(); err != nil {
 		return 0, err
 	}
+	w.flight.sending.Store(true)
+	defer w.flight.sending.Store(false)
 	if err := w.flushBuffered(); err != nil {
 		return 0, err
 	}
 	w.progress.beginSend()
 	m, err := s.SendPipe(pipe, n)
 	w.progress.endSend()
-	w.sent += int64(m)
+	w.flight.out.Add(int64(m))
 	w.written += int64(m)
 	if errors.Is(err, http.ErrNotSupported) {
 		return m, err
@@ -63,7 +68,7 @@ func (b *bufferedBody) ReadPipe(pipe int, max int64) (n int64, err error) {
 	}
 	b.beginReading()
 	defer func() {
-		err = b.endReading(n > 0, err)
+		err = b.endReading(n, err)
 		b.mu.Unlock()
 	}()
 	return src.ReadPipe(pipe, max)

@@ -111,6 +111,7 @@ func (p *Program) Serve(a App) error {
 		Multiprocess:  true,
 		RunOnce:       true,
 		Paths:         p.Paths,
+		Protocol:      "cgi",
 		program:       true,
 	}
 	h := p.Handler

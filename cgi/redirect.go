@@ -76,6 +76,9 @@ type Redirector struct {
 	App App
 }
 
+// Unwrap returns App, for [Mounts].
+func (d *Redirector) Unwrap() App { return d.App }
+
 // ServeCGI implements App.
 func (d *Redirector) ServeCGI(w ResponseWriter, r *Request) error {
 	if r.Role != 0 && r.Role != Responder {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"gatehouse/cgi/internal/syntax"
 )
@@ -19,7 +20,16 @@ const bufferedBytes = 16 << 10
 type response struct {
 	handler *Handler
 	req     *Request
+	app     *Request // the application's, which req is unless a time limit has passed
 	sink    Sink
+	ledger  *ledger
+	id      uint64
+	flight  flight
+
+	observation Observation   // or nil
+	firstByte   time.Duration // when the head left; 0: at the end, if at all
+	finishing   bool          // the application has returned, or a time limit has passed
+	settled     bool          // the request has been counted
 
 	started  bool // StartResponse has succeeded or failed: it may not be called again
 	valid    bool // head holds a checked head
@@ -31,7 +41,6 @@ type response struct {
 	head     Head
 	declared int64 // Content-Length as the application gave it, or -1
 	written  int64 // bytes of body from the application, without those that were cut
-	sent     int64 // bytes of body that the sink took
 	buffered []byte
 	guess    typeGuess // of the head's Content-Type
 
@@ -54,7 +63,7 @@ var responsePool = sync.Pool{New: func() any {
 
 func newResponse(h *Handler, r *Request, s Sink) *response {
 	w := responsePool.Get().(*response)
-	w.handler, w.req, w.sink = h, r, s
+	w.handler, w.req, w.app, w.sink, w.id = h, r, r, s, r.ID
 	w.isHead = r.Env.Get("REQUEST_METHOD") == "HEAD"
 	w.declared = -1
 	w.stderr.response, w.stderr.request = w, r.ID
@@ -201,6 +210,9 @@ func (w *response) admit(p []byte) ([]byte, error) {
 	if w.sinkErr != nil {
 		return nil, w.sinkErr
 	}
+	if err := w.terminated(); err != nil {
+		return nil, err
+	}
 	if !w.valid {
 		return nil, ErrNoStart
 	}
@@ -219,13 +231,15 @@ func (w *response) forward(p []byte) error {
 		return err
 	}
 	w.completeGuess(p)
+	w.flight.sending.Store(true)
+	defer w.flight.sending.Store(false)
 	if err := w.flushBuffered(); err != nil {
 		return err
 	}
 	w.progress.beginSend()
 	n, err := w.sink.Write(p)
 	w.progress.endSend()
-	w.sent += int64(n)
+	w.flight.out.Add(int64(n))
 	return w.noteSinkError(err)
 }
 
@@ -262,7 +276,13 @@ func (w *response) flushBuffered() error {
 			}
 		}
 		w.headSent = true
+		if !w.finishing {
+			w.firstByte = max(w.ledger.now()-w.flight.start, 1)
+		}
 		w.completeGuess(nil)
+		if w.observation != nil {
+			w.observation.Head(w.head.Code)
+		}
 		if w.handler.OriginServer {
 			w.addPreamble()
 		}
@@ -282,7 +302,7 @@ func (w *response) flushBuffered() error {
 	w.progress.beginSend()
 	n, err := w.sink.Write(w.buffered)
 	w.progress.endSend()
-	w.sent += int64(n)
+	w.flight.out.Add(int64(n))
 	w.buffered = w.buffered[:0]
 	return w.noteSinkError(err)
 }
@@ -300,12 +320,17 @@ func (w *response) Flush() error {
 	if w.sinkErr != nil {
 		return w.sinkErr
 	}
+	if err := w.terminated(); err != nil {
+		return err
+	}
 	if !w.valid {
 		return ErrNoStart
 	}
 	if err := w.bufferBody(); err != nil {
 		return err
 	}
+	w.flight.sending.Store(true)
+	defer w.flight.sending.Store(false)
 	if err := w.flushBuffered(); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 	next = math.MaxInt64
 	if t.run > 0 {
 		if now >= t.run {
-			return 0, timeLimitError("took longer than %v (RunTime)", t.run)
+			return 0, timeLimitError("run_time", "took longer than %v (RunTime)", t.run)
 		}
 		next = t.run - now
 	}
@@ -100,15 +100,15 @@ func (t *timeout) check(now time.Duration) (next time.Duration, expired error) {
 			left -= now - t.since
 		}
 		if left <= 0 {
-			return 0, timeLimitError("did not begin to respond within %v (FirstByte)", t.first)
+			return 0, timeLimitError("first_byte", "did not begin to respond within %v (FirstByte)", t.first)
 		}
 		next = min(next, left)
 	}
 	return next, nil
 }
 
-func timeLimitError(format string, limit time.Duration) error {
-	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit)}
+func timeLimitError(key, format string, limit time.Duration) error {
+	return &StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("the application "+format, limit), Check: key}
 }
 
 // tick checks whether a limit has passed, and finishes the request if so.
@@ -148,7 +148,7 @@ func (t *timeout) finishExpired(expired error) {
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
-	t.result = w.finish(expired)
+	w.finish(expired, &t.result)
 	w.stderr.attach(w) // an error page of the Handler has detached it
 	if w.req.finished != nil {
 		w.req.finished <- finishedRun{result: t.result}
@@ -211,7 +211,7 @@ func (t *timeout) stopClock() (expired bool) {
 func (t *timeout) logLateReturn(err error) Result {
 	stay := time.Since(t.began) - t.expiredAfter
 	w := t.response
-	attrs := []slog.Attr{slog.Uint64("request", w.req.ID), slog.Duration("after", stay)}
+	attrs := []slog.Attr{slog.Uint64("request", w.id), slog.Duration("after", stay)}
 	var p *panicError
 	switch {
 	case errors.As(err, &p):

@@ -111,7 +111,10 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 // once. The channel receives the result after the last request: nil, or the error of a
 // listener. A CGI program serves one request.
 func (g *generation) start(ctx context.Context, d *Daemon, overdue func()) (served <-chan error) {
-	d.server = g.newServer(d, overdue)
+	server := g.newServer(d, overdue)
+	d.mu.Lock()
+	d.server = server
+	d.mu.Unlock()
 	g.begin()
 	result := make(chan error, 1)
 	go func() {

@@ -23,8 +23,8 @@ type Daemon struct {
 	listenNames []string // LISTEN_FDNAMES
 	notifier    *systemd.Notifier
 	readyFD     int
-	reaper      *process.Reaper // nil for none
-	server      *gatehouse.Server
+	reaper      *process.Reaper   // nil for none
+	server      *gatehouse.Server // set once, under mu
 	ready       atomic.Bool
 	reloading   atomic.Bool // or about to
 
@@ -32,6 +32,7 @@ type Daemon struct {
 	generation *generation          // the one that serves; nil once closed
 	old        map[*generation]bool // those whose requests have not ended
 	pidFile    string               // written; empty for none
+	reloads    ReloadStats          // but for Old
 	closing    sync.WaitGroup       // of old
 	over       chan struct{}        // closed when Serve ends
 }

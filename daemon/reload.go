@@ -48,6 +48,7 @@ func (d *Daemon) reloadOnce(ctx context.Context, overdue func()) {
 	}
 	tell(d.notifier.Reloading())
 	err := d.reload(ctx, overdue)
+	d.countReload(err)
 	status := "configuration reloaded"
 	if err != nil {
 		lines := strings.Split(err.Error(), "\n")
@@ -76,6 +77,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	case d.env.Reload == nil:
 		return errors.New("this gatehouse was started without a configuration that could be read again: restart it")
 	case d.waiting() >= maxOld:
+		d.refuseReload()
 		return fmt.Errorf("%d older configurations still have requests in flight: wait until those have ended, or restart gatehouse", maxOld)
 	}
 	config, err := d.env.Reload()

@@ -130,14 +130,17 @@ func (c *conn) addRequest(id uint16, b record.Begin) error {
 			c.closing = true
 		}
 		c.mu.Unlock()
+		c.srv.acceptor.Decline("role")
 		c.srv.acceptor.Warn("request refused: unknown role", "peer", c.peer(), "role", uint16(b.Role))
 		return c.refuseBegin(id, record.UnknownRole)
 	case c.full(&set.T.limits):
 		c.mu.Unlock()
+		c.srv.acceptor.Decline(set.T.requestsKey)
 		c.srv.acceptor.Warn("request refused: too many on one connection", "peer", c.peer(), "limit", set.T.requestsKey, "requests", set.T.limits.Requests)
 		return c.refuseBegin(id, record.CantMpxConn)
 	case !c.growForRequest():
 		c.mu.Unlock()
+		c.srv.acceptor.Decline("params_total")
 		c.srv.acceptor.Warn("request refused: the requests of all connections hold too much memory", "peer", c.peer(), "limit", "params_total", "bytes", c.holding.Budget.Max())
 		return c.refuseBegin(id, record.CantMpxConn)
 	}
@@ -203,7 +206,7 @@ func (c *conn) keepParams(b []byte) int {
 	switch {
 	case size > limit:
 		refuse = &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-			Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)}
+			Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit), Check: "params_bytes"}
 	case size > r.room && !c.growForParams(r, size):
 		refuse = c.holding.Refusal()
 	default:
@@ -348,5 +351,5 @@ func (c *conn) abortRequest() error {
 
 func bodyTimeout(limit time.Duration) error {
 	return &cgi.StatusError{Code: http.StatusRequestTimeout,
-		Err: fmt.Errorf("no byte of the body came for %v (body_read)", limit)}
+		Err: fmt.Errorf("no byte of the body came for %v (body_read)", limit), Check: "body_read"}
 }

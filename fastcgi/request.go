@@ -104,7 +104,7 @@ func (r *request) prepare(params []byte) error {
 	r.dropParams()
 	s := &r.set.T
 	r.cgi.Env, r.cgi.Role, r.cgi.Paths, r.cgi.Body = &r.env, r.role, s.paths, http.NoBody
-	r.cgi.Multithread, r.cgi.Multiprocess = true, true
+	r.cgi.Multithread, r.cgi.Multiprocess, r.cgi.Protocol = true, true, "fastcgi"
 	r.cgi.SetContextSource(r)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (r *request) prepare(params []byte) error {
 
 func tooLarge(what string, n, limit int64) error {
 	return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit)}
+		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit), Check: "body_bytes"}
 }
 
 // setBodies sets what the application reads, just before it is run.

@@ -125,6 +125,10 @@ func (s *Server) Close() error {
 	return s.acceptor.Close(cgi.ErrShutdown)
 }
 
+// Connections returns the figures of the connections of all listeners, since the Server began;
+// for those of the requests see cgi.Handler.Stats.
+func (s *Server) Connections() cgi.ConnectionStats { return s.acceptor.Stats() }
+
 func (s *Server) check() error {
 	if s.App == nil && s.Authorizer == nil && s.Filter == nil {
 		return errors.New("fastcgi: the server has no application: set App")

@@ -39,6 +39,9 @@ type Handler struct {
 	OriginalURL bool
 }
 
+// Unwrap returns App, for [cgi.Mounts].
+func (h *Handler) Unwrap() cgi.App { return h.App }
+
 // ServeCGI implements [cgi.App].
 func (h *Handler) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	CleanVariables(r.Env)

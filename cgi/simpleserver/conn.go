@@ -118,7 +118,7 @@ func (c *conn) prepare(h *head) error {
 		env.Set("CONTENT_LENGTH", strconv.FormatInt(f.length, 10))
 	}
 	c.req.ContentLength, c.req.Body = f.length, &c.body
-	c.req.Paths, c.req.Multithread = cgi.PathKeep, !s.Compat
+	c.req.Paths, c.req.Multithread, c.req.Protocol = cgi.PathKeep, !s.Compat, "http"
 	if s.ErrorLog != nil {
 		c.req.Stderr = s.ErrorLog
 	}

@@ -9,8 +9,10 @@ const DefaultMemoryTotal = 256 << 20
 // connections. It is safe for concurrent use. A nil Budget is unlimited.
 type Budget struct {
 	max, used atomic.Int64
+	refused   atomic.Uint64
 
 	maxFiles, files atomic.Int64 // maxFiles: 0 for no limit
+	refusedFiles    atomic.Uint64
 }
 
 // NewBudget returns a Budget of max bytes: 8 GiB if max is zero, unlimited if it
@@ -34,6 +36,15 @@ func (b *Budget) Max() int64 { return b.max.Load() }
 // Used returns the number of bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
+// Refused returns how often bytes were not there that somebody wanted to take.
+func (b *Budget) Refused() uint64 { return b.refused.Load() }
+
+// Files returns how many files the spools have, how many they may have (0: no limit), and how
+// often one was refused.
+func (b *Budget) Files() (used, max int64, refused uint64) {
+	return b.files.Load(), b.maxFiles.Load(), b.refusedFiles.Load()
+}
+
 // LimitFiles bounds how many files the spools have at once. Each takes a descriptor of this
 // process, and a spool that cannot have one fails with EMFILE.
 func (b *Budget) LimitFiles(max int) { b.maxFiles.Store(int64(max)) }
@@ -45,6 +56,7 @@ func (b *Budget) reserveFile() bool {
 	}
 	if n, max := b.files.Add(1), b.maxFiles.Load(); n > max && max > 0 {
 		b.files.Add(-1)
+		b.refusedFiles.Add(1)
 		return false
 	}
 	return true
@@ -73,6 +85,7 @@ func (b *Budget) Reserve(n int64) bool {
 	for {
 		used := b.used.Load()
 		if n > b.max.Load()-used {
+			b.refused.Add(1)
 			return false
 		}
 		if b.used.CompareAndSwap(used, used+n) {

@@ -21,6 +21,9 @@ type App struct {
 	Warn func(*Warning)
 }
 
+// Unwrap returns App, for [cgi.Mounts].
+func (a *App) Unwrap() cgi.App { return a.App }
+
 // ServeCGI implements cgi.App. An error that is an [Error] (see [errors.As]) says
 // which rule was broken; any other is the application's own.
 func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {

@@ -119,6 +119,9 @@ func (s *serving) Silence() (d time.Duration, responded bool) { return s.activit
 // Inspect returns what the process and its descendants do at the moment.
 func (s *serving) Inspect() process.Inspection { return s.worker.proc.Inspect() }
 
+// PID implements backend.Supplied.
+func (c *conn) PID() int { return c.worker.proc.PID() }
+
 // Served implements backend.Supplied.
 func (c *conn) Served() int { return c.served }
 

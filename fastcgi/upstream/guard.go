@@ -47,6 +47,9 @@ func (g *Guard) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return g.App.ServeCGI(w, r)
 }
 
+// Unwrap returns App, for [cgi.Mounts].
+func (g *Guard) Unwrap() cgi.App { return g.App }
+
 // Descriptors returns how many descriptors of this process both take at most.
 func (g *Guard) Descriptors() int { return cgi.Descriptors(g.Authorizer, g.App) }
 

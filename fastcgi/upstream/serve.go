@@ -78,7 +78,7 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	turn, req := &p.turn, &p.request
 	var err error
 	r.SetStage(cgi.StageQueued)
-	*turn, err = a.pool.Enter(ctx, r.Env.Get("REMOTE_ADDR"))
+	*turn, err = a.pool.Admit(ctx, r)
 	r.SetStage(cgi.StageServing)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backe
 			return c, resp, nil
 		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
 			turn.Failed(err)
-			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err)}
+			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
 			continue

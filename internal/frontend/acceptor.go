@@ -99,6 +99,7 @@ type Acceptor struct {
 	now        atomic.Int64
 	goroutines goroutinePool
 	floods     floods
+	counts     counts
 
 	// What follows belongs to the tick.
 	turns   int           // see Turn
@@ -190,6 +191,7 @@ func (a *Acceptor) Serve(l net.Listener) error {
 				a.log().Error("accept failed, trying again", "listener", l.Addr().String(), "error", err)
 				waited = 0
 			}
+			a.counts.failed.Add(1)
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 			waited += delay
 			pulse.step(waiting)
@@ -247,12 +249,14 @@ const acceptLog = 10 * time.Second
 // admit returns the context for a connection, or nil to refuse it.
 func (a *Acceptor) admit(ctx context.Context, l net.Listener, c net.Conn) context.Context {
 	peers := a.peers()
-	if err := peers.Refuse(c); err != nil {
+	if key, err := peers.Refuse(c); err != nil {
+		a.counts.refuse(key)
 		a.Warn("peer refused", "listener", l.Addr().String(), "peer", c.RemoteAddr().String(), "error", err.Error())
 		return nil
 	}
 	if a.ConnContext != nil {
 		if ctx = a.ConnContext(ctx, c); ctx == nil {
+			a.counts.refuse("ConnContext")
 			a.Warn("connection closed: ConnContext returned no context", "listener", l.Addr().String(), "peer", c.RemoteAddr().String())
 		}
 	}
@@ -307,6 +311,7 @@ func (a *Acceptor) track(l net.Listener) (own *cgi.ConnectionBudget, aborted <-c
 
 func (a *Acceptor) untrack(l net.Listener) {
 	a.mu.Lock()
+	a.counts.waited += a.listeners[l].Use().Waited
 	delete(a.listeners, l)
 	a.serving--
 	a.checkEmpty()
@@ -325,6 +330,7 @@ func (a *Acceptor) serveConn(ctx context.Context, l net.Listener, nc net.Conn, o
 	}
 	c := a.NewConn(ctx, l, nc)
 	a.conns[c] = own
+	a.counts.accepted.Add(1)
 	closing := a.closing.Load()
 	a.mu.Unlock()
 	c.Start()

@@ -32,10 +32,11 @@ func (p *Peers) Check() error {
 	return nil
 }
 
-// Refuse returns why the peer of c may not connect, or nil.
-func (p *Peers) Refuse(c net.Conn) error {
+// Refuse returns why the peer of c may not connect, and what says so: the key of a list. If it
+// may, the error is nil.
+func (p *Peers) Refuse(c net.Conn) (key string, err error) {
 	if len(p.Allow) == 0 && len(p.WebServers) == 0 && len(p.Users) == 0 {
-		return nil
+		return "", nil
 	}
 	tcp, isTCP := c.RemoteAddr().(*net.TCPAddr)
 	var ip netip.Addr
@@ -44,15 +45,15 @@ func (p *Peers) Refuse(c net.Conn) error {
 	}
 	switch {
 	case isTCP && len(p.Allow) > 0 && !slices.ContainsFunc(p.Allow, func(n netip.Prefix) bool { return n.Contains(ip) }):
-		return errors.New("its address is not allowed (allow)")
+		return "allow", errors.New("its address is not allowed (allow)")
 	case isTCP && len(p.WebServers) > 0 && !slices.Contains(p.WebServers, ip):
-		return errors.New("its address is not that of a web server (FCGI_WEB_SERVER_ADDRS)")
+		return "FCGI_WEB_SERVER_ADDRS", errors.New("its address is not that of a web server (FCGI_WEB_SERVER_ADDRS)")
 	case !isTCP && len(p.WebServers) > 0:
-		return errors.New("it has no address of a web server (FCGI_WEB_SERVER_ADDRS)")
+		return "FCGI_WEB_SERVER_ADDRS", errors.New("it has no address of a web server (FCGI_WEB_SERVER_ADDRS)")
 	case len(p.Users) > 0 && c.LocalAddr().Network() == "unix":
-		return p.refuseUser(c)
+		return "allow_users", p.refuseUser(c)
 	}
-	return nil
+	return "", nil
 }
 
 // refuseUser returns why the user of a unix socket's peer may not connect, or nil.

@@ -45,7 +45,10 @@ func TestPeersRefuse(t *testing.T) {
 		{"users do not concern TCP", Peers{Users: []uint32{1}}, tcp("192.0.2.8:1"), ""},
 		{"unknown user", Peers{Users: []uint32{1}}, unix, "its user cannot be determined (allow_users): "},
 	} {
-		err := tt.p.Refuse(tt.c)
+		key, err := tt.p.Refuse(tt.c)
+		if err != nil && !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: the key %q is not in %q", tt.name, key, err)
+		}
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.err)
 		}

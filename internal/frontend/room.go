@@ -89,6 +89,7 @@ func (a *Acceptor) makeRoom(now time.Duration) (full bool) {
 	for _, c := range idle {
 		c.conn.Evict()
 	}
+	a.counts.evicted.Add(uint64(len(idle)))
 	if a.evicted += len(idle); a.evicted > 0 && (a.logged == 0 || now-a.logged >= evictionLog) {
 		a.log().Warn("idle connections are closed to make room for new ones: there are as many as max_connections, or RLIMIT_NOFILE (LimitNOFILE=), allows",
 			"closed", a.evicted)
