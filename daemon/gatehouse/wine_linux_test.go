@@ -51,8 +51,9 @@ func TestWineInterrupt(t *testing.T) {
 			t.Fatalf("%v: %v\n%s", build.Args, err, out)
 		}
 	}
-	// script(1) has a terminal, of which wine makes the console.
-	cmd := exec.Command("script", "-qec", wine+" "+program+" serve --http 127.0.0.1:0", "/dev/null")
+	// script(1) has a terminal, of which wine makes the console. Its shell must be gone: Ctrl-C
+	// would end it, too, with its own status.
+	cmd := exec.Command("script", "-qec", "exec "+wine+" "+program+" serve --http 127.0.0.1:0", "/dev/null")
 	keys, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -363,6 +364,36 @@ func TestStaleConnection(t *testing.T) {
 	if got := strings.Join(all, " "); got != "leave leave leave stay break" {
 		t.Errorf("the application was sent %q", got)
 	}
+}
+
+// TestFewerProcesses: an application with one process, to which more connections are to be
+// kept, serves all of several requests.
+func TestFewerProcesses(t *testing.T) {
+	var process sync.Mutex
+	release := make(chan bool)
+	p := peer.New(t, "unix", func(c *peer.Conn) {
+		process.Lock()
+		defer process.Unlock()
+		for {
+			if _, _, err := c.Receive(); err != nil {
+				return
+			}
+			<-release
+			c.Respond("hello")
+		}
+	})
+	a := newApp(t, Limits{Keep: 4, FirstByte: testkit.Patience}, p)
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			got, log := run(t, a, newRequest("GET", nil))
+			wantOK(t, got, log, "hello")
+		})
+	}
+	testkit.Until(t, "all requests have their turn", func() bool { return a.Load().Running == 4 })
+	close(release)
+	clients.Wait()
+	a.Close()
 }
 
 // TestNotSent: a kept connection that is found to be dead when nothing has been written to it

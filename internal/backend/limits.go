@@ -27,7 +27,8 @@ type Limits struct {
 	// Keep is how many idle connections to each address are kept for further requests:
 	// none. A connection that is kept occupies a worker of php-fpm and its like: keep no
 	// more than they have to spare. It is closed after KeepIdle (30 s) without a request,
-	// and after KeepRequests (1,000).
+	// after KeepRequests (1,000), and when a new connection has waited for a response for
+	// 100 ms: the application may have no process left to accept that.
 	Keep         int
 	KeepIdle     time.Duration
 	KeepRequests int

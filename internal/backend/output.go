@@ -31,6 +31,8 @@ type Output struct {
 	until   time.Time // the relay's own deadline
 	expired error     // the limit that has passed
 	failed  error     // the error of the Source
+
+	answered bool // something has come
 }
 
 // Copy passes the response to w until the application ends it. follows is that of a
@@ -103,17 +105,33 @@ func (o outputReader) Read(p []byte) (int, error) {
 		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
 			wake = now.Add(next)
 		}
+		soon := func(left time.Duration) {
+			if t := now.Add(left); wake.IsZero() || t.Before(wake) {
+				wake = t
+			}
+		}
+		elapsed := o.Activity.Elapsed()
 		if o.Watch != nil {
-			left := WatchAfter - o.Activity.Elapsed()
-			if left <= 0 {
+			if left := WatchAfter - elapsed; left > 0 {
+				soon(left)
+			} else {
 				o.Watch()
 				o.Watch = nil
-			} else if soon := now.Add(left); wake.IsZero() || soon.Before(wake) {
-				wake = soon
+			}
+		}
+		if !o.answered {
+			if left := UnansweredAfter - elapsed; left > 0 {
+				soon(left)
+			} else {
+				o.Turn.Unanswered()
 			}
 		}
 		o.Source.SetReadDeadline(wake)
 		n, err := o.Source.Read(p)
+		if n > 0 && !o.answered {
+			o.answered = true
+			o.Turn.Answered()
+		}
 		switch {
 		case n > 0 || err == nil || err == io.EOF:
 			return n, err

@@ -138,6 +138,8 @@ type Turn struct {
 	requests int       // the connection has served
 	held     *held     // what it was taken from, for Keep
 	tried    []*target // could not be connected to
+
+	unanswered bool // counted in target
 }
 
 // Enter returns when the request has its turn. The error is one of admission.Gate.Enter. The
@@ -246,6 +248,7 @@ func (t *Turn) release() {
 	} else {
 		t.pool.mu.Lock()
 		t.target.active--
+		t.answered()
 		t.pool.mu.Unlock()
 	}
 	t.Conn, t.Client, t.held = nil, nil, nil
@@ -267,7 +270,7 @@ func (t *Turn) Keep(client any) {
 		return
 	}
 	p.mu.Lock()
-	if p.closed || len(t.target.idle) >= p.Limits.Keep {
+	if p.closed || len(t.target.idle) >= p.Limits.Keep || t.target.unanswered > 0 {
 		p.mu.Unlock()
 		t.Drop()
 		return
@@ -284,6 +287,44 @@ func (t *Turn) Keep(client any) {
 	}
 	p.mu.Unlock()
 	t.Conn, t.Client, t.held = nil, nil, nil
+}
+
+// UnansweredAfter is how long a new connection waits for a response before Unanswered is
+// called.
+const UnansweredAfter = 100 * time.Millisecond
+
+// Unanswered says that nothing has come on a new connection. An application whose processes
+// all wait for a request on kept connections does not accept it: those that are idle are
+// closed, and until Answered none is kept.
+func (t *Turn) Unanswered() {
+	if t.supplied != nil || t.unanswered || t.Kept() || t.pool.Limits.Keep == 0 {
+		return
+	}
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	t.unanswered = true
+	t.target.unanswered++
+	for _, h := range t.target.idle {
+		h.nc.Close()
+	}
+	t.target.idle = nil
+}
+
+// Answered says that something has come.
+func (t *Turn) Answered() {
+	if t.unanswered {
+		t.pool.mu.Lock()
+		defer t.pool.mu.Unlock()
+		t.answered()
+	}
+}
+
+// answered is Answered while mu is held.
+func (t *Turn) answered() {
+	if t.unanswered {
+		t.unanswered = false
+		t.target.unanswered--
+	}
 }
 
 func (p *Pool) idleCount() (n int) {

@@ -20,11 +20,12 @@ type target struct {
 	addr Address
 	name string
 
-	active   int // connections in use
-	failures int // in a row
-	pause    time.Duration
-	until    time.Time // avoided until then, if there are others
-	idle     []*held   // the one used last comes last
+	active     int // connections in use
+	unanswered int // of these, new ones on which nothing comes
+	failures   int // in a row
+	pause      time.Duration
+	until      time.Time // avoided until then, if there are others
+	idle       []*held   // the one used last comes last
 }
 
 // choose returns the address for the next connection that is not among those tried: of
