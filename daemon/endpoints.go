@@ -36,7 +36,9 @@ func (g *generation) checkIdleExit() error {
 // served returns the endpoints in the form of a server.
 func (g *generation) served() (list []gatehouse.Endpoint) {
 	for _, e := range g.endpoints {
-		list = append(list, e.Endpoint)
+		if !isAdmin(e.Protocol) {
+			list = append(list, e.Endpoint)
+		}
 	}
 	return list
 }
@@ -45,6 +47,14 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 	if g.config.Listens() {
 		return errors.Join(g.findModule(env.Process), g.openConfigured(env.Process, passed), g.openModule())
 	}
+	if err := g.openFound(env, passed); err != nil || g.program {
+		return err
+	}
+	return g.openAdmin(passed)
+}
+
+// openFound opens what the process was started with.
+func (g *generation) openFound(env Environment, passed *inheritance) error {
 	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
 		return err
@@ -108,7 +118,7 @@ func (g *generation) openConfigured(process systemd.Process, passed *inheritance
 		return err
 	}
 	var errs []error
-	for _, e := range g.config.addresses() {
+	for _, e := range append(g.config.addresses(), g.config.Admin.addresses()...) {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
 		if e.address.onlyRoot() && len(list) > 0 {
@@ -213,12 +223,15 @@ func guide(http, fastcgi, scgi net.Addr) string {
 // addEndpoint adds an endpoint, which it owns even if it returns an error, and the address
 // that names it.
 func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address, fd int) error {
-	e.AllowUsers = g.config.AllowUsers
+	allow := g.config.Admin.Allow
+	if !isAdmin(e.Protocol) {
+		e.AllowUsers, allow = g.config.AllowUsers, g.config.Allow
+	}
 	if g.isModules(e) {
 		e.Module = g.module
 	}
 	if !e.Loopback() {
-		e.Allow = g.config.Allow
+		e.Allow = allow
 	}
 	g.endpoints = append(g.endpoints, endpoint{Endpoint: e, address: a, fd: fd})
 	if len(e.WebServerAddrs) > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/daemon/admin"
 	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/iis"
@@ -34,6 +35,7 @@ type generation struct {
 	endpoints []endpoint
 	module    *iis.Module    // of IIS, that has started this process; nil for none
 	started   bool           // the server owns their listeners
+	token     string         // of Admin.TokenFile
 	reopen    func() error   // opens the access log anew
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
@@ -44,6 +46,7 @@ type generation struct {
 func newGeneration(c Config, p preparation) (*generation, error) {
 	c.Limits.share(p.before)
 	err := c.check()
+	token, _ := readToken(c.Admin.TokenFile) // check has its error
 	p.limits.Spool = c.Limits.Spool
 	apps, closeApps, wrong := prepare(c.Apps, p)
 	if err = errors.Join(err, wrong); err != nil {
@@ -62,17 +65,18 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, kept: kept, reserve: cgi.Descriptors(apps...),
+	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...),
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 
-// openLog opens the access log.
-func (g *generation) openLog(stderr io.Writer) error {
+// openLog opens the access log, and has history note what fails and takes long.
+func (g *generation) openLog(stderr io.Writer, history *admin.History) error {
 	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
 	if err != nil {
 		return err
 	}
 	g.handler.AccessLog, g.reopen = access, reopen
+	g.observe(history)
 	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }

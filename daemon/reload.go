@@ -100,6 +100,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	g.begin()
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
+	d.show()
 	if err := d.writePIDFile(); err != nil {
 		d.log.Error(err.Error())
 	}
@@ -122,7 +123,7 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	}
 	g.warnings = config.Warnings()
 	g.handler.ContinueFrom(old.handler)
-	if err := errors.Join(g.openLog(d.env.Stderr), g.relisten(old)); err != nil {
+	if err := errors.Join(g.openLog(d.env.Stderr, d.history), g.relisten(old)); err != nil {
 		return nil, errors.Join(err, g.abandon(old))
 	}
 	return g, nil
