@@ -65,7 +65,7 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...),
+	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...) + len(c.Admin.addresses())*admin.Descriptors,
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 

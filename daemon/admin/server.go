@@ -13,6 +13,9 @@ import (
 // maxConnections is how many connections to a listener are open at most.
 const maxConnections = 64
 
+// Descriptors is how many descriptors a listener takes at most.
+const Descriptors = maxConnections + 2
+
 // An Endpoint is a listener, and what is served there.
 type Endpoint struct {
 	Listener net.Listener
@@ -77,15 +80,23 @@ func (s *Server) start(e Endpoint) *http.Server {
 	if e.Metrics {
 		what = "metrics"
 	}
-	s.Log.Info("listening", "protocol", what, "address", e.Listener.Addr().String())
+	s.Log.Info("listening", "protocol", what, "address", addressOf(e.Listener.Addr()))
 	l := &limitedListener{Listener: e.Listener, endpoint: e, places: make(chan struct{}, maxConnections), refuse: s.refuse}
 	s.all.Go(func() {
 		defer end()
 		if err := server.Serve(l); err != http.ErrServerClosed {
-			s.Log.Error("the admin address is not served any more", "address", e.Listener.Addr().String(), "error", err)
+			s.Log.Error("the admin address is not served any more", "address", addressOf(e.Listener.Addr()), "error", err)
 		}
 	})
 	return server
+}
+
+// addressOf returns an address in the form that a configuration has.
+func addressOf(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
 }
 
 // refusalPause is the least time between two lines of the log about connections that were
@@ -102,7 +113,7 @@ func (s *Server) refuse(c net.Conn, err error) {
 	}
 	s.mu.Unlock()
 	if due {
-		s.Log.Warn("connection to an admin address refused", "address", c.LocalAddr().String(), "peer", c.RemoteAddr().String(), "error", err)
+		s.Log.Warn("connection to an admin address refused", "address", addressOf(c.LocalAddr()), "peer", c.RemoteAddr().String(), "error", err)
 	}
 }
 
