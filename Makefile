@@ -31,6 +31,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # be had from the Go module proxy.
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
+# Examples that are modules of their own, for what they depend on.
+MODULES = cgi/opentelemetry
+
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
 LIB      = $(DESTDIR)$(PREFIX)/lib
@@ -52,6 +55,7 @@ quick:
 
 test: packages check
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
+	@for module in $(MODULES); do (cd $$module && $(GO) test -race ./...) || exit 1; done
 ifeq ($(WINE),1)
 	@$(MAKE) --no-print-directory wine
 endif
@@ -72,6 +76,7 @@ check:
 	GOOS=darwin  $(GO) vet ./...
 	GOOS=freebsd $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	@for module in $(MODULES); do (cd $$module && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...) || exit 1; done
 
 packages:
 	@sh .ci/packages

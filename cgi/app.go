@@ -127,7 +127,7 @@ func (r *Request) Tally() *Tally {
 	if r.response == nil {
 		return nil
 	}
-	return r.response.flight.tally.Load()
+	return r.response.tally()
 }
 
 // Context returns the request's context. It is cancelled when the web server aborts the

@@ -77,15 +77,17 @@ type flight struct {
 	next, prev *response // guarded by the shard's mu
 	env        *Environ
 	protocol   string
+	authorizer bool
 	start      time.Duration // since the ledger began
 
-	tally   atomic.Pointer[Tally]
-	waiting atomic.Int64 // since when, and 1 more; 0: not
-	reading atomic.Int32 // reads of the body that are under way
+	tally   atomic.Pointer[Tally] // nil: no Mux has given the request to an application
+	waiting atomic.Int64          // since when, and 1 more; 0: not
+	reading atomic.Int32          // reads of the body that are under way
 	sending atomic.Bool
 	in, out atomic.Int64
 
-	mu     sync.Mutex // guards what follows
+	used   atomic.Bool // usage is set
+	mu     sync.Mutex  // guards what follows
 	usage  Usage
 	cancel context.CancelCauseFunc // of the request's context; nil until that is made
 	abort  error                   // why the request was aborted here; nil if it was not
@@ -93,16 +95,23 @@ type flight struct {
 	aborted atomic.Bool // abort is set, and the response does not end yet
 }
 
+// tally returns what counts the request.
+func (w *response) tally() *Tally {
+	if t := w.flight.tally.Load(); t != nil {
+		return t
+	}
+	if w.flight.authorizer {
+		return w.ledger.nowhere[1]
+	}
+	return w.ledger.nowhere[0]
+}
+
 // enter lists w among the requests in flight.
 func (w *response) enter() {
 	f, r := &w.flight, w.req
 	f.env, f.protocol = r.Env, r.Protocol
 	f.env.shared = true
-	nowhere := w.ledger.nowhere[0]
-	if r.Role == Authorizer {
-		nowhere = w.ledger.nowhere[1]
-	}
-	f.tally.Store(nowhere)
+	f.authorizer = r.Role == Authorizer
 	r.response = w
 	if r.ctx != nil {
 		r.ctx = w.abortable(r.ctx)
@@ -176,9 +185,8 @@ func (w *response) look(now time.Duration) InFlight {
 	x := InFlight{ID: w.id, Start: w.ledger.began.Add(f.start), Age: max(now-f.start, 0),
 		Protocol: protocolNames[protocolOf(f.protocol)], BytesIn: f.in.Load(), BytesOut: f.out.Load()}
 	x.Client, x.Method, x.Target = f.env.look()
-	if t := f.tally.Load(); t != nil {
-		x.Application, x.Authorizer = t.name, t.authorizer
-	}
+	t := w.tally()
+	x.Application, x.Authorizer = t.name, t.authorizer
 	f.mu.Lock()
 	x.Usage = f.usage
 	f.mu.Unlock()
@@ -232,7 +240,7 @@ func (w *response) terminate(cause error) {
 	f.aborted.Store(true)
 	cancel := f.cancel
 	f.mu.Unlock()
-	f.tally.Load().aborted.Add(1)
+	w.tally().aborted.Add(1)
 	if cancel != nil {
 		cancel(cause)
 	}

@@ -166,9 +166,9 @@ type Result struct {
 	BytesIn   int64         // bytes of the request's body that were read
 	Err       error         // what went wrong, or nil
 	Check     string        // what refused the request, or the limit of time that ended it: StatusError.Check; or ""
-	Start     time.Time     // when the request began
-	FirstByte time.Duration // from Start until the head was sent, with which much of the body may have come; 0 if none was
-	Duration  time.Duration // from Start until the response ended
+	Start     time.Time     // when the request began; zero unless Handler.AccessLog or Observe is set
+	FirstByte time.Duration // from then until the head was sent, with which much of the body may have come; 0 if none was
+	Duration  time.Duration // from then until the response ended
 
 	// Application is the name of the application; see RequestStats.
 	Application string
@@ -186,7 +186,7 @@ func (h *Handler) log() *slog.Logger {
 
 // Run runs a for one request and finishes the sink, whatever happens. It returns when a has
 // returned. If a time limit passes, another goroutine finishes the sink before that.
-func (h *Handler) Run(r *Request, s Sink, a App) Result {
+func (h *Handler) Run(r *Request, s Sink, a App) (res Result) {
 	l := h.ledger()
 	if r.ID == 0 {
 		r.ID = l.lastID.Add(1)
@@ -234,11 +234,10 @@ func (h *Handler) Run(r *Request, s Sink, a App) Result {
 	if w.body != nil {
 		w.body.discard()
 	}
-	var res Result
 	if expired {
 		res = t.logLateReturn(err)
 	} else {
-		res = w.finish(err)
+		w.finish(err, &res)
 	}
 	closed = true
 	w.close()
@@ -361,8 +360,9 @@ func (w *response) abandon(out ResponseWriter) {
 	}
 }
 
-// finish finishes the response after the application has returned err.
-func (w *response) finish(err error) Result {
+// finish finishes the response after the application has returned err. It fills in an empty
+// result.
+func (w *response) finish(err error, res *Result) {
 	if err == nil && !w.headSent {
 		err = w.bodyErr
 	}
@@ -415,18 +415,17 @@ func (w *response) finish(err error) Result {
 	if w.overrun != nil && (err == nil || w.abortedBy(err)) {
 		err = w.overrun // a client that has all that was declared may well be gone
 	}
-	res := Result{Outcome: out, Err: err}
+	res.Outcome, res.Err = out, err
 	if w.headSent {
 		res.Code = w.head.Code
 	}
 	if res.Err == nil {
 		res.Err = w.sinkErr
 	}
-	w.settle(&res)
+	w.settle(res)
 	if res.Err != nil {
-		w.logFailure(res)
+		w.logFailure(*res)
 	}
-	return res
 }
 
 // settle completes the result, and counts the request.
@@ -437,15 +436,20 @@ func (w *response) settle(res *Result) {
 	w.settled = true
 	f := &w.flight
 	now := w.ledger.now()
-	res.Start, res.Duration = w.ledger.began.Add(f.start), max(now-f.start, 1)
+	res.Duration = max(now-f.start, 1)
+	if w.handler.AccessLog != nil || w.observation != nil {
+		res.Start = w.ledger.began.Add(f.start)
+	}
 	if w.headSent {
 		res.FirstByte = cmp.Or(w.firstByte, res.Duration)
 	}
 	res.Bytes, res.BytesIn = f.out.Load(), f.in.Load()
-	f.mu.Lock()
-	res.Usage = f.usage
-	f.mu.Unlock()
-	t := f.tally.Load()
+	if f.used.Load() {
+		f.mu.Lock()
+		res.Usage = f.usage
+		f.mu.Unlock()
+	}
+	t := w.tally()
 	res.Application = t.name
 	if res.Err != nil {
 		w.countFailure(t, res)

@@ -25,7 +25,7 @@ type Histogram struct {
 }
 
 // Count returns how often it took any time.
-func (h *Histogram) Count() (n uint64) {
+func (h Histogram) Count() (n uint64) {
 	for _, c := range h.Counts {
 		n += c
 	}

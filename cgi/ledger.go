@@ -56,8 +56,7 @@ func (l *ledger) stats() []RequestStats {
 	}
 	l.mu.Unlock()
 	l.each(func(w *response) bool {
-		t := w.flight.tally.Load()
-		if s := all[t]; s != nil {
+		if s := all[w.tally()]; s != nil {
 			s.InFlight++
 			if w.flight.waiting.Load() != 0 {
 				s.Waiting++

@@ -31,7 +31,7 @@ func (p *Pace) Measure(waited time.Duration, came, rate int64) error {
 		return nil
 	}
 	return &StatusError{Code: http.StatusRequestTimeout,
-		Err: fmt.Errorf("the body is %v behind a rate of %d bytes/s (body_rate)", paceSlack, rate)}
+		Err: fmt.Errorf("the body is %v behind a rate of %d bytes/s (body_rate)", paceSlack, rate), Check: "body_rate"}
 }
 
 // left returns how long the body can be waited for until Measure returns an error, if no

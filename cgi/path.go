@@ -151,7 +151,7 @@ func (r *Request) InspectPath() (advice string, err error) {
 const hiddenDotDot = `a ".." behind an encoded slash in the path of REQUEST_URI %.200q`
 
 func badPath(format, path string) error {
-	return &StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf(format, path)}
+	return &StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf(format, path), Check: "path"}
 }
 
 // TrimPathInfo returns PATH_INFO without the SCRIPT_NAME that IIS repeats at its

@@ -24,6 +24,9 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if w.sinkErr != nil {
 		return 0, w.sinkErr
 	}
+	if err := w.terminated(); err != nil {
+		return 0, err
+	}
 	if !w.valid {
 		return 0, ErrNoStart
 	}
@@ -34,9 +37,6 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 		return 0, http.ErrNotSupported // Write says what is wrong with it
 	}
 	if err := w.bufferBody(); err != nil {
-		return 0, err
-	}
-	if err := w.terminated(); err != nil {
 		return 0, err
 	}
 	w.flight.sending.Store(true)

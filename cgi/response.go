@@ -312,11 +312,11 @@ func (w *response) Flush() error {
 	if w.sinkErr != nil {
 		return w.sinkErr
 	}
-	if !w.valid {
-		return ErrNoStart
-	}
 	if err := w.terminated(); err != nil {
 		return err
+	}
+	if !w.valid {
+		return ErrNoStart
 	}
 	if err := w.bufferBody(); err != nil {
 		return err

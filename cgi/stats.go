@@ -67,7 +67,7 @@ type ProgramStats struct {
 }
 
 // Count returns how many processes have ended.
-func (p *ProgramStats) Count() (n uint64) {
+func (p ProgramStats) Count() (n uint64) {
 	for _, c := range p.Exits {
 		n += c
 	}
@@ -78,7 +78,7 @@ func (p *ProgramStats) Count() (n uint64) {
 }
 
 // Count returns how many requests have ended.
-func (s *RequestStats) Count() (n uint64) {
+func (s RequestStats) Count() (n uint64) {
 	for _, e := range s.Ended {
 		n += e.Count
 	}

@@ -148,7 +148,7 @@ func (t *timeout) finishExpired(expired error) {
 	defer t.mu.Unlock()
 	w := t.response
 	w.req, w.timeout, w.overdue = t.request, nil, true
-	t.result = w.finish(expired)
+	w.finish(expired, &t.result)
 	w.stderr.attach(w) // an error page of the Handler has detached it
 	if w.req.finished != nil {
 		w.req.finished <- finishedRun{result: t.result}

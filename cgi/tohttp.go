@@ -118,7 +118,7 @@ func (a *appHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func tooLarge(limit int64) error {
 	return &StatusError{Code: http.StatusRequestEntityTooLarge,
-		Err: fmt.Errorf("the body is longer than %d bytes (body_bytes)", limit)}
+		Err: fmt.Errorf("the body is longer than %d bytes (body_bytes)", limit), Check: "body_bytes"}
 }
 
 // environ makes the variables of a request. They are complete as far as they go
@@ -198,7 +198,7 @@ type variables struct {
 func (v *variables) add(name, value string) {
 	v.bytes += len(name) + len(value)
 	if err := v.env.Add(name, value); err != nil && v.err == nil {
-		v.err = &StatusError{Code: http.StatusBadRequest, Err: err}
+		v.err = &StatusError{Code: http.StatusBadRequest, Err: err, Check: "params"}
 	}
 }
 
@@ -208,9 +208,9 @@ func (v *variables) check(l Limits) error {
 	case v.err != nil:
 		return v.err
 	case v.env.Len() > l.ParamsCount:
-		return &StatusError{Code: code, Err: fmt.Errorf("more than %d variables (params_count)", l.ParamsCount)}
+		return &StatusError{Code: code, Err: fmt.Errorf("more than %d variables (params_count)", l.ParamsCount), Check: "params_count"}
 	case v.bytes > l.ParamsBytes:
-		return &StatusError{Code: code, Err: fmt.Errorf("more than %d bytes of variables (params_bytes)", l.ParamsBytes)}
+		return &StatusError{Code: code, Err: fmt.Errorf("more than %d bytes of variables (params_bytes)", l.ParamsBytes), Check: "params_bytes"}
 	}
 	return nil
 }

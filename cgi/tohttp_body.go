@@ -76,7 +76,7 @@ func (b *httpBody) Read(p []byte) (int, error) {
 		err = slow
 	default:
 		err = &StatusError{Code: http.StatusRequestTimeout,
-			Err: fmt.Errorf("no byte of the body for %v (body_read): %w", b.wait, err)}
+			Err: fmt.Errorf("no byte of the body for %v (body_read): %w", b.wait, err), Check: "body_read"}
 	}
 	b.err = err
 	return n, err

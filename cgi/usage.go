@@ -37,13 +37,19 @@ func (r *Request) UpdateUsage(f func(*Usage)) {
 		w.flight.mu.Lock()
 		defer w.flight.mu.Unlock()
 		f(&w.flight.usage)
+		w.flight.used.Store(true)
 	}
 }
 
 // Usage returns what the request has taken so far.
-func (r *Request) Usage() (u Usage) {
-	r.UpdateUsage(func(now *Usage) { u = *now })
-	return u
+func (r *Request) Usage() Usage {
+	if r.response == nil {
+		return Usage{}
+	}
+	f := &r.response.flight
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.usage
 }
 
 // BeginWaiting says that the request waits for its turn, which EndWaiting ends; it returns

@@ -299,7 +299,7 @@ func (s *stream) admit(n int) bool {
 		return true
 	}
 	s.err = &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-		Err: fmt.Errorf("body of more than %d bytes (body_bytes)", limit)}
+		Err: fmt.Errorf("body of more than %d bytes (body_bytes)", limit), Check: "body_bytes"}
 	s.r.c.cond.Broadcast()
 	return false
 }

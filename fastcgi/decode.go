@@ -19,7 +19,7 @@ func (r *request) decode(params []byte) error {
 	for at := 0; at < len(text); {
 		if len(pairs) == limit {
 			return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-				Err: fmt.Errorf("more than %d variables (params_count)", limit)}, r.c.peer())
+				Err: fmt.Errorf("more than %d variables (params_count)", limit), Check: "params_count"}, r.c.peer())
 		}
 		var start, middle, end int
 		if at+1 < len(text) && text[at] < 0x80 && text[at+1] < 0x80 {
@@ -33,7 +33,7 @@ func (r *request) decode(params []byte) error {
 			start = middle - len(name)
 		}
 		if start == 0 || end > len(text) {
-			return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: record.ErrTruncatedPair}, r.c.peer())
+			return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: record.ErrTruncatedPair, Check: "params"}, r.c.peer())
 		}
 		// A length that is 0, or 4 bytes long, holds NUL bytes of its own.
 		for ; at < start; at++ {
@@ -46,10 +46,10 @@ func (r *request) decode(params []byte) error {
 	}
 	r.pairs = pairs
 	if err := r.env.AddPairs(text, pairs...); err != nil {
-		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: err}, r.c.peer())
+		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: err, Check: "params"}, r.c.peer())
 	}
 	if nuls > 0 {
-		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError()}, r.c.peer())
+		return r.c.srv.acceptor.Refusal(&cgi.StatusError{Code: http.StatusBadRequest, Err: r.nulError(), Check: "params"}, r.c.peer())
 	}
 	return nil
 }

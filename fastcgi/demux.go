@@ -206,7 +206,7 @@ func (c *conn) keepParams(b []byte) int {
 	switch {
 	case size > limit:
 		refuse = &cgi.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge,
-			Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit)}
+			Err: fmt.Errorf("variables of more than %d bytes (params_bytes)", limit), Check: "params_bytes"}
 	case size > r.room && !c.growForParams(r, size):
 		refuse = c.holding.Refusal()
 	default:
@@ -351,5 +351,5 @@ func (c *conn) abortRequest() error {
 
 func bodyTimeout(limit time.Duration) error {
 	return &cgi.StatusError{Code: http.StatusRequestTimeout,
-		Err: fmt.Errorf("no byte of the body came for %v (body_read)", limit)}
+		Err: fmt.Errorf("no byte of the body came for %v (body_read)", limit), Check: "body_read"}
 }

@@ -131,7 +131,7 @@ func (r *request) prepare(params []byte) error {
 
 func tooLarge(what string, n, limit int64) error {
 	return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit)}
+		Err: fmt.Errorf("%s of %d bytes, more than %d (body_bytes)", what, n, limit), Check: "body_bytes"}
 }
 
 // setBodies sets what the application reads, just before it is run.

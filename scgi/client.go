@@ -77,6 +77,15 @@ func (c *Client) Load() admission.Load {
 	return c.pool.Load()
 }
 
+// Measure implements cgi.Measured.
+func (c *Client) Measure() cgi.AppState {
+	s := cgi.AppState{Kind: "scgi"}
+	if c.Prepare() == nil {
+		c.pool.Measure(&s)
+	}
+	return s
+}
+
 // Descriptors returns how many descriptors of this process its connections take at most.
 func (c *Client) Descriptors() int {
 	if c.Prepare() != nil {
@@ -115,7 +124,7 @@ func (c *Client) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return &cgi.StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf("%s: %w", c.pool.Name(), err)}
 	}
 	ctx := r.Context()
-	turn, err := c.pool.Enter(ctx, r.Env.Get("REMOTE_ADDR"))
+	turn, err := c.pool.Admit(ctx, r)
 	if err != nil {
 		return err
 	}

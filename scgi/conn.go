@@ -122,10 +122,10 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 	switch {
 	case n < 0:
 		return &cgi.StatusError{Code: http.StatusLengthRequired,
-			Err: fmt.Errorf("CONTENT_LENGTH is %.40q, not a number of bytes", env.Get("CONTENT_LENGTH"))}
+			Err: fmt.Errorf("CONTENT_LENGTH is %.40q, not a number of bytes", env.Get("CONTENT_LENGTH")), Check: "params"}
 	case n > c.set.T.limits.BodyBytes:
 		return &cgi.StatusError{Code: http.StatusRequestEntityTooLarge,
-			Err: fmt.Errorf("body of %d bytes is over the limit of %d (body_bytes)", n, c.set.T.limits.BodyBytes)}
+			Err: fmt.Errorf("body of %d bytes is over the limit of %d (body_bytes)", n, c.set.T.limits.BodyBytes), Check: "body_bytes"}
 	}
 	c.req.ContentLength, c.length, c.left = n, n, n
 	return nil
@@ -133,12 +133,12 @@ func (c *conn) decode(env *cgi.Environ, block string) error {
 
 // refusal gives a broken head its status, and logs it.
 func (c *conn) refusal(err error) error {
-	code := http.StatusBadRequest
+	code, check := http.StatusBadRequest, "params"
 	if errors.Is(err, ErrTooLarge) {
-		code = http.StatusRequestHeaderFieldsTooLarge
+		code, check = http.StatusRequestHeaderFieldsTooLarge, "params_bytes"
 		err = fmt.Errorf("%w (params_bytes, params_count)", err)
 	}
-	return c.srv.acceptor.Refusal(&cgi.StatusError{Code: code, Err: err}, c.peer())
+	return c.srv.acceptor.Refusal(&cgi.StatusError{Code: code, Err: err, Check: check}, c.peer())
 }
 
 // peer names the other side in a log line. Clients of unix sockets seldom have a

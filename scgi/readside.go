@@ -294,7 +294,7 @@ func (c *conn) checkBody(elapsed, tick time.Duration, limits *cgi.Limits) error 
 		return nil
 	case elapsed > limits.BodyRead:
 		return &cgi.StatusError{Code: http.StatusRequestTimeout,
-			Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead)}
+			Err: fmt.Errorf("the web server sent no byte of the body for %v (body_read)", limits.BodyRead), Check: "body_read"}
 	}
 	return c.pace.Measure(tick, c.came, limits.BodyRate)
 }

@@ -3,7 +3,7 @@
 // those beyond the queue are refused with 503 and Retry-After.
 //
 //	gate := admission.New(admission.Limits{Programs: 8}, log)
-//	place, err := gate.Enter(ctx, "/srv/cgi/report", r.Env.Get("REMOTE_ADDR"))
+//	place, err := gate.Admit(ctx, r, "/srv/cgi/report")
 //	if err != nil {
 //		return err
 //	}
@@ -123,6 +123,24 @@ func New(l Limits, log *slog.Logger) *Gate {
 	}
 }
 
+// Limits returns the limits of g, with their defaults.
+func (g *Gate) Limits() Limits { return g.limits }
+
+// Measure adds to s how busy g is at the moment.
+func (g *Gate) Measure(s *cgi.AppState) {
+	load := g.Load()
+	s.Programs = cgi.Use{Used: int64(load.Running), Limit: bounded(g.limits.Programs), Waited: load.Waited, Refused: load.Refused}
+	s.Queue = cgi.Use{Used: int64(load.Waiting), Limit: bounded(g.limits.Queue), Refused: load.Refused}
+}
+
+// bounded returns a limit, 0 for none.
+func bounded(n int) int64 {
+	if n == unlimited {
+		return 0
+	}
+	return int64(n)
+}
+
 // Load returns how busy g is at the moment.
 func (g *Gate) Load() Load {
 	g.mu.Lock()
@@ -142,6 +160,15 @@ type Place struct {
 // place back. When ctx is done the request leaves the queue, and the error is ctx's
 // cause; otherwise it is a *cgi.StatusError of 503 that names the limit and its key.
 func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error) {
+	return g.enter(ctx, nil, script, address)
+}
+
+// Admit is Enter for a request, which then tells how long it has waited.
+func (g *Gate) Admit(ctx context.Context, r *cgi.Request, script string) (Place, error) {
+	return g.enter(ctx, r, script, r.Env.Get("REMOTE_ADDR"))
+}
+
+func (g *Gate) enter(ctx context.Context, r *cgi.Request, script, address string) (Place, error) {
 	g.mu.Lock()
 	p := g.place(script, address)
 	if g.free > 0 && p.mayRun() {
@@ -154,7 +181,7 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 		g.load.Refused++
 		g.dropUnused(p)
 		g.mu.Unlock()
-		return Place{}, g.refusal(fmt.Errorf("%s and %d requests wait (queue)", busy, g.limits.Queue))
+		return Place{}, g.refusal("queue", fmt.Errorf("%s and %d requests wait (queue)", busy, g.limits.Queue))
 	}
 	w := g.wait(p)
 	report, load := g.reportDue(), g.load
@@ -168,6 +195,10 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 			slog.Int("waiting", load.Waiting), slog.Int("running", load.Running), slog.String("reason", busy))
 	}
 
+	if r != nil {
+		r.BeginWaiting()
+		defer r.EndWaiting()
+	}
 	timer := time.NewTimer(g.limits.QueueWait)
 	defer timer.Stop()
 	var err error
@@ -193,7 +224,7 @@ func (g *Gate) Enter(ctx context.Context, script, address string) (Place, error)
 	g.dropUnused(p)
 	if err == nil {
 		g.load.Refused++
-		err = g.refusal(fmt.Errorf("no turn within %v (queue_wait): %s", g.limits.QueueWait, g.busy(p)))
+		err = g.refusal("queue_wait", fmt.Errorf("no turn within %v (queue_wait): %s", g.limits.QueueWait, g.busy(p)))
 	}
 	return Place{}, err
 }
@@ -308,11 +339,11 @@ func (g *Gate) reportDue() int {
 	return n
 }
 
-// refusal is the error for a client that may try again.
-func (g *Gate) refusal(err error) error {
+// refusal is the error for a client that may try again, because of a limit.
+func (g *Gate) refusal(key string, err error) error {
 	retry := time.Second
 	if g.limits.QueueWait < time.Hour {
 		retry = max(retry, g.limits.QueueWait)
 	}
-	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: retry, Err: err}
+	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: retry, Err: err, Check: key}
 }

@@ -54,6 +54,14 @@ type Process struct {
 
 	exited chan struct{} // closed once it has been reaped
 	status Status        // how it ended, once exited is closed
+	usage  Usage         // what it took, likewise
+}
+
+// A Usage is what a program has taken, with its descendants that have been waited for. What the
+// system does not tell is 0.
+type Usage struct {
+	User, System time.Duration // processor time
+	PeakMemory   int64         // the largest resident set of any of them, in bytes
 }
 
 // A Status is how a process ended.
@@ -150,6 +158,9 @@ func (p *Process) PID() int { return p.pid }
 
 // Status returns how the program ended. It has been reaped.
 func (p *Process) Status() Status { return p.status }
+
+// Usage returns what the program took. It has been reaped.
+func (p *Process) Usage() Usage { return p.usage }
 
 func (p *Process) closePipes() {
 	if p.Stdin != nil {

@@ -51,11 +51,13 @@ func (p *Process) awaitExit() {
 // reap collects the ended leader.
 func (p *Process) reap() Status {
 	var ws syscall.WaitStatus
+	var used syscall.Rusage
 	for {
-		_, err := syscall.Wait4(p.pid, &ws, 0, nil)
+		_, err := syscall.Wait4(p.pid, &ws, 0, &used)
 		if err == syscall.EINTR {
 			continue
 		}
+		p.usage = usageOf(&used)
 		return p.statusOf(ws, err)
 	}
 }
@@ -69,16 +71,23 @@ func (p *Process) TryWait() bool {
 		return false
 	}
 	var ws syscall.WaitStatus
-	pid, err := syscall.Wait4(p.pid, &ws, syscall.WNOHANG, nil)
+	var used syscall.Rusage
+	pid, err := syscall.Wait4(p.pid, &ws, syscall.WNOHANG, &used)
 	if err == nil && pid != p.pid || err == syscall.EINTR {
 		p.mu.Unlock()
 		return false
 	}
 	p.reaped = true
+	p.usage = usageOf(&used)
 	p.status = p.statusOf(ws, err)
 	p.mu.Unlock()
 	p.exit()
 	return true
+}
+
+// usageOf returns what wait(2) has told of the leader and those that it has waited for.
+func usageOf(r *syscall.Rusage) Usage {
+	return Usage{User: time.Duration(r.Utime.Nano()), System: time.Duration(r.Stime.Nano()), PeakMemory: r.Maxrss << 10}
 }
 
 // statusOf returns how the leader ended, by the result of wait(2), and forgets what was

@@ -2,7 +2,11 @@
 
 package process
 
-import "os"
+import (
+	"os"
+	"runtime"
+	"syscall"
+)
 
 // platform is what a process is known by where it has no descriptor of its own.
 type platform struct {
@@ -21,10 +25,24 @@ func (p *Process) reap() Status {
 	switch {
 	case p.state == nil:
 		return Status{Signal: "unknown, reaped elsewhere"}
+	}
+	p.usage = usageOf(p.state)
+	switch {
 	case !p.state.Exited():
 		return Status{Signal: p.state.String()}
 	}
 	return Status{Code: p.state.ExitCode()}
+}
+
+func usageOf(s *os.ProcessState) Usage {
+	u := Usage{User: s.UserTime(), System: s.SystemTime()}
+	if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+		u.PeakMemory = int64(r.Maxrss)
+		if runtime.GOOS != "darwin" { // which counts bytes
+			u.PeakMemory <<= 10
+		}
+	}
+	return u
 }
 
 func (p *Process) othersAlive() bool { return false }

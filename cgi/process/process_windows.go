@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -49,16 +50,36 @@ func (p *Process) killGroup() {
 	windows.TerminateJobObject(p.job, killed)
 }
 
+// An accounting is a JOBOBJECT_BASIC_ACCOUNTING_INFORMATION. Its times are in units of 100 ns.
+type accounting struct {
+	userTime, kernelTime, periodUserTime, periodKernelTime int64
+	faults, total, active, terminated                      uint32
+}
+
+func (p *Process) accounting() (a accounting, err error) {
+	err = windows.QueryInformationJobObject(p.job, windows.JobObjectBasicAccountingInformation,
+		uintptr(unsafe.Pointer(&a)), uint32(unsafe.Sizeof(a)), nil)
+	return a, err
+}
+
 // othersAlive reports whether a process of the job is left.
 func (p *Process) othersAlive() bool {
-	// JOBOBJECT_BASIC_ACCOUNTING_INFORMATION
-	var accounting struct {
-		userTime, kernelTime, periodUserTime, periodKernelTime int64
-		faults, total, active, terminated                      uint32
+	a, err := p.accounting()
+	return err == nil && a.active > 0
+}
+
+// measure returns what the program and its descendants took. Of memory that is the most that
+// one of them had committed.
+func (p *Process) measure() (u Usage) {
+	if a, err := p.accounting(); err == nil {
+		u.User, u.System = time.Duration(a.userTime)*100, time.Duration(a.kernelTime)*100
 	}
-	err := windows.QueryInformationJobObject(p.job, windows.JobObjectBasicAccountingInformation,
-		uintptr(unsafe.Pointer(&accounting)), uint32(unsafe.Sizeof(accounting)), nil)
-	return err == nil && accounting.active > 0
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	if windows.QueryInformationJobObject(p.job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)), nil) == nil {
+		u.PeakMemory = int64(limits.PeakProcessMemoryUsed)
+	}
+	return u
 }
 
 func (p *Process) awaitExit() { windows.WaitForSingleObject(p.handle, windows.INFINITE) }
@@ -71,6 +92,7 @@ func (p *Process) TryWait() bool { return false }
 const firstException = 0xc0000000
 
 func (p *Process) reap() Status {
+	p.usage = p.measure()
 	var code uint32
 	err := windows.GetExitCodeProcess(p.handle, &code)
 	switch {

@@ -248,6 +248,14 @@ func (a *App) Load() admission.Load {
 	return a.state.gate.Load()
 }
 
+// Measure implements cgi.Measured.
+func (a *App) Measure() cgi.AppState {
+	a.once.Do(a.init)
+	s := cgi.AppState{Kind: "scripts"}
+	a.state.gate.Measure(&s)
+	return s
+}
+
 func (a *App) init() {
 	s := &a.state
 	s.limits = a.Limits.withDefaults()

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/process"
 )
 
@@ -112,6 +113,8 @@ func (u *run) reportLate() {
 func (u *run) finish() {
 	s, b := &u.app.state, u.body
 	defer s.owned.Done()
+	end, used := u.proc.Status(), u.proc.Usage()
+	u.tally.CountProgram(cgi.ProgramEnd{ExitStatus: end.Code, Signal: end.Signal, User: used.User, System: used.System, PeakMemory: used.PeakMemory})
 	u.timer.Stop()
 	if u.proc.Stdin != nil {
 		u.proc.Stdin.Close()

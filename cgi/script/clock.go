@@ -1,10 +1,12 @@
 package script
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/relay"
 )
 
@@ -39,7 +41,7 @@ func (u *run) tick() {
 		next = min(next, u.cpuPause(used))
 	}
 	if name != "" {
-		u.abort(u.errorf(http.StatusGatewayTimeout, "%s of %v is over", name, limit))
+		u.abort(&cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: %s of %v is over", u.target.path, name, limit), Check: name})
 		return
 	}
 	if next != forever {

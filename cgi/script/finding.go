@@ -93,7 +93,7 @@ func (f *Finding) Unwrap() error { return f.Err }
 // status makes the error of a request. Something that passes by itself lets the
 // client come again.
 func (f *Finding) status() error {
-	se := &cgi.StatusError{Code: f.Code, Err: f}
+	se := &cgi.StatusError{Code: f.Code, Err: f, Check: string(f.Check)}
 	if f.Code == http.StatusServiceUnavailable {
 		se.RetryAfter = time.Second
 	}

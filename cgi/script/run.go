@@ -26,6 +26,7 @@ type run struct {
 	app      *App
 	place    admission.Place
 	id       uint64
+	tally    *cgi.Tally // of the application
 	target   *target
 	proc     *process.Process
 	body     *body
@@ -135,7 +136,17 @@ func (u *run) serve(ctx context.Context, r *cgi.Request, b *body) (err error) {
 	}()
 	err = u.respond()
 	returned = true
+	if u.proc.HasExited() {
+		r.UpdateUsage(u.addTo)
+	}
 	return err
+}
+
+// addTo adds what the program took, which has ended.
+func (u *run) addTo(now *cgi.Usage) {
+	s, used := u.proc.Status(), u.proc.Usage()
+	now.Exited, now.ExitStatus, now.Signal = true, s.Code, s.Signal
+	now.User, now.System, now.PeakMemory = used.User, used.System, used.PeakMemory
 }
 
 // respond passes the response on. When it returns, either the program has ended, or it

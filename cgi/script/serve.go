@@ -60,7 +60,8 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	ctx := r.Context()
-	p, err := a.state.gate.Enter(ctx, t.path, r.Env.Get("REMOTE_ADDR"))
+	r.UpdateUsage(func(u *cgi.Usage) { *u = cgi.Usage{Program: t.path, Queued: u.Queued} })
+	p, err := a.state.gate.Admit(ctx, r, t.path)
 	if err != nil {
 		b.Close()
 		return fmt.Errorf("%s: %w", t.path, err)
@@ -146,13 +147,14 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u = &run{app: a, place: p, id: r.ID, request: r, target: t, body: b, limits: &s.limits,
+	u = &run{app: a, place: p, id: r.ID, tally: r.Tally(), request: r, target: t, body: b, limits: &s.limits,
 		stderrDone: make(chan struct{})}
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {
 		s.owned.Add(-2)
 		return nil, a.Manner.finder().startFailure(a.startFinding(c, err)).status()
 	}
+	r.UpdateUsage(func(now *cgi.Usage) { now.PID = u.proc.PID() })
 	u.relay = relay.Relay{
 		Output:           u.proc.Stdout,
 		Response:         w,

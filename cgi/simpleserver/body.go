@@ -81,7 +81,7 @@ func (b *body) readError(err error) error {
 			return err
 		}
 		return &cgi.StatusError{Code: http.StatusRequestTimeout,
-			Err: fmt.Errorf("the client sent no byte of the body for %v (body_read)", b.c.srv.limits.BodyRead)}
+			Err: fmt.Errorf("the client sent no byte of the body for %v (body_read)", b.c.srv.limits.BodyRead), Check: "body_read"}
 	}
 	return fmt.Errorf("%w: %w", cgi.ErrAborted, err)
 }

@@ -98,6 +98,9 @@ func (c *conn) orphaned() {
 // Name implements backend.Supplied.
 func (c *conn) Name() string { return c.worker.name }
 
+// PID implements backend.Supplied.
+func (c *conn) PID() int { return c.worker.proc.PID() }
+
 // Served implements backend.Supplied.
 func (c *conn) Served() int { return c.served }
 

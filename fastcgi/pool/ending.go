@@ -44,6 +44,7 @@ func (p *processes) end(w *worker, meant string) {
 // ended notes that a process has been reaped, or could not be started, because of err. mu is held.
 func (p *processes) ended(w *worker, err error) {
 	delete(p.all, w)
+	p.countEnd(w)
 	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
 	switch {
 	case w.conn == nil:

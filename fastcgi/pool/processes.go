@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
 	"gatehouse/cgi/process"
 	"gatehouse/internal/backend"
@@ -37,22 +38,24 @@ type processes struct {
 	log     *slog.Logger
 	sandbox func() *sandbox.Sandbox // that systemd has put around this process, or nil
 
-	mu       sync.Mutex
-	all      map[*worker]struct{}
-	idle     []*worker // the one used last comes last
-	starting int
-	readied  int           // processes that have become ready
-	waiting  int           // requests that wait for a process
-	changed  chan struct{} // closed when they are to look again
-	failure  error         // why the last one could not be started
-	pause    time.Duration // the last
-	until    time.Time     // none is started before
-	sweeper  *time.Timer
-	due      time.Time // of the sweeper
-	trial    bool      // whoever has started processes is told why they fail
-	retired  bool
-	emptied  chan struct{} // of a retired one; closed when the last process has ended
-	closed   bool
+	mu        sync.Mutex
+	all       map[*worker]struct{}
+	idle      []*worker // the one used last comes last
+	starting  int
+	readied   int              // processes that have become ready
+	tally     *cgi.Tally       // of the application; nil until a request has told it
+	uncounted []cgi.ProgramEnd // processes that have ended before
+	waiting   int              // requests that wait for a process
+	changed   chan struct{}    // closed when they are to look again
+	failure   error            // why the last one could not be started
+	pause     time.Duration    // the last
+	until     time.Time        // none is started before
+	sweeper   *time.Timer
+	due       time.Time // of the sweeper
+	trial     bool      // whoever has started processes is told why they fail
+	retired   bool
+	emptied   chan struct{} // of a retired one; closed when the last process has ended
+	closed    bool
 
 	owned sync.WaitGroup // run of each
 }
@@ -72,8 +75,8 @@ func (p *processes) Name() string { return p.command.Path }
 func (p *processes) Admission() admission.Limits { return p.limits.admission() }
 
 // Connect implements backend.Supplier.
-func (p *processes) Connect(ctx context.Context, until time.Time) (backend.Supplied, error) {
-	c, err := p.get(ctx, until)
+func (p *processes) Connect(ctx context.Context, until time.Time, r *cgi.Request) (backend.Supplied, error) {
+	c, err := p.get(ctx, until, r)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +84,16 @@ func (p *processes) Connect(ctx context.Context, until time.Time) (backend.Suppl
 	return c, nil
 }
 
-func (p *processes) get(ctx context.Context, until time.Time) (*conn, error) {
+func (p *processes) get(ctx context.Context, until time.Time, r *cgi.Request) (*conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r != nil {
+		p.countFor(r.Tally())
+		defer r.EndWaiting()
+	}
 	p.waiting++
 	defer func() { p.waiting-- }()
+	waits := false
 	p.fillLocked()
 	for look := firstLook; ; look = min(2*look, longestLook) {
 		w, sure, err := p.take(time.Now())
@@ -105,6 +113,10 @@ func (p *processes) get(ctx context.Context, until time.Time) (*conn, error) {
 		}
 		if look <= 0 {
 			return nil, p.refusal()
+		}
+		if r != nil && !waits {
+			waits = true
+			r.BeginWaiting()
 		}
 		if err := p.wait(ctx, look); err != nil {
 			return nil, err

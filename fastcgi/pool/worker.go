@@ -220,7 +220,7 @@ func (c *conn) startClock() {
 		if used < limit {
 			return pause(used)
 		}
-		err := error(&cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: cpu of %v is over", c.Name(), limit)})
+		err := error(&cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: cpu of %v is over", c.Name(), limit), Check: "cpu"})
 		c.cause.Store(&err)
 		c.worker.pool.cutOff(c.worker, err)
 		return 0

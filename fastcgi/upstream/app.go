@@ -162,6 +162,15 @@ func (a *App) Load() admission.Load {
 	return a.pool.Load()
 }
 
+// Measure implements cgi.Measured.
+func (a *App) Measure() cgi.AppState {
+	s := cgi.AppState{Kind: "fastcgi"}
+	if a.Prepare() == nil {
+		a.pool.Measure(&s)
+	}
+	return s
+}
+
 // Descriptors returns how many descriptors of this process its connections take at most.
 func (a *App) Descriptors() int {
 	if a.Prepare() != nil {

@@ -78,7 +78,7 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	ctx := lateContext{r}
 	turn, req := &p.turn, &p.request
 	var err error
-	if *turn, err = a.pool.Enter(ctx, r.Env.Get("REMOTE_ADDR")); err != nil {
+	if *turn, err = a.pool.Admit(ctx, r); err != nil {
 		return err
 	}
 	defer turn.Leave()
@@ -135,7 +135,7 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 			return c, resp, nil
 		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
 			turn.Failed(err)
-			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err)}
+			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
 			continue

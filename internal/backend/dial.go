@@ -80,10 +80,12 @@ func (p *Pool) dialError(t *target, err error) error {
 	s := &cgi.StatusError{Code: http.StatusBadGateway, Err: DialError(t.name, err)}
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
+		s.Check = "queue_wait"
 		s.Code, s.RetryAfter = http.StatusServiceUnavailable, max(time.Second, min(p.Limits.QueueWait, time.Minute))
 		s.Err = fmt.Errorf("%s: %w, and had no room within %v (queue_wait): give the application more workers or a larger backlog, such as php-fpm's listen.backlog, or write fewer connections",
 			t.name, errBacklog, p.Limits.QueueWait)
 	case errors.As(err, &ne) && ne.Timeout():
+		s.Check = "dial"
 		s.Code, s.Err = http.StatusGatewayTimeout, fmt.Errorf("%s: no connection within %v (dial)", t.name, p.Limits.Dial)
 	}
 	return s

@@ -30,6 +30,7 @@ type Output struct {
 	relay   relay.Relay
 	until   time.Time // the relay's own deadline
 	expired error     // the limit that has passed
+	limit   string    // its key
 	failed  error     // the error of the Source
 
 	answered bool // something has come
@@ -67,7 +68,7 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 	case ctx.Err() != nil:
 		return cancelled(ctx, name)
 	case o.expired != nil:
-		return &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: %w", name, o.expired)}
+		return &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: %w", name, o.expired), Check: o.limit}
 	case o.failed != nil && reword != nil:
 		if s := reword(o.failed); s != nil {
 			return s
@@ -97,7 +98,7 @@ func (o outputReader) Read(p []byte) (int, error) {
 	for {
 		name, limit, next := o.Activity.Expired(limits)
 		if name != "" {
-			o.expired = fmt.Errorf("%s of %v is over", name, limit)
+			o.limit, o.expired = name, fmt.Errorf("%s of %v is over", name, limit)
 			return 0, o.expired
 		}
 		now := time.Now()

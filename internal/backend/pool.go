@@ -29,7 +29,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	targets []*target
-	turn    int
+	chosen  int         // how often one of targets was
 	sweeper *time.Timer // runs while connections are idle
 	closed  bool
 }
@@ -85,6 +85,20 @@ func (p *Pool) Descriptors() int {
 	return min(l.Connections+len(p.targets)*min(l.Keep, math.MaxInt32/len(p.targets)), math.MaxInt32)
 }
 
+// Measure adds to s how busy the application is, and how its addresses are.
+func (p *Pool) Measure(s *cgi.AppState) {
+	p.gate.Measure(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.targets {
+		a := cgi.AddressState{Address: t.name, Active: t.active, Idle: len(t.idle), Failures: t.failures}
+		if t.until.After(time.Now()) {
+			a.Avoided = t.until
+		}
+		s.Addresses = append(s.Addresses, a)
+	}
+}
+
 // Close closes what is idle. Requests under way are not ended, and their connections are
 // closed with them. Later requests are refused with 503.
 func (p *Pool) Close() {
@@ -131,6 +145,7 @@ type Turn struct {
 	Client any      // what Keep was told of a kept connection, otherwise nil
 
 	pool     *Pool
+	request  *cgi.Request // nil for none
 	place    admission.Place
 	until    time.Time // the end of the wait
 	supplied Supplied  // Conn, of a supplier
@@ -145,12 +160,24 @@ type Turn struct {
 // Enter returns when the request has its turn. The error is one of admission.Gate.Enter. The
 // caller calls Leave.
 func (p *Pool) Enter(ctx context.Context, remote string) (Turn, error) {
+	return p.turn(func() (admission.Place, error) { return p.gate.Enter(ctx, "", remote) })
+}
+
+// Admit is Enter for a request, which then tells how long it has waited.
+func (p *Pool) Admit(ctx context.Context, r *cgi.Request) (Turn, error) {
+	t, err := p.turn(func() (admission.Place, error) { return p.gate.Admit(ctx, r, "") })
+	t.request = r
+	return t, err
+}
+
+// turn returns the turn of a request that enter has let in.
+func (p *Pool) turn(enter func() (admission.Place, error)) (Turn, error) {
 	t := Turn{pool: p}
 	if p.Limits.QueueWait != forever {
 		t.until = time.Now().Add(p.Limits.QueueWait)
 	}
 	var err error
-	t.place, err = p.gate.Enter(ctx, "", remote)
+	t.place, err = enter()
 	if err != nil {
 		return t, fmt.Errorf("%s: %w", p.Name(), err)
 	}
@@ -197,11 +224,13 @@ func (t *Turn) Connect(ctx context.Context) error {
 		t.takeIdle()
 		p.mu.Unlock()
 		if t.Conn != nil {
+			t.tellUsage(0)
 			return nil
 		}
 		nc, err := p.dial(ctx, target, t.until)
 		if err == nil {
 			t.Conn, t.requests = nc, 0
+			t.tellUsage(0)
 			return nil
 		}
 		p.mu.Lock()
@@ -215,6 +244,13 @@ func (t *Turn) Connect(ctx context.Context) error {
 			return cancelled(ctx, target.name)
 		}
 		last = err
+	}
+}
+
+// tellUsage tells who serves the request: the number of a process, or 0, and its name.
+func (t *Turn) tellUsage(pid int) {
+	if t.request != nil {
+		t.request.UpdateUsage(func(u *cgi.Usage) { *u = cgi.Usage{Program: t.Name(), PID: pid, Queued: u.Queued} })
 	}
 }
 

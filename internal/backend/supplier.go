@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
 )
 
@@ -21,14 +22,15 @@ type Supplier interface {
 
 	// Connect returns a connection for one request, which it waits for until the time, if
 	// that is not zero. The error is a *cgi.StatusError that names the application, or the
-	// cause of ctx.
-	Connect(ctx context.Context, until time.Time) (Supplied, error)
+	// cause of ctx. A request, if there is one, tells how long it has waited.
+	Connect(ctx context.Context, until time.Time, r *cgi.Request) (Supplied, error)
 }
 
 // A Supplied is a connection for one request. Keep or GiveUp is called last, once.
 type Supplied interface {
 	net.Conn
 	Name() string       // of what it leads to
+	PID() int           // its process
 	Served() int        // requests before this one, on the same connection
 	Client() any        // what Keep was told
 	Failed(cause error) // the response is none, or a limit of time has passed
@@ -46,7 +48,7 @@ func NewSupplied(s Supplier, l Limits, log *slog.Logger) *Pool {
 
 // supply gets the connection from the supplier.
 func (t *Turn) supply(ctx context.Context) (err error) {
-	if t.supplied, err = t.pool.supplier.Connect(ctx, t.until); err != nil {
+	if t.supplied, err = t.pool.supplier.Connect(ctx, t.until, t.request); err != nil {
 		t.supplied = nil
 		if ctx.Err() != nil {
 			return cancelled(ctx, t.pool.Name())
@@ -54,5 +56,6 @@ func (t *Turn) supply(ctx context.Context) (err error) {
 		return err
 	}
 	t.Conn, t.Client, t.requests = t.supplied, t.supplied.Client(), t.supplied.Served()
+	t.tellUsage(t.supplied.PID())
 	return nil
 }

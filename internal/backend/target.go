@@ -34,7 +34,7 @@ type target struct {
 func (p *Pool) choose(tried []*target, now time.Time) *target {
 	var best *target
 	for i := range p.targets {
-		t := p.targets[(p.turn+i)%len(p.targets)]
+		t := p.targets[(p.chosen+i)%len(p.targets)]
 		if slices.Contains(tried, t) {
 			continue
 		}
@@ -42,7 +42,7 @@ func (p *Pool) choose(tried []*target, now time.Time) *target {
 			best = t
 		}
 	}
-	p.turn++
+	p.chosen++
 	return best
 }
 

@@ -68,7 +68,7 @@ func (h *Holding) Close() { h.Shrink(h.held) }
 // Refusal returns the error for a request that the holding cannot grow for.
 func (h *Holding) Refusal() *cgi.StatusError {
 	return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second,
-		Err: fmt.Errorf("the variables of all requests hold %d bytes together (params_total)", h.Budget.Max())}
+		Err: fmt.Errorf("the variables of all requests hold %d bytes together (params_total)", h.Budget.Max()), Check: "params_total"}
 }
 
 // Scarce reports whether the connection has a part in the budget being scarce.
