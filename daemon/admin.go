@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -161,6 +162,36 @@ func (g *generation) openAdmin(passed *inheritance) error {
 	return errors.Join(errs...)
 }
 
+// adminProtocol returns what is served on a socket that systemd passes under this name: where
+// the gateway shows itself, for "admin" and "metrics", or with a suffix as in "admin.site".
+func adminProtocol(name string) (gatehouse.Protocol, bool) {
+	name, _, _ = strings.Cut(name, ".")
+	p := gatehouse.Protocol(name)
+	return p, isAdmin(p)
+}
+
+// openPassedAdmin serves the sockets that systemd has passed for it, and that the
+// configuration does not name.
+func (g *generation) openPassedAdmin(passed *inheritance) error {
+	for _, d := range passed.descriptors {
+		p, ok := adminProtocol(d.Name)
+		if !ok || passed.used[d.FD] {
+			continue
+		}
+		a := Address{Kind: AddressSystemd, Name: d.Name}
+		list, err := passed.sockets(d.Name)
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			if err := g.addConfigured(protocolAddress{p, a}, x.listener, x.fd); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // adminEndpoints returns the endpoints where the gateway shows itself.
 func (g *generation) adminEndpoints() (list []admin.Endpoint) {
 	for _, e := range g.endpoints {
@@ -197,21 +228,21 @@ func (d *Daemon) startShowing() (stop func()) {
 // show has the gateway show itself where the configuration that serves now says.
 func (d *Daemon) show() {
 	g := d.current()
-	if endpoints := g.adminEndpoints(); g.showsItself() {
+	if g.showsItself() {
 		d.sample()
-		d.admin.Handler.SetAccess(admin.Access{Hosts: g.config.Admin.Hosts, Token: g.token})
-		d.admin.Serve(endpoints)
-		return
 	}
-	d.admin.Serve(nil)
+	d.admin.Handler.SetAccess(admin.Access{Hosts: g.config.Admin.Hosts, Token: g.token})
+	d.admin.Serve(g.adminEndpoints())
 }
 
 // showsItself reports whether the gateway shows itself anywhere.
-func (g *generation) showsItself() bool { return len(g.config.Admin.addresses()) > 0 && !g.program }
+func (g *generation) showsItself() bool {
+	return slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return isAdmin(e.Protocol) })
+}
 
-// observe returns what is called at the end of each request.
+// observe has history note the requests that fail or take long, if anybody can see it.
 func (g *generation) observe(history *admin.History) {
-	if len(g.config.Admin.Addresses) == 0 {
+	if !slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return e.Protocol == protocolAdmin }) {
 		return
 	}
 	log := g.handler.AccessLog

@@ -128,6 +128,7 @@ func (g *generation) openConfigured(process systemd.Process, passed *inheritance
 			errs = append(errs, g.addConfigured(e, x.listener, x.fd))
 		}
 	}
+	errs = append(errs, g.openPassedAdmin(passed))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -152,17 +153,30 @@ func (g *generation) addConfigured(e protocolAddress, l net.Listener, fd int) er
 // openInherited makes endpoints of the descriptors that the process was started with.
 func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 	for _, x := range descriptors {
+		a := Address{Kind: AddressSystemd, Name: x.Name}
+		if p, ok := adminProtocol(x.Name); ok && x.FD != 0 {
+			l, err := x.Listener()
+			if err != nil {
+				return fmt.Errorf("systemd:%s: %w: write ListenStream= in its unit", x.Name, err)
+			}
+			if err := g.addConfigured(protocolAddress{p, a}, l, x.FD); err != nil {
+				return err
+			}
+			continue
+		}
 		e, err := gatehouse.Inherit(x)
 		if err != nil {
 			return err
 		}
-		a := Address{Kind: AddressSystemd, Name: x.Name}
 		if x.FD == 0 {
 			a = Address{Kind: AddressDescriptor}
 		}
 		if err := g.addEndpoint(e, a, x.FD); err != nil {
 			return err
 		}
+	}
+	if len(g.served()) == 0 {
+		return errors.New("systemd passed no socket but those that show what gatehouse does: start the socket unit for requests, too")
 	}
 	return nil
 }

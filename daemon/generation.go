@@ -69,14 +69,13 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
 }
 
-// openLog opens the access log, and has history note what fails and takes long.
-func (g *generation) openLog(stderr io.Writer, history *admin.History) error {
+// openLog opens the access log.
+func (g *generation) openLog(stderr io.Writer) error {
 	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
 	if err != nil {
 		return err
 	}
 	g.handler.AccessLog, g.reopen = access, reopen
-	g.observe(history)
 	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
 	return nil
 }

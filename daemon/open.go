@@ -144,12 +144,13 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if d.generation, err = newGeneration(c, preparation{log: d.log, reaper: d.reaper}); err != nil {
 		return err
 	}
-	if err := d.generation.openLog(env.Stderr, d.history); err != nil {
+	if err := d.generation.openLog(env.Stderr); err != nil {
 		return err
 	}
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
+	d.generation.observe(d.history)
 	if env.Predecessor == nil {
 		if err := d.writePIDFile(); err != nil {
 			return err

@@ -36,6 +36,11 @@ func (g *generation) relisten(old *generation) error {
 			g.last().kept = true
 			continue
 		}
+		if _, ok := adminProtocol(x.address.Name); ok && isAdmin(x.Protocol) && x.address.isPassed() {
+			errs = append(errs, g.addEndpoint(x.Endpoint, x.address, x.fd))
+			g.last().kept = true
+			continue
+		}
 		if x.address.isPassed() {
 			errs = append(errs, errUnused(x.address, x.address))
 		}

@@ -123,9 +123,10 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	}
 	g.warnings = config.Warnings()
 	g.handler.ContinueFrom(old.handler)
-	if err := errors.Join(g.openLog(d.env.Stderr, d.history), g.relisten(old)); err != nil {
+	if err := errors.Join(g.openLog(d.env.Stderr), g.relisten(old)); err != nil {
 		return nil, errors.Join(err, g.abandon(old))
 	}
+	g.observe(d.history)
 	return g, nil
 }
 
