@@ -51,7 +51,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
 
 quick:
-	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -v '/deploy$$')
+	$(GO) test $(PARALLEL) $$($(GO) list ./... | grep -vE '/deploy(/monitoring)?$$')
 
 test: packages check
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
