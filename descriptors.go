@@ -2,9 +2,11 @@ package gatehouse
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"os"
+	"syscall"
 
 	"gatehouse/cgi"
 )
@@ -80,8 +82,16 @@ func (r *room) share(s *Server, endpoints []Endpoint, before cgi.Limits) cgi.Lim
 	return limits
 }
 
-// openDescriptors returns how many descriptors this process has, 0 if nobody tells.
+// openDescriptors returns how many descriptors this process has, 0 if nobody tells. It needs
+// one to look, unless the kernel is Linux 6.2 or later; where there is none left, all are
+// open.
 func openDescriptors() int {
-	list, _ := os.ReadDir("/dev/fd")
+	if info, err := os.Stat("/proc/self/fd"); err == nil && info.Size() > 0 {
+		return int(info.Size())
+	}
+	list, err := os.ReadDir("/dev/fd")
+	if errors.Is(err, syscall.EMFILE) {
+		return descriptorLimit()
+	}
 	return len(list)
 }

@@ -31,7 +31,7 @@ func (c *Config) Check() error {
 func (c *Config) check() error {
 	var errs []error
 	seen := make(map[string]bool)
-	addresses := c.addresses()
+	addresses := append(c.addresses(), c.Admin.addresses()...)
 	for _, e := range addresses {
 		errs = append(errs, c.checkAddress(e.protocol, e.address))
 		if key := e.address.key(); key != "" {
@@ -53,6 +53,9 @@ func (c *Config) check() error {
 		}
 	}
 	errs = append(errs, c.checkPing())
+	if _, err := readToken(c.Admin.TokenFile); err != nil {
+		errs = append(errs, fmt.Errorf("admin_token_file: %w", err))
+	}
 	if err := checkSpool(c.Limits.Spool.Dir); err != nil {
 		errs = append(errs, fmt.Errorf("spool_dir: %w", err))
 	}
@@ -65,7 +68,7 @@ type protocolAddress struct {
 	address  Address
 }
 
-// addresses returns where c listens.
+// addresses returns where c listens for requests to applications.
 func (c *Config) addresses() (list []protocolAddress) {
 	add := func(p gatehouse.Protocol, addresses []Address) {
 		for _, a := range addresses {
@@ -121,6 +124,9 @@ func (c *Config) checkAddress(p gatehouse.Protocol, a Address) error {
 // checkReach returns an error if a protocol without authentication is reachable from
 // other machines, and Allow does not restrict them.
 func (c *Config) checkReach(p gatehouse.Protocol, address string) error {
+	if isAdmin(p) {
+		return c.Admin.checkReach(p, address)
+	}
 	if p == gatehouse.HTTP || len(c.Allow) > 0 {
 		return nil
 	}

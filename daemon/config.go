@@ -29,6 +29,9 @@ type Config struct {
 	// Allow lists the TCP peers that may connect to addresses other than loopback.
 	Allow []netip.Prefix
 
+	// Admin says where the daemon shows what it does.
+	Admin Admin
+
 	// AllowUsers lists the ids of the users whose processes may connect to unix sockets.
 	// If it is empty, only the permissions of the sockets decide.
 	AllowUsers []uint32
@@ -140,7 +143,7 @@ func ParseConfig(file string, data []byte) (*Config, error) {
 
 // keys returns the keys of the top level, without the limits and the applications.
 func (c *Config) keys() []Key {
-	return []Key{
+	return append([]Key{
 		row("fastcgi", `["unix:/run/gatehouse/fastcgi.sock,group=www-data"]`, "where to listen for FastCGI: an address, or a list of them", each(addAddress(&c.FastCGI))),
 		row("scgi", `"127.0.0.1:4000"`, "where to listen for SCGI", each(addAddress(&c.SCGI))),
 		row("http", `"127.0.0.1:8080"`, "where to listen for HTTP", each(addAddress(&c.HTTP))),
@@ -158,7 +161,7 @@ func (c *Config) keys() []Key {
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("idle_exit", `"5m"`, "end when no request has come for that long, at least 1s: the sockets must be passed by systemd, which starts gatehouse again", text(setParsed(&c.IdleExit, ParseIdleExit))),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
-	}
+	}, c.Admin.keys()...)
 }
 
 // ParseIdleExit parses the value of idle_exit, such as "5m".

@@ -36,7 +36,9 @@ func (g *generation) checkIdleExit() error {
 // served returns the endpoints in the form of a server.
 func (g *generation) served() (list []gatehouse.Endpoint) {
 	for _, e := range g.endpoints {
-		list = append(list, e.Endpoint)
+		if !isAdmin(e.Protocol) {
+			list = append(list, e.Endpoint)
+		}
 	}
 	return list
 }
@@ -45,6 +47,14 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 	if g.config.Listens() {
 		return errors.Join(g.findModule(env.Process), g.openConfigured(env.Process, passed), g.openModule())
 	}
+	if err := g.openFound(env, passed); err != nil || g.program {
+		return err
+	}
+	return g.openAdmin(passed)
+}
+
+// openFound opens what the process was started with.
+func (g *generation) openFound(env Environment, passed *inheritance) error {
 	start, err := gatehouse.FindStart(env.Process)
 	if err != nil {
 		return err
@@ -108,7 +118,7 @@ func (g *generation) openConfigured(process systemd.Process, passed *inheritance
 		return err
 	}
 	var errs []error
-	for _, e := range g.config.addresses() {
+	for _, e := range append(g.config.addresses(), g.config.Admin.addresses()...) {
 		list, err := listen(e.address, passed)
 		errs = append(errs, err)
 		if e.address.onlyRoot() && len(list) > 0 {
@@ -118,6 +128,7 @@ func (g *generation) openConfigured(process systemd.Process, passed *inheritance
 			errs = append(errs, g.addConfigured(e, x.listener, x.fd))
 		}
 	}
+	errs = append(errs, g.openPassedAdmin(passed))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -142,17 +153,30 @@ func (g *generation) addConfigured(e protocolAddress, l net.Listener, fd int) er
 // openInherited makes endpoints of the descriptors that the process was started with.
 func (g *generation) openInherited(descriptors []systemd.Descriptor) error {
 	for _, x := range descriptors {
+		a := Address{Kind: AddressSystemd, Name: x.Name}
+		if p, ok := adminProtocol(x.Name); ok && x.FD != 0 {
+			l, err := x.Listener()
+			if err != nil {
+				return fmt.Errorf("systemd:%s: %w: write ListenStream= in its unit", x.Name, err)
+			}
+			if err := g.addConfigured(protocolAddress{p, a}, l, x.FD); err != nil {
+				return err
+			}
+			continue
+		}
 		e, err := gatehouse.Inherit(x)
 		if err != nil {
 			return err
 		}
-		a := Address{Kind: AddressSystemd, Name: x.Name}
 		if x.FD == 0 {
 			a = Address{Kind: AddressDescriptor}
 		}
 		if err := g.addEndpoint(e, a, x.FD); err != nil {
 			return err
 		}
+	}
+	if len(g.served()) == 0 {
+		return errors.New("systemd passed no socket but those that show what gatehouse does: start the socket unit for requests, too")
 	}
 	return nil
 }
@@ -213,12 +237,15 @@ func guide(http, fastcgi, scgi net.Addr) string {
 // addEndpoint adds an endpoint, which it owns even if it returns an error, and the address
 // that names it.
 func (g *generation) addEndpoint(e gatehouse.Endpoint, a Address, fd int) error {
-	e.AllowUsers = g.config.AllowUsers
+	allow := g.config.Admin.Allow
+	if !isAdmin(e.Protocol) {
+		e.AllowUsers, allow = g.config.AllowUsers, g.config.Allow
+	}
 	if g.isModules(e) {
 		e.Module = g.module
 	}
 	if !e.Loopback() {
-		e.Allow = g.config.Allow
+		e.Allow = allow
 	}
 	g.endpoints = append(g.endpoints, endpoint{Endpoint: e, address: a, fd: fd})
 	if len(e.WebServerAddrs) > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/daemon/admin"
 	"gatehouse/fastcgi/pool"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/iis"
@@ -33,6 +34,7 @@ type generation struct {
 	endpoints []endpoint
 	module    *iis.Module // of IIS, that has started this process; nil for none
 	started   bool        // the server owns their listeners
+	token     string      // of Admin.TokenFile
 	logs      *logSetup
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
@@ -43,6 +45,7 @@ type generation struct {
 func newGeneration(c Config, p preparation) (*generation, error) {
 	c.Limits.share(p.before)
 	err := c.check()
+	token, _ := readToken(c.Admin.TokenFile) // check has its error
 	p.limits.Spool = c.Limits.Spool
 	apps, closeApps, wrong := prepare(c.Apps, p)
 	if err = errors.Join(err, wrong); err != nil {
@@ -61,8 +64,10 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, kept: kept, reserve: cgi.Descriptors(apps...),
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: !c.PlainErrorPages}, closers: []func() error{closeApps, m.close}}, nil
+	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token,
+		reserve: cgi.Descriptors(apps...) + len(c.Admin.addresses())*admin.Descriptors,
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: !c.PlainErrorPages},
+		closers: []func() error{closeApps, m.close}}, nil
 }
 
 // openLogs opens the logs. They are written as the configuration says once logs.begin is called.

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi/process"
+	"gatehouse/daemon/admin"
 	"gatehouse/systemd"
 )
 
@@ -26,6 +27,9 @@ type Daemon struct {
 	readyFD     int
 	reaper      *process.Reaper   // nil for none
 	server      *gatehouse.Server // set once, under mu
+	history     *admin.History    // of all generations
+	admin       *admin.Server
+	sample      func() // begins to sample figures for the history, once
 	ready       atomic.Bool
 	reloading   atomic.Bool // or about to
 
@@ -33,7 +37,7 @@ type Daemon struct {
 	generation *generation          // the one that serves; nil once closed
 	old        map[*generation]bool // those whose requests have not ended
 	pidFile    string               // written; empty for none
-	reloads    ReloadStats          // but for Old
+	reloads    admin.ReloadStats    // but for Old
 	closing    sync.WaitGroup       // of old
 	over       chan struct{}        // closed when Serve ends
 }
@@ -49,6 +53,9 @@ type Environment struct {
 	Stdout  io.Writer    // if nil, os.Stdout; gets the default addresses, if they are used
 	Stderr  io.Writer    // if nil, os.Stderr; gets the logs that go there; a LogWriter never blocks
 	Log     *slog.Logger // if nil, it is what the configuration says (Log, LogFormat)
+
+	// Version is that of the program, for who looks at what the daemon does.
+	Version string
 
 	// Alone says that the daemon has no other children than the programs it starts. It
 	// then adopts and reaps their orphans (PR_SET_CHILD_SUBREAPER); see process.Reaper.
@@ -96,7 +103,8 @@ func Open(c Config, env Environment) (*Daemon, error) {
 	logs := newLogs(env)
 	env.Log = logs.log
 	d := &Daemon{log: logs.log, logs: logs, env: env, args: env.Args, listenNames: listenNames(env.Process),
-		old: make(map[*generation]bool), over: make(chan struct{})}
+		history: new(admin.History), old: make(map[*generation]bool), over: make(chan struct{})}
+	d.admin = &admin.Server{Handler: &admin.Handler{Source: d, History: d.history, Version: env.Version}, Log: d.log}
 	if env.Confine != nil {
 		d.args = nil
 	}
@@ -145,6 +153,7 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
+	d.generation.observe(d.history)
 	if env.Predecessor == nil {
 		if err := d.writePIDFile(); err != nil {
 			return err

@@ -15,12 +15,13 @@ import (
 // and mode of sockets have changed; abandon undoes that.
 func (g *generation) relisten(old *generation) error {
 	g.module = old.module
-	if !g.config.Listens() {
-		return g.relistenInherited(old)
-	}
 	var errs []error
 	left := slices.Clone(old.endpoints)
-	for _, e := range g.config.addresses() {
+	if !g.config.Listens() {
+		errs = append(errs, g.relistenInherited(old))
+		left = slices.DeleteFunc(left, func(x endpoint) bool { return !isAdmin(x.Protocol) })
+	}
+	for _, e := range append(g.config.addresses(), g.config.Admin.addresses()...) {
 		taken := take(&left, e)
 		if len(taken) == 0 {
 			errs = append(errs, g.openLate(old, e))
@@ -32,6 +33,11 @@ func (g *generation) relisten(old *generation) error {
 	for _, x := range left {
 		if x.Module != nil && x.address == moduleAddress(x.Module) {
 			errs = append(errs, g.addEndpoint(x.Endpoint, x.address, 0))
+			g.last().kept = true
+			continue
+		}
+		if _, ok := adminProtocol(x.address.Name); ok && isAdmin(x.Protocol) && x.address.isPassed() {
+			errs = append(errs, g.addEndpoint(x.Endpoint, x.address, x.fd))
 			g.last().kept = true
 			continue
 		}
@@ -49,8 +55,10 @@ func (g *generation) relistenInherited(old *generation) error {
 	}
 	var errs []error
 	for _, x := range old.endpoints {
-		errs = append(errs, g.addEndpoint(x.Endpoint, x.address, x.fd))
-		g.last().kept = true
+		if !isAdmin(x.Protocol) {
+			errs = append(errs, g.addEndpoint(x.Endpoint, x.address, x.fd))
+			g.last().kept = true
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -152,9 +160,10 @@ func (g *generation) abandon(old *generation) error {
 		e.Listener.Close()
 	}
 	for _, x := range old.endpoints {
-		i := slices.IndexFunc(g.config.addresses(), func(e protocolAddress) bool { return e.address.sameAs(x.address) })
+		addresses := append(g.config.addresses(), g.config.Admin.addresses()...)
+		i := slices.IndexFunc(addresses, func(e protocolAddress) bool { return e.address.sameAs(x.address) })
 		if i >= 0 {
-			errs = append(errs, setOptions(x.Listener, g.config.addresses()[i].address, x.address))
+			errs = append(errs, setOptions(x.Listener, addresses[i].address, x.address))
 		}
 	}
 	g.started = true // so that it closes no listener

@@ -101,6 +101,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	g.begin()
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
+	d.show()
 	if err := d.writePIDFile(); err != nil {
 		d.log.Error(err.Error())
 	}
@@ -126,6 +127,7 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	if err := errors.Join(g.openLogs(d.logs), g.relisten(old)); err != nil {
 		return nil, errors.Join(err, g.abandon(old))
 	}
+	g.observe(d.history)
 	return g, nil
 }
 

@@ -51,6 +51,7 @@ func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error
 	isOverdue := func() { overdue <- struct{}{} }
 	served := g.start(ctx, d, isOverdue)
 	defer d.closeOld()
+	defer d.startShowing()()
 	reload, stopReloads := d.startReloads(ctx, isOverdue)
 	defer stopReloads()
 	left, stopWaiting := d.env.Predecessor.serves(g.config.PIDFile)

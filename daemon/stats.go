@@ -5,31 +5,11 @@ import (
 
 	"gatehouse"
 	"gatehouse/cgi"
+	"gatehouse/daemon/admin"
 )
 
 // Stats are the figures of a Daemon as they were for a moment.
-type Stats struct {
-	gatehouse.Stats
-
-	// Ready is that of Daemon.Ready.
-	Ready bool
-
-	Reloads ReloadStats
-}
-
-// ReloadStats are the figures of the reloads of the configuration.
-type ReloadStats struct {
-	Succeeded, Failed uint64
-
-	// Last is when the last one ended, zero if there was none, and Failure why it failed, or
-	// empty if it did not: a line for each problem.
-	Last    time.Time
-	Failure string
-
-	// Old is how many configurations that have been replaced still have requests in flight,
-	// beside how many may.
-	Old cgi.Use
-}
+type Stats = admin.Stats
 
 // Stats returns the figures of d. It may be called at any time after Open.
 func (d *Daemon) Stats() Stats {

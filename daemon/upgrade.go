@@ -37,6 +37,7 @@ func (d *Daemon) replaced(next *successor, err error) bool {
 	d.pidFile = ""
 	d.mu.Unlock()
 	d.ready.Store(false)
+	d.admin.Serve(nil) // who asks is answered by the successor
 	pid := next.process.Pid
 	if err := d.notifier.HandOver(pid); err != nil {
 		d.log.Warn("systemd was not told of the new process", "error", err)

@@ -36,6 +36,8 @@ func (p *process) help(args []string) int {
 		return p.print(cgiUsage)
 	case "explain":
 		return p.print(explainUsage)
+	case "status", "top", "abort":
+		return p.print(statusUsage)
 	case "config":
 		return p.print(configHelp())
 	case "limits":

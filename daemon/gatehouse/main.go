@@ -62,5 +62,5 @@ type process struct {
 // anew.
 func (p *process) environment(reload func() (*daemon.Config, error)) daemon.Environment {
 	return daemon.Environment{Stdout: p.stdout, Stderr: p.stderr, Alone: true, Reload: reload,
-		Predecessor: p.predecessor, Args: p.commandLine}
+		Predecessor: p.predecessor, Args: p.commandLine, Version: ownVersion()}
 }

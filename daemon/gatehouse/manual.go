@@ -25,7 +25,7 @@ func commandPage() string {
 	b.text(synopsis)
 	b.section("DESCRIPTION")
 	b.text("Gatehouse " + summary + "\n\n" + rest)
-	for _, s := range []struct{ name, usage string }{{"GATEHOUSE EXPLAIN", explainUsage}, {"GATEHOUSE REQUEST", requestUsage},
+	for _, s := range []struct{ name, usage string }{{"GATEHOUSE EXPLAIN", explainUsage}, {"GATEHOUSE STATUS", statusUsage}, {"GATEHOUSE REQUEST", requestUsage},
 		{"GATEHOUSE CGI", cgiUsage}, {"GATEHOUSE CONFORM", conformUsage}, {"GATEHOUSE SERVICE", serviceUsage}, {"GATEHOUSE SNIPPET", snippetUsage}} {
 		b.section(s.name)
 		b.text(s.usage)

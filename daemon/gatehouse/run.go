@@ -24,7 +24,7 @@ const (
 )
 
 // commands are the commands, for the hint after an unknown one.
-var commands = []string{"serve", "check", "reload", "drain", "explain", "request", "cgi", "conform", "service", "snippet", "completion", "version", "help"}
+var commands = []string{"serve", "check", "reload", "drain", "status", "top", "abort", "explain", "request", "cgi", "conform", "service", "snippet", "completion", "version", "help"}
 
 // run runs the command and returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
@@ -41,6 +41,12 @@ func (p *process) run(ctx context.Context, args []string) int {
 		return p.check(rest)
 	case "reload":
 		return p.reload(ctx, rest)
+	case "status":
+		return p.status(ctx, rest)
+	case "top":
+		return p.top(ctx, rest)
+	case "abort":
+		return p.abort(ctx, rest)
 	case "explain":
 		return p.explain(rest)
 	case "request":
@@ -189,6 +195,9 @@ func configOf(command string, args []string, standard func() string, further ...
 		{name: "http", set: addTo(&flags.HTTP, daemon.ParseAddress)},
 		{name: "app", set: addTo(&apps, daemon.ParseApp)},
 		{name: "allow", set: addTo(&flags.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
+		{name: "admin", set: addTo(&flags.Admin.Addresses, daemon.ParseAdminAddress)},
+		{name: "metrics", set: addTo(&flags.Admin.Metrics, daemon.ParseAdminAddress)},
+		{name: "admin-allow", set: addTo(&flags.Admin.Allow, func(s string) (netip.Prefix, error) { return daemon.ParseAllow(s) })},
 		{name: "allow-users", set: addTo(&flags.AllowUsers, daemon.ParseUser)},
 		{name: "trusted-proxies", set: flags.AddTrustedProxy},
 		{name: "multiplex", set: setBool(&multiplex), alone: "true"},
@@ -217,6 +226,9 @@ func configOf(command string, args []string, standard func() string, further ...
 	if len(flags.TrustedProxies) > 0 || flags.TrustUnixProxies {
 		config.TrustedProxies, config.TrustUnixProxies = flags.TrustedProxies, flags.TrustUnixProxies
 	}
+	replace(&config.Admin.Addresses, flags.Admin.Addresses)
+	replace(&config.Admin.Metrics, flags.Admin.Metrics)
+	replace(&config.Admin.Allow, flags.Admin.Allow)
 	if multiplex != nil {
 		config.NoMultiplexing = !*multiplex
 	}
@@ -285,11 +297,8 @@ func (p *process) version(args []string) int {
 	if help {
 		return p.help(nil)
 	}
-	version, revision := "(devel)", ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
@@ -299,7 +308,7 @@ func (p *process) version(args []string) int {
 			}
 		}
 	}
-	return p.print(fmt.Sprintf("gatehouse %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	return p.print(fmt.Sprintf("gatehouse %s%s %s %s/%s\n", ownVersion(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }
 
 // print writes to standard output and returns the exit status.
@@ -338,4 +347,12 @@ func (p *process) complain(err error) {
 	if l, ok := p.stderr.(*daemon.LogWriter); ok {
 		_ = l.Flush() // before what goes to standard output
 	}
+}
+
+// ownVersion returns the version of this program.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

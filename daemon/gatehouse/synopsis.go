@@ -35,7 +35,7 @@ func pattern(s string) func() *regexp.Regexp {
 // synopses returns the commands in the usages of all.
 func synopses() (list []*synopsis) {
 	var last *synopsis
-	for line := range strings.Lines(usage + explainUsage + conformUsage + requestUsage + cgiUsage + serviceUsage + snippetUsage) {
+	for line := range strings.Lines(usage + explainUsage + conformUsage + requestUsage + statusUsage + cgiUsage + serviceUsage + snippetUsage) {
 		line = strings.TrimRight(line, "\n")
 		if m := commandLine().FindStringSubmatch(line); m != nil {
 			i := slices.IndexFunc(list, func(s *synopsis) bool { return s.command == m[1] })

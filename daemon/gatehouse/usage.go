@@ -6,6 +6,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--allow-users USER]... [--trusted-proxies CIDR|unix]...
                       [--multiplex=false]
+                      [--admin ADDR]... [--metrics ADDR]... [--admin-allow CIDR]...
                       [--config FILE] [--access-log off|stderr|syslog|FILE]
                       [--validate] [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
@@ -14,6 +15,9 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse reload  --pid N | --pid-file FILE
                       have a running gatehouse reload its configuration, wait until
                       it serves it, or print what is wrong with it (exit status 1)
+    gatehouse status | top | abort ID... [--admin ADDR]
+                      show what a running gatehouse does, once or live, or end
+                      requests in flight
     gatehouse explain [serve's flags] URL
                       show how a request would be served, and what prevents it
     gatehouse request (--fastcgi|--scgi|--http) ADDR URL
@@ -31,7 +35,7 @@ const usage = `gatehouse connects a web server to CGI-family applications.
     gatehouse completion bash|zsh|fish   print a script for that shell
     gatehouse version
     gatehouse help    [config|limits]    the keys of the configuration file
-    gatehouse help    explain|request|cgi|conform|service|snippet
+    gatehouse help    status|top|abort|explain|request|cgi|conform|service|snippet
                                          more about these commands
 
 ADDR is one of
@@ -66,6 +70,11 @@ variable FCGI_WEB_SERVER_ADDRS applies to descriptor 0. Behind a reverse proxy t
 speaks HTTP, --trusted-proxies names the proxy, so that X-Forwarded-For,
 X-Forwarded-Proto and Forwarded say who the client is; they count from nobody else. A
 flag replaces the key of the same name in the configuration file; --app adds to it.
+
+With --admin, gatehouse shows what it does: to gatehouse status, top and abort, and to
+browsers and Prometheus. A unix socket has the mode 0600. Over TCP it only reads, unless
+there is an admin_token_file; addresses that other machines can reach need --admin-allow.
+--metrics is an address for Prometheus and probes alone: /metrics, /healthz, /readyz.
 
 --validate checks every request and response against the rules of package validate,
 for development. A violation gets an error page, and the log names the rule.
