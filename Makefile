@@ -100,7 +100,7 @@ install:
 	install -d $(LIB)/systemd/system/gatehouse@git.service.d $(LIB)/sysusers.d $(LIB)/tmpfiles.d $(SHARE)/gatehouse/systemd $(SHARE)/gatehouse/git \
 		$(SHARE)/doc/gatehouse $(SHARE)/man/man1 $(SHARE)/man/man5 $(DESTDIR)$(SYSCONF)/gatehouse $(DESTDIR)$(SYSCONF)/logrotate.d \
 		$(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
-	for unit in gatehouse.service gatehouse.socket gatehouse-admin.socket gatehouse@.service gatehouse@.socket; do \
+	for unit in gatehouse.service gatehouse.socket gatehouse-admin.socket gatehouse-admin@.socket gatehouse@.service gatehouse@.socket; do \
 		sed 's|/usr/bin/gatehouse|$(PREFIX)/bin/gatehouse|; s|/usr/share/|$(PREFIX)/share/|' deploy/systemd/$$unit >$(LIB)/systemd/system/$$unit || exit 1; done
 	install -m 644 deploy/systemd/git.conf $(LIB)/systemd/system/gatehouse@git.service.d/git.conf
 	install -m 644 deploy/systemd/compat.conf deploy/systemd/cgroup.conf $(SHARE)/gatehouse/systemd/

@@ -57,7 +57,7 @@ func TestCompletionZsh(t *testing.T) {
 		"":        "check",
 		"serve":   "*--config=:FILE:_files",
 		"explain": "*--like=:fcgiwrap|slowcgi:(fcgiwrap slowcgi)",
-		"help":    ":word:(config limits explain request cgi conform service snippet)",
+		"help":    ":word:(config limits status top abort explain request cgi conform service snippet)",
 	} {
 		out, err := exec.Command("zsh", "-f", "-c", script, gatehouse, before).CombinedOutput()
 		if err != nil || !slices.Contains(strings.Split(string(out), "\n"), want) {
