@@ -142,6 +142,32 @@ func TestReadPipeLeast(t *testing.T) {
 	}
 }
 
+// TestReadPipeHeader: a record of which only the header has come does not end the stream.
+func TestReadPipeHeader(t *testing.T) {
+	c, far := sockets(t, "unix")
+	content := large(60_000)
+	header := record.AppendHeader(nil, record.Stdout, 1, len(content), 0)
+	far.Write(header)
+	resp, err := c.Begin(t.Context(), &Request{KeepConn: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Close()
+	p := newPipe(t)
+	for resp.x.left == 0 {
+		resp.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if n, moved, err := resp.ReadPipe(make([]byte, 100), p.In(), 1); n+moved > 0 || err != os.ErrDeadlineExceeded {
+			t.Fatalf("%d bytes, %d moved, %v", n, moved, err)
+		}
+	}
+	resp.SetReadDeadline(time.Time{})
+	far.Write(content)
+	far.Write(append(append(header, content...), ended(1, 0, record.RequestComplete)...))
+	if b, err := io.ReadAll(resp); err != nil || !bytes.Equal(b, append(content, content...)) {
+		t.Errorf("%d bytes, or other ones, %v", len(b), err)
+	}
+}
+
 // TestReadPipeFull: what the pipe does not take is read. So is all else, if the pipe has taken
 // less than what was asked for.
 func TestReadPipeFull(t *testing.T) {
@@ -241,9 +267,15 @@ func TestReadPipeSiblings(t *testing.T) {
 		content := large(60_000)
 		far.Write(append(record.AppendHeader(nil, record.Stdout, 1, len(content), 9), content[:50_000]...))
 		p := newPipe(t)
-		if n, moved, err := first.ReadPipe(make([]byte, 60_000), p.In(), 1); n+moved == 0 || err != nil {
+		n, moved, err := first.ReadPipe(make([]byte, 60_000), p.In(), 1)
+		if n+moved == 0 || err != nil {
 			t.Fatalf("%d bytes, %d moved, %v", n, moved, err)
 		}
+		c.mu.Lock()
+		if c.makeRoom() {
+			t.Error("another request may read what is left")
+		}
+		c.mu.Unlock()
 		second, err := c.Begin(t.Context(), &Request{ID: 2, KeepConn: true})
 		if err != nil {
 			t.Fatal(err)
@@ -259,8 +291,9 @@ func TestReadPipeSiblings(t *testing.T) {
 			}
 		})
 		if !closes {
-			if _, err := io.Copy(io.Discard, first); err != nil {
-				t.Error(err)
+			rest, err := io.Copy(io.Discard, first)
+			if got := n + moved + int(rest); got != len(content) || err != nil {
+				t.Errorf("%d bytes, %v", got, err)
 			}
 		}
 		first.Close()

@@ -104,14 +104,11 @@ func (p *passing) close(to *pipeStock) {
 	}
 }
 
-// ReadOr implements relay.Pipe. least is zero where the pipe is not used any more.
+// ReadOr implements relay.Pipe.
 func (o outputReader) ReadOr(p []byte, least int) (n, ready int, err error) {
 	g := &o.passing
 	switch {
-	case g.pending() > 0 && least > 0:
-		g.shown = true
-		return 0, g.n, nil
-	case g.pending() > 0:
+	case g.pending() > 0: // what was not taken
 		n, err = g.pipe.Read(p)
 		g.n -= n
 		return n, 0, err
