@@ -25,6 +25,7 @@ type Conn struct {
 
 	nc      net.Conn
 	direct  exchanger // nc, if it can write and wait for the response in one step
+	splicer splicer   // nc or direct, if what comes can be moved to a pipe
 	out     io.Writer // nc or direct
 	records *record.Reader
 	armed   time.Time // the read deadline that the socket has, unless an exchange is interrupted
@@ -42,6 +43,7 @@ type Conn struct {
 	reader   *exchange            // is reading a record, or nil
 	writer   *exchange            // is writing, or nil
 	holder   *exchange            // has unread bytes in the buffer of records, or nil
+	leaver   *exchange            // has content of a record in the socket, or nil: nobody else reads
 	pending  []byte               // a request that the reader writes first, or nil
 }
 
@@ -69,6 +71,7 @@ func New(nc net.Conn) *Conn {
 	} else if d := nowait.New(nc); d != nil {
 		c.direct, c.out = d, d
 	}
+	c.splicer, _ = c.direct.(splicer)
 	c.records = record.NewReader(source{c})
 	c.cond.L = &c.mu
 	return c
@@ -171,11 +174,28 @@ func (c *Conn) ReadRecord(ctx context.Context) (record.Header, []byte, error) {
 // errInterrupted is that the exchange has an error of its own.
 var errInterrupted = errors.New("interrupted")
 
-// next reads a record on behalf of x, which may be interrupted. It releases mu meanwhile.
+// next reads a record on behalf of x, which may be interrupted. It releases mu meanwhile. The
+// content may be left in the socket, as x.least says.
 func (c *Conn) next(x *exchange) (record.Header, []byte, error) {
+	c.beginRead(x)
+	h, content, left, err := c.records.NextOr(record.Stdout, x.id, x.least)
+	if err := c.endRead(x, err); err != nil {
+		return nil, nil, err
+	}
+	if left > 0 {
+		x.left, c.leaver = left, x
+	}
+	return h, content, nil
+}
+
+// beginRead releases mu while x reads.
+func (c *Conn) beginRead(x *exchange) {
 	c.reader = x
 	c.mu.Unlock()
-	h, content, err := c.records.Next()
+}
+
+// endRead takes mu again, after x has read with the result err.
+func (c *Conn) endRead(x *exchange, err error) error {
 	c.mu.Lock()
 	c.reader = nil
 	if x.readCut {
@@ -185,13 +205,12 @@ func (c *Conn) next(x *exchange) (record.Header, []byte, error) {
 	}
 	switch {
 	case err == nil:
-		return h, content, nil
 	case c.err != nil:
-		return nil, nil, c.err
+		return c.err
 	case x.err != nil && isTimeout(err):
-		return nil, nil, errInterrupted
+		return errInterrupted
 	}
-	return nil, nil, err
+	return err
 }
 
 func isTimeout(err error) bool {
@@ -199,13 +218,16 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// A source reads the socket of a Conn, until the deadline of the exchange that reads.
+// A source reads the socket of a Conn.
 type source struct{ c *Conn }
 
-// Read implements io.Reader. A deadline of the socket that comes too early does no harm, so
+// Read implements io.Reader.
+func (s source) Read(p []byte) (int, error) { return s.c.read(p, noPipe, 0) }
+
+// read reads the socket, until the deadline of the exchange that reads: to p or, if there is a
+// pipe, up to max bytes to that. A deadline of the socket that comes too early does no harm, so
 // it is not set anew for each request.
-func (s source) Read(p []byte) (int, error) {
-	c := s.c
+func (c *Conn) read(p []byte, pipe, max int) (int, error) {
 	for exact := false; ; exact = true {
 		c.mu.Lock()
 		x := c.reader
@@ -219,6 +241,8 @@ func (s source) Read(p []byte) (int, error) {
 		var n int
 		var err error
 		switch {
+		case pipe != noPipe:
+			n, err = c.splicer.SpliceTo(pipe, max)
 		case len(pending) > 0:
 			n, err = c.writeRead(x, pending, p)
 		case c.direct != nil:

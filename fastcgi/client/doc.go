@@ -18,8 +18,9 @@
 // response, and returns when the head has come. It needs no goroutine of its own but for
 // a request with a stream that is longer than 8 KiB or of unknown length. Nothing is
 // retried, pooled or translated to HTTP: this is what such packages stand on. For those that
-// parse heads themselves there is [Conn.Begin], and [Response.SetReadDeadline] where limits of
-// time are held by the goroutine that reads.
+// parse heads themselves there is [Conn.Begin], [Response.SetReadDeadline] where limits of
+// time are held by the goroutine that reads, and [Response.ReadPipe] where a large body is passed
+// on.
 //
 // # Ownership
 //

@@ -32,6 +32,8 @@ type exchange struct {
 
 	patience time.Duration // of write, if positive
 
+	least int // of the content of a record, in bytes, to be left in the socket; zero: none is
+
 	// The rest is guarded by conn.mu.
 	deadline time.Time // of reading, or zero
 	stopped  bool      // quit is closed
@@ -41,6 +43,7 @@ type exchange struct {
 	err      error     // of this exchange alone: that of its context, or of its streams
 	kept     []byte    // unread bytes of STDOUT that had to make room
 	view     []byte    // unread bytes behind those, in the buffer of conn.records
+	left     int       // bytes behind view that are still in the socket
 	received int64     // bytes of STDOUT
 	stderr   []byte    // not yet passed on
 
@@ -160,7 +163,7 @@ func (x *exchange) writeAwait(b []byte, wait time.Duration) (rest []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.unwritable() || len(c.active) > 1 || c.manage != nil || c.reader != nil || c.holder != nil || c.records.Buffered() > 0 {
+	if c.unwritable() || len(c.active) > 1 || c.manage != nil || c.reader != nil || c.holder != nil || c.leaver != nil || c.records.Buffered() > 0 {
 		return b
 	}
 	c.pending, x.deadline = b, time.Now().Add(wait)
@@ -205,6 +208,11 @@ func (c *Conn) advance(x *exchange) {
 	if err == nil {
 		err = c.dispatch(h, content)
 	}
+	c.noteRead(x, err)
+}
+
+// noteRead notes how x has read.
+func (c *Conn) noteRead(x *exchange, err error) {
 	switch {
 	case err == nil || err == errInterrupted || err == errUnwritten:
 	case !x.deadline.IsZero() && isTimeout(err):
@@ -215,9 +223,12 @@ func (c *Conn) advance(x *exchange) {
 	c.cond.Broadcast()
 }
 
-// makeRoom frees the buffer of records. It reports false if what is there has to be read
-// first.
+// makeRoom frees the buffer of records. It reports false if what is there, or was left in
+// the socket, has to be read first.
 func (c *Conn) makeRoom() bool {
+	if c.leaver != nil {
+		return false
+	}
 	x := c.holder
 	if x == nil {
 		return true
@@ -246,10 +257,10 @@ func (c *Conn) dispatch(h record.Header, content []byte) error {
 	}
 	switch h.Type() {
 	case record.Stdout:
-		if x.stdoutEnded && len(content) > 0 {
+		if x.stdoutEnded && h.ContentLength() > 0 {
 			return wrong("the stream has ended")
 		}
-		x.stdoutEnded = len(content) == 0
+		x.stdoutEnded = h.ContentLength() == 0
 		x.received += int64(len(content))
 		if len(content) > 0 && !x.closed {
 			x.view, c.holder = content, x
@@ -307,6 +318,9 @@ func (x *exchange) discard() {
 	x.kept, x.view, x.stderr = nil, nil, nil
 	if x.conn.holder == x {
 		x.conn.holder = nil
+	}
+	if x.conn.leaver == x {
+		x.conn.leaver, x.left = nil, 0 // the next record is read behind it
 	}
 	x.conn.cond.Broadcast()
 }

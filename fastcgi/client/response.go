@@ -25,6 +25,7 @@ type Response struct {
 	Head *cgihead.Head
 
 	x      exchange
+	copied bool // large records are not moved to a pipe: see ReadPipe
 	stderr io.Writer
 	ctx    context.Context // to be watched
 	unhook func() bool     // of ctx
@@ -240,7 +241,8 @@ func (r *Response) readHead(limit int) error {
 }
 
 // receive hands what comes in STDOUT to use, until that has what it needs. It returns
-// io.EOF at the end of the response.
+// io.EOF at the end of the response, and errLeft where the next bytes have been left in the
+// socket.
 func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 	x, c := &r.x, r.x.conn
 	c.mu.Lock()
@@ -269,6 +271,8 @@ func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 		case x.late:
 			x.late = false
 			return os.ErrDeadlineExceeded
+		case x.left > 0:
+			return errLeft
 		}
 		c.advance(x)
 	}
@@ -289,14 +293,8 @@ func (r *Response) passStderr() {
 // Read reads from the body. It returns io.EOF when the response is complete, with which
 // the connection is free for the next request, and an error if it breaks off: see
 // [TruncatedError] and [EndError].
-func (r *Response) Read(p []byte) (n int, err error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	err = r.receive(func(b []byte) (int, bool) {
-		n = copy(p, b)
-		return n, true
-	})
+func (r *Response) Read(p []byte) (int, error) {
+	n, _, err := r.ReadPipe(p, noPipe, 0)
 	return n, err
 }
 

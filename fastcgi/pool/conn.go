@@ -76,6 +76,12 @@ func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
 	return written, read, c.explain(err)
 }
 
+// SpliceTo is nowait.Conn.SpliceTo. The end of a process that was terminated has the reason.
+func (c *conn) SpliceTo(pipe, max int) (int, error) {
+	n, err := c.Conn.SpliceTo(pipe, max)
+	return n, c.explain(err)
+}
+
 // explain replaces an error of the connection by the reason for which the process was terminated.
 func (c *conn) explain(err error) error {
 	if err == nil {

@@ -45,9 +45,10 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-// TestDescriptors counts the connections in use, and the idle ones of each address.
+// TestDescriptors counts the connections in use, each with its pipe, and the idle ones of each
+// address.
 func TestDescriptors(t *testing.T) {
-	for want, l := range map[int]Limits{128: {}, 10 + 2*3: {Connections: 10, Keep: 3}, 1<<31 - 1: {Connections: -1, Keep: -1}} {
+	for want, l := range map[int]Limits{3 * 128: {}, 3*10 + 2*3: {Connections: 10, Keep: 3}, 1<<31 - 1: {Connections: -1, Keep: -1}} {
 		if got := newPool(t, l, testkit.Listen(t, "unix"), testkit.Listen(t, "unix")).Descriptors(); got != want {
 			t.Errorf("%+v: %d descriptors, want %d", l, got, want)
 		}

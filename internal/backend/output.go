@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/relay"
+	"gatehouse/internal/nowait"
 )
 
 // An Output is the response of an application on its way to a client, held to the limits of
@@ -28,6 +29,7 @@ type Output struct {
 	Watch func()
 
 	relay   relay.Relay
+	passing passing
 	until   time.Time // the relay's own deadline
 	expired error     // the limit that has passed
 	limit   string    // its key
@@ -41,6 +43,8 @@ type Output struct {
 // *cgi.StatusError. After an error the response is not complete; after none, Complete tells.
 func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, reword func(error) error) error {
 	name := o.Turn.Name()
+	o.passing.source, _ = o.Source.(pipeSource)
+	defer o.passing.close(&o.Turn.pool.pipes)
 	o.relay = relay.Relay{
 		Output:           outputReader{o},
 		Response:         w,
@@ -94,12 +98,19 @@ func (o outputReader) SetReadDeadline(t time.Time) error {
 
 // Read implements relay.Output.
 func (o outputReader) Read(p []byte) (int, error) {
+	n, _, err := o.ReadOr(p, 0)
+	return n, err
+}
+
+// read reads from the Source or, if least is not zero, has it move least bytes or more to the
+// pipe.
+func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 	limits := o.Turn.pool.Limits.relay()
 	for {
 		name, limit, next := o.Activity.Expired(limits)
 		if name != "" {
 			o.limit, o.expired = name, fmt.Errorf("%s of %v is over", name, limit)
-			return 0, o.expired
+			return 0, 0, o.expired
 		}
 		now := time.Now()
 		wake := o.until
@@ -128,20 +139,24 @@ func (o outputReader) Read(p []byte) (int, error) {
 			}
 		}
 		o.Source.SetReadDeadline(wake)
-		n, err := o.Source.Read(p)
+		if least > 0 {
+			n, moved, err = o.passing.source.ReadPipe(p, o.passing.pipe.In(), least)
+		} else {
+			n, err = o.Source.Read(p)
+		}
 		if n > 0 && !o.answered {
 			o.answered = true
 			o.Turn.Answered()
 		}
 		switch {
 		case n > 0 || err == nil || err == io.EOF:
-			return n, err
+			return n, moved, err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			o.failed = err
-			return 0, err
+			return 0, 0, err
 		}
 		if !o.until.IsZero() && !time.Now().Before(o.until) {
-			return 0, os.ErrDeadlineExceeded
+			return 0, 0, os.ErrDeadlineExceeded
 		}
 	}
 }
@@ -164,6 +179,9 @@ type Source struct {
 
 	mu  sync.Mutex
 	err error
+
+	splicer *nowait.Conn // Conn, once a pipe is used
+	copied  bool         // none is
 }
 
 // Interrupt makes what is read and written fail, now and later: Read returns err, unless it
@@ -208,4 +226,21 @@ func (s *Source) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// ReadPipe implements pipeSource: what has come is moved if it is least bytes or more.
+func (s *Source) ReadPipe(p []byte, pipe, least int) (n, moved int, err error) {
+	if s.splicer == nil && !s.copied {
+		s.splicer = nowait.New(s.Conn)
+		s.copied = s.splicer == nil
+	}
+	if !s.copied && s.splicer.Queued() >= least {
+		moved, err = s.splicer.SpliceTo(pipe, nowait.Most)
+		if moved > 0 {
+			return 0, moved, nil
+		}
+		s.copied = !errors.Is(err, os.ErrDeadlineExceeded) // whatever it is, a Read has it, too
+	}
+	n, err = s.Read(p)
+	return n, 0, err
 }

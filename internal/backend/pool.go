@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
+	"gatehouse/internal/nowait"
 )
 
 // A Pool has the connections to one application, which may listen at several addresses.
@@ -26,6 +27,8 @@ type Pool struct {
 	gate *admission.Gate
 
 	supplier Supplier // has the connections; nil where targets are dialed
+
+	pipes pipeStock
 
 	mu      sync.Mutex
 	targets []*target
@@ -78,11 +81,12 @@ func (p *Pool) Name() string {
 // Load returns how busy the application is.
 func (p *Pool) Load() admission.Load { return p.gate.Load() }
 
-// Descriptors returns how many connections there are at most: those in use, and those that are
-// kept.
+// Descriptors returns how many there are at most: those of connections in use and of their pipes,
+// and those of connections that are kept.
 func (p *Pool) Descriptors() int {
 	l := &p.Limits
-	return min(l.Connections+len(p.targets)*min(l.Keep, math.MaxInt32/len(p.targets)), math.MaxInt32)
+	used := min(l.Connections, math.MaxInt32/(1+nowait.PipeDescriptors)) * (1 + nowait.PipeDescriptors)
+	return min(used+len(p.targets)*min(l.Keep, math.MaxInt32/len(p.targets)), math.MaxInt32)
 }
 
 // Measure adds to s how busy the application is, and how its addresses are.
@@ -102,6 +106,7 @@ func (p *Pool) Measure(s *cgi.AppState) {
 // Close closes what is idle. Requests under way are not ended, and their connections are
 // closed with them. Later requests are refused with 503.
 func (p *Pool) Close() {
+	p.pipes.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true

@@ -1,13 +1,12 @@
 package frontend
 
 import (
-	"errors"
-
 	"gatehouse/cgi"
+	"gatehouse/internal/nowait"
 )
 
 // ErrPipeFull is returned by a [PipeBody] when the pipe has no room.
-var ErrPipeFull = errors.New("the pipe is full")
+var ErrPipeFull = nowait.ErrPipeFull
 
 // A PipeSink is a [cgi.Sink] that takes part of the body straight from a pipe: the bytes
 // do not pass through this process. [cgi.SendPipe] uses it.

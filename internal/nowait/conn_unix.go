@@ -18,8 +18,9 @@ type Conn struct {
 	net.Conn
 	raw syscall.RawConn
 
-	in  input
-	out output
+	in       input
+	out      output
+	splicing splicing
 }
 
 // An input is a Read or WriteRead under way.

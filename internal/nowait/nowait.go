@@ -11,5 +11,10 @@
 // the buffer of the socket has, or takes.
 package nowait
 
+import "errors"
+
 // Most is how many bytes a call moves at most, but for those with a Vector.
 const Most = 128 << 10
+
+// ErrPipeFull is that a pipe has no room.
+var ErrPipeFull = errors.New("the pipe is full")

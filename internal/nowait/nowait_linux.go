@@ -35,10 +35,3 @@ func Quiet(fd uintptr) bool {
 		}
 	}
 }
-
-func result(n, _ uintptr, errno syscall.Errno) (int, error) {
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
