@@ -156,6 +156,10 @@ func TestProcessEnv(t *testing.T) {
 		defer cancel()
 		for _, r := range []*http.Request{r, r.WithContext(ctx), r.Clone(ctx)} {
 			env := ProcessEnv(r)
+			if env["REQUEST_ID"] == "" {
+				fmt.Fprint(w, "no id ")
+			}
+			delete(env, "REQUEST_ID")
 			for _, name := range slices.Sorted(maps.Keys(env)) {
 				fmt.Fprintf(w, "%s=%s ", name, env[name])
 			}
