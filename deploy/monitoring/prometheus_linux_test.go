@@ -29,7 +29,7 @@ func files(t *testing.T, target string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	scrape := read(t, "scrape.yml")
-	for old, new := range map[string]string{"127.0.0.1:9117": target, "scrape_interval: 15s": "scrape_interval: 1s"} {
+	for old, new := range map[string]string{"127.0.0.1:4080": target, "scrape_interval: 15s": "scrape_interval: 1s"} {
 		_, config, _ := strings.Cut(scrape, "\nscrape_configs:") // behind the comment
 		if !strings.Contains(config, old) {
 			t.Fatalf("scrape.yml has no %s", old)
