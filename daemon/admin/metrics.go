@@ -285,7 +285,7 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 
 // writeMetrics responds with metrics, in the best format that the client accepts.
 func writeMetrics(w http.ResponseWriter, r *http.Request, s *Stats, version string, refused uint64) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	enc := expfmt.NewEncoder(w, format)
 	for _, f := range familiesOf(s, version, refused) {
