@@ -171,7 +171,7 @@ func useOf(b *spool.Budget) cgi.Use {
 	}
 	u := cgi.Use{Used: b.Used(), Limit: b.Max(), Refused: b.Refused()}
 	if u.Limit == math.MaxInt64 {
-		u.Limit = 0
+		u.Limit = 0 // there is none
 	}
 	return u
 }

@@ -1,10 +1,11 @@
 // Package deploy holds the configuration files that an administrator copies: a
-// gatehouse.toml, and what makes nginx, Apache, lighttpd, HAProxy and Caddy pass
-// requests on to it. A comment at the head of each file says where it goes and what to enable.
+// gatehouse.toml, what makes nginx, Apache, lighttpd, HAProxy and Caddy pass requests on to
+// it, and what Prometheus and Grafana need to watch it. A comment at the head of each file
+// says where it goes and what to enable.
 //
-// The tests of this package start the servers that Debian ships with these very files, and
-// those of the folder scale with the files for several gateways. The folders docker and
-// kubernetes, which are not in the program, have tests of their own.
+// The tests of this package start the servers that Debian ships with these very files, those
+// of the folder scale with the files for several gateways, and those of monitoring Prometheus.
+// The folders docker and kubernetes, which are not in the program, have tests of their own.
 package deploy
 
 import (
@@ -12,7 +13,7 @@ import (
 	"io/fs"
 )
 
-//go:embed gatehouse.toml nginx apache lighttpd haproxy caddy iis
+//go:embed gatehouse.toml nginx apache lighttpd haproxy caddy iis prometheus
 var files embed.FS
 
 // Files returns the files as they were when the program was built. Their names are those
