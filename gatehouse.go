@@ -93,6 +93,19 @@
 // needed it for a while, and systemd starts it again with the next connection to its socket
 // units; the service needs Restart=on-failure, as Restart=always would start it at once.
 //
+// # Figures
+//
+// [Server.Stats] returns what a Server has done and is doing, as plain numbers: requests by
+// application, protocol and status, their times as histograms, bytes, programs that have ended,
+// what was refused and why; and beside its limit what is in use of connections, the queue,
+// programs, spools, memory and descriptors. [Server.InFlight] lists the requests in flight, and
+// [Server.Abort] ends one. Nothing of it holds requests up, and nothing is sent anywhere: an
+// exporter reads them.
+//
+//	for _, a := range server.Stats().Applications {
+//		fmt.Println(a.Application, a.Count(), a.InFlight, a.Duration.Sum)
+//	}
+//
 // # Security
 //
 // FastCGI and SCGI have no authentication: whoever can connect can set every variable,

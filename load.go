@@ -8,15 +8,14 @@ import (
 	"gatehouse/cgi"
 )
 
-// A load counts the requests of a Server.
+// A load tells for how long a Server has had no request. For all else there are its Stats.
 type load struct {
 	began    time.Time
 	inFlight atomic.Int64
-	served   atomic.Int64
 	last     atomic.Int64 // when the last one ended, as a time since began
 }
 
-// of returns app, counted.
+// of returns app, whose requests l knows.
 func (l *load) of(app cgi.App) cgi.App {
 	if app == nil {
 		return nil
@@ -36,7 +35,6 @@ func (a *countedApp) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 }
 
 func (l *load) end() {
-	l.served.Add(1)
 	l.last.Store(int64(time.Since(l.began)))
 	l.inFlight.Add(-1)
 }
@@ -51,19 +49,19 @@ func (l *load) idle() time.Duration {
 
 // A status makes the lines of STATUS=.
 type status struct {
-	served int64 // as of the last line …
+	served uint64 // as of the last line …
 	at     time.Time
 	line   string // … and that
 }
 
 // next returns the line for now, and whether it differs from the last one.
-func (s *status) next(l *load, connections int, draining bool) (line string, changed bool) {
-	now, served := time.Now(), l.served.Load()
+func (s *status) next(requests cgi.RequestStats, connections int, draining bool) (line string, changed bool) {
+	now, served := time.Now(), requests.Count()
 	rate := 0.0
 	if d := now.Sub(s.at); !s.at.IsZero() && d > 0 {
 		rate = float64(served-s.served) / d.Seconds()
 	}
-	line = fmt.Sprintf("%d connections, %d requests in flight, %d served, %.0f/s", connections, l.inFlight.Load(), served, rate)
+	line = fmt.Sprintf("%d connections, %d requests in flight, %d served, %.0f/s", connections, requests.InFlight, served, rate)
 	if draining {
 		line = "draining: " + line
 	}

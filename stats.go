@@ -187,6 +187,16 @@ func (s *Server) Abort(id uint64, cause error) (found bool) {
 	return h != nil && h.Abort(id, cause)
 }
 
+// requests returns the figures of all requests together.
+func (s *Server) requests() (all cgi.RequestStats) {
+	if h := s.currentHandler(); h != nil {
+		for _, r := range h.Stats() {
+			all.Merge(&r)
+		}
+	}
+	return all
+}
+
 // begunGroup returns what serves, or has served, or nil.
 func (s *Server) begunGroup() *group {
 	s.untilClose()

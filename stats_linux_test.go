@@ -334,6 +334,59 @@ func TestServerAbort(t *testing.T) {
 	}
 }
 
+// TestAbortStalled: a request whose client takes nothing can be aborted, over each protocol, and is
+// no client that left.
+func TestAbortStalled(t *testing.T) {
+	endless := cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		if err := w.StartResponse("200 OK", nil); err != nil {
+			return err
+		}
+		for b := make([]byte, 64<<10); ; {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+		}
+	})
+	endpoints := []Endpoint{{Protocol: FastCGI, Listener: socketFor(t, "f")}, {Protocol: SCGI, Listener: socketFor(t, "s")}, {Protocol: HTTP, Listener: socketFor(t, "h")}}
+	s := &Server{App: endless, Endpoints: endpoints, Log: discard}
+	serve(t, s)
+	for i, e := range endpoints {
+		c, err := net.Dial("unix", e.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, keptRequest[e.Protocol]); err != nil {
+			t.Fatal(err)
+		}
+		var x cgi.InFlight
+		stalled := func() bool {
+			list := s.InFlight()
+			if len(list) != 1 || list[0].State != cgi.Sending {
+				return false
+			}
+			last := x.BytesOut
+			x = list[0]
+			return last == x.BytesOut && last > 100_000
+		}
+		testkit.Until(t, "the client to hold up the response", stalled)
+		if !s.Abort(x.ID, nil) {
+			t.Fatal("it is not in flight")
+		}
+		testkit.Until(t, "the end of the request", func() bool { return len(s.InFlight()) == 0 })
+		got := s.Stats().Requests
+		var truncated uint64
+		for _, end := range got.Ended {
+			if end.Class == "truncated" {
+				truncated += end.Count
+			}
+		}
+		if n := uint64(i + 1); truncated != n || got.Count() != n || got.Aborted != n {
+			t.Errorf("%s: ended %+v", e.Protocol, got.Ended)
+		}
+	}
+}
+
 // TestTraceContext: the fields of W3C Trace Context reach programs and upstreams as they came.
 func TestTraceContext(t *testing.T) {
 	const parent, state = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"

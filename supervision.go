@@ -117,9 +117,9 @@ func (v *supervision) base(e Endpoint) context.Context {
 	return frontend.WithPulse(context.Background(), c.pulse)
 }
 
-// count returns app, counted.
+// count returns app, whose requests IdleExit waits for.
 func (v *supervision) count(app cgi.App) cgi.App {
-	if v == nil {
+	if v == nil || v.server.IdleExit == 0 {
 		return app
 	}
 	return v.load.of(app)
@@ -202,7 +202,7 @@ func (v *supervision) report() {
 	draining, limit := v.draining, v.server.drainLimit()
 	var left time.Duration
 	for {
-		if line, changed := s.next(&v.load, v.connections(), draining == nil); changed {
+		if line, changed := s.next(v.server.requests(), v.connections(), draining == nil); changed {
 			v.tell(v.notifier.Status(line))
 		}
 		select {

@@ -171,15 +171,14 @@ func TestExtendTimeout(t *testing.T) {
 // TestStatus: only what has changed is sent, and the rate is that since the last time.
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l load
+		requests := func(n uint64) cgi.RequestStats { return cgi.RequestStats{Ended: []cgi.EndCount{{Count: n}}} }
 		var s status
-		s.next(&l, 0, false)
-		if line, changed := s.next(&l, 0, false); changed {
+		s.next(requests(0), 0, false)
+		if line, changed := s.next(requests(0), 0, false); changed {
 			t.Errorf("%q has not changed", line)
 		}
-		l.served.Add(50)
 		time.Sleep(statusEvery)
-		if line, changed := s.next(&l, 2, false); line != "2 connections, 0 requests in flight, 50 served, 10/s" || !changed {
+		if line, changed := s.next(requests(50), 2, false); line != "2 connections, 0 requests in flight, 50 served, 10/s" || !changed {
 			t.Errorf("got %q, %v", line, changed)
 		}
 	})

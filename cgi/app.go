@@ -85,9 +85,14 @@ type Request struct {
 	// application may set it.
 	Script string
 
-	// ID tells the requests of a process apart in its log. The Handler sets it if
-	// the front-end did not.
+	// ID is the number of the request in this process. The Handler sets it if the front-end
+	// did not. It is a part of the RequestID, by which logs and users know the request.
 	ID uint64
+
+	numbers *requestNumbers // that ID is from; nil for a front-end's own
+	sentID  string          // the RequestID that came with the request
+	shownID bool            // Env has it
+	trace   TraceParent     // of Env when the request began; empty for none
 
 	// Protocol is that by which the request came, for the figures of [Handler.Stats]:
 	// "fastcgi", "scgi", "http" or "cgi".

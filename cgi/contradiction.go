@@ -29,7 +29,7 @@ func (c *contradictions) log(log *slog.Logger, r *Request) {
 				consequence = "applications get one of them"
 			}
 			log.LogAttrs(context.Background(), slog.LevelWarn, "a variable was sent twice, with different values; this is logged once for each name",
-				slog.Uint64("request", r.ID), slog.String("variable", name), slog.String("consequence", consequence),
+				r.LogAttr(), slog.String("variable", name), slog.String("consequence", consequence),
 				slog.String("remedy", "let the web server send it once: in nginx, a fastcgi_param does not replace that of an included file"))
 		}
 	}

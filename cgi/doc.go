@@ -72,6 +72,19 @@
 // error from everything that it does with the request. Run returns when the application
 // does. Programs that package script runs have limits of their own besides these.
 //
+// # Figures
+//
+// A [Handler] counts each request once, when its response has ended, for the application that a
+// [Mux] gave it to: [Handler.Stats] has the requests by protocol and status, the times, the bytes,
+// and what refused or ended those that failed. A client that left before the end is in a class of
+// its own. [Handler.InFlight] lists the requests in flight, with what each of them is doing,
+// and [Handler.Abort] ends one. [Result] has the same figures of a single request, for
+// Handler.AccessLog; Handler.Observe is a hook for tracers.
+//
+// Counters go on when a Handler takes the place of another: [Handler.ContinueFrom]. An App that
+// starts programs or passes requests on tells how it is by [Measure]. gatehouse.Server.Stats puts
+// all of this together with listeners, limits and the process.
+//
 // # Paths
 //
 // REQUEST_URI is what the client asked for. SCRIPT_NAME, PATH_INFO and DOCUMENT_URI are what
@@ -160,7 +173,8 @@
 //
 // Only they, and packages that run programs, need [Sink], [Head], [End], [Outcome], [Pair],
 // [ContextSource], [SendPipe], [SpoolError], [Remedy], [Descriptors] and [LocalRedirect]; [Limits.WithDefaults],
-// [Environ.BodyLength], [Request.SetContextSource], [Request.HasContext],
+// [Tally], [ProgramEnd], [Measured], [Environ.BodyLength], [Request.UpdateUsage],
+// [Request.BeginWaiting], [Request.EndWaiting], [Request.SetContextSource], [Request.HasContext],
 // [Request.CloseBody] and [Request.FollowsRedirects]. Package cgi/cgihead parses the head
 // of a CGI response.
 //

@@ -47,7 +47,7 @@ func (w *response) sendErrorPage(err error) End {
 
 // logPageFailure logs why an error page was not sent.
 func (w *response) logPageFailure(msg string, err error) {
-	attrs := []any{"request", w.req.ID}
+	attrs := []any{w.req.LogAttr()}
 	var p *panicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, "stack", string(p.stack))
@@ -97,9 +97,12 @@ func (w *response) sendDefaultPage(err error) (failed error) {
 		code = http.StatusServiceUnavailable
 	}
 	if code != http.StatusInternalServerError {
-		return w.sendPage(statusLine(code), fields, statusLine(code)+"\n")
+		return w.sendPage(statusLine(code), fields, statusLine(code)+"\n"+w.requestLine())
 	}
 	status, body := statusLine(code), serverError
+	if line := w.requestLine(); line != "" && h.ErrorHeaders == nil {
+		body += "\n" + line
+	}
 	if h.ErrorStatus != "" {
 		status = h.ErrorStatus
 	}
@@ -110,6 +113,14 @@ func (w *response) sendDefaultPage(err error) (failed error) {
 		body = h.ErrorBody
 	}
 	return w.sendPage(status, fields, body)
+}
+
+// requestLine returns the line with the request's id that a default page ends in.
+func (w *response) requestLine() string {
+	if !w.handler.ErrorRequestID {
+		return ""
+	}
+	return "Request " + w.req.RequestID() + "\n"
 }
 
 // sendPage sends a page as a whole.

@@ -47,6 +47,7 @@ func (s State) String() string {
 // the client's, and may hold any bytes.
 type InFlight struct {
 	ID          uint64
+	RequestID   string // as in the log; see Request.RequestID
 	Start       time.Time
 	Age         time.Duration
 	Protocol    string // as in EndCount
@@ -182,7 +183,7 @@ func (h *Handler) InFlight() []InFlight {
 // look returns what w is doing.
 func (w *response) look(now time.Duration) InFlight {
 	f := &w.flight
-	x := InFlight{ID: w.id, Start: w.ledger.began.Add(f.start), Age: max(now-f.start, 0),
+	x := InFlight{ID: w.id, RequestID: w.app.RequestID(), Start: w.ledger.began.Add(f.start), Age: max(now-f.start, 0),
 		Protocol: protocolNames[protocolOf(f.protocol)], BytesIn: f.in.Load(), BytesOut: f.out.Load()}
 	x.Client, x.Method, x.Target = f.env.look()
 	t := w.tally()
@@ -247,7 +248,15 @@ func (w *response) terminate(cause error) {
 	if w.body != nil {
 		w.body.abort(cause)
 	}
+	// What waits for a client that takes nothing has a head that has been sent. Anything else
+	// needs the connection for the error page.
+	if s, ok := w.sink.(interrupter); ok && f.sending.Load() {
+		s.InterruptWrite()
+	}
 }
+
+// An interrupter is a Sink of which another goroutine may end the write that is under way.
+type interrupter interface{ InterruptWrite() }
 
 // terminated returns why the request was aborted here, or nil.
 func (w *response) terminated() error {

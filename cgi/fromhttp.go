@@ -83,6 +83,7 @@ type exchange struct {
 
 	envMu sync.Mutex
 	env   *Environ // nil once the handler has returned
+	from  *Request // whose env it is
 }
 
 // noRequest is what every http.Request is a copy of: one allocation gives it its
@@ -97,7 +98,7 @@ func (x *exchange) makeRequest(w ResponseWriter, r *Request) error {
 		return fmt.Errorf("REQUEST_METHOD %.40q is not a method", method)
 	}
 	x.writer.attach(w, r)
-	x.env = env
+	x.env, x.from = env, r
 	x.ctx.attach(x, r)
 
 	https := env.IsHTTPS()
@@ -138,7 +139,7 @@ func (x *exchange) detach() {
 	x.writer.detach()
 	x.ctx.detach()
 	x.envMu.Lock()
-	x.env = nil
+	x.env, x.from = nil, nil
 	x.envMu.Unlock()
 	if f := x.request.MultipartForm; f != nil {
 		f.RemoveAll()

@@ -21,7 +21,7 @@ func ScriptName(r *http.Request) string {
 }
 
 // Env returns the CGI variables of a request that came through [FromHTTP], some of which
-// have no place in an http.Request, such as REMOTE_USER. They belong to the request: after
+// have no place in an http.Request, such as REMOTE_USER and REQUEST_ID. They belong to the request: after
 // the handler has returned, and for any other request, Env returns an empty Environ. See
 // [CloneEnv].
 func Env(r *http.Request) *Environ {
@@ -29,6 +29,7 @@ func Env(r *http.Request) *Environ {
 		x.envMu.Lock()
 		defer x.envMu.Unlock()
 		if x.env != nil {
+			x.from.setIDVariable()
 			return x.env
 		}
 	}
@@ -42,6 +43,7 @@ func CloneEnv(r *http.Request) *Environ {
 		x.envMu.Lock()
 		defer x.envMu.Unlock()
 		if x.env != nil {
+			x.from.setIDVariable()
 			return x.env.Clone()
 		}
 	}

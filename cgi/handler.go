@@ -146,6 +146,17 @@ type Handler struct {
 	// Programs that package script runs have limits of their own, which terminate them.
 	FirstByte time.Duration
 
+	// RequestIDFrom is the variable that holds the id of a request, such as
+	// HTTP_X_REQUEST_ID, which a proxy in front has set: see [Request.RequestID]. A value
+	// that is not valid is ignored. If RequestIDFrom is empty, it is REQUEST_ID for a CGI
+	// program, whose environment the web server has made, and none otherwise: ids are made.
+	// Whoever can set the variable can repeat an id.
+	RequestIDFrom string
+
+	// ErrorRequestID has the default error pages end in a line with the RequestID, for the
+	// user to quote: "Request k7rm3qxp-17". It is not added to an ErrorBody.
+	ErrorRequestID bool
+
 	contradictions contradictions
 	books          atomic.Pointer[ledger] // nil until it is needed
 	advised        atomic.Bool            // about PATH_INFO
@@ -188,9 +199,7 @@ func (h *Handler) log() *slog.Logger {
 // returned. If a time limit passes, another goroutine finishes the sink before that.
 func (h *Handler) Run(r *Request, s Sink, a App) (res Result) {
 	l := h.ledger()
-	if r.ID == 0 {
-		r.ID = l.lastID.Add(1)
-	}
+	h.identify(r, &l.numbers)
 	start := l.now()
 	err := h.setupEnviron(r)
 	w := newResponse(h, r, s)
@@ -302,7 +311,7 @@ func (h *Handler) inspectPath(r *Request, a App) error {
 	}
 	advice, err := r.InspectPath()
 	if advice != "" && h.advised.CompareAndSwap(false, true) {
-		h.log().Warn("path mended; this is logged once", "request", r.ID, "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
+		h.log().Warn("path mended; this is logged once", r.LogAttr(), "script_name", r.Env.Get("SCRIPT_NAME"), "advice", advice)
 	}
 	return err
 }
@@ -373,7 +382,8 @@ func (w *response) finish(err error, res *Result) {
 		err = w.refused // which the application has ignored
 	}
 	w.finishing = true
-	if aborted := w.terminated(); aborted != nil {
+	aborted := w.terminated()
+	if aborted != nil {
 		err = aborted                 // whatever the application made of it
 		w.flight.aborted.Store(false) // for the error page
 	}
@@ -411,6 +421,9 @@ func (w *response) finish(err error, res *Result) {
 	if ferr := w.sink.Finish(out); ferr != nil && w.sinkErr == nil {
 		w.sinkErr = ferr
 		out.End = Aborted
+	}
+	if aborted != nil && out.End == Aborted {
+		out.End = Truncated // the client has not left
 	}
 	if w.overrun != nil && (err == nil || w.abortedBy(err)) {
 		err = w.overrun // a client that has all that was declared may well be gone

@@ -155,7 +155,7 @@ func TestHandlerOptions(t *testing.T) {
 		h := &Handler{BaseEnv: NewEnviron("HTTP_PROXY=http://evil", "REQUEST_METHOD=HEAD", "A=base")}
 		r := &Request{Env: NewEnviron("A=request")}
 		serveWith(t, h, r, yields("data")).want(t, Complete, "Status: 200 OK\r\nContent-Length: 4\r\n\r\n")
-		if got := strings.Join(r.Env.Strings(), " "); got != "A=request REQUEST_METHOD=HEAD" {
+		if got := strings.Join(r.Env.Strings(), " "); got != "A=request REQUEST_METHOD=HEAD REQUEST_ID="+r.RequestID() {
 			t.Errorf("the variables are %s", got)
 		}
 		if h.BaseEnv.Len() != 3 {

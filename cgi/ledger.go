@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // A ledger holds what Handlers that follow each other have in common: the figures of the
-// applications, the requests in flight, and the number of the last one.
+// applications, the requests in flight, and their numbers.
 type ledger struct {
-	began  time.Time // with the monotonic clock, for now
-	lastID atomic.Uint64
-	shards [shards]shard
+	began   time.Time // with the monotonic clock, for now
+	numbers requestNumbers
+	shards  [shards]shard
 
 	mu      sync.Mutex // guards tallies
 	tallies map[tallyKey]*Tally
@@ -86,7 +85,7 @@ func (l *ledger) stats() []RequestStats {
 	return list
 }
 
-// ContinueFrom has h go on with the numbers that old gives to requests, and with its figures,
+// ContinueFrom has h go on with the ids that old gives to requests, and with its figures,
 // while old may go on, too. It must be called before h runs anything.
 func (h *Handler) ContinueFrom(old *Handler) { h.books.Store(old.ledger()) }
 

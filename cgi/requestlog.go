@@ -11,7 +11,7 @@ import (
 // logFailure writes the one log line of a failed request.
 func (w *response) logFailure(res Result) {
 	level, msg := slog.LevelError, "request failed"
-	attrs := []any{"request", w.req.ID}
+	attrs := []any{w.req.LogAttr()}
 	if method := w.req.Env.Get("REQUEST_METHOD"); method != "" {
 		attrs = append(attrs, "method", method, "uri", w.req.Env.RequestTarget())
 	}

@@ -65,7 +65,7 @@ func newResponse(h *Handler, r *Request, s Sink) *response {
 	w.handler, w.req, w.app, w.sink, w.id = h, r, r, s, r.ID
 	w.isHead = r.Env.Get("REQUEST_METHOD") == "HEAD"
 	w.declared = -1
-	w.stderr.response, w.stderr.request = w, r.ID
+	w.stderr.response = w
 	return w
 }
 

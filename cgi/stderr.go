@@ -16,7 +16,6 @@ const stderrLine = 2 << 10
 type errorStream struct {
 	mu       sync.Mutex
 	response *response // nil once the request has ended
-	request  uint64    // its id
 	line     []byte
 }
 
@@ -50,7 +49,7 @@ func (s *errorStream) logLine() {
 	line := bytes.TrimRight(s.line, "\r")
 	if len(line) > 0 {
 		s.response.handler.log().LogAttrs(context.Background(), slog.LevelWarn, "application stderr",
-			slog.Uint64("request", s.request), slog.String("line", string(line)))
+			s.response.req.LogAttr(), slog.String("line", string(line)))
 	}
 	s.line = s.line[:0]
 }

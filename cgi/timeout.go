@@ -211,7 +211,7 @@ func (t *timeout) stopClock() (expired bool) {
 func (t *timeout) logLateReturn(err error) Result {
 	stay := time.Since(t.began) - t.expiredAfter
 	w := t.response
-	attrs := []slog.Attr{slog.Uint64("request", w.id), slog.Duration("after", stay)}
+	attrs := []slog.Attr{w.req.LogAttr(), slog.Duration("after", stay)}
 	var p *panicError
 	switch {
 	case errors.As(err, &p):

@@ -113,6 +113,9 @@ func (s *httpSink) SetWriteDeadline(t time.Time) error {
 	return s.control.SetWriteDeadline(t)
 }
 
+// InterruptWrite ends a write that is under way. Any goroutine may call it.
+func (s *httpSink) InterruptWrite() { _ = s.control.SetWriteDeadline(aLongTimeAgo) }
+
 // WriteInformational sends a 1xx response.
 func (s *httpSink) WriteInformational(code int, fields []Field) error {
 	s.setFields(fields)

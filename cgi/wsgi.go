@@ -63,6 +63,7 @@ func (f WSGI) ServeCGI(w ResponseWriter, r *Request) (err error) {
 	c := &wsgiCall{w: w}
 	before := r.Env.request
 	r.Env.request = r
+	r.setIDVariable()
 	var body Body
 	defer func() {
 		defer func() {

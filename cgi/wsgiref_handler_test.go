@@ -206,7 +206,7 @@ func wsgirefEnviron(t *testing.T) {
 	body, stderr := strings.NewReader("input"), new(bytes.Buffer)
 	r := &Request{Env: NewEnviron("REQUEST_METHOD=GET", "B=request", "HTTP_PROXY=evil"), Body: body, Stderr: stderr, RunOnce: true}
 	serveWith(t, h, r, WSGI(func(env *Environ, start StartResponse) (Body, error) {
-		if got := strings.Join(env.Strings(), " "); got != "REQUEST_METHOD=GET B=request A=base" {
+		if got := strings.Join(env.Strings(), " "); got != "REQUEST_METHOD=GET B=request A=base REQUEST_ID="+env.Request().RequestID() {
 			t.Errorf("the variables are %s", got)
 		}
 		req := env.Request()

@@ -18,7 +18,10 @@ import (
 // address that this machine does not have, and sockets that were not passed.
 func (c *Config) Check() error {
 	g, err := newGeneration(*c, preparation{log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	if err = errors.Join(err, c.checkJournal()); err != nil {
+		if g != nil {
+			g.close()
+		}
 		return err
 	}
 	return g.close()
@@ -44,11 +47,7 @@ func (c *Config) check() error {
 		}
 	}
 	errs = append(errs, c.checkUsers())
-	if c.AccessLog != "" {
-		if err := checkAccessLog(c.AccessLog); err != nil {
-			errs = append(errs, fmt.Errorf("access log: %w", err))
-		}
-	}
+	errs = append(errs, c.checkLogs())
 	if c.PIDFile != "" {
 		if err := checkPIDFile(c.PIDFile); err != nil {
 			errs = append(errs, fmt.Errorf("pid_file: %w", err))

@@ -39,8 +39,19 @@ type Config struct {
 	// NoMultiplexing keeps FastCGI connections to one request at a time.
 	NoMultiplexing bool
 
-	// AccessLog is "off" (or empty), "stderr", or the path of a file.
-	AccessLog string
+	// Log is where the log goes: "stderr" (or empty), "syslog", "syslog:server=..." or the path
+	// of a file; LogFormat is its form.
+	Log       string
+	LogFormat LogFormat
+
+	// AccessLog is where requests are logged: "off" (or empty), or a place as for Log.
+	// AccessLogFormat is the name of a format or a template; empty for "common" or, where
+	// the log goes to the same place, the form of the log.
+	AccessLog       string
+	AccessLogFormat string
+
+	// RequestIDFrom is the variable that has the id of a request; see cgi.Handler.
+	RequestIDFrom string
 
 	// PIDFile is the path of a file that holds the number of the process while it serves;
 	// empty for none.
@@ -126,7 +137,11 @@ func (c *Config) keys() []Key {
 		row("allow", `["192.0.2.7", "10.0.0.0/8"]`, "TCP peers that may connect; needed unless the address is loopback", each(addParsed(&c.Allow, ParseAllow))),
 		row("allow_users", `["www-data", "1001"]`, "users whose processes may connect to unix sockets (Linux); by default, the mode of the socket decides", each(addParsed(&c.AllowUsers, ParseUser))),
 		row("multiplex", `true`, "false: only one request at a time on a FastCGI connection (CANT_MPX_CONN)", noFlag(&c.NoMultiplexing)),
-		row("access_log", `"off"`, `where to log requests: "off", "stderr" or a file`, text(c.setAccessLog)),
+		row("log", `"stderr"`, `where the log goes: "stderr", "syslog", "syslog:server=HOST:PORT", or a file`, text(c.setLog)),
+		row("log_format", `"json"`, `text, json, or journald for entries with priorities and fields; by default text on a terminal, json elsewhere`, choice(&c.LogFormat, ParseLogFormat, "auto, text, json and journald")),
+		row("access_log", `"off"`, `where to log requests: "off", or a place as for log`, text(c.setAccessLog)),
+		row("access_log_format", `"combined"`, `common (the default), combined, json, or a template such as '$remote_addr "$request" $status $request_time'`, text(c.setAccessLogFormat)),
+		row("request_id_header", `"X-Request-Id"`, `the header field that has the id of a request; by default gatehouse makes one`, text(c.setRequestIDHeader)),
 		row("pid_file", `"/run/gatehouse/gatehouse.pid"`, "a file that holds the process number; systemd needs none", text(c.setPIDFile)),
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("idle_exit", `"5m"`, "end when no request has come for that long, at least 1s: the sockets must be passed by systemd, which starts gatehouse again", text(setParsed(&c.IdleExit, ParseIdleExit))),
@@ -174,14 +189,40 @@ func addAddress(list *[]Address) func(string) error {
 	})
 }
 
+func (c *Config) setLog(s string) error {
+	c.Log = s
+	if err := checkAbsolutePlace(s); err != nil {
+		return err
+	}
+	return checkLogPlace(s)
+}
+
 func (c *Config) setAccessLog(s string) error {
 	c.AccessLog = s
-	if s != "off" && s != "stderr" {
-		if err := checkAbsolute(s); err != nil {
-			return err
-		}
+	if err := checkAbsolutePlace(s); err != nil {
+		return err
 	}
 	return checkAccessLog(s)
+}
+
+func (c *Config) setAccessLogFormat(s string) error {
+	c.AccessLogFormat = s
+	return checkAccessFormat(s)
+}
+
+// setRequestIDHeader sets the variable that has the value of a header field.
+func (c *Config) setRequestIDHeader(s string) error {
+	if !isHeaderName(s) {
+		return fmt.Errorf("%q is not the name of a header field, such as X-Request-Id", s)
+	}
+	c.RequestIDFrom = "HTTP_" + strings.ToUpper(strings.ReplaceAll(s, "-", "_"))
+	return nil
+}
+
+func isHeaderName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
 }
 
 func (c *Config) setPIDFile(s string) error {

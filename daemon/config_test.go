@@ -157,7 +157,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"bad limit", "idle = 75\n", `g.toml:1:1: idle: 75 is not a time, such as "500ms", "60s" or "2m": it needs a unit, in quotes`},
 		{"bad policy", "paths = \"lighttpd\"\n", `g.toml:1:1: paths: "lighttpd" is not one of auto, nginx, apache, iis, keep and request`},
 		{"bad network", "allow = \"all\"\n", `g.toml:1:1: allow: "all" is not a network`},
-		{"empty access log", "access_log = \"\"\n", `g.toml:1:1: access_log: write "off", "stderr" or the path of a file`},
+		{"empty access log", "access_log = \"\"\n", `g.toml:1:1: access_log: write "off", "stderr", "syslog" or the path of a file`},
 		{"missing directory of the access log", "access_log = \"DIR/a/b/log\"\n", `g.toml:1:1: access_log: directory DIR/a does not exist`},
 		{"app in single brackets", "[app]\nhello = true\n", `g.toml:1:2: app: applications are written as [[app]], in double brackets`},
 		{"app as a list", "app = [1]\n", `g.toml:1:1: app: applications are written as [[app]], in double brackets`},

@@ -23,7 +23,11 @@
 //	allow = ["192.0.2.7"]           # TCP peers; needed unless the address is loopback
 //	allow_users = ["www-data"]      # whose processes may connect to unix sockets
 //	multiplex = true                # several requests on a FastCGI connection
-//	access_log = "off"              # or "stderr", or a file
+//	log = "stderr"                  # or "syslog", or a file
+//	log_format = "json"             # or text, journald
+//	access_log = "off"              # or a place as for log
+//	access_log_format = "combined"  # or common, json, or a template
+//	request_id_header = "X-Request-Id" # that a proxy sets; by default ids are made
 //	paths = "auto"                  # or nginx, apache, iis, keep, request
 //	idle_exit = "5m"                # end when nobody needs it; off by default
 //	validate = false                # check the web server and the applications
@@ -99,10 +103,14 @@
 //
 // # Logs
 //
-// The log and the access log have a [LogWriter] each: nobody who logs, and no signal, waits for
-// whoever reads them. Of lines that do not fit the number is logged. Lines that were accepted
-// but not yet written are lost if the process crashes; what Go prints of a panic goes straight to
-// standard error.
+// docs/operating.md describes the places and forms of the log and the access log. Each place has
+// a [LogWriter]: nobody who logs, and no signal, waits for whoever reads it. Of lines that are
+// lost the number is logged, and [Daemon.LostLines] has it. Lines that were accepted but not yet
+// written are lost if the process crashes; what Go prints of a panic goes straight to standard
+// error.
+//
+// A place has lines of one form: where the access log goes where the log goes, a request is a
+// record of the log. [AccessFields] documents the fields of access_log_format.
 //
 // A value has up to 2 KiB; more is cut, and ends in "...". What peers can cause as often as they
 // like, such as connections that are refused or malformed, is logged at once if it is the first
@@ -122,8 +130,9 @@
 // of a hook such as preStop. If the daemon is process 1, the container and this command end
 // with it.
 //
-// On SIGUSR1 the access log is opened anew under its name, for programs that rename it. Lines
-// that wait to be written go to the new file. If it cannot be opened, the old one stays.
+// On SIGUSR1 the files of the logs are opened anew under their names, for programs that rename
+// them. Lines that wait to be written go to the new file. If one cannot be opened, the old one
+// stays.
 //
 // The file that pid_file names has the number of the process, from when it listens until it
 // ends. It always holds a whole number.
@@ -151,7 +160,7 @@
 //     New ones are opened. Those that are gone are closed, and their connections drained. A
 //     socket that somebody has removed from the file system is opened anew.
 //   - Sockets that were passed to the process stay, and must stay in use.
-//   - The log, the numbers of requests and the totals of limits go on; totals that are
+//   - The ids of requests and the totals of limits go on; totals that are
 //     smaller now apply as soon as less is held. params_bytes and idle apply to new connections
 //     over HTTP, to all others at once.
 //

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,10 +32,10 @@ type generation struct {
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
-	module    *iis.Module    // of IIS, that has started this process; nil for none
-	started   bool           // the server owns their listeners
-	token     string         // of Admin.TokenFile
-	reopen    func() error   // opens the access log anew
+	module    *iis.Module // of IIS, that has started this process; nil for none
+	started   bool        // the server owns their listeners
+	token     string      // of Admin.TokenFile
+	logs      *logSetup
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
 }
@@ -65,18 +64,17 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...) + len(c.Admin.addresses())*admin.Descriptors,
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool}, closers: []func() error{closeApps}}, nil
+	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...),
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: true}, closers: []func() error{closeApps}}, nil
 }
 
-// openLog opens the access log.
-func (g *generation) openLog(stderr io.Writer) error {
-	access, reopen, closeLog, err := openAccessLog(g.config.AccessLog, stderr, g.log)
-	if err != nil {
+// openLogs opens the logs. They are written as the configuration says once logs.begin is called.
+func (g *generation) openLogs(l *logs) (err error) {
+	if g.logs, err = l.open(&g.config); err != nil {
 		return err
 	}
-	g.handler.AccessLog, g.reopen = access, reopen
-	g.closers = slices.Insert(g.closers, 0, closeLog) // after the applications
+	g.handler.AccessLog = g.logs.accessLog()
+	g.closers = slices.Insert(g.closers, 0, g.logs.close) // after the applications
 	return nil
 }
 
@@ -98,7 +96,7 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 		Endpoints:      g.served(),
 		Handler:        g.handler,
 		Limits:         limits.Front,
-		Reserve:        g.reserve,
+		Reserve:        g.reserve + len(g.adminEndpoints())*admin.Descriptors,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
 		Drain:          g.drain(),
@@ -190,7 +188,7 @@ func (g *generation) grace() time.Duration {
 	return longest
 }
 
-// close closes the applications and then the access log, and the listeners if the
+// close closes the applications and then its logs, and the listeners if the
 // generation was not started.
 func (g *generation) close() error {
 	if !g.started {

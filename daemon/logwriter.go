@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,31 +31,66 @@ const (
 //
 // It has a goroutine only while there is something to write.
 type LogWriter struct {
-	w       io.Writer
-	failed  func(error)           // if not nil, called for the first of the writes that fail in a row
-	dropped func(lines int) error // logs the number of lines that are missing
+	w    io.Writer
+	lost atomic.Uint64
 
 	mu       sync.Mutex
-	pending  []byte        // whole lines that no write has begun with
-	held     int           // bytes that are not written yet
-	full     time.Time     // when there was no room for more; zero once it is half empty
-	missing  int           // lines that were dropped or failed to be written, and were not reported
-	failing  bool          // the last write failed
-	spare    []byte        // the next pending
-	running  bool          // the goroutine runs
-	began    time.Time     // of the write under way; zero if none is
-	progress chan struct{} // closed when a write ends; nil unless somebody waits
+	failed   func(error)           // if not nil, called for the first of the writes that fail in a row
+	dropped  func(lines int) error // logs the number of lines that are missing
+	pending  []byte                // whole lines that no write has begun with
+	held     int                   // bytes that are not written yet
+	full     time.Time             // when there was no room for more; zero once it is half empty
+	missing  int                   // lines that were dropped or failed to be written, and were not reported
+	failing  bool                  // the last write failed
+	spare    []byte                // the next pending
+	running  bool                  // the goroutine runs
+	began    time.Time             // of the write under way; zero if none is
+	progress chan struct{}         // closed when a write ends; nil unless somebody waits
 }
 
 // NewLogWriter returns a LogWriter that writes to w, and logs there how many lines are
 // missing.
 func NewLogWriter(w io.Writer) *LogWriter {
-	direct := newLogHandler(w, w)
-	return &LogWriter{w: w, dropped: func(lines int) error {
+	l := &LogWriter{w: w}
+	l.reportTo(LogAuto.on(w).handler(w, false))
+	return l
+}
+
+// reportTo has the number of missing lines be written by a handler, which must write to what the
+// LogWriter writes to.
+func (l *LogWriter) reportTo(direct slog.Handler) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped = func(lines int) error {
 		r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: what they are written to was full, or failed", 0)
 		r.Add("lines", lines)
 		return direct.Handle(context.Background(), r)
-	}}
+	}
+}
+
+// complainTo has the log be told that an access log cannot be written, and how many lines are
+// missing.
+func (l *LogWriter) complainTo(log *slog.Logger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = func(err error) {
+		log.Error("access log cannot be written: lines are lost until it can", "error", bareNet(bare(err)))
+	}
+	l.dropped = func(lines int) error {
+		log.Warn("access log lines dropped: the file was full, or took nothing for a while", "lines", lines)
+		return nil
+	}
+}
+
+// Lost returns how many lines were dropped or could not be written so far. They are reported in
+// the log as well.
+func (l *LogWriter) Lost() uint64 { return l.lost.Load() }
+
+// miss counts lines that are missing. mu is held.
+func (l *LogWriter) miss(p []byte) {
+	n := max(1, bytes.Count(p, newline))
+	l.missing += n
+	l.lost.Add(uint64(n))
 }
 
 // Write implements io.Writer. It never fails.
@@ -66,7 +102,7 @@ func (l *LogWriter) Write(p []byte) (int, error) {
 			l.full = time.Now()
 		}
 		if !l.wait(l.full.Add(logWait)) {
-			l.missing += max(1, bytes.Count(p, newline))
+			l.miss(p)
 			return len(p), nil
 		}
 	}
@@ -168,10 +204,11 @@ func wholeLines(p []byte) int {
 // write writes whole lines. mu is held, but not while it writes.
 func (l *LogWriter) write(p []byte) {
 	l.began = time.Now()
+	failed := l.failed
 	l.mu.Unlock()
 	n, err := l.w.Write(p)
-	if err != nil && !l.failing && l.failed != nil { // only this goroutine changes failing
-		l.failed(err)
+	if err != nil && !l.failing && failed != nil { // only this goroutine changes failing
+		failed(err)
 	}
 	l.mu.Lock()
 	l.began = time.Time{}
@@ -179,7 +216,7 @@ func (l *LogWriter) write(p []byte) {
 		l.full = time.Time{}
 	}
 	if l.failing = err != nil; l.failing {
-		l.missing += max(1, bytes.Count(p[min(n, len(p)):], newline))
+		l.miss(p[min(n, len(p)):])
 	}
 	l.moved()
 }
@@ -188,8 +225,9 @@ func (l *LogWriter) write(p []byte) {
 // but not meanwhile.
 func (l *LogWriter) report(missing int) bool {
 	l.began = time.Now()
+	dropped := l.dropped
 	l.mu.Unlock()
-	err := l.dropped(missing)
+	err := dropped(missing)
 	l.mu.Lock()
 	l.began = time.Time{}
 	l.failing = err != nil

@@ -19,6 +19,7 @@ import (
 // A Daemon has opened everything that it serves.
 type Daemon struct {
 	log         *slog.Logger
+	logs        *logs
 	env         Environment
 	args        []string // of a successor; none if there can be none
 	listenNames []string // LISTEN_FDNAMES
@@ -50,8 +51,8 @@ var ErrBare = errors.New("gatehouse was started with nothing to serve on")
 type Environment struct {
 	Process systemd.Process
 	Stdout  io.Writer    // if nil, os.Stdout; gets the default addresses, if they are used
-	Stderr  io.Writer    // if nil, os.Stderr; gets the access log, if it goes there; a LogWriter never blocks
-	Log     *slog.Logger // if nil, NewLog(Stderr)
+	Stderr  io.Writer    // if nil, os.Stderr; gets the logs that go there; a LogWriter never blocks
+	Log     *slog.Logger // if nil, it is what the configuration says (Log, LogFormat)
 
 	// Version is that of the program, for who looks at what the daemon does.
 	Version string
@@ -81,6 +82,8 @@ type Environment struct {
 	// Confine, if not nil, is called once everything is open, to give up privileges that
 	// are no longer needed; see [Confine]. It rules Args out.
 	Confine func() error
+
+	journal string // the socket of the journal, if it is not the usual one
 }
 
 func (e Environment) withDefaults() Environment {
@@ -90,9 +93,6 @@ func (e Environment) withDefaults() Environment {
 	if e.Stderr == nil {
 		e.Stderr = os.Stderr
 	}
-	if e.Log == nil {
-		e.Log = NewLog(e.Stderr)
-	}
 	return e
 }
 
@@ -100,7 +100,9 @@ func (e Environment) withDefaults() Environment {
 // has a line for each problem. The caller must call Serve or Close.
 func Open(c Config, env Environment) (*Daemon, error) {
 	env = env.withDefaults()
-	d := &Daemon{log: env.Log, env: env, args: env.Args, listenNames: listenNames(env.Process),
+	logs := newLogs(env)
+	env.Log = logs.log
+	d := &Daemon{log: logs.log, logs: logs, env: env, args: env.Args, listenNames: listenNames(env.Process),
 		history: new(admin.History), old: make(map[*generation]bool), over: make(chan struct{})}
 	d.admin = &admin.Server{Handler: &admin.Handler{Source: d, History: d.history, Version: env.Version}, Log: d.log}
 	if env.Confine != nil {
@@ -144,9 +146,10 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if d.generation, err = newGeneration(c, preparation{log: d.log, reaper: d.reaper}); err != nil {
 		return err
 	}
-	if err := d.generation.openLog(env.Stderr); err != nil {
+	if err := d.generation.openLogs(d.logs); err != nil {
 		return err
 	}
+	d.generation.logs.begin()
 	if err := d.generation.listen(env); err != nil {
 		return err
 	}
@@ -210,5 +213,12 @@ func (d *Daemon) Close() error {
 		removePIDFile(d.pidFile)
 	}
 	d.generation, d.reaper, d.pidFile = nil, nil, ""
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.logs.close())...)
+}
+
+// LostLines returns how many lines of the log, and of the access log, could not be written since
+// the start. What is written to the place of the log counts as the log's.
+func (d *Daemon) LostLines() (log, access uint64) {
+	n := d.logs.lost()
+	return n.log, n.access
 }

@@ -97,6 +97,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 	if err != nil {
 		return errors.Join(err, g.abandon(old))
 	}
+	g.logs.begin()
 	g.begin()
 	g.config.Limits.resize()
 	d.replace(old, g, ended)
@@ -123,7 +124,7 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	}
 	g.warnings = config.Warnings()
 	g.handler.ContinueFrom(old.handler)
-	if err := errors.Join(g.openLog(d.env.Stderr), g.relisten(old)); err != nil {
+	if err := errors.Join(g.openLogs(d.logs), g.relisten(old)); err != nil {
 		return nil, errors.Join(err, g.abandon(old))
 	}
 	g.observe(d.history)

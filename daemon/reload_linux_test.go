@@ -61,6 +61,7 @@ type reloaded struct {
 	log  testkit.Log
 	next atomic.Pointer[func() (*Config, error)] // for the next reload
 	stop func()
+	d    *Daemon
 }
 
 // serveReloaded opens a daemon, and serves until stop or the end of the test.
@@ -71,6 +72,7 @@ func serveReloaded(t *testing.T, c Config, alone bool) *reloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.d = d
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -232,7 +234,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		}
 	}
 	for n := 1; n <= *reloads && !t.Failed(); n++ {
-		before := requests.Load()
+		before, counted := requests.Load(), r.d.Stats()
 		if err := r.reload(config(n), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -250,10 +252,25 @@ func TestReloadLosesNothing(t *testing.T) {
 			t.Errorf("the mode is %v, %v", info.Mode(), err)
 		}
 		testkit.Until(t, "more requests", func() bool { return requests.Load() > before+20 || t.Failed() })
+		if more.protocol != "" {
+			requests.Add(1)
+		}
+		now := r.d.Stats()
+		for p, c := range counted.Connections {
+			if now.Connections[p].Accepted < c.Accepted {
+				t.Errorf("%s: %d connections after %d", p, now.Connections[p].Accepted, c.Accepted)
+			}
+		}
+		if now.Requests.Count() <= counted.Requests.Count() || now.Reloads.Succeeded != uint64(n) || len(now.Applications) != 2 || now.Applications[1].Application != "/" {
+			t.Errorf("after reload %d: %d requests after %d, %+v", n, now.Requests.Count(), counted.Requests.Count(), now.Reloads)
+		}
 	}
 	close(stop)
 	clients.Wait()
 	r.stop()
+	if got := r.d.Stats(); got.Requests.Count() != uint64(requests.Load()) || got.Requests.InFlight != 0 || got.Applications[1].BytesOut == 0 {
+		t.Errorf("%d requests were counted of %d", got.Requests.Count(), requests.Load())
+	}
 	t.Logf("%d requests, %d reloads", requests.Load(), *reloads)
 	if t.Failed() {
 		t.Logf("log:\n%s", &r.log)
@@ -342,6 +359,7 @@ func TestReloadRefused(t *testing.T) {
 		}
 	}
 	ask()
+	failed := uint64(0)
 	descriptors := testkit.Descriptors(t)
 	bad := &wordKind{builtin: builtin{"hello"}, err: errors.New("no")}
 	unopened := &wordKind{builtin: builtin{"hello"}}
@@ -361,6 +379,10 @@ func TestReloadRefused(t *testing.T) {
 	} {
 		if err := r.reload(x.c, x.err); err == nil || err.Error() != x.want {
 			t.Errorf("reload: %v, want %q", err, x.want)
+		}
+		failed++
+		if got := r.d.Stats().Reloads; got.Failed != failed || got.Succeeded != 0 || got.Failure != x.want || got.Last.IsZero() {
+			t.Errorf("%+v", got)
 		}
 		for line := range strings.SplitSeq(x.want, "\n") {
 			if want := "configuration not reloaded: the old one stays"; !strings.Contains(r.log.String(), want) || !strings.Contains(r.log.String(), line) {

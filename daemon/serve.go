@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,13 +29,16 @@ func Signals() []os.Signal {
 // third one cuts off. Serve returns nil after draining, or after serving all that it was
 // started for. It closes the daemon before it returns.
 //
-// SIGUSR1 opens the access log anew. SIGUSR2 starts a successor, which takes over the
+// SIGUSR1 opens the files of the logs anew. SIGUSR2 starts a successor, which takes over the
 // sockets; once that serves, the daemon drains. If it does not serve, the daemon serves on.
 //
 // SIGHUP has it go on with the configuration that Environment.Reload returns, without losing a
 // request; see "Reloading" in the package documentation. Other signals have no effect.
 func (d *Daemon) Serve(ctx context.Context, signals <-chan os.Signal) (err error) {
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() {
+		d.logs.end(err)
+		err = errors.Join(err, d.Close())
+	}()
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	g := d.generation
@@ -137,8 +141,10 @@ func isStop(s os.Signal) bool {
 
 // reopenLogs opens the log files anew.
 func (d *Daemon) reopenLogs() {
-	if err := d.current().reopen(); err != nil {
-		d.log.Error("log files are not opened anew, and the old ones written on", "error", err)
+	if err := d.logs.reopen(); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("a log file is not opened anew, and the old one written on", "error", line)
+		}
 		return
 	}
 	d.log.Info("log files have been opened anew")

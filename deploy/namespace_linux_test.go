@@ -98,6 +98,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/cgit/cgit.cgi", "cgit"},
 	{"/usr/sbin/fcgiwrap", "fcgiwrap"},
 	{"/usr/bin/systemd-socket-activate", "systemd"},
+	{"/usr/sbin/rsyslogd", "rsyslog"},
 	{"/usr/bin/highlight", "highlight"},
 	{"/usr/share/doc/python3-markdown", "python3-markdown"},
 	{"/usr/share/doc/python3-pygments", "python3-pygments"},

@@ -317,7 +317,7 @@ func (c *conn) abandon(r *request) {
 		d.detach()
 	}
 	c.mu.Lock()
-	c.srv.log().Error("connection closed: a handler ended its goroutine", "peer", c.peer(), "request", r.cgi.ID)
+	c.srv.log().Error("connection closed: a handler ended its goroutine", "peer", c.peer(), r.cgi.LogAttr())
 	c.close(fmt.Errorf("%w: a handler ended its goroutine", ErrConnClosed))
 	c.finishRequest(r)
 	c.mu.Unlock()
@@ -341,7 +341,7 @@ func (c *conn) finishRequest(r *request) {
 		s.detach()
 		ended = ended && s.ended
 		if s.excess > 0 && r.refuse == nil {
-			c.srv.acceptor.Warn("body cut at its length", "request", r.cgi.ID, "excess", s.excess)
+			c.srv.acceptor.Warn("body cut at its length", r.cgi.LogAttr(), "excess", s.excess)
 		}
 	}
 	r.context.End()

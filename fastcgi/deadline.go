@@ -43,6 +43,9 @@ func (s *sink) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// InterruptWrite ends a write of the response that is under way. Any goroutine may call it.
+func (s *sink) InterruptWrite() { s.SetWriteDeadline(time.Unix(1, 0)) }
+
 // ensureDeadlines returns the deadlines of the request. The connection's mu is held.
 func (s *sink) ensureDeadlines() *deadlines {
 	d := s.deadlines.Load()

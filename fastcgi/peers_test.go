@@ -113,6 +113,9 @@ func TestNoMultiplexing(t *testing.T) {
 			if a := c.answer(2); a.end.ProtocolStatus != record.CantMpxConn || a.stdout != "" {
 				t.Errorf("the second: got %+v", a)
 			}
+			if s := ts.Connections(); s.Declined[map[bool]string{true: "multiplex", false: "max_requests"}[ts.NoMultiplexing]] != 1 || s.Accepted != 1 {
+				t.Errorf("connections: %+v", s)
+			}
 			c.send(stdin(1, "cd"), endStdin(1))
 			if a := c.answer(1); a.end.ProtocolStatus != record.RequestComplete || bodyOf(t, a) != "abcd" {
 				t.Errorf("the first: got %+v", a)

@@ -194,7 +194,7 @@ func (s *sink) Finish(o cgi.Outcome) error {
 		s.buf = s.buf[:0] // a part of it that went out has ended the connection
 	}
 	if siblings {
-		c.srv.log().Warn("the web server cannot see this truncation: other requests share the connection", "request", s.r.cgi.ID, "peer", c.peer())
+		c.srv.log().Warn("the web server cannot see this truncation: other requests share the connection", s.r.cgi.LogAttr(), "peer", c.peer())
 		s.buf = record.AppendEndRequest(s.encode(), id, max(status, 1), record.RequestComplete)
 		return cmp.Or(late, c.send(s.buf))
 	}

@@ -150,6 +150,9 @@ func (c *Client) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 func (c *Client) request(r *cgi.Request, length int64) ([]byte, error) {
 	env := r.Env.Clone()
 	env.Del("HTTP_PROXY")
+	if id := r.RequestID(); id != "" {
+		env.Set("REQUEST_ID", id)
+	}
 	for _, v := range c.Env {
 		name, value, _ := strings.Cut(v, "=")
 		env.Set(name, value)

@@ -43,6 +43,21 @@ func clientRequest(body io.Reader, length int64, vars ...string) *cgi.Request {
 	return r
 }
 
+// TestClientRequestID: REQUEST_ID is the id in the log, and the trace passes unchanged.
+func TestClientRequestID(t *testing.T) {
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	s := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		w.StartResponse("200 OK", nil)
+		_, err := fmt.Fprint(w, r.Env.Get("REQUEST_ID"), " ", r.Env.Get("HTTP_TRACEPARENT"), " ", r.Env.Get("HTTP_TRACESTATE"))
+		return err
+	})})
+	r := clientRequest(nil, 0, "REQUEST_ID=claimed", "HTTP_TRACEPARENT="+trace, "HTTP_TRACESTATE=a=b")
+	got, log := runClient(t, ClientLimits{}, s.addr, r)
+	if want := r.RequestID() + " " + trace + " a=b"; r.RequestID() == "" || got.Body.String() != want {
+		t.Errorf("got %q; want %q\n%s", got.Body.String(), want, log)
+	}
+}
+
 // TestClientBodies passes bodies on, and back.
 func TestClientBodies(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {

@@ -142,6 +142,26 @@ func TestInterrupt(t *testing.T) {
 	p.Wait()
 }
 
+// TestUsage: what a program takes, and a child that it waits for, however it is reaped.
+func TestUsage(t *testing.T) {
+	l := newLauncher(t, Rules{}, nil)
+	for name, reap := range map[string]func(*Process){
+		"Wait": (*Process).Wait,
+		"TryWait": func(p *Process) {
+			for !p.TryWait() {
+				time.Sleep(time.Millisecond)
+			}
+		},
+	} {
+		p := startShell(t, l, "", "(i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done); exit 0")
+		reap(p)
+		p.closePipes()
+		if u := p.Usage(); u.User+u.System <= 0 || u.PeakMemory < 100<<10 || u.PeakMemory > 100<<20 {
+			t.Errorf("%s: %+v", name, u)
+		}
+	}
+}
+
 // TestTerminate: TERM, then KILL for those who are deaf to it, and nothing is left of the
 // group when Wait returns.
 func TestTerminate(t *testing.T) {

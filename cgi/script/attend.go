@@ -84,7 +84,7 @@ func (u *run) reap() bool {
 // own or, once the program has ended, on that of ServeCGI.
 func (u *run) readStderr() {
 	defer u.app.state.owned.Done()
-	c := stderrLog{log: u.app.log(), request: u.id, script: u.target.path,
+	c := stderrLog{log: u.app.log(), about: u.about, script: u.target.path,
 		sandbox: u.app.sandbox, limit: u.limits.StderrBytes, raw: u.rawStderr(), hold: u.app.StderrToClient}
 	c.drain(u.proc.Stderr)
 	u.proc.Stderr.Close()

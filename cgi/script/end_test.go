@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -323,6 +324,9 @@ func TestCloseAtTheBeginning(t *testing.T) {
 	checkRefused(t, res, 503, "shut down")
 }
 
+// madeID is an id of a request in the log.
+var madeID = regexp.MustCompile(`request=[0-9a-z]{8}-1\b`)
+
 // TestOutlived: what becomes of a program that had closed its stdout is logged.
 func TestOutlived(t *testing.T) {
 	f := newFixture(t)
@@ -332,7 +336,7 @@ func TestOutlived(t *testing.T) {
 	checkOK(t, s, res, "done\n")
 	writeFifo(t, fifo)
 	waitIdle(t, f)
-	if want := `msg="program ended after its response" request=1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(f.log.String(), want) {
+	if want := `msg="program ended after its response" request=x-1 script=` + f.dir + `/outlives error="exit status 9"`; !strings.Contains(madeID.ReplaceAllString(f.log.String(), "request=x-1"), want) {
 		t.Errorf("log %q; want %s", f.log, want)
 	}
 }

@@ -31,10 +31,10 @@ func inherited(names []string) (vars []string) {
 }
 
 // requestNames are the variables that only a request has. They are never inherited,
-// and neither is what begins with HTTP: the list of fcgiwrap.
+// and neither is what begins with HTTP: the list of fcgiwrap, and REQUEST_ID.
 var requestNames = []string{
 	"AUTH_TYPE", "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING",
-	"REMOTE_ADDR", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "REQUEST_METHOD", "SCRIPT_NAME", "SERVER_NAME",
+	"REMOTE_ADDR", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_USER", "REQUEST_ID", "REQUEST_METHOD", "SCRIPT_NAME", "SERVER_NAME",
 	"SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
 }
 

@@ -184,6 +184,9 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 		}
 	}
 	set("GATEWAY_INTERFACE", "CGI/1.1")
+	if id := r.RequestID(); id != "" {
+		set("REQUEST_ID", id)
+	}
 	set("SCRIPT_FILENAME", t.path)
 	set("SCRIPT_NAME", t.scriptName)
 	s = append(s, setting{name: "PATH_INFO", value: t.pathInfo, unset: !t.hasPathInfo})

@@ -25,7 +25,7 @@ const exitDelay = time.Second
 type run struct {
 	app      *App
 	place    admission.Place
-	id       uint64
+	about    slog.Attr  // the request, in the log
 	tally    *cgi.Tally // of the application
 	target   *target
 	proc     *process.Process
@@ -53,7 +53,7 @@ type run struct {
 
 // logAttrs logs a line about the program.
 func (u *run) logAttrs(message string, more ...slog.Attr) {
-	attrs := append([]slog.Attr{slog.Uint64("request", u.id), slog.String("script", u.target.path)}, more...)
+	attrs := append([]slog.Attr{u.about, slog.String("script", u.target.path)}, more...)
 	u.app.log().LogAttrs(context.Background(), slog.LevelWarn, message, attrs...)
 }
 

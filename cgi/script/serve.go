@@ -147,7 +147,7 @@ func (a *App) start(w cgi.ResponseWriter, r *cgi.Request, t *target, b *body, p 
 	}
 	s.owned.Add(2)
 	s.mu.Unlock()
-	u = &run{app: a, place: p, id: r.ID, tally: r.Tally(), request: r, target: t, body: b, limits: &s.limits,
+	u = &run{app: a, place: p, about: r.LogAttr(), tally: r.Tally(), request: r, target: t, body: b, limits: &s.limits,
 		stderrDone: make(chan struct{})}
 	u.activity.Start()
 	if u.proc, err = s.starter.Start(c); err != nil {

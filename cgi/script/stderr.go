@@ -31,7 +31,7 @@ const (
 // the App says.
 type stderrLog struct {
 	log     *slog.Logger
-	request uint64
+	about   slog.Attr // the request
 	script  string
 	sandbox func() *sandbox.Sandbox // or nil
 	limit   int                     // in bytes
@@ -137,7 +137,7 @@ func (c *stderrLog) flush() {
 		c.suppressed += int64(len(line))
 	default:
 		c.logged += len(line)
-		attrs := []slog.Attr{slog.Uint64("request", c.request), slog.String("script", c.script), slog.String("line", string(line))}
+		attrs := []slog.Attr{c.about, slog.String("script", c.script), slog.String("line", string(line))}
 		if c.sandbox != nil {
 			if r := c.sandbox().Said(string(line)); r != nil {
 				attrs = append(attrs, slog.String("sandbox", r.String()))
@@ -152,7 +152,7 @@ func (c *stderrLog) finish() {
 	c.flush()
 	if c.suppressed > 0 {
 		c.log.LogAttrs(context.Background(), slog.LevelWarn, "program stderr suppressed",
-			slog.Uint64("request", c.request), slog.String("script", c.script),
+			c.about, slog.String("script", c.script),
 			slog.Int64("bytes", c.suppressed), slog.Int("limit", c.limit))
 	}
 }

@@ -24,9 +24,9 @@ func ExampleApp() {
 		return err
 	})
 
-	// The log is shown without the time.
+	// The log is shown without the time and the request's id.
 	withoutTime := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
+		if a.Key == slog.TimeKey || a.Key == "request" {
 			return slog.Attr{}
 		}
 		return a
@@ -40,7 +40,7 @@ func ExampleApp() {
 	h.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
 	fmt.Println(answer.Code)
 	// Output:
-	// level=ERROR msg="request failed" request=1 method=GET uri=/ status=500 error="validate: V28: the response with status 200 has no Content-Type"
+	// level=ERROR msg="request failed" method=GET uri=/ status=500 error="validate: V28: the response with status 200 has no Content-Type"
 	// 500
 }
 

@@ -77,7 +77,7 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 	}
 	app, programs := fcgiwrapApp()
 	programs.Stderr = p.stderr
-	config = new(daemon.Config)
+	config = &daemon.Config{RequestIDFrom: "REQUEST_ID"} // which programs get as it was sent
 	for _, l := range letters {
 		switch l.name {
 		case 'h':

@@ -55,6 +55,12 @@ The examples are values, and where a key has a default mostly that.`)
 		}
 		b.entry(k.Name+" = "+k.Example, capital(k.Text)+".")
 	}
+	b.section("FIELDS OF ACCESS_LOG_FORMAT")
+	b.text("A template has any of these fields. Times are in seconds, and what is not known is \"-\".")
+	for _, f := range daemon.AccessFields() {
+		b.entry("$"+f.Name, capital(f.Text)+".")
+	}
+	b.entry("$http_NAME", "A header field of the request, such as $http_user_agent.")
 	b.section("LIMITS")
 	b.text("These keys belong at the top level, above the first [[app]]. Those with * may also be in an [[app]], and then apply to it alone. Most may be \"off\".")
 	for _, l := range daemon.LimitTable() {

@@ -20,6 +20,11 @@ func TestPages(t *testing.T) {
 			t.Errorf("gatehouse.toml(5) has no limit %s", l.Key)
 		}
 	}
+	for _, f := range daemon.AccessFields() {
+		if !strings.Contains(config, ".TP\n\\fB$"+escape(f.Name)+"\\fR\n") {
+			t.Errorf("gatehouse.toml(5) has no field %s", f.Name)
+		}
+	}
 	page := pages["gatehouse.1"]()
 	for _, s := range synopses() {
 		if !strings.Contains(page, "\ngatehouse "+s.command) {

@@ -58,7 +58,7 @@ func TestCompletionOfValues(t *testing.T) {
 	}{
 		{"serve", "config", completion{files: true}},
 		{"serve", "allow-users", completion{users: true}},
-		{"serve", "access-log", completion{words: []string{"off", "stderr"}, files: true}},
+		{"serve", "access-log", completion{words: []string{"off", "stderr", "syslog"}, files: true}},
 		{"serve", "multiplex", completion{words: []string{"true", "false"}}},
 		{"serve", "fastcgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
 		{"serve", "app", completion{words: []string{"demo", "hello", "scripts:", "files:", "fastcgi:", "fastcgi-exec:", "scgi:"}}},

@@ -6,8 +6,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       [--app [PREFIX=]KIND[:TARGET]]... [--allow CIDR]...
                       [--allow-users USER]... [--multiplex=false]
                       [--admin ADDR]... [--metrics ADDR]... [--admin-allow CIDR]...
-                      [--config FILE] [--access-log off|stderr|FILE] [--validate]
-                      [--idle-exit DURATION] [--ready-fd N]
+                      [--config FILE] [--access-log off|stderr|syslog|FILE]
+                      [--validate] [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
                       find mistakes in a configuration, and what keeps the web
                       server's user from connecting to its unix sockets

@@ -58,7 +58,7 @@ func TestRotation(t *testing.T) {
 			t.Errorf("a request failed: %s", line)
 		}
 	}
-	ids := strings.Split(m.Shell(`zcat -f /var/log/gatehouse/access.log* | sed 's/.* \(id=[0-9]*\) .*/\1/' | sort | uniq -d`), "\n")
+	ids := strings.Split(m.Shell(`zcat -f /var/log/gatehouse/access.log* | sed 's/.* \(id=[^ ]*\) .*/\1/' | sort | uniq -d`), "\n")
 	if files := m.Shell("ls /var/log/gatehouse/access.log*"); len(strings.Fields(files)) != rotations+1 || ids[0] != "" {
 		t.Errorf("the logs are\n%s\nwith these ids twice: %q", files, ids)
 	}

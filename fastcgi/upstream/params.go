@@ -16,7 +16,7 @@ type params struct {
 	env  *cgi.Environ
 	role cgi.Role
 	own  []setting // in place of those of env
-	few  [8]setting
+	few  [9]setting
 	file string // SCRIPT_FILENAME, once it has been sent
 }
 
@@ -50,6 +50,9 @@ func (p *params) settle(r *cgi.Request) error {
 	} else if _, sent := r.Env.Lookup("SCRIPT_FILENAME"); sent {
 		name, info, has := r.SentPath()
 		p.own = append(p.own, setting{name: "SCRIPT_NAME", value: name}, setting{name: "PATH_INFO", value: info, unset: !has})
+	}
+	if id := r.RequestID(); id != "" {
+		p.own = append(p.own, setting{name: "REQUEST_ID", value: id})
 	}
 	for _, v := range a.Env {
 		name, value, _ := strings.Cut(v, "=")
@@ -145,7 +148,7 @@ func (s *stderr) Write(b []byte) (int, error) {
 	if !s.unknown && bytes.Contains(b, []byte(primaryScript)) {
 		s.unknown = true
 		s.app.log().LogAttrs(context.Background(), slog.LevelWarn, "the application does not find the file that was sent as SCRIPT_FILENAME",
-			slog.Uint64("request", s.request.ID), slog.String("file", s.params.file),
+			s.request.LogAttr(), slog.String("file", s.params.file),
 			slog.String("remedy", "if the application sees it in another place, in a chroot or a container, let translate say where; if not, see whether its user may read it"))
 	}
 	return len(b), nil

@@ -74,6 +74,20 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// TestRequestID: REQUEST_ID is the id in the log, whatever the web server sent, but for a
+// variable of the application's own. The trace passes unchanged.
+func TestRequestID(t *testing.T) {
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	r := newRequest("GET", nil, "REQUEST_ID=claimed", "HTTP_TRACEPARENT="+trace, "HTTP_TRACESTATE=a=b,c=d")
+	vars := sent(t, new(App), nil, r)
+	if id := r.RequestID(); id == "" || vars["REQUEST_ID"] != id || vars["HTTP_TRACEPARENT"] != trace || vars["HTTP_TRACESTATE"] != "a=b,c=d" {
+		t.Errorf("id %q; sent %v", id, vars)
+	}
+	if vars := sent(t, &App{Env: []string{"REQUEST_ID=own"}}, nil, newRequest("GET", nil)); vars["REQUEST_ID"] != "own" {
+		t.Errorf("sent %v; want one's own", vars)
+	}
+}
+
 // TestWholePairs: no pair is split between two records of PARAMS, which php-fpm and libfcgi
 // would not join.
 func TestWholePairs(t *testing.T) {

@@ -93,7 +93,7 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	}
 	if end, _ := resp.End(); end.AppStatus != 0 {
 		cgi.SetExitStatus(w, int(end.AppStatus))
-		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", slog.Uint64("request", r.ID),
+		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
 			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
 	}
 	resp.Close()

@@ -137,6 +137,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	second.Close()
 	g.close(t)
+	if s := g.Stats(); s.Open.Waited == 0 || s.Accepted != 2 || s.Open.Used != 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestAllow(t *testing.T) {
@@ -149,6 +152,9 @@ func TestAllow(t *testing.T) {
 	g.close(t)
 	if log := g.log.String(); strings.Count(log, "peer refused") != 1 || !strings.Contains(log, "peer=127.0.0.1:") {
 		t.Errorf("log %q", log)
+	}
+	if s := g.Stats(); s.Refused["allow"] != 1 || s.Accepted != 0 {
+		t.Errorf("%+v", s)
 	}
 	g = open(t, &Acceptor{Peers: Peers{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}, nil)
 	c = g.dial(t)
