@@ -19,6 +19,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/cgi", []string{"gatehouse/cgi/process", "gatehouse/cgi/script", "gatehouse/internal"}},
 		{"gatehouse/cgi/process", []string{"gatehouse"}},
 		{"gatehouse/cgi/admission", []string{"gatehouse/cgi/process", "gatehouse/cgi/script"}},
+		{"gatehouse/cgi/slow", []string{"gatehouse/cgi/script", "gatehouse/internal"}},
 		{"gatehouse/cgi/relay", []string{"gatehouse/cgi/process", "gatehouse/cgi/script"}},
 		{"gatehouse/cgi/...", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/iis")},
 		{"gatehouse/fastcgi/...", daemon},

@@ -116,6 +116,8 @@ type Request struct {
 	sent  sentPath
 	mount mountPoint
 
+	progress *Progress // nil unless somebody watches
+
 	ctx    context.Context
 	source ContextSource
 }

@@ -20,6 +20,9 @@ type bufferedBody struct {
 	timeout *timeout // nil without a time limit
 	flight  *flight  // of the request; nil in tests
 
+	progress *Progress // nil unless somebody watches; under mu
+	noted    bool      // in progress: somebody is in src.Read
+
 	mu        sync.Mutex
 	changed   sync.Cond    // signalled when reading, buffering, what is buffered, or err changes
 	reading   bool         // somebody is in src.Read
@@ -80,6 +83,10 @@ func (b *bufferedBody) read(p []byte) (n int, err error) {
 // beginReading comes before a read of src. mu is held, and released.
 func (b *bufferedBody) beginReading() {
 	b.reading = true
+	if b.progress != nil {
+		b.progress.body.Add(1)
+		b.noted = true
+	}
 	b.mu.Unlock()
 	if b.flight != nil {
 		b.flight.reading.Add(1)
@@ -104,6 +111,10 @@ func (b *bufferedBody) endReading(n int64, err error) error {
 		err = b.expired
 	}
 	b.reading = false
+	if b.noted {
+		b.progress.body.Add(1)
+		b.noted = false
+	}
 	if err == io.EOF && b.err == nil {
 		b.err = io.EOF
 	}

@@ -44,7 +44,9 @@ func (w *response) SendPipe(pipe, n int) (int, error) {
 	if err := w.flushBuffered(); err != nil {
 		return 0, err
 	}
+	w.progress.beginSend()
 	m, err := s.SendPipe(pipe, n)
+	w.progress.endSend()
 	w.flight.out.Add(int64(m))
 	w.written += int64(m)
 	if errors.Is(err, http.ErrNotSupported) {

@@ -44,6 +44,7 @@ type response struct {
 	buffered []byte
 	guess    typeGuess // of the head's Content-Type
 
+	progress   *Progress     // nil unless somebody watches
 	timeout    *timeout      // nil without a time limit, and once one has passed
 	overdue    bool          // a time limit has passed
 	body       *bufferedBody // the request's, nil if it has none
@@ -235,7 +236,9 @@ func (w *response) forward(p []byte) error {
 	if err := w.flushBuffered(); err != nil {
 		return err
 	}
+	w.progress.beginSend()
 	n, err := w.sink.Write(p)
+	w.progress.endSend()
 	w.flight.out.Add(int64(n))
 	return w.noteSinkError(err)
 }
@@ -283,7 +286,10 @@ func (w *response) flushBuffered() error {
 		if w.handler.OriginServer {
 			w.addPreamble()
 		}
-		if err := w.sink.WriteHead(&w.head); err != nil {
+		w.progress.beginSend()
+		err := w.sink.WriteHead(&w.head)
+		w.progress.endSend()
+		if err != nil {
 			return w.noteSinkError(err)
 		}
 		if w.bodyless {
@@ -293,7 +299,9 @@ func (w *response) flushBuffered() error {
 	if len(w.buffered) == 0 {
 		return nil
 	}
+	w.progress.beginSend()
 	n, err := w.sink.Write(w.buffered)
+	w.progress.endSend()
 	w.flight.out.Add(int64(n))
 	w.buffered = w.buffered[:0]
 	return w.noteSinkError(err)
@@ -326,7 +334,10 @@ func (w *response) Flush() error {
 	if err := w.flushBuffered(); err != nil {
 		return err
 	}
-	return w.noteSinkError(w.sink.Flush())
+	w.progress.beginSend()
+	err := w.sink.Flush()
+	w.progress.endSend()
+	return w.noteSinkError(err)
 }
 
 // copyPool holds the buffers of copyAll.

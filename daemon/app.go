@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/cgi/script"
+	"gatehouse/cgi/slow"
 )
 
 // An App is an application of a daemon and where it is mounted.
@@ -22,6 +23,7 @@ type App struct {
 
 	Kind   Kind
 	Limits script.Limits
+	Slow   slow.Limits
 }
 
 func (a *App) keys() []Key {
@@ -81,7 +83,7 @@ type merger interface {
 func (c *Config) AddApps(apps ...App) {
 	first := len(c.Apps)
 	for _, a := range apps {
-		a.Limits = c.Limits.Programs
+		a.Limits, a.Slow = c.Limits.Programs, c.Limits.Slow
 		if !slices.ContainsFunc(c.Apps[first:], func(b App) bool {
 			m, ok := b.Kind.(merger)
 			return ok && b.Prefix == a.Prefix && m.merge(a.Kind)

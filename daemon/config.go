@@ -338,7 +338,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 		a.Source = t.place("prefix")
 		t.limits(&limits, true)
 	}
-	a.Limits = limits.Programs
+	a.Limits, a.Slow = limits.Programs, limits.Slow
 	var instead map[string]string
 	if a.Kind != nil {
 		instead = a.Kind.traits().instead
@@ -370,7 +370,7 @@ func (t *table) app(limits Limits) (a App, errs []error) {
 // Defaults returns c with the demo application at "/" if it has no application.
 func (c Config) Defaults() Config {
 	if len(c.Apps) == 0 {
-		c.Apps = []App{{Prefix: "/", Source: c.File, Kind: Demo(), Limits: c.Limits.Programs}}
+		c.Apps = []App{{Prefix: "/", Source: c.File, Kind: Demo(), Limits: c.Limits.Programs, Slow: c.Limits.Slow}}
 	}
 	return c
 }

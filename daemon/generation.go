@@ -60,12 +60,12 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 			kept[c.Apps[i].mountPoint()] = a
 		}
 	}
-	m, err := mount(c.Apps, apps, c.Validate)
+	m, err := mount(c.Apps, apps, c.Validate, p.log)
 	if err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
 	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...),
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: true}, closers: []func() error{closeApps}}, nil
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: true}, closers: []func() error{closeApps, m.close}}, nil
 }
 
 // openLogs opens the logs. They are written as the configuration says once logs.begin is called.

@@ -10,6 +10,7 @@ import (
 	"gatehouse"
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
+	"gatehouse/cgi/slow"
 	"gatehouse/cgi/spool"
 )
 
@@ -21,6 +22,7 @@ type Limits struct {
 	SpoolTotal int64         // bytes in all spools together; 0 means 8 GiB, negative no limit
 	Drain      time.Duration // for requests in flight on shutdown; 0 means 30 s, negative no limit
 	DrainDelay time.Duration // from a signal that asks for it to a drain; 0 and less mean none
+	Slow       slow.Limits   // which requests of an application are logged as slow
 
 	// ParamsTotal is what the requests of all connections hold together in memory, and
 	// SpoolMemoryTotal what all spools do; 0 means 256 MiB each, negative no limit.
@@ -103,6 +105,8 @@ func LimitTable() []Limit {
 		{"first_byte", "60s", UnitDuration, "the program is terminated: 504", perApp, orOff, func(l *Limits) any { return &l.Programs.FirstByte }},
 		{"silence", "120s", UnitDuration, "the program is terminated: 504, or a truncated response", perApp, orOff, func(l *Limits) any { return &l.Programs.Silence }},
 		{"run", "off", UnitDuration, "the program is terminated: 504, or a truncated response", perApp, orOff, func(l *Limits) any { return &l.Programs.Run }},
+		{"slow", "off", UnitDuration, "the log says what the request waits for, while it still runs (docs/operating.md)", perApp, orOff, func(l *Limits) any { return &l.Slow.After }},
+		{"slow_interval", "10s", UnitDuration, "one slow request is logged, and further ones within it are counted in the next line", perApp, orOff, func(l *Limits) any { return &l.Slow.Interval }},
 		{"cpu", "off", UnitDuration, "504, or a truncated response (CPU time of a program and its descendants)", perApp, orOff, func(l *Limits) any { return &l.Programs.CPU }},
 		{"address_space", "off", UnitSize, "the program gets no more memory (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.AddressSpace }},
 		{"open_files", "off", UnitCount, "the program cannot open more (each process)", perApp, orOff, func(l *Limits) any { return &l.Programs.OpenFiles }},

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/cgi/cgihead"
 	"gatehouse/cgi/script"
+	"gatehouse/cgi/slow"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -176,5 +178,31 @@ func TestSuggest(t *testing.T) {
 		if got := Suggest(word, words); got != want {
 			t.Errorf("%s: got %q; want %q", word, got, want)
 		}
+	}
+}
+
+// TestSlow: slow is for all applications unless one has its own, and they are watched by it.
+func TestSlow(t *testing.T) {
+	c, err := ParseConfig("g.toml", []byte("slow = \"2s\"\n[[app]]\nprefix = \"/a\"\nhello = true\n"+
+		"[[app]]\nprefix = \"/b\"\nhello = true\nslow = \"off\"\n[[app]]\nprefix = \"/c\"\nhello = true\nslow = \"5s\"\nslow_interval = \"1m\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apps, closeApps, err := prepare(c.Apps, preparation{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeApps()
+	m, err := mount(c.Apps, apps, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]slow.Limits)
+	for _, w := range m.watches {
+		got[w.Name] = w.Limits
+	}
+	want := map[string]slow.Limits{"/a": {After: 2 * time.Second}, "/c": {After: 5 * time.Second, Interval: time.Minute}}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Bounds of a value in a log, in bytes. Longer values are cut, and end in "...".
 const (
 	maxLogged      = 2 << 10
-	maxLoggedStack = 16 << 10 // of a panic
+	maxLoggedStack = 16 << 10 // of a stack, and of a tree of processes
 )
 
 // LogFormat is the form of the lines of a log.
@@ -61,7 +61,7 @@ func (f LogFormat) on(w io.Writer) LogFormat {
 }
 
 // NewLog returns a log that writes to w: text on a terminal, otherwise one JSON object
-// per line. Values are cut at 2 KiB, and the stack of a panic at 16 KiB. If w is a LogWriter,
+// per line. Values are cut at 2 KiB, a stack and a tree of processes at 16 KiB. If w is a LogWriter,
 // nobody who logs has to wait for whoever reads the log.
 func NewLog(w io.Writer) *slog.Logger { return slog.New(LogAuto.on(w).handler(w, false)) }
 
@@ -167,7 +167,7 @@ func (s *logSwitch) adding(add func(slog.Handler) slog.Handler) slog.Handler {
 // cutValue cuts a long value, which may be a client's.
 func cutValue(_ []string, a slog.Attr) slog.Attr {
 	limit := maxLogged
-	if a.Key == "stack" {
+	if a.Key == "stack" || a.Key == "processes" {
 		limit = maxLoggedStack
 	}
 	s := ""

@@ -40,6 +40,6 @@ func mountAll(apps []App, log *slog.Logger) (mounted, func() error, error) {
 	if err != nil {
 		return mounted{}, nil, errors.Join(err, end())
 	}
-	m, err := mount(apps, prepared, false)
+	m, err := mount(apps, prepared, false, nil)
 	return m, end, err
 }

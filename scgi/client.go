@@ -124,16 +124,22 @@ func (c *Client) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return &cgi.StatusError{Code: http.StatusBadRequest, Err: fmt.Errorf("%s: %w", c.pool.Name(), err)}
 	}
 	ctx := r.Context()
+	r.SetStage(cgi.StageQueued)
 	turn, err := c.pool.Admit(ctx, r)
+	r.SetStage(cgi.StageServing)
 	if err != nil {
 		return err
 	}
 	defer turn.Leave()
-	if err := turn.Connect(ctx); err != nil {
+	r.SetStage(cgi.StageConnecting)
+	err = turn.Connect(ctx)
+	r.SetStage(cgi.StageServing)
+	if err != nil {
 		return err
 	}
 	var activity relay.Activity
 	body.Start(&activity)
+	turn.Show(r, &activity)
 	source := &backend.Source{Conn: turn.Conn}
 	defer context.AfterFunc(ctx, func() { source.Interrupt(context.Cause(ctx)) })()
 	turn.BoundWrite(source)

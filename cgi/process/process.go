@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +52,8 @@ type Process struct {
 	killAt time.Time // when KILL follows
 	killer *time.Timer
 	reaped bool // its number may belong to another process
+
+	looking atomic.Bool // somebody is at work in Inspect
 
 	exited chan struct{} // closed once it has been reaped
 	status Status        // how it ended, once exited is closed

@@ -36,6 +36,11 @@ func (a *Activity) Touch() { a.last.Store(int64(a.Elapsed())) }
 // BodyPassed notes that the body has been passed on, or that nobody takes it any more.
 func (a *Activity) BodyPassed() { a.passed.Store(max(1, int64(a.Elapsed()))) }
 
+// Silence returns how long no byte has passed either way, and whether the response has begun.
+func (a *Activity) Silence() (d time.Duration, responded bool) {
+	return a.Elapsed() - time.Duration(a.last.Load()), a.answered.Load()
+}
+
 // received notes a piece of the response.
 func (a *Activity) received() {
 	a.Touch()

@@ -51,6 +51,15 @@ type run struct {
 	outlived bool         // the response was complete, and the program had not ended
 }
 
+// Name implements cgi.Worker.
+func (u *run) Name() string { return u.target.path }
+
+// Silence implements cgi.Worker.
+func (u *run) Silence() (d time.Duration, responded bool) { return u.activity.Silence() }
+
+// Inspect returns what the program and its descendants do at the moment.
+func (u *run) Inspect() process.Inspection { return u.proc.Inspect() }
+
 // logAttrs logs a line about the program.
 func (u *run) logAttrs(message string, more ...slog.Attr) {
 	attrs := append([]slog.Attr{u.about, slog.String("script", u.target.path)}, more...)

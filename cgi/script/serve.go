@@ -61,7 +61,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	}
 	ctx := r.Context()
 	r.UpdateUsage(func(u *cgi.Usage) { *u = cgi.Usage{Program: t.path, Queued: u.Queued} })
+	r.SetStage(cgi.StageQueued)
 	p, err := a.state.gate.Admit(ctx, r, t.path)
+	r.SetStage(cgi.StageServing)
 	if err != nil {
 		b.Close()
 		return fmt.Errorf("%s: %w", t.path, err)
@@ -70,6 +72,7 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err != nil {
 		return a.complain(w, a.sandboxed(err))
 	}
+	r.SetWorker(u)
 	return a.complain(w, u.serve(ctx, r, &b))
 }
 

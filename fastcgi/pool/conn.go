@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/cgi/process"
+	"gatehouse/cgi/relay"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/nowait"
 )
@@ -97,6 +100,24 @@ func (c *conn) orphaned() {
 
 // Name implements backend.Supplied.
 func (c *conn) Name() string { return c.worker.name }
+
+// Worker returns the process, as a cgi.Worker for the request of this activity.
+func (c *conn) Worker(a *relay.Activity) cgi.Worker { return &serving{c.worker, a} }
+
+// A serving is a process at work on a request. It may outlive both.
+type serving struct {
+	worker   *worker
+	activity *relay.Activity
+}
+
+// Name implements cgi.Worker.
+func (s *serving) Name() string { return s.worker.name }
+
+// Silence implements cgi.Worker.
+func (s *serving) Silence() (d time.Duration, responded bool) { return s.activity.Silence() }
+
+// Inspect returns what the process and its descendants do at the moment.
+func (s *serving) Inspect() process.Inspection { return s.worker.proc.Inspect() }
 
 // PID implements backend.Supplied.
 func (c *conn) PID() int { return c.worker.proc.PID() }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,10 +77,14 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	ctx := lateContext{r}
 	turn, req := &p.turn, &p.request
 	var err error
-	if *turn, err = a.pool.Admit(ctx, r); err != nil {
+	r.SetStage(cgi.StageQueued)
+	*turn, err = a.pool.Admit(ctx, r)
+	r.SetStage(cgi.StageServing)
+	if err != nil {
 		return err
 	}
 	defer turn.Leave()
+	defer r.SetWorker(nil)
 	c, resp, err := begin(ctx, turn, req, p.body, &p.activity)
 	if err != nil {
 		return err
@@ -114,9 +117,12 @@ func (c lateContext) Value(key any) any           { return c.r.Context().Value(k
 
 // begin sends a request on a connection that takes it. A kept connection to which nothing at
 // all can be written is closed, and the next one tried.
-func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *backend.Body, a *relay.Activity) (*client.Conn, *client.Response, error) {
+func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backend.Body, a *relay.Activity) (*client.Conn, *client.Response, error) {
 	for {
-		if err := turn.Connect(ctx); err != nil {
+		ctx.r.SetStage(cgi.StageConnecting)
+		err := turn.Connect(ctx)
+		ctx.r.SetStage(cgi.StageServing)
+		if err != nil {
 			return nil, nil, err
 		}
 		c, ok := turn.Client.(*client.Conn)
@@ -125,6 +131,7 @@ func begin(ctx context.Context, turn *backend.Turn, req *client.Request, body *b
 			c.ParamsBytes = -1 // the front-end has bounded them
 		}
 		body.Start(a)
+		turn.Show(ctx.r, a)
 		req.Stdin, req.KeepConn = body.Reader(), turn.Keeps()
 		req.ID = uint16(1 + turn.Served()%0xffff) // what comes late for the last request is none for this one
 		req.Await, req.SendTimeout = backend.WatchAfter, turn.WriteTimeout()
