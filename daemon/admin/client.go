@@ -79,7 +79,7 @@ func (c *Client) do(ctx context.Context, method, path string, form url.Values) (
 	case len(body) > maxStatus:
 		return nil, fmt.Errorf("%s: the response is longer than %d bytes", c.Address, maxStatus)
 	case resp.StatusCode != http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
-		return nil, fmt.Errorf("%s: %.500s", c.Address, strings.TrimSpace(string(body)))
+		return nil, fmt.Errorf("%s: %s", c.Address, printable(clip(strings.TrimSpace(string(body)))))
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s answers with status %d: is it the admin address of a gatehouse?", c.Address, resp.StatusCode)
 	}

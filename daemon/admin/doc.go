@@ -17,7 +17,8 @@
 // localhost or one of Hosts, and aborting needs the Token. It must never be on a listener that
 // serves applications.
 //
-// What a client can make it do is bounded: 64 connections to a listener, of which 8 are answered
-// at a time and 16 have the page open; others get 503, and are counted. A client that sends no
-// request or takes no response for 10 s is disconnected.
+// What a client can make it do is bounded: 64 connections to a listener, of which an idle one
+// gives way to a new one; 8 answers are made at a time, and 16 pages are open. Others get 503, and
+// are counted, but /healthz and /readyz always answer. A client that sends no request or takes no
+// response for 10 s is disconnected, and holds up nobody else.
 package admin

@@ -32,6 +32,12 @@ func (g *gateway) Stats() Stats {
 	return g.stats
 }
 
+func (g *gateway) Ready() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stats.Ready
+}
+
 func (g *gateway) InFlight() []cgi.InFlight {
 	g.mu.Lock()
 	defer g.mu.Unlock()

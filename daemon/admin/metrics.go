@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"runtime"
@@ -103,11 +104,15 @@ func (e emitter) use(name, unit, what string, u cgi.Use, labels ...string) {
 func (e emitter) process(s *Stats) {
 	p := &s.Process
 	e.counter("process_cpu_seconds_total", "Processor time of the gateway, without programs.", (p.User + p.System).Seconds())
-	e.gauge("process_resident_memory_bytes", "Resident memory of the gateway, without programs.", float64(p.Memory.Used))
+	if p.Memory.Used > 0 {
+		e.gauge("process_resident_memory_bytes", "Resident memory of the gateway, without programs.", float64(p.Memory.Used))
+	}
 	if p.Memory.Limit > 0 {
 		e.gauge("gatehouse_memory_limit_bytes", "Limit of the control group that the gateway is in (memory.max).", float64(p.Memory.Limit))
 	}
-	e.gauge("process_open_fds", "Open descriptors of the gateway.", float64(p.Descriptors.Used))
+	if p.Descriptors.Used > 0 {
+		e.gauge("process_open_fds", "Open descriptors of the gateway.", float64(p.Descriptors.Used))
+	}
 	if p.Descriptors.Limit > 0 {
 		e.gauge("process_max_fds", "The most that may be open (RLIMIT_NOFILE).", float64(p.Descriptors.Limit))
 	}
@@ -247,19 +252,21 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 	e.gauge("gatehouse_kept_processes_failing", "1 if no process could be started since the last one failed.", oneIf(a.Failure != ""), labels...)
 }
 
-// writeMetrics responds with metrics, in the best format that the client accepts.
-func writeMetrics(w http.ResponseWriter, r *http.Request, s *Stats, version string, refused uint64) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
-	w.Header().Set("Content-Type", string(format))
+// formatOf returns the best format of metrics that a client accepts.
+func formatOf(r *http.Request) expfmt.Format { return expfmt.NegotiateIncludingOpenMetrics(r.Header) }
+
+// writeMetrics writes metrics in a format.
+func writeMetrics(w io.Writer, format expfmt.Format, s *Stats, version string, refused uint64) error {
 	enc := expfmt.NewEncoder(w, format)
 	for _, f := range familiesOf(s, version, refused) {
-		if enc.Encode(f) != nil {
-			return // the client is gone
+		if err := enc.Encode(f); err != nil {
+			return err
 		}
 	}
 	if c, ok := enc.(expfmt.Closer); ok {
-		c.Close()
+		return c.Close()
 	}
+	return nil
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }

@@ -12,6 +12,10 @@ type Source interface {
 	// Stats returns the figures of the moment.
 	Stats() Stats
 
+	// Ready reports whether the gateway is to get requests; it is Stats.Ready, and costs
+	// nothing.
+	Ready() bool
+
 	// InFlight returns the requests in flight, the oldest first.
 	InFlight() []cgi.InFlight
 

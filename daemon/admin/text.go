@@ -22,9 +22,9 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 	}
 	b.WriteByte('\n')
 	for _, r := range reasons {
-		fmt.Fprintf(&b, "  %s\n", r)
+		fmt.Fprintf(&b, "  %s\n", printable(r))
 	}
-	fmt.Fprintf(&b, "\n%s, process %d, up %s\n", strings.TrimSpace("version "+s.Version), s.Process.PID, since(s.Started, s.Time))
+	fmt.Fprintf(&b, "\n%s, process %d, up %s\n", printable(strings.TrimSpace("version "+s.Version)), s.Process.PID, since(s.Started, s.Time))
 	fmt.Fprintf(&b, "memory %s, descriptors %s, connections %s, spool %s\n", newMeter(s.Process.Memory, true).Text,
 		newMeter(s.Process.Descriptors, false).Text, newMeter(s.Connections, false).Text, newMeter(s.Spool, true).Text)
 
@@ -38,7 +38,10 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 		}
 		running, queue := "", ""
 		if a.Running != nil {
-			running, queue = newMeter(*a.Running, false).Text, newMeter(*a.Queue, false).Text
+			running = newMeter(*a.Running, false).Text
+		}
+		if a.Queue != nil {
+			queue = newMeter(*a.Queue, false).Text
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", printable(applicationName(a.Name)), a.Ended, a.Classes["4xx"], a.Classes["5xx"], a.Classes["truncated"],
 			a.Classes["gone"], a.Requests.InFlight, running, queue, timesText(a.Duration))
@@ -54,7 +57,7 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 			if r.PID != 0 {
 				pid = strconv.Itoa(r.PID)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %s\n", r.ID, took(r.Age), r.State, printable(r.Client), printable(applicationName(r.Application)), pid, printable(r.Method), printable(r.Target))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %s\n", printable(r.ID), took(r.Age), printable(r.State), printable(r.Client), printable(applicationName(r.Application)), pid, printable(r.Method), printable(r.Target))
 		}
 		t.Flush()
 		if n := s.Requests.InFlight - len(shown); n > 0 {

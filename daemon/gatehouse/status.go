@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -21,8 +23,8 @@ const statusUsage = `gatehouse status, top and abort ask a running gatehouse wha
     gatehouse top     [--admin ADDR] [--token-file FILE] [--interval DURATION] [--count N]
     gatehouse abort   [--admin ADDR] [--token-file FILE] ID...
 
-Without --admin, it is the first admin address of /etc/gatehouse/gatehouse.toml, or else
-unix:/run/gatehouse/admin.sock. The first line of --token-file is the token that aborting
+Without --admin, it is the admin address of /etc/gatehouse/gatehouse.toml, a unix socket
+rather than TCP, or else unix:/run/gatehouse/admin.sock. The first line of --token-file is the token that aborting
 over TCP needs (admin_token_file).
 
 status prints one screen, or with --json all there is. Its exit status is that of a check of
@@ -50,12 +52,26 @@ func adminOptions(address *daemon.Address, tokenFile *string) []option {
 	}
 }
 
+// askable returns the address at which a gatehouse is best asked: a unix socket, where
+// requests can be aborted, or else one of TCP; the zero value for none.
+func askable(list []daemon.Address) (address daemon.Address) {
+	for _, a := range list {
+		switch {
+		case a.Kind == daemon.AddressUnix:
+			return a
+		case a.Kind == daemon.AddressTCP && address == daemon.Address{}:
+			address = a
+		}
+	}
+	return address
+}
+
 // adminClient returns a client for an address, or for the usual one if it is the zero value.
 func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error) {
 	if address == (daemon.Address{}) {
 		address, _ = daemon.ParseAddress(standardAdmin) // it is valid
-		if c, err := daemon.LoadConfig(standardConfig); err == nil && len(c.Admin.Addresses) > 0 {
-			address = c.Admin.Addresses[0]
+		if c, err := daemon.LoadConfig(standardConfig); err == nil {
+			address = cmp.Or(askable(c.Admin.Addresses), address)
 		}
 	}
 	c := new(admin.Client)
@@ -63,8 +79,8 @@ func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error
 	case daemon.AddressUnix:
 		c.Network, c.Address = "unix", address.Path
 	case daemon.AddressTCP:
-		if address.Host == "" {
-			address.Host = "127.0.0.1"
+		if ip, err := netip.ParseAddr(address.Host); address.Host == "" || err == nil && ip.IsUnspecified() {
+			address.Host = "localhost"
 		}
 		c.Network, c.Address = "tcp", address.String()
 	default:
