@@ -96,11 +96,17 @@ func TestHandlerStack(t *testing.T) {
 				defer others[i].begin(request(1), new(cgitest.Recorder))()
 				defer others[i].begin(request(2), new(cgitest.Recorder))()
 			}
-			f := newFixture(t, cgi.FromHTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { askDatabase(3, release) })), Limits{After: time.Millisecond})
-			f.handler.RunTime = limit
-			defer f.begin(request(7), new(cgitest.Recorder))()
 			defer close(release)
-			line := f.await(t, "request is slow")
+			var line string
+			testkit.Longer(t, 10*time.Millisecond, func(t *testing.T, after time.Duration) (early bool) {
+				release := make(chan struct{})
+				f := newFixture(t, cgi.FromHTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { askDatabase(3, release) })), Limits{After: after})
+				f.handler.RunTime = limit
+				defer f.begin(request(7), new(cgitest.Recorder))()
+				defer close(release)
+				line = f.await(t, "request is slow")
+				return !strings.Contains(line, "askDatabase")
+			})
 			want(t, line, "level=WARN", "request=7", "app=/shop", "method=GET", "uri=/shop/7?q", "age=", `stage="application at work"`,
 				"stack=\"gatehouse/cgi/slow.askDatabase", "app_test.go:", "cgi.(*httpApp).ServeCGI")
 			for _, alien := range []string{"askCache", "slow.step", "(*call)", "Handler).Run", "goexit", "left_out"} {
@@ -121,19 +127,23 @@ func TestDeepStack(t *testing.T) {
 		{80, []string{"slow.askDatabase", "more"}},
 		{1000, []string{"the stack is too deep"}},
 	} {
-		release := make(chan struct{})
-		f := newFixture(t, cgi.AppFunc(func(cgi.ResponseWriter, *cgi.Request) error {
-			askDatabase(tt.calls, release)
-			return nil
-		}), Limits{After: time.Millisecond})
-		wait := f.begin(request(1), new(cgitest.Recorder))
-		line := f.await(t, "request is slow")
-		want(t, line, tt.want...)
-		if n := strings.Count(line, "slow.askDatabase"); n > maxCalls {
-			t.Errorf("%d calls are in the line", n)
-		}
-		close(release)
-		wait()
+		testkit.Longer(t, 10*time.Millisecond, func(t *testing.T, after time.Duration) (early bool) {
+			release := make(chan struct{})
+			f := newFixture(t, cgi.AppFunc(func(cgi.ResponseWriter, *cgi.Request) error {
+				askDatabase(tt.calls, release)
+				return nil
+			}), Limits{After: after})
+			defer f.begin(request(1), new(cgitest.Recorder))()
+			defer close(release)
+			line := f.await(t, "request is slow")
+			if n := strings.Count(line, "slow.askDatabase"); n > maxCalls {
+				t.Errorf("%d calls are in the line", n)
+			}
+			for _, part := range tt.want {
+				early = early || !strings.Contains(line, part)
+			}
+			return early
+		})
 	}
 }
 
@@ -320,15 +330,19 @@ func TestStages(t *testing.T) {
 	} {
 		for _, limit := range []time.Duration{0, time.Hour} {
 			t.Run(tt.name+limit.String(), func(t *testing.T) {
-				s := &stuck{release: make(chan struct{})}
-				f := newFixture(t, tt.app, Limits{After: time.Millisecond})
-				f.handler.RunTime = limit
-				r := request(1)
-				r.ContentLength, r.Body = 10, s
-				wait := f.begin(r, s)
-				want(t, f.await(t, "request is slow"), `stage="`+tt.stage.String()+`"`, "stack=")
-				close(s.release)
-				wait()
+				testkit.Longer(t, 10*time.Millisecond, func(t *testing.T, after time.Duration) (early bool) {
+					s := &stuck{release: make(chan struct{})}
+					f := newFixture(t, tt.app, Limits{After: after})
+					f.handler.RunTime = limit
+					r := request(1)
+					r.ContentLength, r.Body = 10, s
+					wait := f.begin(r, s)
+					line := f.await(t, "request is slow")
+					want(t, line, "stack=")
+					close(s.release)
+					wait()
+					return !strings.Contains(line, `stage="`+tt.stage.String()+`"`)
+				})
 			})
 		}
 	}

@@ -86,14 +86,11 @@ func (p *programs) line(t *testing.T, id uint64, parts ...string) (found string)
 	return found
 }
 
-// patient gives a program time to come to where it stays: the log tells of a request once.
-func patient(p *programs, d time.Duration) { p.App.Limits.After = d }
-
 // again runs the test with a limit that is long enough for the program to be where it stays.
 func again(t *testing.T, l script.Limits, test func(t *testing.T, p *programs) (early bool)) {
 	testkit.Longer(t, 100*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
 		p := newPrograms(t, l)
-		patient(p, limit)
+		p.App.Limits.After = limit
 		return test(t, p)
 	})
 }
@@ -190,15 +187,14 @@ func TestProgramEnded(t *testing.T) {
 
 // TestQueue: a request that waits for its turn has no program yet.
 func TestQueue(t *testing.T) {
-	p := newPrograms(t, script.Limits{Programs: 1})
-	p.sh(t, "sleep", "exec sleep 4321")
-	p.begin(t, 1, "sleep", new(cgitest.Recorder), 0, nil)
-	p.line(t, 1)
-	p.begin(t, 2, "sleep", new(cgitest.Recorder), 0, nil)
-	line := p.line(t, 2)
-	if !strings.Contains(line, `stage="waiting in the queue for its turn"`) || strings.Contains(line, "program=") || strings.Contains(line, "stack=") {
-		t.Errorf("%s", line)
-	}
+	again(t, script.Limits{Programs: 1}, func(t *testing.T, p *programs) bool {
+		p.sh(t, "sleep", "exec sleep 4321")
+		p.begin(t, 1, "sleep", new(cgitest.Recorder), 0, nil)
+		p.line(t, 1)
+		p.begin(t, 2, "sleep", new(cgitest.Recorder), 0, nil)
+		line := p.line(t, 2)
+		return !strings.Contains(line, `stage="waiting in the queue for its turn"`) || strings.Contains(line, "program=") || strings.Contains(line, "stack=")
+	})
 }
 
 // TestOtherUser: programs of other users are seen as well.
