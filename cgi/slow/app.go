@@ -104,6 +104,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return c.next()
 }
 
+// Unwrap returns App, for [cgi.Mounts] and [cgi.Measure].
+func (a *App) Unwrap() cgi.App { return a.App }
+
 // Close has nothing logged any more: it returns when a line that is being made has been
 // written, which takes little more than a second.
 func (a *App) Close() error {
@@ -139,7 +142,7 @@ func (a *App) begin(r *cgi.Request) *entry {
 	if e.number == 0 {
 		e.number = a.base + a.requests.made
 	}
-	e.id, e.begun, e.method, e.target = r.ID, now, method, target
+	e.request, e.begun, e.method, e.target = r, now, method, target
 	if !a.waiting && !a.closed {
 		a.waiting = true
 		a.timer.Reset(a.Limits.After)

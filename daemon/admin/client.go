@@ -39,6 +39,19 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
+// Look returns what a request in flight does, by its number or its id in the log.
+func (c *Client) Look(ctx context.Context, id string) (*Detail, error) {
+	body, err := c.do(ctx, "GET", "/request.json?"+url.Values{"id": {id}}.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	d := new(Detail)
+	if err := json.Unmarshal(body, d); err != nil {
+		return nil, fmt.Errorf("%s: not the answer of a gatehouse: %w", c.Address, err)
+	}
+	return d, nil
+}
+
 // Abort ends a request in flight.
 func (c *Client) Abort(ctx context.Context, id string) error {
 	_, err := c.do(ctx, "POST", "/abort", url.Values{"id": {id}})

@@ -93,6 +93,14 @@ type meter struct {
 	Percent int // of the limit; -1: there is none
 }
 
+// meterOf is newMeter for a Use or a pointer to one, which is not nil.
+func meterOf(u any, bytes bool) meter {
+	if p, ok := u.(*Use); ok {
+		return newMeter(*p, bytes)
+	}
+	return newMeter(u.(Use), bytes)
+}
+
 func newMeter(u Use, bytes bool) meter {
 	format := func(n int64) string {
 		if bytes {

@@ -42,6 +42,7 @@ type Handler struct {
 	origin  http.CrossOriginProtection
 	answers chan struct{}
 	streams chan struct{}
+	looks   chan struct{}
 	refused atomic.Uint64
 }
 
@@ -71,12 +72,14 @@ func (h *Handler) allowed() *Access {
 func (h *Handler) Refused() uint64 { return h.refused.Load() }
 
 func (h *Handler) init() {
-	h.answers, h.streams = make(chan struct{}, maxAnswers), make(chan struct{}, maxStreams)
+	h.answers, h.streams, h.looks = make(chan struct{}, maxAnswers), make(chan struct{}, maxStreams), make(chan struct{}, maxLooks)
 	h.mux.HandleFunc("GET /{$}", h.page)
 	h.mux.HandleFunc("GET /page.css", asset)
 	h.mux.HandleFunc("GET /page.js", asset)
 	h.mux.HandleFunc("GET /events", h.events)
 	h.mux.HandleFunc("GET /status.json", h.status)
+	h.mux.HandleFunc("GET /request", h.request)
+	h.mux.HandleFunc("GET /request.json", h.requestJSON)
 	h.mux.HandleFunc("POST /abort", h.abort)
 	h.mux.HandleFunc("GET /metrics", h.metrics)
 	h.mux.HandleFunc("GET /healthz", h.healthz)
@@ -211,7 +214,7 @@ func (h *Handler) abort(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	case !found:
-		http.Error(w, fmt.Sprintf("request %.100q is not in flight any more", id), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("request %s is not in flight any more", id), http.StatusNotFound)
 		return
 	}
 	if r.PostFormValue("back") != "" { // from the page

@@ -168,6 +168,7 @@ type Request struct {
 	Program     string    `json:"program,omitempty"`
 	PID         int       `json:"pid,omitempty"`
 	Queued      float64   `json:"queued"`
+	CPU         float64   `json:"cpu,omitempty"` // processor time of the program so far; 0: not known
 }
 
 // An Ended is a request that has ended.
@@ -305,7 +306,11 @@ func quantile(h *cgi.Histogram, q float64) float64 {
 }
 
 func requestOf(r *cgi.InFlight) Request {
-	return Request{ID: formatID(r.ID), RequestID: r.RequestID, Start: r.Start, Age: r.Age.Seconds(), Protocol: r.Protocol, Client: clip(r.Client), Method: clip(r.Method), Target: clip(r.Target),
+	cpu := time.Duration(0)
+	if w, ok := r.Worker.(interface{ CPUTime() time.Duration }); ok {
+		cpu = w.CPUTime()
+	}
+	return Request{CPU: cpu.Seconds(), ID: formatID(r.ID), RequestID: r.RequestID, Start: r.Start, Age: r.Age.Seconds(), Protocol: r.Protocol, Client: clip(r.Client), Method: clip(r.Method), Target: clip(r.Target),
 		Application: r.Application, State: r.State.String(), BytesIn: r.BytesIn, BytesOut: r.BytesOut,
 		Program: clip(r.Usage.Program), PID: r.Usage.PID, Queued: r.Usage.Queued.Seconds()}
 }
@@ -314,10 +319,12 @@ func requestOf(r *cgi.InFlight) Request {
 const maxShown = 2 << 10
 
 // clip returns a value that is to be shown: valid UTF-8, and not too long.
-func clip(s string) string {
+func clip(s string) string { return clipTo(s, maxShown) }
+
+func clipTo(s string, most int) string {
 	more := ""
-	if len(s) > maxShown {
-		s, more = s[:maxShown], "…"
+	if len(s) > most {
+		s, more = s[:most], "…"
 	}
 	return strings.ToValidUTF8(s, "\uFFFD") + more
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // WriteText writes what fits on a screen: how the gateway is, its applications, and the
@@ -68,8 +69,19 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 	return err
 }
 
-// printable returns a value of a client in a form that no terminal obeys, on one line.
+// printable returns what others have written in a form that no terminal obeys, on one line.
 func printable(s string) string {
-	q := strconv.Quote(s)
-	return q[1 : len(q)-1]
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && s[i] != 0xef:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
 }

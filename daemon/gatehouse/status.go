@@ -19,7 +19,7 @@ import (
 
 const statusUsage = `gatehouse status, top and abort ask a running gatehouse what it does, at its admin address.
 
-    gatehouse status  [--admin ADDR] [--token-file FILE] [--json]
+    gatehouse status  [--admin ADDR] [--token-file FILE] [--json] [--request ID]
     gatehouse top     [--admin ADDR] [--token-file FILE] [--interval DURATION] [--count N]
     gatehouse abort   [--admin ADDR] [--token-file FILE] ID...
 
@@ -29,7 +29,8 @@ over TCP needs (admin_token_file).
 
 status prints one screen, or with --json all there is. Its exit status is that of a check of
 Nagios and its like: 0 if all is well, 1 for a warning, 2 if something does not work, 3 if
-no gatehouse answers. The first lines say why.
+no gatehouse answers. The first lines say why. With --request, it prints what one request in
+flight does: what it waits for, its processes and its limits.
 
 top prints the same again and again, every 2 s or --interval, N times if --count says so.
 
@@ -100,9 +101,10 @@ func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error
 // status prints what a running gatehouse does.
 func (p *process) status(ctx context.Context, args []string) int {
 	var address daemon.Address
-	var tokenFile string
+	var tokenFile, request string
 	var inJSON *bool
-	help, err := parseFlags("status", args, append(adminOptions(&address, &tokenFile), option{name: "json", set: setBool(&inJSON), alone: "true"}))
+	help, err := parseFlags("status", args, append(adminOptions(&address, &tokenFile), option{name: "json", set: setBool(&inJSON), alone: "true"},
+		option{name: "request", set: setTo(&request)}))
 	switch {
 	case err != nil:
 		p.complain(err)
@@ -115,24 +117,49 @@ func (p *process) status(ctx context.Context, args []string) int {
 		p.complain(err)
 		return int(admin.Unknown)
 	}
+	level, err := admin.OK, error(nil)
+	asJSON := inJSON != nil && *inJSON
+	if request != "" {
+		err = p.statusOf(ctx, c, request, asJSON)
+	} else {
+		level, err = p.statusOfAll(ctx, c, asJSON)
+	}
+	if err != nil {
+		p.complain(err)
+		return int(admin.Unknown)
+	}
+	return int(level)
+}
+
+// statusOfAll prints what a gatehouse does, and returns how well it is.
+func (p *process) statusOfAll(ctx context.Context, c *admin.Client, asJSON bool) (admin.Level, error) {
 	s, err := c.Status(ctx)
 	if err != nil {
-		p.complain(err)
-		return int(admin.Unknown)
-	}
-	if inJSON != nil && *inJSON {
-		enc := json.NewEncoder(p.stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(s)
-	} else {
-		err = s.WriteText(p.stdout, nil, 20)
-	}
-	if err != nil {
-		p.complain(err)
-		return int(admin.Unknown)
+		return 0, err
 	}
 	level, _ := s.Assess()
-	return int(level)
+	if asJSON {
+		return level, p.printJSON(s)
+	}
+	return level, s.WriteText(p.stdout, nil, 20)
+}
+
+// statusOf prints what a request does.
+func (p *process) statusOf(ctx context.Context, c *admin.Client, id string, asJSON bool) error {
+	d, err := c.Look(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return p.printJSON(d)
+	}
+	return d.WriteText(p.stdout)
+}
+
+func (p *process) printJSON(v any) error {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // top prints what a running gatehouse does, again and again.
