@@ -114,6 +114,14 @@ func newMeter(u Use, bytes bool) meter {
 	return meter{format(u.Used) + " of " + format(u.Limit), int(100 * float64(u.Used) / float64(u.Limit))}
 }
 
+// measured is newMeter for what is never 0: where the system tells nothing it is unknown.
+func measured(u Use, bytes bool) meter {
+	if u.Used <= 0 {
+		return meter{"–", -1}
+	}
+	return newMeter(u, bytes)
+}
+
 // chart draws a figure of each Rate over the last ten minutes.
 func chart(rates []Rate, what string) template.HTML {
 	const width, height = 600, 60

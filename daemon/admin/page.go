@@ -17,7 +17,7 @@ var assets embed.FS
 // pageTemplate is parsed when a page is first wanted, since every gatehouse cgi is a new process.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"took": took, "size": size, "since": since, "clock": clock, "chart": chart, "meter": meterOf,
+		"took": took, "size": size, "since": since, "clock": clock, "chart": chart, "meter": meterOf, "measured": measured,
 		"application": applicationName, "lines": lines, "total": total, "times": timesText,
 	}).ParseFS(assets, "page.html"))
 })

@@ -48,8 +48,8 @@ type Process struct {
 	PID         int     `json:"pid"`
 	User        float64 `json:"user"` // processor time
 	System      float64 `json:"system"`
-	Memory      Use     `json:"memory"`
-	Descriptors Use     `json:"descriptors"`
+	Memory      Use     `json:"memory"`      // used 0: not known
+	Descriptors Use     `json:"descriptors"` // likewise
 	Goroutines  int     `json:"goroutines"`
 }
 

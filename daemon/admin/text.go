@@ -26,8 +26,8 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 		fmt.Fprintf(&b, "  %s\n", printable(r))
 	}
 	fmt.Fprintf(&b, "\n%s, process %d, up %s\n", printable(strings.TrimSpace("version "+s.Version)), s.Process.PID, since(s.Started, s.Time))
-	fmt.Fprintf(&b, "memory %s, descriptors %s, connections %s, spool %s\n", newMeter(s.Process.Memory, true).Text,
-		newMeter(s.Process.Descriptors, false).Text, newMeter(s.Connections, false).Text, newMeter(s.Spool, true).Text)
+	fmt.Fprintf(&b, "memory %s, descriptors %s, connections %s, spool %s\n", measured(s.Process.Memory, true).Text,
+		measured(s.Process.Descriptors, false).Text, newMeter(s.Connections, false).Text, newMeter(s.Spool, true).Text)
 
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
