@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"gatehouse/cgi"
+)
+
+// TestEachUseHasALimit walks through the gauges: each of what is bounded has its limit beside
+// it, and a counter of who waited for it or was refused. The others are listed here.
+func TestEachUseHasALimit(t *testing.T) {
+	g := newGateway()
+	s := &g.stats
+	use := cgi.Use{Used: 1, Limit: 2, Waited: 3, Refused: 4}
+	s.AllConnections, s.SpoolDisk, s.SpoolMemory, s.SpoolFiles, s.Params = use, use, use, use, use
+	s.Process.Memory, s.Process.Descriptors, s.Reloads.Old = use, use, use
+	for i := range s.Listeners {
+		s.Listeners[i].Open = use
+	}
+	// What is no use of anything bounded, or is a part of such a use.
+	others := []string{"gatehouse_build_info", "gatehouse_ready", "go_goroutines", "process_start_time_seconds", "gatehouse_last_reload_successful",
+		"gatehouse_last_reload_timestamp_seconds", "gatehouse_requests_in_flight", "gatehouse_requests_waiting", "gatehouse_program_peak_memory_bytes",
+		"gatehouse_kept_processes", "gatehouse_kept_processes_memory_bytes", "gatehouse_kept_processes_failing",
+		"gatehouse_upstream_connections", "gatehouse_upstream_failures", "gatehouse_upstream_avoided"}
+	// Limits that have a name of their own, and what counts who had to wait: connections do if
+	// there is no descriptor, or the backlog fills.
+	const waits = "gatehouse_connections_waited_total"
+	special := map[string][2]string{
+		"process_open_fds":              {"process_max_fds", waits},
+		"process_resident_memory_bytes": {"gatehouse_memory_limit_bytes", "gatehouse_spool_memory_refused_total"},
+		"gatehouse_listener_backlog":    {"gatehouse_listener_backlog_limit", "gatehouse_listener_connections_waited_total"},
+	}
+	families := make(map[string]*dto.MetricFamily)
+	for _, f := range familiesOf(s, "v1", 0) {
+		families[f.GetName()] = f
+	}
+	labels := func(name string) (list []string) {
+		for _, m := range families[name].GetMetric() {
+			list = append(list, (&dto.Metric{Label: m.Label}).String())
+		}
+		return list
+	}
+	uses := 0
+	for name, f := range families {
+		if f.GetType() != dto.MetricType_GAUGE || slices.Contains(others, name) {
+			continue
+		}
+		base, unit := strings.TrimSuffix(name, "_bytes"), ""
+		if base != name {
+			unit = "_bytes"
+		}
+		if strings.HasSuffix(base, "_limit") || slices.ContainsFunc([]string{"process_max_fds"}, func(s string) bool { return s == name }) {
+			continue
+		}
+		uses++
+		limit, waited, refused := base+"_limit"+unit, base+"_waited_total", base+"_refused_total"
+		if x, ok := special[name]; ok {
+			limit, waited, refused = x[0], x[1], x[1]
+			if families[limit] == nil || families[waited] == nil {
+				t.Errorf("%s has no %s or no %s", name, limit, waited)
+			}
+			continue
+		}
+		for _, beside := range []string{limit, waited, refused} {
+			if !slices.Equal(labels(beside), labels(name)) {
+				t.Errorf("%s is %v, but %s is %v", name, labels(name), beside, labels(beside))
+			}
+		}
+	}
+	if uses < 12 {
+		t.Errorf("%d uses", uses)
+	}
+}
