@@ -86,7 +86,7 @@ install:
 	@mkdir -p bin
 	CGO_ENABLED=0 GOARCH=$(GOARCH) $(GO) build -trimpath -ldflags '-s -w' -o bin/install-gatehouse ./daemon/gatehouse
 	install -D bin/install-gatehouse $(DESTDIR)$(PREFIX)/bin/gatehouse
-	install -d $(LIB)/systemd/system/gatehouse@git.service.d $(LIB)/sysusers.d $(LIB)/tmpfiles.d $(SHARE)/gatehouse/systemd $(SHARE)/gatehouse/git \
+	install -d $(LIB)/systemd/system/gatehouse@git.service.d $(LIB)/sysusers.d $(LIB)/tmpfiles.d $(SHARE)/gatehouse/systemd $(SHARE)/gatehouse/git $(SHARE)/gatehouse/prometheus \
 		$(SHARE)/doc/gatehouse $(SHARE)/man/man1 $(SHARE)/man/man5 $(DESTDIR)$(SYSCONF)/gatehouse $(DESTDIR)$(SYSCONF)/logrotate.d \
 		$(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	for unit in gatehouse.service gatehouse.socket gatehouse-admin.socket gatehouse@.service gatehouse@.socket; do \
@@ -97,7 +97,8 @@ install:
 	install -m 644 deploy/packaging/tmpfiles.conf $(LIB)/tmpfiles.d/gatehouse.conf
 	install -m 644 deploy/packaging/git.sysusers.conf $(SHARE)/gatehouse/git/sysusers.conf
 	install -m 644 deploy/packaging/git.tmpfiles.conf $(SHARE)/gatehouse/git/tmpfiles.conf
-	install -m 644 README.md docs/systemd.md docs/cgi.md $(SHARE)/doc/gatehouse/
+	install -m 644 README.md docs/systemd.md docs/cgi.md docs/operating.md $(SHARE)/doc/gatehouse/
+	install -m 644 deploy/prometheus/* $(SHARE)/gatehouse/prometheus/
 	$(HOST) ./daemon/gatehouse help gatehouse.1 | gzip -9n >$(SHARE)/man/man1/gatehouse.1.gz
 	$(HOST) ./daemon/gatehouse help gatehouse.toml.5 | gzip -9n >$(SHARE)/man/man5/gatehouse.toml.5.gz
 	$(HOST) ./daemon/gatehouse completion bash >$(SHARE)/bash-completion/completions/gatehouse

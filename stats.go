@@ -2,6 +2,7 @@ package gatehouse
 
 import (
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -162,7 +163,11 @@ func useOf(b *spool.Budget) cgi.Use {
 	if b == nil {
 		return cgi.Use{}
 	}
-	return cgi.Use{Used: b.Used(), Limit: b.Max(), Refused: b.Refused()}
+	u := cgi.Use{Used: b.Used(), Limit: b.Max(), Refused: b.Refused()}
+	if u.Limit == math.MaxInt64 {
+		u.Limit = 0 // there is none
+	}
+	return u
 }
 
 func processStats() ProcessStats {

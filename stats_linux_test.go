@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/script"
+	"gatehouse/cgi/spool"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/internal/probe"
@@ -284,6 +285,24 @@ func TestConnectionsGone(t *testing.T) {
 	got := s.Stats()
 	if c := got.Connections[SCGI]; c.Accepted != 4 || c.Open.Limit != 10_000 || len(got.Listeners) != 1 || got.Listeners[0].Accepted != 1 {
 		t.Errorf("%+v, listeners %+v", c, got.Listeners)
+	}
+}
+
+// TestStatsWithoutLimits: what has no limit has none in the figures.
+func TestStatsWithoutLimits(t *testing.T) {
+	limits := cgi.Limits{Connections: -1, ParamsTotal: spool.NewBudget(-1), Spool: spool.Limits{Total: spool.NewBudget(-1), MemoryTotal: spool.NewBudget(-1)}}
+	s := &Server{App: echo, Endpoints: []Endpoint{{Protocol: SCGI, Listener: socketFor(t, "s")}}, Limits: limits, Log: discard}
+	serve(t, s)
+	var got Stats
+	testkit.Until(t, "the listener is served", func() bool {
+		got = s.Stats()
+		return len(got.Listeners) == 1
+	})
+	if got.Listeners[0].Open.Limit != 0 || got.Connections[SCGI].Open.Limit != 0 {
+		t.Errorf("listeners %+v, connections %+v", got.Listeners, got.Connections)
+	}
+	if got.SpoolDisk.Limit != 0 || got.SpoolMemory.Limit != 0 || got.Params.Limit != 0 {
+		t.Errorf("spool %+v, in memory %+v, variables %+v", got.SpoolDisk, got.SpoolMemory, got.Params)
 	}
 }
 

@@ -97,7 +97,11 @@ func (b *ConnectionBudget) Use() Use {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Use{Used: int64(b.used), Limit: int64(b.max), Waited: b.waited}
+	u := Use{Used: int64(b.used), Limit: int64(b.max), Waited: b.waited}
+	if b.max == math.MaxInt32 { // what Limits.WithDefaults makes of "no limit"
+		u.Limit = 0
+	}
+	return u
 }
 
 // IsFull reports whether a listener waits for a place.

@@ -53,7 +53,7 @@ type Admin struct {
 func (a *Admin) keys() []Key {
 	return []Key{
 		row("admin", `"unix:/run/gatehouse/admin.sock"`, "where to show what gatehouse does (status, top, abort, a page for browsers): an address, or a list of them", each(addAdminAddress(&a.Addresses))),
-		row("metrics", `"127.0.0.1:9117"`, "where to serve /metrics, /healthz and /readyz alone", each(addAdminAddress(&a.Metrics))),
+		row("metrics", `"127.0.0.1:4080"`, "where to serve /metrics, /healthz and /readyz alone", each(addAdminAddress(&a.Metrics))),
 		row("admin_allow", `["192.0.2.9"]`, "TCP peers that may connect to admin and metrics; needed unless the address is loopback", each(addParsed(&a.Allow, ParseAllow))),
 		row("admin_hosts", `["ops.example.org"]`, "names of this machine that browsers and Prometheus may use for admin and metrics, besides addresses and localhost", each(addParsed(&a.Hosts, parseHost))),
 		row("admin_token_file", `"/etc/gatehouse/admin.token"`, "a file whose first line is the token for aborting requests over TCP; without it, only the unix socket may", text(a.setTokenFile)),

@@ -1,8 +1,10 @@
 // Package deploy holds the configuration files that an administrator copies: a
-// gatehouse.toml, and what makes nginx, Apache, lighttpd and HAProxy pass requests on to
-// it. A comment at the head of each file says where it goes and what to enable.
+// gatehouse.toml, what makes nginx, Apache, lighttpd and HAProxy pass requests on to it, and
+// what Prometheus and Grafana need to watch it. A comment at the head of each file says where
+// it goes and what to enable.
 //
-// The tests of this package start the servers that Debian ships with these very files.
+// The tests of this package start the servers that Debian ships with these very files; those
+// of deploy/monitoring, Prometheus.
 package deploy
 
 import (
@@ -10,7 +12,7 @@ import (
 	"io/fs"
 )
 
-//go:embed gatehouse.toml nginx apache lighttpd haproxy iis
+//go:embed gatehouse.toml nginx apache lighttpd haproxy iis prometheus
 var files embed.FS
 
 // Files returns the files as they were when the program was built. Their names are those

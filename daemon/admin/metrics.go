@@ -17,64 +17,80 @@ import (
 	"gatehouse/cgi"
 )
 
-// familiesOf turns figures into metrics. Their names are Prometheus's own where it has one
-// (process_…), and otherwise begin with "gatehouse_". No label holds anything that a client
-// sends.
+// familiesOf turns figures into metrics, in the order of families. No label holds anything that a
+// client sends.
 func familiesOf(s *Stats, version string, refused uint64) []*dto.MetricFamily {
-	e := emitter{families: make(map[string]*dto.MetricFamily)}
-	e.gauge("gatehouse_build_info", "Always 1; the version is a label.", 1, "version", version, "goversion", runtime.Version())
-	e.counter("gatehouse_admin_refused_total", "Requests and connections to the admin addresses beyond their limits.", float64(refused))
+	e := newEmitter()
+	e.gauge("gatehouse_build_info", 1, "version", version, "goversion", runtime.Version())
+	e.counter("gatehouse_admin_refused_total", refused)
 	e.process(s)
 	e.reloads(s)
 	e.spool(s)
 	e.listeners(s)
+	var protocols []string
+	for i := range s.Listeners {
+		protocols = append(protocols, string(s.Listeners[i].Protocol))
+	}
 	for i := range s.Applications {
 		a := &s.Applications[i]
 		labels := []string{"application", a.Application}
 		if a.Authorizer {
 			labels[1] = "authorizer " + a.Application
 		}
-		e.requests(&a.RequestStats, labels)
+		e.requests(&a.RequestStats, protocols, labels)
 		e.programs(&a.Programs, labels)
 		if a.State != nil {
 			e.state(a.State, labels)
 		}
 	}
 	var list []*dto.MetricFamily
-	for _, name := range slices.Sorted(maps.Keys(e.families)) {
-		list = append(list, e.families[name])
+	for i := range families {
+		if f := e[families[i].name]; len(f.Metric) > 0 {
+			list = append(list, f)
+		}
 	}
 	return list
 }
 
-// An emitter collects metrics by their names. Labels are pairs of a name and a value.
-type emitter struct{ families map[string]*dto.MetricFamily }
+// An emitter collects metrics by their names, which are those of families. Labels are pairs of
+// a name and a value.
+type emitter map[string]*dto.MetricFamily
+
+func newEmitter() emitter {
+	e := make(emitter)
+	for i := range families {
+		f := &families[i]
+		e[f.name] = &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: &f.kind}
+	}
+	return e
+}
 
 // add adds a metric of a family.
-func (e emitter) add(name, help string, kind dto.MetricType, labels []string) *dto.Metric {
+func (e emitter) add(name string, labels []string) *dto.Metric {
 	m := new(dto.Metric)
 	for i := 0; i < len(labels); i += 2 {
 		value := strings.ToValidUTF8(labels[i+1], "\uFFFD")
 		m.Label = append(m.Label, &dto.LabelPair{Name: &labels[i], Value: &value})
 	}
-	f := e.families[name]
-	if f == nil {
-		f = &dto.MetricFamily{Name: &name, Help: &help, Type: &kind}
-		e.families[name] = f
-	}
+	f := e[name]
 	f.Metric = append(f.Metric, m)
 	return m
 }
 
-func (e emitter) counter(name, help string, value float64, labels ...string) {
-	e.add(name, help, dto.MetricType_COUNTER, labels).Counter = &dto.Counter{Value: &value}
+func (e emitter) counter(name string, count uint64, labels ...string) {
+	e.sum(name, float64(count), labels...)
 }
 
-func (e emitter) gauge(name, help string, value float64, labels ...string) {
-	e.add(name, help, dto.MetricType_GAUGE, labels).Gauge = &dto.Gauge{Value: &value}
+// sum is counter for what is no whole number.
+func (e emitter) sum(name string, value float64, labels ...string) {
+	e.add(name, labels).Counter = &dto.Counter{Value: &value}
 }
 
-func (e emitter) histogram(name, help string, h *cgi.Histogram, labels ...string) {
+func (e emitter) gauge(name string, value float64, labels ...string) {
+	e.add(name, labels).Gauge = &dto.Gauge{Value: &value}
+}
+
+func (e emitter) histogram(name string, h *cgi.Histogram, labels ...string) {
 	var n uint64
 	var buckets []*dto.Bucket
 	bucket := func(bound float64, count uint64) {
@@ -86,65 +102,85 @@ func (e emitter) histogram(name, help string, h *cgi.Histogram, labels ...string
 		bucket(bound.Seconds(), h.Counts[i])
 	}
 	count, sum := h.Count(), h.Sum.Seconds()
-	e.add(name, help, dto.MetricType_HISTOGRAM, labels).Histogram = &dto.Histogram{SampleCount: &count, SampleSum: &sum, Bucket: buckets}
+	e.add(name, labels).Histogram = &dto.Histogram{SampleCount: &count, SampleSum: &sum, Bucket: buckets}
 }
 
-// use sends how much of something is in use, beside its limit, and how often there was not
-// enough. The unit, if any, ends the names.
-func (e emitter) use(name, unit, what string, u cgi.Use, labels ...string) {
-	e.gauge(name+unit, what+".", float64(u.Used), labels...)
-	if u.Limit > 0 {
-		e.gauge(name+"_limit"+unit, "The most for: "+what+".", float64(u.Limit), labels...)
+// each sends a counter for each name that there is, and for those in always, which are 0
+// until then: Prometheus cannot tell how much a counter has grown that was not there before.
+func (e emitter) each(name, label string, counts map[string]uint64, always []string, labels []string) {
+	for _, x := range always {
+		if _, there := counts[x]; !there {
+			e.counter(name, 0, with(labels, label, x)...)
+		}
 	}
-	e.counter(name+"_waited_total", "How often somebody had to wait for a place among: "+what+".", float64(u.Waited), labels...)
-	e.counter(name+"_refused_total", "How often somebody was refused for the lack of room among: "+what+".", float64(u.Refused), labels...)
+	for _, x := range slices.Sorted(maps.Keys(counts)) {
+		e.counter(name, counts[x], with(labels, label, x)...)
+	}
+}
+
+// with returns labels and more of them.
+func with(labels []string, more ...string) []string {
+	return append(labels[:len(labels):len(labels)], more...)
+}
+
+// use sends how much of something is in use, beside its limit, if it has one. The unit, if any,
+// ends the names.
+func (e emitter) use(name, unit string, u cgi.Use, labels ...string) {
+	e.gauge(name+unit, float64(u.Used), labels...)
+	if u.Limit > 0 {
+		e.gauge(name+"_limit"+unit, float64(u.Limit), labels...)
+	}
 }
 
 // process sends the figures of this process.
 func (e emitter) process(s *Stats) {
 	p := &s.Process
-	e.counter("process_cpu_seconds_total", "Processor time of the gateway, without programs.", (p.User + p.System).Seconds())
-	if p.Memory.Used > 0 {
-		e.gauge("process_resident_memory_bytes", "Resident memory of the gateway, without programs.", float64(p.Memory.Used))
+	e.sum("process_cpu_seconds_total", (p.User + p.System).Seconds())
+	if p.Memory.Used > 0 { // else the system does not tell, as without a free descriptor
+		e.gauge("process_resident_memory_bytes", float64(p.Memory.Used))
 	}
 	if p.Memory.Limit > 0 {
-		e.gauge("gatehouse_memory_limit_bytes", "Limit of the control group that the gateway is in (memory.max).", float64(p.Memory.Limit))
+		e.gauge("gatehouse_memory_limit_bytes", float64(p.Memory.Limit))
 	}
 	if p.Descriptors.Used > 0 {
-		e.gauge("process_open_fds", "Open descriptors of the gateway.", float64(p.Descriptors.Used))
+		e.gauge("process_open_fds", float64(p.Descriptors.Used))
 	}
 	if p.Descriptors.Limit > 0 {
-		e.gauge("process_max_fds", "The most that may be open (RLIMIT_NOFILE).", float64(p.Descriptors.Limit))
+		e.gauge("process_max_fds", float64(p.Descriptors.Limit))
 	}
 	if !s.Started.IsZero() {
-		e.gauge("process_start_time_seconds", "When the gateway began to serve.", seconds(s.Started))
+		e.gauge("process_start_time_seconds", seconds(s.Started))
 	}
-	e.gauge("go_goroutines", "Goroutines of the gateway.", float64(p.Goroutines))
-	e.gauge("gatehouse_ready", "1 while the gateway is to get requests, 0 while it drains.", oneIf(s.Ready))
-	for log, lines := range s.Dropped {
-		e.counter("gatehouse_log_lines_dropped_total", "Lines that a log has lost, as it could not be written.", float64(lines), "log", log)
-	}
+	e.gauge("go_goroutines", float64(p.Goroutines))
+	e.gauge("gatehouse_ready", oneIf(s.Ready))
+	e.each("gatehouse_log_lines_dropped_total", "log", s.Dropped, nil, nil)
 }
 
 // reloads sends the figures of reloads.
 func (e emitter) reloads(s *Stats) {
-	const help = "Reloads of the configuration."
 	r := &s.Reloads
-	e.counter("gatehouse_reloads_total", help, float64(r.Succeeded), "result", "success")
-	e.counter("gatehouse_reloads_total", help, float64(r.Failed), "result", "failure")
-	e.gauge("gatehouse_last_reload_successful", "0 if the last reload failed: the configuration before it is served.", oneIf(r.Failure == ""))
+	e.counter("gatehouse_reloads_total", r.Succeeded, "result", "success")
+	e.counter("gatehouse_reloads_total", r.Failed, "result", "failure")
+	e.gauge("gatehouse_last_reload_successful", oneIf(r.Failure == ""))
 	if !r.Last.IsZero() {
-		e.gauge("gatehouse_last_reload_timestamp_seconds", "When the last reload ended.", seconds(r.Last))
+		e.gauge("gatehouse_last_reload_timestamp_seconds", seconds(r.Last))
 	}
-	e.use("gatehouse_old_configurations", "", "replaced configurations that still have requests in flight", r.Old)
+	e.use("gatehouse_old_configurations", "", r.Old)
+	e.counter("gatehouse_old_configurations_refused_total", r.Old.Refused)
 }
 
 // spool sends what bodies and variables take.
 func (e emitter) spool(s *Stats) {
-	e.use("gatehouse_spool", "_bytes", "bytes of bodies that are kept (spool_total)", s.SpoolDisk)
-	e.use("gatehouse_spool_memory", "_bytes", "of these, bytes in memory (spool_memory_total)", s.SpoolMemory)
-	e.use("gatehouse_spool_files", "", "files of bodies that are kept", s.SpoolFiles)
-	e.use("gatehouse_params", "_bytes", "bytes of variables beyond the usual (params_total)", s.Params)
+	for _, x := range []struct {
+		name, unit string
+		use        cgi.Use
+	}{
+		{"gatehouse_spool", "_bytes", s.SpoolDisk}, {"gatehouse_spool_memory", "_bytes", s.SpoolMemory},
+		{"gatehouse_spool_files", "", s.SpoolFiles}, {"gatehouse_params", "_bytes", s.Params},
+	} {
+		e.use(x.name, x.unit, x.use)
+		e.counter(x.name+"_refused_total", x.use.Refused)
+	}
 }
 
 // listeners sends the figures of connections.
@@ -157,53 +193,55 @@ func (e emitter) listeners(s *Stats) {
 			name = fmt.Sprintf("%s (%d)", name, seen[name])
 		}
 		labels := []string{"protocol", string(l.Protocol), "listener", name}
-		e.use("gatehouse_listener_connections", "", "open connections of a listener (max_connections)", l.Open, labels...)
+		e.use("gatehouse_listener_connections", "", l.Open, labels...)
+		e.counter("gatehouse_listener_connections_waited_total", l.Open.Waited, labels...)
 		if l.Backlog != nil {
-			e.gauge("gatehouse_listener_backlog", "Connections in the system that nobody has accepted yet.", float64(l.Backlog.Used), labels...)
-			e.gauge("gatehouse_listener_backlog_limit", "The most connections that the system holds.", float64(l.Backlog.Limit), labels...)
+			e.gauge("gatehouse_listener_backlog", float64(l.Backlog.Used), labels...)
+			e.gauge("gatehouse_listener_backlog_limit", float64(l.Backlog.Limit), labels...)
 		}
 	}
-	e.use("gatehouse_connections", "", "open connections of all listeners, beside what RLIMIT_NOFILE leaves them", s.AllConnections)
-	for protocol, c := range s.Connections {
-		p := string(protocol)
-		e.counter("gatehouse_connections_accepted_total", "Connections that were accepted.", float64(c.Accepted), "protocol", p)
-		e.counter("gatehouse_connections_evicted_total", "Idle connections that were closed to make room for others.", float64(c.Evicted), "protocol", p)
-		e.counter("gatehouse_accept_failures_total", "How often accepting failed, as for the lack of a descriptor.", float64(c.Failed), "protocol", p)
-		for check, n := range c.Refused {
-			e.counter("gatehouse_connections_closed_at_once_total", "Connections that were closed at once, by the check that refused them.", float64(n), "protocol", p, "check", check)
-		}
-		for check, n := range c.Declined {
-			e.counter("gatehouse_requests_declined_total", "Requests that a connection did not take, by the check that refused them.", float64(n), "protocol", p, "check", check)
-		}
+	e.use("gatehouse_connections", "", s.AllConnections)
+	e.counter("gatehouse_connections_waited_total", s.AllConnections.Waited)
+	for _, protocol := range slices.Sorted(maps.Keys(s.Connections)) {
+		c, labels := s.Connections[protocol], []string{"protocol", string(protocol)}
+		e.counter("gatehouse_connections_accepted_total", c.Accepted, labels...)
+		e.counter("gatehouse_connections_evicted_total", c.Evicted, labels...)
+		e.counter("gatehouse_accept_failures_total", c.Failed, labels...)
+		e.each("gatehouse_connections_closed_at_once_total", "check", c.Refused, nil, labels)
+		e.each("gatehouse_requests_declined_total", "check", c.Declined, nil, labels)
 	}
 }
 
-// requests sends the figures of the requests to an application.
-func (e emitter) requests(r *cgi.RequestStats, labels []string) {
-	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
-	type key struct{ protocol, class string }
-	ended := make(map[key]uint64)
+// classes are those that a protocol has from the beginning; "1xx" and "other" come if an
+// application has such a status.
+var classes = [...]string{"2xx", "3xx", "4xx", "5xx", "truncated", "gone"}
+
+// requests sends the figures of the requests to an application, which come by protocols.
+func (e emitter) requests(r *cgi.RequestStats, protocols, labels []string) {
+	ended := make(map[string]map[string]uint64) // by protocol and class
+	for _, p := range protocols {
+		ended[p] = make(map[string]uint64)
+	}
 	for _, c := range r.Ended {
-		ended[key{c.Protocol, c.Class}] += c.Count
+		if ended[c.Protocol] == nil {
+			ended[c.Protocol] = make(map[string]uint64)
+		}
+		ended[c.Protocol][c.Class] += c.Count
 	}
-	for k, n := range ended {
-		e.counter("gatehouse_requests_total", `Requests that have ended, by the class of their status, "truncated", or "gone" if the client left.`, float64(n), with("protocol", k.protocol, "class", k.class)...)
+	for _, p := range slices.Sorted(maps.Keys(ended)) {
+		e.each("gatehouse_requests_total", "class", ended[p], classes[:], with(labels, "protocol", p))
 	}
-	e.gauge("gatehouse_requests_in_flight", "Requests that have begun and not ended.", float64(r.InFlight), labels...)
-	e.gauge("gatehouse_requests_waiting", "Of these, requests that wait for their turn.", float64(r.Waiting), labels...)
-	e.histogram("gatehouse_request_wait_seconds", "How long requests waited for their turn, of those that had to.", &r.Wait, labels...)
-	e.histogram("gatehouse_request_first_byte_seconds", "Time to the head of the response.", &r.FirstByte, labels...)
-	e.histogram("gatehouse_request_duration_seconds", "Whole time of a request.", &r.Duration, labels...)
-	e.counter("gatehouse_request_body_bytes_total", "Bytes of bodies of requests that were read.", float64(r.BytesIn), labels...)
-	e.counter("gatehouse_response_body_bytes_total", "Bytes of bodies of responses that were sent.", float64(r.BytesOut), labels...)
-	for check, n := range r.Refusals {
-		e.counter("gatehouse_requests_refused_total", "Requests that were refused, by the limit or check that did.", float64(n), with("check", check)...)
-	}
-	for limit, n := range r.TimeLimits {
-		e.counter("gatehouse_requests_timed_out_total", "Requests that a limit of time has ended, by its key.", float64(n), with("limit", limit)...)
-	}
-	e.counter("gatehouse_panics_total", "Panics of an application in this process.", float64(r.Panics), labels...)
-	e.counter("gatehouse_requests_aborted_total", "Requests that an administrator has aborted.", float64(r.Aborted), labels...)
+	e.gauge("gatehouse_requests_in_flight", float64(r.InFlight), labels...)
+	e.gauge("gatehouse_requests_waiting", float64(r.Waiting), labels...)
+	e.histogram("gatehouse_request_wait_seconds", &r.Wait, labels...)
+	e.histogram("gatehouse_request_first_byte_seconds", &r.FirstByte, labels...)
+	e.histogram("gatehouse_request_duration_seconds", &r.Duration, labels...)
+	e.counter("gatehouse_request_body_bytes_total", r.BytesIn, labels...)
+	e.counter("gatehouse_response_body_bytes_total", r.BytesOut, labels...)
+	e.each("gatehouse_requests_refused_total", "check", r.Refusals, nil, labels)
+	e.each("gatehouse_requests_timed_out_total", "limit", r.TimeLimits, []string{"first_byte", "silence", "run"}, labels)
+	e.counter("gatehouse_requests_aborted_total", r.Aborted, labels...)
+	e.counter("gatehouse_panics_total", r.Panics, labels...)
 }
 
 // programs sends the figures of programs that have ended.
@@ -211,30 +249,28 @@ func (e emitter) programs(p *cgi.ProgramStats, labels []string) {
 	if p.Count() == 0 {
 		return
 	}
-	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
-	for status, n := range p.Exits {
-		e.counter("gatehouse_program_exits_total", "Programs that have exited, by status.", float64(n), with("status", strconv.Itoa(status))...)
+	for _, status := range slices.Sorted(maps.Keys(p.Exits)) {
+		e.counter("gatehouse_program_exits_total", p.Exits[status], with(labels, "status", strconv.Itoa(status))...)
 	}
-	for signal, n := range p.Signals {
-		e.counter("gatehouse_program_signals_total", "Programs that a signal has ended.", float64(n), with("signal", signal)...)
-	}
-	const help = "Processor time of programs that have ended."
-	e.counter("gatehouse_program_cpu_seconds_total", help, p.User.Seconds(), with("mode", "user")...)
-	e.counter("gatehouse_program_cpu_seconds_total", help, p.System.Seconds(), with("mode", "system")...)
-	e.gauge("gatehouse_program_peak_memory_bytes", "The most that any program has had resident.", float64(p.PeakMemory), labels...)
+	e.each("gatehouse_program_signals_total", "signal", p.Signals, nil, labels)
+	e.sum("gatehouse_program_cpu_seconds_total", p.User.Seconds(), with(labels, "mode", "user")...)
+	e.sum("gatehouse_program_cpu_seconds_total", p.System.Seconds(), with(labels, "mode", "system")...)
+	e.gauge("gatehouse_program_peak_memory_bytes", float64(p.PeakMemory), labels...)
 }
 
 // state sends how an application is that starts programs or passes requests on.
 func (e emitter) state(a *cgi.AppState, labels []string) {
-	with := func(more ...string) []string { return append(labels[:len(labels):len(labels)], more...) }
-	e.use("gatehouse_programs", "", "programs that run, or connections to an application that are in use", a.Programs, labels...)
-	e.use("gatehouse_queue", "", "requests that wait for a program or a connection (queue)", a.Queue, labels...)
+	e.use("gatehouse_programs", "", a.Programs, labels...)
+	e.counter("gatehouse_programs_waited_total", a.Programs.Waited, labels...)
+	e.counter("gatehouse_programs_refused_total", a.Programs.Refused, labels...)
+	e.use("gatehouse_queue", "", a.Queue, labels...)
+	e.counter("gatehouse_queue_refused_total", a.Queue.Refused, labels...)
 	for _, x := range a.Addresses {
-		const help = "Connections to an address of an application."
-		e.gauge("gatehouse_upstream_connections", help, float64(x.Active), with("address", x.Address, "state", "active")...)
-		e.gauge("gatehouse_upstream_connections", help, float64(x.Idle), with("address", x.Address, "state", "idle")...)
-		e.gauge("gatehouse_upstream_failures", "Failures in a row of an address of an application.", float64(x.Failures), with("address", x.Address)...)
-		e.gauge("gatehouse_upstream_avoided", "1 while other addresses of the application are preferred.", oneIf(x.Avoided.After(time.Now())), with("address", x.Address)...)
+		labels := with(labels, "address", x.Address)
+		e.gauge("gatehouse_upstream_connections", float64(x.Active), with(labels, "state", "active")...)
+		e.gauge("gatehouse_upstream_connections", float64(x.Idle), with(labels, "state", "idle")...)
+		e.gauge("gatehouse_upstream_consecutive_failures", float64(x.Failures), labels...)
+		e.gauge("gatehouse_upstream_avoided", oneIf(x.Avoided.After(time.Now())), labels...)
 	}
 	if a.Kind != "fastcgi_exec" && len(a.Processes) == 0 {
 		return
@@ -245,11 +281,11 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 		states[p.State]++
 		memory += p.Memory
 	}
-	for state, n := range states {
-		e.gauge("gatehouse_kept_processes", "Processes that are kept, by state.", float64(n), with("state", state)...)
+	for _, state := range slices.Sorted(maps.Keys(states)) {
+		e.gauge("gatehouse_kept_processes", float64(states[state]), with(labels, "state", state)...)
 	}
-	e.gauge("gatehouse_kept_processes_memory_bytes", "Resident memory of all processes that are kept.", float64(memory), labels...)
-	e.gauge("gatehouse_kept_processes_failing", "1 if no process could be started since the last one failed.", oneIf(a.Failure != ""), labels...)
+	e.gauge("gatehouse_kept_processes_memory_bytes", float64(memory), labels...)
+	e.gauge("gatehouse_kept_processes_failing", oneIf(a.Failure != ""), labels...)
 }
 
 // formatOf returns the best format of metrics that a client accepts.

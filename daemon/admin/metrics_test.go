@@ -1,11 +1,17 @@
 package admin
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"gatehouse"
+	"gatehouse/cgi"
 )
 
 // TestMetrics: the lines for each kind of figure, and what the parser of Prometheus makes of
@@ -62,5 +68,78 @@ func TestMetrics(t *testing.T) {
 	got = ask(h, true, "GET", "/metrics", "", "Accept", "application/openmetrics-text; version=1.0.0")
 	if kind := got.Header().Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") || !strings.HasSuffix(got.Body.String(), "# EOF\n") {
 		t.Errorf("OpenMetrics: %s", kind)
+	}
+}
+
+// wholeGateway returns a gateway with everything that there can be a figure of.
+func wholeGateway() *gateway {
+	g := newGateway()
+	s := &g.stats
+	full := cgi.Use{Used: 1, Limit: 2, Waited: 3, Refused: 4}
+	s.AllConnections, s.SpoolDisk, s.SpoolMemory, s.SpoolFiles, s.Params, s.Reloads.Old, s.Process.Memory = full, full, full, full, full, full, full
+	s.Reloads.Last = time.Unix(950, 0)
+	s.Dropped = map[string]uint64{"log": 1}
+	c := s.Connections[gatehouse.FastCGI]
+	c.Declined = map[string]uint64{"max_requests": 1}
+	s.Connections[gatehouse.FastCGI] = c
+	return g
+}
+
+// TestOperatingPage: docs/operating.md has each metric, with its type and labels, and no other,
+// and each can be sent.
+func TestOperatingPage(t *testing.T) {
+	b, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, sent := string(b), make(map[string]bool)
+	for _, f := range familiesOf(&wholeGateway().stats, "v1", 1) {
+		sent[f.GetName()] = true
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		cell := strings.Join(labels, ", ")
+		if cell != "" {
+			cell += " "
+		}
+		if want := fmt.Sprintf("\n| `%s` | %s | %s| ", f.GetName(), strings.ToLower(f.GetType().String()), cell); !strings.Contains(page, want) {
+			t.Errorf("the page has no line %q", want)
+		}
+	}
+	for i := range families {
+		if name := families[i].name; !sent[name] {
+			t.Errorf("%s is never sent", name)
+		}
+	}
+	rows := 0
+	for line := range strings.Lines(page) {
+		for _, prefix := range []string{"| `gatehouse_", "| `process_", "| `go_"} {
+			if strings.HasPrefix(line, prefix) {
+				rows++
+			}
+		}
+	}
+	if rows != len(families) {
+		t.Errorf("the page has %d metrics; there are %d", rows, len(families))
+	}
+}
+
+// TestCountersFromTheBeginning: Prometheus must see a counter before it grows for the first time.
+func TestCountersFromTheBeginning(t *testing.T) {
+	g := newGateway()
+	g.stats.Applications = []gatehouse.ApplicationStats{{RequestStats: cgi.RequestStats{Application: "/new"}, State: new(cgi.AppState)}}
+	text := ask(&Handler{Source: g}, true, "GET", "/metrics", "").Body.String()
+	for _, want := range []string{
+		`gatehouse_requests_total{application="/new",protocol="fastcgi",class="2xx"} 0`,
+		`gatehouse_requests_total{application="/new",protocol="fastcgi",class="5xx"} 0`,
+		`gatehouse_requests_total{application="/new",protocol="fastcgi",class="truncated"} 0`,
+		`gatehouse_requests_total{application="/new",protocol="fastcgi",class="gone"} 0`,
+		`gatehouse_requests_timed_out_total{application="/new",limit="first_byte"} 0`,
+		`gatehouse_programs_refused_total{application="/new"} 0`,
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no line %s", want)
+		}
 	}
 }

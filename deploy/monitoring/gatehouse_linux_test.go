@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,9 +48,9 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// start starts a gatehouse that runs these programs, by their names, with further lines of
-// configuration above.
-func start(t *testing.T, programs map[string]string, lines ...string) *gatehouse {
+// start starts a gatehouse that runs these programs, by their names, with further keys in its
+// configuration.
+func start(t *testing.T, programs map[string]string, keys ...string) *gatehouse {
 	t.Helper()
 	g := &gatehouse{dir: t.TempDir(), address: make(map[string]string)}
 	binary := filepath.Join(g.dir, "gatehouse")
@@ -58,29 +59,17 @@ func start(t *testing.T, programs map[string]string, lines ...string) *gatehouse
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	write := func(name, text string, mode os.FileMode) {
-		t.Helper()
-		path := filepath.Join(g.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for name, text := range programs {
-		write("bin/"+name, "#!/bin/sh\n"+text, 0o755)
+		g.write(t, "bin/"+name, "#!/bin/sh\n"+text, 0o755)
 	}
-	write("token", token+"\n", 0o600)
-	write("g.toml", strings.Join(lines, "\n")+fmt.Sprintf(`
-http = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-metrics = "127.0.0.1:0"
-admin_token_file = "%[1]s/token"
-[[app]]
-prefix = "/cgi-bin"
-scripts = "%[1]s/bin"
-`, g.dir), 0o644)
+	g.write(t, "token", token+"\n", 0o600)
+	listeners := 3
+	for _, line := range keys {
+		if strings.HasPrefix(line, "fastcgi = ") {
+			listeners++
+		}
+	}
+	g.configure(t, "", keys...)
 	g.cmd = exec.Command(binary, "serve", "--config", filepath.Join(g.dir, "g.toml"))
 	g.cmd.Stderr = &g.log
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -102,9 +91,50 @@ scripts = "%[1]s/bin"
 				g.address[l.Protocol] = l.Address
 			}
 		}
-		return len(g.address) == 3
+		return len(g.address) == listeners
 	})
 	return g
+}
+
+// write writes a file in the directory of g.
+func (g *gatehouse) write(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(g.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// configure writes the configuration: the programs at /cgi-bin, with further applications and
+// keys.
+func (g *gatehouse) configure(t *testing.T, apps string, keys ...string) {
+	t.Helper()
+	g.write(t, "g.toml", strings.Join(keys, "\n")+fmt.Sprintf(`
+http = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+metrics = "127.0.0.1:0"
+admin_token_file = "%[1]s/token"
+[[app]]
+prefix = "/cgi-bin"
+scripts = "%[1]s/bin"
+`, g.dir)+apps, 0o644)
+}
+
+// reload has g serve what configure has written.
+func (g *gatehouse) reload(t *testing.T, apps string, keys ...string) {
+	t.Helper()
+	before := g.status(t).Reloads
+	g.configure(t, apps, keys...)
+	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Until(t, "the reload", func() bool { return g.status(t).Reloads.Last.After(before.Last) })
+	if got := g.status(t).Reloads; got.Failure != "" {
+		t.Fatalf("the reload failed: %s", got.Failure)
+	}
 }
 
 // get makes a request for a program, and returns the status.
@@ -129,19 +159,31 @@ func (g *gatehouse) command(args ...string) (status int, err error) {
 	return cmd.ProcessState.ExitCode(), err
 }
 
-// idOf returns the id of a request in flight.
-func (g *gatehouse) idOf(t *testing.T, name string) (id string) {
+// status returns what g tells of itself.
+func (g *gatehouse) status(t *testing.T) *admin.Status {
 	t.Helper()
-	resp, err := http.Get("http://" + g.address["admin"] + "/status.json")
+	s, err := (&admin.Client{Network: "tcp", Address: g.address["admin"]}).Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	var s admin.Status
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		t.Fatal(err)
+	return s
+}
+
+// application returns the figures of an application.
+func (g *gatehouse) application(t *testing.T, name string) admin.Application {
+	t.Helper()
+	list := g.status(t).Applications
+	i := slices.IndexFunc(list, func(a admin.Application) bool { return a.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no application %s", name)
 	}
-	for _, r := range s.InFlight {
+	return list[i]
+}
+
+// idOf returns the id of a request in flight.
+func (g *gatehouse) idOf(t *testing.T, name string) (id string) {
+	t.Helper()
+	for _, r := range g.status(t).InFlight {
 		if strings.HasSuffix(r.Target, name) {
 			id = r.ID
 		}
