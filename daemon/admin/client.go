@@ -104,10 +104,12 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: there is no such socket: start gatehouse with admin = \"unix:%[1]s\", or write --admin with the address that it has", c.Address)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		return fmt.Errorf("%s: no gatehouse listens there: start it, or write --admin with the address that it has", c.Address)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return fmt.Errorf("%s: this user may not connect: use sudo, or write a group into the address, as in admin = \"unix:%[1]s,group=adm\"", c.Address)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: interrupted before there was an answer", c.Address)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer within %v", c.Address, patience)
 	}

@@ -117,6 +117,8 @@ func (p *process) status(ctx context.Context, args []string) int {
 		p.complain(err)
 		return int(admin.Unknown)
 	}
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	level, err := admin.OK, error(nil)
 	asJSON := inJSON != nil && *inJSON
 	if request != "" {
@@ -188,11 +190,16 @@ func (p *process) top(ctx context.Context, args []string) int {
 	}
 	screen := newDisplay(p.stdout)
 	defer screen.leave()
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var before *admin.Status
 	for ; left != 0; left-- {
 		s, err := c.Status(ctx)
+		if ctx.Err() != nil {
+			return exitDone
+		}
 		if err != nil {
 			screen.leave()
 			p.complain(err)
@@ -208,8 +215,6 @@ func (p *process) top(ctx context.Context, args []string) int {
 			break
 		}
 		select {
-		case <-p.signals:
-			return exitDone
 		case <-ctx.Done():
 			return exitDone
 		case <-tick.C:
@@ -250,6 +255,8 @@ func (p *process) abort(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	code := exitDone
 	for _, id := range ids {
 		if err := c.Abort(ctx, id); err != nil {
