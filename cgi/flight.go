@@ -147,9 +147,6 @@ func (w *response) leave() {
 	}
 	s.mu.Unlock()
 	f.env.shared = false
-	f.mu.Lock()
-	f.worker = nil
-	f.mu.Unlock()
 }
 
 // each calls f for requests in flight until it returns false. None of them ends meanwhile

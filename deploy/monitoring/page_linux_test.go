@@ -129,8 +129,19 @@ func TestPage(t *testing.T) {
 	}
 	b.screenshot("page")
 
-	// The button needs the token, and ends the request that runs. The other one runs then.
+	// Behind its id is what one request does.
 	const running = `[...document.querySelectorAll("#inflight tr")].find(r => r.textContent.includes("running"))`
+	b.do(chromedp.Navigate(evaluate[string](b, running+`.querySelector("a").href`)))
+	detail := evaluate[string](b, "document.body.innerText")
+	for _, want := range []string{"/bin/slow", "processes", "waits", "running 1 of 1, in the queue 1 of 1024", "queue_wait", "All requests"} {
+		if !strings.Contains(strings.ToLower(detail), strings.ToLower(want)) {
+			t.Errorf("the page of one request lacks %q:\n%s", want, detail)
+		}
+	}
+	b.screenshot("request")
+	b.do(chromedp.Navigate(admin))
+
+	// The button needs the token, and ends the request that runs. The other one runs then.
 	const press = running + `.querySelector("button").click()`
 	evaluate[any](b, press)
 	testkit.Until(t, "the token is asked for", func() bool {
