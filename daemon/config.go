@@ -53,6 +53,9 @@ type Config struct {
 	// RequestIDFrom is the variable that has the id of a request; see cgi.Handler.
 	RequestIDFrom string
 
+	// PlainErrorPages leaves the id of the request out of error pages.
+	PlainErrorPages bool
+
 	// PIDFile is the path of a file that holds the number of the process while it serves;
 	// empty for none.
 	PIDFile string

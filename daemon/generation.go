@@ -65,7 +65,7 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 		return nil, errors.Join(err, closeApps())
 	}
 	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token, reserve: cgi.Descriptors(apps...),
-		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: true}, closers: []func() error{closeApps, m.close}}, nil
+		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: !c.PlainErrorPages}, closers: []func() error{closeApps, m.close}}, nil
 }
 
 // openLogs opens the logs. They are written as the configuration says once logs.begin is called.

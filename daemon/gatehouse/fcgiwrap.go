@@ -77,7 +77,8 @@ func (p *process) fcgiwrapConfig(args []string) (config *daemon.Config, help boo
 	}
 	app, programs := fcgiwrapApp()
 	programs.Stderr = p.stderr
-	config = &daemon.Config{RequestIDFrom: "REQUEST_ID"} // which programs get as it was sent
+	// Programs get REQUEST_ID as it was sent, and clients fcgiwrap's error pages.
+	config = &daemon.Config{RequestIDFrom: "REQUEST_ID", PlainErrorPages: true}
 	for _, l := range letters {
 		switch l.name {
 		case 'h':

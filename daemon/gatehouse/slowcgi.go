@@ -76,7 +76,7 @@ func (f slowcgiFlags) config() (*daemon.Config, error) {
 	}
 	app := slowcgiApp()
 	app.Limits.Run = f.timeout
-	return &daemon.Config{FastCGI: []daemon.Address{a}, RequestIDFrom: "REQUEST_ID", Apps: []daemon.App{app}}, nil
+	return &daemon.Config{FastCGI: []daemon.Address{a}, RequestIDFrom: "REQUEST_ID", PlainErrorPages: true, Apps: []daemon.App{app}}, nil
 }
 
 // slowcgi runs gatehouse as slowcgi. Without -d it continues in another process, and
