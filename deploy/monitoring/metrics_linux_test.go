@@ -72,17 +72,22 @@ func TestPrometheus(t *testing.T) {
 	l.run(t, *loadTime/2, kind{application: "/old", path: "/echo", body: 100, class: "2xx", exit: "0"})
 	l.fillQueue(t, p)
 	compare(t, p, l)
-	if got, err := p.query(`sum(gatehouse_requests_total{application="/old"})`); err != nil || len(got) != 1 || got[0].value() <= 0 {
-		t.Errorf("before the reload: %v, %v", got, err)
+	served := func(application string) func() bool {
+		return func() bool {
+			got, err := p.query(fmt.Sprintf("gatehouse_requests_total{application=%q}", application))
+			return err == nil && len(got) > 0
+		}
 	}
+	testkit.Until(t, "the figures of an application", served("/old"))
 
 	g.reload(t, apps(g.dir, "/new"), keys...)
 	l.add("gatehouse_reloads_total", 1, "success")
 	l.forget("/old")
-	compare(t, p, l)
+	testkit.Until(t, "the figures under the new name", served("/new"))
 	if got, err := p.query(`{application="/old"}`); err != nil || len(got) > 0 {
 		t.Errorf("of an application that is not served any more: %v, %v", got, err)
 	}
+	compare(t, p, l)
 	l.run(t, *loadTime/2, kind{application: "/new", path: "/echo", body: 100, class: "2xx", exit: "0"})
 	compare(t, p, l)
 
@@ -95,9 +100,7 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("a counter fell: %v, %v", fell, err)
 		}
 	}
-	if got, err := p.query(`min_over_time(up{job="gatehouse"}[1h])`); err != nil || len(got) != 1 || got[0].value() != 1 {
-		t.Errorf("a scrape failed: %v, %v", got, err)
-	}
+	p.checkTarget(t)
 	p.checkRules(t)
 	documented := documentedMetrics(t)
 	for _, name := range names {
@@ -106,19 +109,20 @@ func TestPrometheus(t *testing.T) {
 		}
 	}
 	for expr, file := range expressions(t) {
-		got, err := p.query(expr)
-		if err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
-		whole := true
+		whole := file == "dashboard.json" && !strings.Contains(expr, " > ") // which drops what is well
 		for _, name := range metricName.FindAllString(expr, -1) {
 			if !documented[family(name)] {
 				t.Errorf("%s: %s: there is no %s", file, expr, name)
 			}
 			whole = whole && slices.Contains(names, name)
 		}
-		if whole && len(got) == 0 && !strings.Contains(expr, ">") && !strings.Contains(expr, "== ") {
-			t.Errorf("%s: %s: nothing", file, expr)
+		var got []sample
+		var err error
+		if !testkit.Poll(func() bool {
+			got, err = p.query(expr)
+			return err != nil || len(got) > 0 || !whole
+		}) || err != nil {
+			t.Errorf("%s: %s: %v, %v", file, expr, got, err)
 		}
 	}
 
@@ -213,6 +217,27 @@ func (p *prometheus) names(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// checkTarget: Prometheus takes what it scrapes. That a scrape takes longer than the second it has
+// proves nothing: the machine may be busy.
+func (p *prometheus) checkTarget(t *testing.T) {
+	t.Helper()
+	for line := range strings.Lines(p.log.String()) {
+		if strings.Contains(line, "Scrape failed") || strings.Contains(line, "Append failed") {
+			t.Log(line)
+			if !strings.Contains(line, "deadline exceeded") {
+				t.Error("a scrape failed")
+			}
+		}
+	}
+	for _, name := range []string{"max_over_time(scrape_duration_seconds[1h])", "max_over_time(scrape_samples_scraped[1h])"} {
+		if got, err := p.query(name); err != nil || len(got) != 1 {
+			t.Errorf("%s: %v, %v", name, got, err)
+		} else {
+			t.Logf("%s: %v", name, got[0].value())
+		}
+	}
 }
 
 // checkRules: Prometheus has evaluated each alert without an error.
