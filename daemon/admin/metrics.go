@@ -289,7 +289,9 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 }
 
 // formatOf returns the best format of metrics that a client accepts.
-func formatOf(r *http.Request) expfmt.Format { return expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...) }
+func formatOf(r *http.Request) expfmt.Format {
+	return expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+}
 
 // writeMetrics writes metrics in a format.
 func writeMetrics(w io.Writer, format expfmt.Format, s *Stats, version string, refused uint64) error {
