@@ -276,15 +276,18 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 		return
 	}
 	states := map[string]int{"starting": 0, "idle": 0, "busy": 0, "ending": 0}
-	var memory int64
+	memory, known := int64(0), true
 	for _, p := range a.Processes {
 		states[p.State]++
 		memory += p.Memory
+		known = known && (p.Memory > 0 || p.PID == 0) // else nobody tells
 	}
 	for _, state := range slices.Sorted(maps.Keys(states)) {
 		e.gauge("gatehouse_kept_processes", float64(states[state]), with(labels, "state", state)...)
 	}
-	e.gauge("gatehouse_kept_processes_memory_bytes", float64(memory), labels...)
+	if known {
+		e.gauge("gatehouse_kept_processes_memory_bytes", float64(memory), labels...)
+	}
 	e.gauge("gatehouse_kept_processes_failing", oneIf(a.Failure != ""), labels...)
 }
 

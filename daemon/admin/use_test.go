@@ -75,3 +75,29 @@ func TestEachUseHasALimit(t *testing.T) {
 		t.Errorf("%d uses", uses)
 	}
 }
+
+// TestUnknown: what the system does not tell, as without a free descriptor, is left out, and is
+// never said to be 0.
+func TestUnknown(t *testing.T) {
+	g := newGateway()
+	s := &g.stats
+	s.Process.Memory, s.Process.Descriptors = cgi.Use{}, cgi.Use{}
+	s.Applications[0].State.Processes[0].Memory = 0
+	for i := range s.Listeners {
+		s.Listeners[i].Backlog = nil
+	}
+	for _, f := range familiesOf(s, "v1", 0) {
+		switch f.GetName() {
+		case "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "gatehouse_memory_limit_bytes",
+			"gatehouse_kept_processes_memory_bytes", "gatehouse_listener_backlog", "gatehouse_listener_backlog_limit":
+			t.Errorf("%v", f)
+		}
+	}
+	var text strings.Builder
+	h := &Handler{Source: g}
+	h.now().WriteText(&text, nil, 0)
+	page := ask(h, true, "GET", "/", "").Body.String()
+	if !strings.Contains(text.String(), "memory –, descriptors –,") || !strings.Contains(page, "<div>memory<b>–</b></div>") {
+		t.Errorf("%s\n%s", text.String(), page)
+	}
+}
