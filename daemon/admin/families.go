@@ -39,7 +39,7 @@ var families = [...]family{
 
 	{"gatehouse_programs", gauge, "Programs that run, or connections to an application that are in use."},
 	{"gatehouse_programs_limit", gauge, "The most programs that may run (programs), or connections that may be in use (connections)."},
-	{"gatehouse_programs_waited_total", counter, "Requests that had to wait for their turn."},
+	{"gatehouse_programs_waited_total", counter, "Requests that had to wait for a program, a process that starts, or a connection."},
 	{"gatehouse_programs_refused_total", counter, "Requests that were refused since they had no turn: the queue was full, or queue_wait was over."},
 	{"gatehouse_queue", gauge, "Requests in the queue for a program or a connection."},
 	{"gatehouse_queue_limit", gauge, "The most requests in the queue (queue)."},
@@ -90,7 +90,7 @@ var families = [...]family{
 	{"gatehouse_old_configurations_limit", gauge, "The most replaced configurations that may have requests in flight."},
 	{"gatehouse_old_configurations_refused_total", counter, "Reloads that were refused because there were as many as may be."},
 	{"gatehouse_log_lines_dropped_total", counter, "Lines that a log has lost, as it could not be written."},
-	{"gatehouse_admin_refused_total", counter, "Requests and connections to the admin addresses beyond their limits."},
+	{"gatehouse_admin_refused_total", counter, "Requests and connections to the admin addresses that were refused: too many, or not allowed."},
 
 	{"process_cpu_seconds_total", counter, "Processor time of the gateway, without programs."},
 	{"process_resident_memory_bytes", gauge, "Resident memory of the gateway, without programs."},

@@ -194,20 +194,22 @@ var selectors = map[string]string{
 // have all.
 func compare(t *testing.T, p *prometheus, l *load) {
 	t.Helper()
+	if testkit.Poll(func() bool {
+		for name, labels := range figures {
+			if !maps.Equal(p.sums(t, name+selectors[name], labels), l.known(name)) {
+				return false
+			}
+		}
+		return true
+	}) {
+		return
+	}
 	for name, labels := range figures {
-		expr := name + selectors[name]
-		var got map[string]float64
-		want := l.known(name)
-		if !testkit.Poll(func() bool {
-			got = p.sums(t, expr, labels)
-			return maps.Equal(got, want)
-		}) {
+		if got, want := p.sums(t, name+selectors[name], labels), l.known(name); !maps.Equal(got, want) {
 			t.Errorf("%s by %v:\n%v, the clients know\n%v", name, labels, got, want)
 		}
 	}
-	if t.Failed() {
-		t.FailNow()
-	}
+	t.Fatal("Prometheus and the clients do not agree")
 }
 
 // names returns the names of all metrics.
