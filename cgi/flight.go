@@ -60,6 +60,10 @@ type InFlight struct {
 	BytesIn     int64 // of the request's body, that were read
 	BytesOut    int64 // of the response's body, that were sent
 	Usage       Usage
+
+	// Worker is what works on it: a program, or an application that it was passed on to. It
+	// is nil for an application of this process, and where nobody tells.
+	Worker Worker
 }
 
 // shards is how many lists the requests in flight are in, so that those which begin and end
@@ -90,6 +94,7 @@ type flight struct {
 	used   atomic.Bool // usage is set
 	mu     sync.Mutex  // guards what follows
 	usage  Usage
+	worker Worker                  // what works on it, where that is told
 	ctx    context.Context         // of the request; nil until it is made
 	cancel context.CancelCauseFunc // of that
 	abort  error                   // why the request was aborted here; nil if it was not
@@ -199,7 +204,7 @@ func (w *response) look(now time.Duration) InFlight {
 	t := w.tally()
 	x.Application, x.Authorizer = t.name, t.authorizer
 	f.mu.Lock()
-	x.Usage = f.usage
+	x.Usage, x.Worker = f.usage, f.worker
 	f.mu.Unlock()
 	switch since := f.waiting.Load(); {
 	case since != 0:

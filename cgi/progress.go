@@ -81,9 +81,14 @@ func (r *Request) SetStage(s Stage) {
 // Watched reports whether anybody watches r; see [Watch].
 func (r *Request) Watched() bool { return r.progress != nil }
 
-// SetWorker notes for a [Watch] what works on r from now on; nil for nobody. It is called on
-// the goroutine that serves r.
+// SetWorker notes for a [Watch] and for [Handler.InFlight] what works on r from now on; nil for
+// nobody. It is called on the goroutine that serves r.
 func (r *Request) SetWorker(w Worker) {
+	if x := r.response; x != nil {
+		x.flight.mu.Lock()
+		x.flight.worker = w
+		x.flight.mu.Unlock()
+	}
 	if r.progress != nil {
 		r.progress.setWorker(w)
 	}

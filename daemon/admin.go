@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"gatehouse"
 	"gatehouse/cgi"
@@ -61,6 +63,9 @@ func (a *Admin) keys() []Key {
 // ParseAdminAddress is ParseAddress for an address of an Admin.
 func ParseAdminAddress(s string) (Address, error) {
 	a, err := ParseAddress(s)
+	if err == nil && a.Kind == AddressPipe {
+		return Address{}, errAdminPipe(a)
+	}
 	if err == nil && a.Kind == AddressUnix && !strings.Contains(s, ",mode=") {
 		a.Mode = 0o600
 		if a.Group != "" {
@@ -78,6 +83,11 @@ func addAdminAddress(list *[]Address) func(string) error {
 		}
 		return a, err
 	})
+}
+
+// errAdminPipe is for Windows.
+func errAdminPipe(a Address) error {
+	return fmt.Errorf("%v: neither browsers nor gatehouse status can ask at a named pipe: write unix:PATH or 127.0.0.1:PORT", a)
 }
 
 func parseHost(s string) (string, error) {
@@ -102,18 +112,24 @@ func readToken(path string) (string, error) {
 		return "", nil
 	}
 	const least, most = 16, 1 << 10
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, bare(err))
 	}
 	defer f.Close()
+	info, err := f.Stat()
 	b := make([]byte, most)
-	n, _ := f.Read(b)
+	var n int
+	if err == nil && info.Mode().IsRegular() {
+		n, err = io.ReadFull(f, b)
+	}
 	line, _, _ := bytes.Cut(b[:n], []byte("\n"))
 	token := strings.TrimSpace(string(line))
-	switch info, err := f.Stat(); {
-	case err != nil:
+	switch {
+	case err != nil && err != io.EOF && err != io.ErrUnexpectedEOF:
 		return "", fmt.Errorf("%s: %w", path, bare(err))
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is no regular file: write the path of one whose first line is the token", path)
 	case len(token) < least:
 		return "", fmt.Errorf("%s: the token in its first line is shorter than %d characters: write another one, as head -c 24 /dev/urandom | base64 makes it", path, least)
 	case n == most && !bytes.Contains(b, []byte("\n")):
@@ -163,8 +179,12 @@ func (g *generation) openAdmin(passed *inheritance) error {
 }
 
 // adminProtocol returns what is served on a socket that systemd passes under this name: where
-// the gateway shows itself, for "admin" and "metrics", or with a suffix as in "admin.site".
+// the gateway shows itself, for "admin" and "metrics", or with a suffix as in "admin.site". The
+// name of a unit, such as "admin.socket", says nothing: it stands where no name was written.
 func adminProtocol(name string) (gatehouse.Protocol, bool) {
+	if strings.HasSuffix(name, ".socket") {
+		return "", false
+	}
 	name, _, _ = strings.Cut(name, ".")
 	p := gatehouse.Protocol(name)
 	return p, isAdmin(p)
@@ -228,21 +248,21 @@ func (d *Daemon) startShowing() (stop func()) {
 // show has the gateway show itself where the configuration that serves now says.
 func (d *Daemon) show() {
 	g := d.current()
-	if g.showsItself() {
+	if g.hasPage() {
 		d.sample()
 	}
 	d.admin.Handler.SetAccess(admin.Access{Hosts: g.config.Admin.Hosts, Token: g.token})
 	d.admin.Serve(g.adminEndpoints())
 }
 
-// showsItself reports whether the gateway shows itself anywhere.
-func (g *generation) showsItself() bool {
-	return slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return isAdmin(e.Protocol) })
+// hasPage reports whether anybody can see the history.
+func (g *generation) hasPage() bool {
+	return slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return e.Protocol == protocolAdmin })
 }
 
 // observe has history note the requests that fail or take long, if anybody can see it.
 func (g *generation) observe(history *admin.History) {
-	if !slices.ContainsFunc(g.endpoints, func(e endpoint) bool { return e.Protocol == protocolAdmin }) {
+	if !g.hasPage() {
 		return
 	}
 	log := g.handler.AccessLog

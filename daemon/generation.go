@@ -65,7 +65,7 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 		return nil, errors.Join(err, closeApps())
 	}
 	return &generation{config: c, log: p.log, mounted: m, kept: kept, token: token,
-		reserve: cgi.Descriptors(apps...) + len(c.Admin.addresses())*admin.Descriptors,
+		reserve: cgi.Descriptors(apps...),
 		handler: &cgi.Handler{Log: p.log, Spool: c.Limits.Spool, RequestIDFrom: c.RequestIDFrom, ErrorRequestID: !c.PlainErrorPages},
 		closers: []func() error{closeApps, m.close}}, nil
 }
@@ -98,15 +98,13 @@ func (g *generation) newServer(d *Daemon, overdue func()) *gatehouse.Server {
 		Endpoints:      g.served(),
 		Handler:        g.handler,
 		Limits:         limits.Front,
-		Reserve:        g.reserve,
+		Reserve:        g.reserve + len(g.adminEndpoints())*admin.Descriptors,
 		Paths:          g.config.Paths,
 		NoMultiplexing: g.config.NoMultiplexing,
 		TrustedProxies: g.config.TrustedProxies, TrustUnixProxies: g.config.TrustUnixProxies,
-		Drain:    g.drain(),
-		Notifier: d.notifier,
-		ReadyFD:  d.readyFD,
+		Drain: g.drain(), Overdue: overdue,
+		Notifier: d.notifier, ReadyFD: d.readyFD,
 		IdleExit: g.config.IdleExit,
-		Overdue:  overdue,
 		Log:      g.log,
 	}
 }

@@ -38,6 +38,10 @@ type logStream struct {
 	severe bool // lines of the log begin with their severity
 	log    bool // it is the log's, and perhaps that of an access log as well; guarded by logs.mu
 	users  int  // likewise
+
+	// settled is how many of the lost lines logs.ended has; guarded by logs.mu.
+	settled uint64
+
 	to     io.Writer
 	writer *LogWriter // that is to, or nil: standard error may be anything
 	target io.Closer  // nil for standard error
@@ -153,7 +157,10 @@ func (l *logs) acquire(place string, journald, log bool) (*logStream, error) {
 	defer l.mu.Unlock()
 	for _, s := range l.streams {
 		if samePlace(s.place, place) {
-			s.log = s.log || log
+			if log && !s.log {
+				s.settle(&l.ended) // as the access log's
+				s.log = true
+			}
 			s.users++
 			return s, nil
 		}
@@ -161,7 +168,9 @@ func (l *logs) acquire(place string, journald, log bool) (*logStream, error) {
 	s := &logStream{place: place, users: 1, log: log, severe: journald || isSyslog(place)}
 	if place == "stderr" {
 		s.to = l.stderr
-		s.writer, _ = l.stderr.(*LogWriter)
+		if s.writer, _ = l.stderr.(*LogWriter); s.writer != nil {
+			s.settled = s.writer.Lost() // a stream before has counted it
+		}
 	} else {
 		to, err := l.openTarget(place)
 		if err != nil {
@@ -214,6 +223,7 @@ func (l *logs) release(s *logStream) error {
 	s.users--
 	last := s.users == 0
 	if last {
+		s.settle(&l.ended)
 		l.streams = slices.DeleteFunc(l.streams, func(other *logStream) bool { return other == s })
 	}
 	l.mu.Unlock()
@@ -222,22 +232,28 @@ func (l *logs) release(s *logStream) error {
 	}
 	err := s.writer.Flush()
 	l.mu.Lock()
-	s.count(&l.ended)
+	s.settle(&l.ended)
 	l.mu.Unlock()
 	return errors.Join(err, s.target.Close())
 }
 
-// count adds the lines that a stream has lost.
-func (s *logStream) count(n *lostLines) {
+// count adds the lines that a stream has lost and that are not settled, and returns how many
+// it has lost in all.
+func (s *logStream) count(n *lostLines) (all uint64) {
 	if s.writer == nil {
-		return
+		return 0
 	}
+	all = s.writer.Lost()
 	if s.log {
-		n.log += s.writer.Lost()
+		n.log += all - s.settled
 	} else {
-		n.access += s.writer.Lost()
+		n.access += all - s.settled
 	}
+	return all
 }
+
+// settle adds those lines for good: count does not, from then on. logs.mu is held.
+func (s *logStream) settle(n *lostLines) { s.settled = s.count(n) }
 
 // lost returns how many lines could not be written so far.
 func (l *logs) lost() lostLines {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"gatehouse/daemon/admin"
 	"gatehouse/internal/frontend"
 )
 
@@ -143,6 +144,17 @@ func (g *generation) share() {
 	for _, e := range g.endpoints {
 		if l, ok := e.moved.(interface{ Share() }); ok {
 			l.Share()
+		}
+	}
+}
+
+// takeFrom has a server leave the listeners whose sockets are to serve something else, so that
+// it answers nobody who is not meant for it.
+func (g *generation) takeFrom(s *admin.Server) {
+	for i := range g.endpoints {
+		e := &g.endpoints[i]
+		if e.moved != nil && s.Leave(e.moved) {
+			e.moved = nil // the socket is g's alone
 		}
 	}
 }

@@ -93,6 +93,7 @@ func (d *Daemon) reload(ctx context.Context, overdue func()) error {
 		return err
 	}
 	g.share()
+	g.takeFrom(d.admin)
 	ended, err := d.server.Reconfigure(g.newServer(d, overdue))
 	if err != nil {
 		return errors.Join(err, g.abandon(old))

@@ -13,7 +13,8 @@ type Stats = admin.Stats
 
 // Stats returns the figures of d. It may be called at any time after Open.
 func (d *Daemon) Stats() Stats {
-	s := Stats{Ready: d.Ready()}
+	log, access := d.LostLines()
+	s := Stats{Ready: d.Ready(), Dropped: map[string]uint64{"log": log, "access_log": access}}
 	d.mu.Lock()
 	server := d.server
 	s.Reloads = d.reloads

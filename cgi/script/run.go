@@ -60,6 +60,10 @@ func (u *run) Silence() (d time.Duration, responded bool) { return u.activity.Si
 // Inspect returns what the program and its descendants do at the moment.
 func (u *run) Inspect() process.Inspection { return u.proc.Inspect() }
 
+// CPUTime returns the processor time that the program has taken so far; 0 where that is not
+// known.
+func (u *run) CPUTime() time.Duration { return u.proc.CPUTime() }
+
 // logAttrs logs a line about the program.
 func (u *run) logAttrs(message string, more ...slog.Attr) {
 	attrs := append([]slog.Attr{u.about, slog.String("script", u.target.path)}, more...)

@@ -104,6 +104,9 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	return c.next()
 }
 
+// Unwrap returns App, for [cgi.Mounts] and [cgi.Measure].
+func (a *App) Unwrap() cgi.App { return a.App }
+
 // Close has nothing logged any more: it returns when a line that is being made has been
 // written, which takes little more than a second.
 func (a *App) Close() error {

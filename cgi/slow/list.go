@@ -12,7 +12,7 @@ type entry struct {
 
 	progress cgi.Progress
 	number   uint32       // that the stack of its goroutine spells; the entry keeps it
-	request  *cgi.Request // nil once it has ended
+	request  *cgi.Request // until it has ended
 	begun    time.Time
 	method   string
 	target   string
@@ -67,14 +67,27 @@ func (l *list) remove(e *entry) {
 	if e.judged && !e.logged {
 		l.slows--
 	}
-	e.ended = true
+	e.ended, e.request = true, nil
 	if e.reporting || len(l.free) >= maxFree {
 		return // whoever makes the line still looks at it
 	}
 	e.progress.Reset()
-	e.method, e.target = "", ""
+	e.request, e.method, e.target = nil, "", ""
 	e.judged, e.logged, e.ended = false, false, false
 	l.free = append(l.free, e)
+}
+
+// find returns the request with this number, or nil.
+func (l *list) find(id uint64) *entry {
+	if l.ring.after == nil {
+		return nil // none has begun
+	}
+	for e := l.ring.after; e != &l.ring; e = e.after {
+		if e.request.ID == id {
+			return e
+		}
+	}
+	return nil
 }
 
 // fresh returns the oldest that has not been judged, or nil.

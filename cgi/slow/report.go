@@ -19,36 +19,14 @@ type inspector interface{ Inspect() process.Inspection }
 
 // report writes the line of a request, unless that has ended meanwhile. looking is held.
 func (a *App) report(e *entry) {
-	mark := e.progress.Mark()
-	time.Sleep(stageTime)
-	stage := e.progress.Stage(mark)
-	worker := e.progress.Worker()
-	attrs := describe(stage, worker)
-	if worker == nil && (stage == cgi.StageServing || stage == cgi.StageBody || stage == cgi.StageClient) {
-		attrs = append(attrs, slog.String("stack", stackOf(e.number)))
-	}
-	if i, ok := worker.(inspector); ok {
-		n := i.Inspect()
-		text := n.String()
-		if text == "" && len(n.Unread) == 0 {
-			text = "the program has ended"
-		}
-		if text != "" {
-			attrs = append(attrs, slog.String("processes", text))
-		}
-		if len(n.Unread) > 0 {
-			attrs = append(attrs, slog.String("unread", strings.Join(n.Unread, "\n")))
-		}
-	}
+	attrs := examine(e)
 	now := time.Now()
 	a.mu.Lock()
 	ended, leftOut := e.ended || a.closed, a.leftOut-1
+	e.reporting = false
 	var id slog.Attr
 	if !ended {
 		id = e.request.LogAttr()
-	}
-	e.reporting = false
-	if !ended {
 		e.logged = true
 		a.requests.slows--
 		a.leftOut, a.logged = 0, now
@@ -87,4 +65,64 @@ func describe(stage cgi.Stage, worker cgi.Worker) []slog.Attr {
 		name = "program"
 	}
 	return []slog.Attr{slog.String("stage", text), slog.String(name, worker.Name())}
+}
+
+// Look returns what the log would say at the moment of a request under way, slow or not, by its
+// ID; found is false if the App has none with that. It takes little more than a second.
+func (a *App) Look(id uint64) (attrs []slog.Attr, found bool) {
+	a.looking.Lock()
+	defer a.looking.Unlock()
+	a.mu.Lock()
+	e := a.requests.find(id)
+	if e != nil {
+		e.reporting = true
+	}
+	a.mu.Unlock()
+	if e == nil {
+		return nil, false
+	}
+	attrs = examine(e)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.reporting = false
+	return attrs, !e.ended
+}
+
+// examine returns what a request waits for, and what works on it. looking is held, and the
+// entry is not used for another one meanwhile.
+func examine(e *entry) []slog.Attr {
+	mark := e.progress.Mark()
+	time.Sleep(stageTime)
+	stage := e.progress.Stage(mark)
+	worker := e.progress.Worker()
+	attrs := describe(stage, worker)
+	if worker == nil && (stage == cgi.StageServing || stage == cgi.StageBody || stage == cgi.StageClient) {
+		attrs = append(attrs, slog.String("stack", stackOf(e.number)))
+	}
+	return append(attrs, inspect(worker)...)
+}
+
+// inspect returns what a worker does, if it has processes.
+func inspect(worker cgi.Worker) (attrs []slog.Attr) {
+	i, ok := worker.(inspector)
+	if !ok {
+		return nil
+	}
+	n := i.Inspect()
+	text := n.String()
+	if text == "" && len(n.Unread) == 0 {
+		text = "the program has ended"
+	}
+	if text != "" {
+		attrs = append(attrs, slog.String("processes", text))
+	}
+	if len(n.Unread) > 0 {
+		attrs = append(attrs, slog.String("unread", strings.Join(n.Unread, "\n")))
+	}
+	return attrs
+}
+
+// LookAt is App.Look for a request that no App has, of which only its worker is known.
+func LookAt(worker cgi.Worker) []slog.Attr {
+	return append(describe(cgi.StageServing, worker), inspect(worker)...)
 }

@@ -39,6 +39,19 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
+// Look returns what a request in flight does, by its number or its id in the log.
+func (c *Client) Look(ctx context.Context, id string) (*Detail, error) {
+	body, err := c.do(ctx, "GET", "/request.json?"+url.Values{"id": {id}}.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	d := new(Detail)
+	if err := json.Unmarshal(body, d); err != nil {
+		return nil, fmt.Errorf("%s: not the answer of a gatehouse: %w", c.Address, err)
+	}
+	return d, nil
+}
+
 // Abort ends a request in flight.
 func (c *Client) Abort(ctx context.Context, id string) error {
 	_, err := c.do(ctx, "POST", "/abort", url.Values{"id": {id}})
@@ -79,7 +92,7 @@ func (c *Client) do(ctx context.Context, method, path string, form url.Values) (
 	case len(body) > maxStatus:
 		return nil, fmt.Errorf("%s: the response is longer than %d bytes", c.Address, maxStatus)
 	case resp.StatusCode != http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
-		return nil, fmt.Errorf("%s: %.500s", c.Address, strings.TrimSpace(string(body)))
+		return nil, fmt.Errorf("%s: %s", c.Address, printable(clip(strings.TrimSpace(string(body)))))
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s answers with status %d: is it the admin address of a gatehouse?", c.Address, resp.StatusCode)
 	}
@@ -91,10 +104,12 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: there is no such socket: start gatehouse with admin = \"unix:%[1]s\", or write --admin with the address that it has", c.Address)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errRefused):
 		return fmt.Errorf("%s: no gatehouse listens there: start it, or write --admin with the address that it has", c.Address)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return fmt.Errorf("%s: this user may not connect: use sudo, or write a group into the address, as in admin = \"unix:%[1]s,group=adm\"", c.Address)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: interrupted before there was an answer", c.Address)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer within %v", c.Address, patience)
 	}

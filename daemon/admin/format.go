@@ -93,6 +93,14 @@ type meter struct {
 	Percent int // of the limit; -1: there is none
 }
 
+// meterOf is newMeter for a Use or a pointer to one, which is not nil.
+func meterOf(u any, bytes bool) meter {
+	if p, ok := u.(*Use); ok {
+		return newMeter(*p, bytes)
+	}
+	return newMeter(u.(Use), bytes)
+}
+
 func newMeter(u Use, bytes bool) meter {
 	format := func(n int64) string {
 		if bytes {
@@ -104,6 +112,14 @@ func newMeter(u Use, bytes bool) meter {
 		return meter{format(u.Used), -1}
 	}
 	return meter{format(u.Used) + " of " + format(u.Limit), int(100 * float64(u.Used) / float64(u.Limit))}
+}
+
+// measured is newMeter for what is never 0: where the system tells nothing it is unknown.
+func measured(u Use, bytes bool) meter {
+	if u.Used <= 0 {
+		return meter{"–", -1}
+	}
+	return newMeter(u, bytes)
 }
 
 // chart draws a figure of each Rate over the last ten minutes.

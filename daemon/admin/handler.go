@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	maxAnswers = 8                // at a time
+	maxAnswers = 8                // that are made at a time
 	maxStreams = 16               // open pages
 	patience   = 10 * time.Second // for a client to send its request, and to take the response
 )
@@ -41,6 +42,7 @@ type Handler struct {
 	origin  http.CrossOriginProtection
 	answers chan struct{}
 	streams chan struct{}
+	looks   chan struct{}
 	refused atomic.Uint64
 }
 
@@ -70,12 +72,14 @@ func (h *Handler) allowed() *Access {
 func (h *Handler) Refused() uint64 { return h.refused.Load() }
 
 func (h *Handler) init() {
-	h.answers, h.streams = make(chan struct{}, maxAnswers), make(chan struct{}, maxStreams)
+	h.answers, h.streams, h.looks = make(chan struct{}, maxAnswers), make(chan struct{}, maxStreams), make(chan struct{}, maxLooks)
 	h.mux.HandleFunc("GET /{$}", h.page)
 	h.mux.HandleFunc("GET /page.css", asset)
 	h.mux.HandleFunc("GET /page.js", asset)
 	h.mux.HandleFunc("GET /events", h.events)
 	h.mux.HandleFunc("GET /status.json", h.status)
+	h.mux.HandleFunc("GET /request", h.request)
+	h.mux.HandleFunc("GET /request.json", h.requestJSON)
 	h.mux.HandleFunc("POST /abort", h.abort)
 	h.mux.HandleFunc("GET /metrics", h.metrics)
 	h.mux.HandleFunc("GET /healthz", h.healthz)
@@ -105,33 +109,57 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, metrics bool) {
 		http.Error(w, "this listener has /metrics, /healthz and /readyz alone: see admin for the rest", http.StatusNotFound)
 		return
 	}
-	places := h.answers
-	if r.URL.Path == "/events" {
-		places = h.streams
-	}
-	select {
-	case places <- struct{}{}:
-		defer func() { <-places }()
-	default:
-		h.refused.Add(1)
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, fmt.Sprintf("%d clients are answered already: try again", cap(places)), http.StatusServiceUnavailable)
-		return
-	}
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	h.mux.ServeHTTP(w, r)
 }
 
+// take returns a function that gives a place back. If none is free it refuses the request, and
+// returns nil.
+func (h *Handler) take(places chan struct{}, w http.ResponseWriter) (leave func()) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }
+	default:
+		h.refused.Add(1)
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, fmt.Sprintf("%d clients are answered already: try again", cap(places)), http.StatusServiceUnavailable)
+		return nil
+	}
+}
+
+// respond sends what compute writes, which is not to be much. Only that takes a place: clients
+// that do not take their response keep nobody from getting one.
+func (h *Handler) respond(w http.ResponseWriter, contentType string, compute func(b *bytes.Buffer) error) {
+	leave := h.take(h.answers, w)
+	if leave == nil {
+		return
+	}
+	var b bytes.Buffer
+	err := compute(&b)
+	leave()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Write(b.Bytes())
+}
+
 // isLocal reports whether a request came over a unix socket, of which the mode says who may.
+// An abstract one has none.
 func isLocal(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return ok && a.Network() == "unix"
+	return ok && a.Network() == "unix" && a.String() != "" && !strings.HasPrefix(a.String(), "@")
 }
 
 // checkHost returns an error if a foreign site may have made the browser of somebody on this
-// machine send the request, by a name that it points here.
+// machine send the request, by a name that it points here. No browser sends HTTP/1.0 without a
+// Host; load balancers do, to see how the gateway is.
 func (h *Handler) checkHost(r *http.Request) error {
 	host := r.Host
+	if host == "" && !r.ProtoAtLeast(1, 1) {
+		return nil
+	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -174,13 +202,19 @@ func (h *Handler) abort(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	id := r.PostFormValue("id")
-	n, err := strconv.ParseUint(id, 10, 64)
-	if err != nil {
-		http.Error(w, fmt.Sprintf("%.100q is not the id of a request", id), http.StatusBadRequest)
+	leave := h.take(h.answers, w)
+	if leave == nil {
 		return
 	}
-	if !h.Source.Abort(n, ErrAborted) {
-		http.Error(w, fmt.Sprintf("request %d is not in flight any more", n), http.StatusNotFound)
+	n, err := h.number(id)
+	found := err == nil && h.Source.Abort(n, ErrAborted)
+	leave()
+	switch {
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	case !found:
+		http.Error(w, fmt.Sprintf("request %s is not in flight any more", id), http.StatusNotFound)
 		return
 	}
 	if r.PostFormValue("back") != "" { // from the page
@@ -189,6 +223,26 @@ func (h *Handler) abort(w http.ResponseWriter, r *http.Request) {
 	}
 	fmt.Fprintf(w, "request %d is aborted\n", n)
 }
+
+// number returns the number of a request that is given by that, or by its id in the log; 0 if
+// no request with that id is in flight.
+func (h *Handler) number(id string) (uint64, error) {
+	if n, err := strconv.ParseUint(id, 10, 64); err == nil {
+		return n, nil
+	}
+	if len(id) > 128 || strings.Trim(id, idCharacters) != "" || id == "" {
+		return 0, fmt.Errorf("%.100q is not the id of a request", id)
+	}
+	for _, r := range h.Source.InFlight() {
+		if r.RequestID == id {
+			return r.ID, nil
+		}
+	}
+	return 0, nil
+}
+
+// idCharacters are those of an id of a request; see cgi.Request.RequestID.
+const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 // ErrAborted is the cause that the log names for a request that was aborted here.
 var ErrAborted = errors.New("aborted by an administrator")
@@ -211,19 +265,21 @@ func (h *Handler) now() *Status {
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(h.now())
+	h.respond(w, "application/json", func(b *bytes.Buffer) error { return json.NewEncoder(b).Encode(h.now()) })
 }
 
 func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) {
-	stats := h.Source.Stats()
-	writeMetrics(w, r, &stats, h.Version, h.Refused())
+	format := formatOf(r)
+	h.respond(w, string(format), func(b *bytes.Buffer) error {
+		stats := h.Source.Stats()
+		return writeMetrics(b, format, &stats, h.Version, h.Refused())
+	})
 }
 
 func (h *Handler) healthz(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") }
 
 func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) {
-	if !h.Source.Stats().Ready {
+	if !h.Source.Ready() {
 		http.Error(w, "not ready: gatehouse is draining, or has not begun", http.StatusServiceUnavailable)
 		return
 	}

@@ -3,11 +3,13 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"gatehouse/internal/testkit"
@@ -55,6 +57,29 @@ func TestHost(t *testing.T) {
 			t.Errorf("over a unix socket with Host %q: %d", host, got)
 		}
 	}
+	// A load balancer's check has none.
+	for proto, want := range map[string]int{"HTTP/1.0": 200, "HTTP/1.1": 421} {
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Host, r.Proto, r.ProtoMinor = "", proto, int(proto[7]-'0')
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s without a Host: %d, want %d", proto, w.Code, want)
+		}
+	}
+}
+
+// TestAbstractSocket: everybody may connect to a socket that has no mode, so it only reads.
+func TestAbstractSocket(t *testing.T) {
+	g := newGateway()
+	h := &Handler{Source: g}
+	r := httptest.NewRequest("POST", "/abort", strings.NewReader("id=12"))
+	r.Host = "localhost"
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.UnixAddr{Name: "@admin", Net: "unix"}))
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != 403 || len(g.InFlight()) == 0 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }
 
 // TestAbort: who may abort a request.
@@ -71,7 +96,10 @@ func TestAbort(t *testing.T) {
 		{name: "unix socket", local: true, body: "id=12", want: 200, aborted: true},
 		{name: "page", local: true, body: "id=12&back=1", want: 303, aborted: true},
 		{name: "over", local: true, body: "id=13", want: 404},
-		{name: "no id", local: true, body: "id=x", want: 400},
+		{name: "no id", local: true, body: "id=", want: 400},
+		{name: "what is no id", local: true, body: "id=%3Cx%3E", want: 400},
+		{name: "id of the log", local: true, body: "id=k7rm3qxp-12", want: 200, aborted: true},
+		{name: "another id of the log", local: true, body: "id=k7rm3qxp-13", want: 404},
 		{name: "another site", local: true, body: "id=12", fields: []string{"Sec-Fetch-Site", "cross-site"}, want: 403},
 		{name: "TCP", body: "id=12", want: 403},
 		{name: "TCP, no token set, an empty one sent", body: "id=12&token=", fields: []string{"Authorization", "Bearer "}, want: 403},
@@ -120,8 +148,8 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestTooMany: clients beyond those that are answered at a time are refused at once, and
-// counted.
+// TestTooMany: clients beyond those whose answers are made are refused at once, and counted;
+// whether the gateway is alive and ready can always be asked.
 func TestTooMany(t *testing.T) {
 	g := newGateway()
 	g.hold, g.entered = make(chan struct{}), make(chan struct{})
@@ -136,11 +164,126 @@ func TestTooMany(t *testing.T) {
 	if got := ask(h, true, "GET", "/metrics", ""); got.Code != 503 || got.Header().Get("Retry-After") == "" || h.Refused() != 1 {
 		t.Errorf("%d, refused %d", got.Code, h.Refused())
 	}
+	for _, target := range []string{"/healthz", "/readyz"} {
+		if got := ask(h, true, "GET", target, ""); got.Code != 200 {
+			t.Errorf("%s: %d", target, got.Code)
+		}
+	}
 	close(g.hold)
 	for range maxAnswers {
 		if code := testkit.Receive(t, "its answer", codes); code != 200 {
 			t.Errorf("status %d", code)
 		}
+	}
+}
+
+// A deaf is a client that takes nothing of its response until it is closed.
+type deaf struct {
+	http.ResponseWriter
+	writes chan struct{}
+	closed chan struct{}
+}
+
+func (d *deaf) Write(p []byte) (int, error) {
+	d.writes <- struct{}{}
+	<-d.closed
+	return 0, io.ErrClosedPipe
+}
+
+// TestDeafClients: those that do not take their response keep nobody from getting one.
+func TestDeafClients(t *testing.T) {
+	h := &Handler{Source: newGateway(), History: new(History)}
+	closed, writes := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for i := range 3 * maxAnswers {
+		all.Go(func() {
+			r := httptest.NewRequest("GET", []string{"/metrics", "/status.json", "/"}[i%3], nil)
+			r.Host = "localhost"
+			h.ServeHTTP(&deaf{httptest.NewRecorder(), writes, closed}, r)
+		})
+		testkit.Receive(t, "a response", writes)
+	}
+	for _, target := range []string{"/metrics", "/status.json", "/"} {
+		if got := ask(h, true, "GET", target, ""); got.Code != 200 {
+			t.Errorf("%s beside clients that take nothing: %d %s", target, got.Code, got.Body)
+		}
+	}
+	close(closed)
+	all.Wait()
+}
+
+// TestCarriageReturn: what a client sends begins no field of an event.
+func TestCarriageReturn(t *testing.T) {
+	g := newGateway()
+	g.inFlight[0].Target = "/x\revent: mine\r\nid: 7\r"
+	h := &Handler{Source: g}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // after the first event
+	r := httptest.NewRequest("GET", "/events", nil).WithContext(ctx)
+	r.Host = "localhost"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	lines := strings.FieldsFunc(w.Body.String(), func(r rune) bool { return r == '\r' || r == '\n' })
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "data: ") {
+			t.Errorf("line %q", line)
+		}
+	}
+	if len(lines) < 20 || !strings.Contains(w.Body.String(), "data: event: mine") {
+		t.Errorf("%q", w.Body)
+	}
+}
+
+// TestLook shows one request, as a page and for the command; it is text there.
+func TestLook(t *testing.T) {
+	h := &Handler{Source: newGateway()}
+	for id, want := range map[string]int{"12": 200, "k7rm3qxp-12": 200, "13": 404, "k7rm3qxp-13": 404, "": 400, "%22": 400} {
+		for _, target := range []string{"/request?id=", "/request.json?id="} {
+			if got := ask(h, true, "GET", target+id, ""); got.Code != want {
+				t.Errorf("%s%s: %d %s, want %d", target, id, got.Code, got.Body, want)
+			}
+		}
+	}
+	page := ask(h, true, "GET", "/request?id=12", "").Body.String()
+	for _, want := range []string{"Request 12", "k7rm3qxp-12", "<h2>processes</h2>", "&lt;script&gt;alert", "first_byte", "running 2 of 8, in the queue 1 of 1024", "abort it</button>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(page, "<script") || !strings.HasSuffix(strings.TrimSpace(page), "</html>") {
+		t.Errorf("%s", page)
+	}
+	if over := ask(h, false, "GET", "/request?id=12", "").Body.String(); strings.Contains(over, "abort it") {
+		t.Error("over TCP, without a token, there is a button to abort it")
+	}
+	var d Detail
+	if err := json.Unmarshal(ask(h, true, "GET", "/request.json?id=12", "").Body.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	d.Request.Target = "/\x1b]0;x\a"
+	d.WriteText(&text)
+	if s := text.String(); strings.ContainsAny(s, "\x1b\a\u009b") || !strings.Contains(s, "processes:\n  <script>") || !strings.Contains(s, "limits:\n  first_byte = 1m0s\n") {
+		t.Errorf("%s", s)
+	}
+}
+
+// TestEmptyLists: a gateway without anything has lists and counts in its JSON, and no null.
+func TestEmptyLists(t *testing.T) {
+	got := ask(&Handler{Source: new(gateway), History: new(History)}, true, "GET", "/status.json", "")
+	if text := got.Body.String(); strings.Contains(text, "null") || !strings.Contains(text, `"in_flight":[]`) {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestTerminal: nothing that others have written is obeyed by a terminal.
+func TestTerminal(t *testing.T) {
+	const evil = "\x1b[2J\u009b\u202e\r\n"
+	s := Status{Version: evil, Reloads: Reloads{Failure: evil}, Applications: []Application{{Name: evil, Failure: evil, Running: new(Use)}},
+		InFlight: []Request{{ID: evil, State: evil, Client: evil, Application: evil, Method: evil, Target: evil}}}
+	var b strings.Builder
+	if s.WriteText(&b, nil, 10); strings.ContainsAny(b.String(), "\x1b\u009b\u202e\r") {
+		t.Errorf("%q", b.String())
 	}
 }
 

@@ -73,7 +73,7 @@ func (h *History) keepSlowest() {
 }
 
 func endedOf(r *cgi.Request, res *cgi.Result) Ended {
-	e := Ended{ID: formatID(r.ID), Time: res.Start.Add(res.Duration), Client: clip(r.Env.Get("REMOTE_ADDR")), Method: clip(r.Env.Get("REQUEST_METHOD")),
+	e := Ended{ID: formatID(r.ID), RequestID: r.RequestID(), Time: res.Start.Add(res.Duration), Client: clip(r.Env.Get("REMOTE_ADDR")), Method: clip(r.Env.Get("REQUEST_METHOD")),
 		Target: clip(r.Env.RequestTarget()), Application: res.Application, Code: res.Code, End: res.End.String(),
 		Duration: res.Duration.Seconds(), FirstByte: res.FirstByte.Seconds(), Queued: res.Usage.Queued.Seconds(),
 		Program: clip(res.Usage.Program), Check: res.Check}
@@ -119,5 +119,5 @@ func (h *History) sample(s *Stats) {
 func (h *History) addTo(s *Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s.Failures, s.Slow, s.Rates = slices.Clone(h.failures), slices.Clone(h.slow), slices.Clone(h.rates)
+	s.Failures, s.Slow, s.Rates = append(s.Failures, h.failures...), append(s.Slow, h.slow...), append(s.Rates, h.rates...)
 }

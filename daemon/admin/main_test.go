@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -32,10 +33,25 @@ func (g *gateway) Stats() Stats {
 	return g.stats
 }
 
+func (g *gateway) Ready() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stats.Ready
+}
+
 func (g *gateway) InFlight() []cgi.InFlight {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.inFlight)
+}
+
+func (g *gateway) Look(id uint64) (Look, bool) {
+	for _, r := range g.InFlight() {
+		if r.ID == id {
+			return Look{Request: r, Facts: []slog.Attr{slog.String("processes", hostile)}, Limits: []Fact{{"first_byte", "1m0s"}}}, true
+		}
+	}
+	return Look{}, false
 }
 
 func (g *gateway) Abort(id uint64, cause error) bool {
@@ -78,6 +94,6 @@ func newGateway() *gateway {
 			},
 			Ready: true,
 		},
-		inFlight: []cgi.InFlight{{ID: 12, Application: "/cgi-bin", Method: "GET", Target: "/" + hostile, Client: hostile, State: cgi.Running, Usage: cgi.Usage{Program: hostile, PID: 99}}},
+		inFlight: []cgi.InFlight{{ID: 12, RequestID: "k7rm3qxp-12", Application: "/cgi-bin", Method: "GET", Target: "/" + hostile, Client: hostile, State: cgi.Running, Usage: cgi.Usage{Program: hostile, PID: 99}}},
 	}
 }

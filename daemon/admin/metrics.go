@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"runtime"
@@ -135,11 +136,15 @@ func (e emitter) use(name, unit string, u cgi.Use, labels ...string) {
 func (e emitter) process(s *Stats) {
 	p := &s.Process
 	e.sum("process_cpu_seconds_total", (p.User + p.System).Seconds())
-	e.gauge("process_resident_memory_bytes", float64(p.Memory.Used))
+	if p.Memory.Used > 0 { // else the system does not tell, as without a free descriptor
+		e.gauge("process_resident_memory_bytes", float64(p.Memory.Used))
+	}
 	if p.Memory.Limit > 0 {
 		e.gauge("gatehouse_memory_limit_bytes", float64(p.Memory.Limit))
 	}
-	e.gauge("process_open_fds", float64(p.Descriptors.Used))
+	if p.Descriptors.Used > 0 {
+		e.gauge("process_open_fds", float64(p.Descriptors.Used))
+	}
 	if p.Descriptors.Limit > 0 {
 		e.gauge("process_max_fds", float64(p.Descriptors.Limit))
 	}
@@ -271,31 +276,38 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 		return
 	}
 	states := map[string]int{"starting": 0, "idle": 0, "busy": 0, "ending": 0}
-	var memory int64
+	memory, known := int64(0), true
 	for _, p := range a.Processes {
 		states[p.State]++
 		memory += p.Memory
+		known = known && (p.Memory > 0 || p.PID == 0) // else nobody tells
 	}
 	for _, state := range slices.Sorted(maps.Keys(states)) {
 		e.gauge("gatehouse_kept_processes", float64(states[state]), with(labels, "state", state)...)
 	}
-	e.gauge("gatehouse_kept_processes_memory_bytes", float64(memory), labels...)
+	if known {
+		e.gauge("gatehouse_kept_processes_memory_bytes", float64(memory), labels...)
+	}
 	e.gauge("gatehouse_kept_processes_failing", oneIf(a.Failure != ""), labels...)
 }
 
-// writeMetrics responds with metrics, in the best format that the client accepts.
-func writeMetrics(w http.ResponseWriter, r *http.Request, s *Stats, version string, refused uint64) {
-	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	w.Header().Set("Content-Type", string(format))
+// formatOf returns the best format of metrics that a client accepts.
+func formatOf(r *http.Request) expfmt.Format {
+	return expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+}
+
+// writeMetrics writes metrics in a format.
+func writeMetrics(w io.Writer, format expfmt.Format, s *Stats, version string, refused uint64) error {
 	enc := expfmt.NewEncoder(w, format)
 	for _, f := range familiesOf(s, version, refused) {
-		if enc.Encode(f) != nil {
-			return // the client is gone
+		if err := enc.Encode(f); err != nil {
+			return err
 		}
 	}
 	if c, ok := enc.(expfmt.Closer); ok {
-		c.Close()
+		return c.Close()
 	}
+	return nil
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }

@@ -17,7 +17,7 @@ var assets embed.FS
 // pageTemplate is parsed when a page is first wanted, since every gatehouse cgi is a new process.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"took": took, "size": size, "since": since, "clock": clock, "chart": chart, "meter": newMeter,
+		"took": took, "size": size, "since": since, "clock": clock, "chart": chart, "meter": meterOf, "measured": measured,
 		"application": applicationName, "lines": lines, "total": total, "times": timesText,
 	}).ParseFS(assets, "page.html"))
 })
@@ -35,13 +35,7 @@ func (h *Handler) view(r *http.Request) view {
 
 // page responds with the live page, which is complete without its script.
 func (h *Handler) page(w http.ResponseWriter, r *http.Request) {
-	var b bytes.Buffer
-	if err := pageTemplate().Execute(&b, h.view(r)); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(b.Bytes())
+	h.respond(w, "text/html; charset=utf-8", func(b *bytes.Buffer) error { return pageTemplate().Execute(b, h.view(r)) })
 }
 
 // asset responds with a file that the page needs.
@@ -49,14 +43,23 @@ func asset(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, assets, strings.TrimPrefix(r.URL.Path, "/"))
 }
 
+// lineEnds begins a line of an event after each that ends one: a carriage return, too.
+var lineEnds = strings.NewReplacer("\r\n", "\ndata: ", "\n", "\ndata: ", "\r", "\ndata: ")
+
 // eventInterval is the time between two events.
 const eventInterval = 2 * time.Second
 
 // events sends the inner part of the page as it is now, again and again, until the client
 // leaves or takes nothing.
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
+	leave := h.take(h.streams, w)
+	if leave == nil {
+		return
+	}
+	defer leave()
 	w.Header().Set("Content-Type", "text/event-stream")
 	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Time{}) // that of the request: it would end the response
 	tick := time.NewTicker(eventInterval)
 	defer tick.Stop()
 	var b bytes.Buffer
@@ -66,7 +69,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		rc.SetWriteDeadline(time.Now().Add(patience))
-		event := "data: " + strings.ReplaceAll(b.String(), "\n", "\ndata: ") + "\n\n"
+		event := "data: " + lineEnds.Replace(b.String()) + "\n\n"
 		if _, err := fmt.Fprint(w, event); err != nil || rc.Flush() != nil {
 			return
 		}

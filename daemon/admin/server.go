@@ -8,12 +8,12 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gatehouse/cgi"
 )
 
-// maxConnections is how many connections to a listener are open at most.
-const maxConnections = 64
-
-// Descriptors is how many descriptors a listener takes at most.
+// Descriptors is how many descriptors a listener takes at most, with those that it takes to
+// look at what is shown.
 const Descriptors = maxConnections + 2
 
 // An Endpoint is a listener, and what is served there.
@@ -33,62 +33,103 @@ type Server struct {
 	Log     *slog.Logger
 
 	mu      sync.Mutex
-	serving map[net.Listener]*http.Server
-	logged  time.Time // when a refusal last was
-	all     sync.WaitGroup
+	serving map[net.Listener]*service
+	logged  time.Time      // when a refusal last was
+	all     sync.WaitGroup // of listeners and connections
 }
 
-// Serve begins to serve the endpoints that are new, and stops to serve those that are not
-// there any more, whose listeners it closes. It does not wait for requests on those.
+// A service is what serves one listener.
+type service struct {
+	http     *http.Server
+	listener *listener
+	end      context.CancelFunc // ends what goes on until the client leaves
+}
+
+// Serve serves the endpoints from now on: those that are new, those that it serves already as
+// they are now, and no others. The listeners of others are closed when it returns; their
+// requests have a second.
 func (s *Server) Serve(endpoints []Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := s.serving
-	s.serving = make(map[net.Listener]*http.Server)
+	before := s.serving
+	s.serving = make(map[net.Listener]*service)
+	var fresh []Endpoint
 	for _, e := range endpoints {
-		if old, ok := left[e.Listener]; ok {
-			s.serving[e.Listener] = old
-			delete(left, e.Listener)
+		old, ok := before[e.Listener]
+		if !ok {
+			fresh = append(fresh, e)
 			continue
 		}
-		s.serving[e.Listener] = s.start(e)
+		old.listener.endpoint.Store(&e)
+		s.serving[e.Listener] = old
+		delete(before, e.Listener)
 	}
-	for _, old := range left {
-		s.all.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			if old.Shutdown(ctx) != nil {
-				old.Close()
-			}
-		})
+	for _, old := range before { // first: one that is new may have the socket of one of them
+		s.stop(old)
+	}
+	for _, e := range fresh {
+		s.serving[e.Listener] = s.start(e)
 	}
 }
 
+// Leave is Serve without the endpoint of a listener, if it has that.
+func (s *Server) Leave(l net.Listener) (had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, had := s.serving[l]
+	if had {
+		delete(s.serving, l)
+		s.stop(old)
+	}
+	return had
+}
+
+// stop closes a listener at once, and its connections in the background. mu is held.
+func (s *Server) stop(old *service) {
+	old.listener.Close()
+	old.end()
+	s.all.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if old.http.Shutdown(ctx) != nil {
+			old.http.Close()
+		}
+	})
+}
+
 // start serves an endpoint in the background.
-func (s *Server) start(e Endpoint) *http.Server {
+func (s *Server) start(e Endpoint) *service {
 	life, end := context.WithCancel(context.Background())
+	l := newListener(e, s.refuse, s.acceptFailed)
+	metrics := s.Handler.Metrics()
 	server := &http.Server{
-		Handler: s.Handler, ReadHeaderTimeout: patience, ReadTimeout: 2 * patience, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: patience, ReadTimeout: patience, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, 0), // of what clients do wrong
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if l.endpoint.Load().Metrics {
+				metrics.ServeHTTP(w, r)
+				return
+			}
+			s.Handler.ServeHTTP(w, r)
+		}),
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew: // on the goroutine of Serve
+				s.all.Add(1)
+			case http.StateClosed:
+				defer s.all.Done()
+			}
+			c.(*conn).note(state)
+		},
 	}
-	if e.Metrics {
-		server.Handler = s.Handler.Metrics()
-	}
-	server.RegisterOnShutdown(end)
 	what := "admin"
 	if e.Metrics {
 		what = "metrics"
 	}
 	s.Log.Info("listening", "protocol", what, "address", addressOf(e.Listener.Addr()))
-	l := &limitedListener{Listener: e.Listener, endpoint: e, places: make(chan struct{}, maxConnections), refuse: s.refuse}
-	s.all.Go(func() {
-		defer end()
-		if err := server.Serve(l); err != http.ErrServerClosed {
-			s.Log.Error("the admin address is not served any more", "address", addressOf(e.Listener.Addr()), "error", err)
-		}
-	})
-	return server
+	s.all.Go(func() { server.Serve(l) }) // until l is closed
+	return &service{server, l, end}
 }
 
 // addressOf returns an address in the form that a configuration has.
@@ -106,15 +147,31 @@ const refusalPause = 10 * time.Second
 // refuse counts a connection that was closed at once, and may log it.
 func (s *Server) refuse(c net.Conn, err error) {
 	s.Handler.refused.Add(1)
+	if s.isDue() {
+		s.Log.Warn("connection to an admin address refused", "address", addressOf(c.LocalAddr()), "peer", c.RemoteAddr().String(), "error", err)
+	}
+}
+
+// acceptFailed may log that no connection could be accepted.
+func (s *Server) acceptFailed(a net.Addr, err error) {
+	if !s.isDue() {
+		return
+	}
+	if remedy := cgi.Remedy(err); remedy != "" {
+		err = fmt.Errorf("%w: %s", err, remedy)
+	}
+	s.Log.Error("no connection to an admin address can be accepted, trying again", "address", addressOf(a), "error", err)
+}
+
+// isDue reports whether a line of the log is due, and notes that it is written.
+func (s *Server) isDue() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	due := time.Since(s.logged) > refusalPause
 	if due {
 		s.logged = time.Now()
 	}
-	s.mu.Unlock()
-	if due {
-		s.Log.Warn("connection to an admin address refused", "address", addressOf(c.LocalAddr()), "peer", c.RemoteAddr().String(), "error", err)
-	}
+	return due
 }
 
 // Close closes the listeners, ends what is under way after a second at most, and waits for
@@ -122,52 +179,4 @@ func (s *Server) refuse(c net.Conn, err error) {
 func (s *Server) Close() {
 	s.Serve(nil)
 	s.all.Wait()
-}
-
-var errTooMany = fmt.Errorf("there are %d already", maxConnections)
-
-// A limitedListener closes connections that may not be, or are too many, at once: a client
-// that is not answered is better than an administrator who waits behind a thousand of them.
-type limitedListener struct {
-	net.Listener
-	endpoint Endpoint
-	places   chan struct{}
-	refuse   func(net.Conn, error)
-}
-
-// Accept implements net.Listener.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if l.endpoint.Refuse != nil {
-			if err := l.endpoint.Refuse(c); err != nil {
-				l.refuse(c, err)
-				c.Close()
-				continue
-			}
-		}
-		select {
-		case l.places <- struct{}{}:
-			return &limitedConn{Conn: c, places: l.places}, nil
-		default:
-			l.refuse(c, errTooMany)
-			c.Close()
-		}
-	}
-}
-
-// A limitedConn gives its place back once it is closed.
-type limitedConn struct {
-	net.Conn
-	places chan struct{}
-	once   sync.Once
-}
-
-// Close implements net.Conn.
-func (c *limitedConn) Close() error {
-	defer c.once.Do(func() { <-c.places })
-	return c.Conn.Close()
 }

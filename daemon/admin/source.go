@@ -12,8 +12,16 @@ type Source interface {
 	// Stats returns the figures of the moment.
 	Stats() Stats
 
+	// Ready reports whether the gateway is to get requests; it is Stats.Ready, and costs
+	// nothing.
+	Ready() bool
+
 	// InFlight returns the requests in flight, the oldest first.
 	InFlight() []cgi.InFlight
+
+	// Look returns what is known of a request in flight, and whether there is one with that
+	// number. It may take a second.
+	Look(id uint64) (l Look, found bool)
 
 	// Abort ends a request in flight, and reports whether it was.
 	Abort(id uint64, cause error) (found bool)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"strings"
 	"time"
 
 	"gatehouse/cgi"
@@ -47,8 +48,8 @@ type Process struct {
 	PID         int     `json:"pid"`
 	User        float64 `json:"user"` // processor time
 	System      float64 `json:"system"`
-	Memory      Use     `json:"memory"`
-	Descriptors Use     `json:"descriptors"`
+	Memory      Use     `json:"memory"`      // used 0: not known
+	Descriptors Use     `json:"descriptors"` // likewise
 	Goroutines  int     `json:"goroutines"`
 }
 
@@ -153,6 +154,7 @@ type AdminStatus struct {
 // A Request is one in flight.
 type Request struct {
 	ID          string    `json:"id"`
+	RequestID   string    `json:"request_id"` // as in the log
 	Start       time.Time `json:"start"`
 	Age         float64   `json:"age"`
 	Protocol    string    `json:"protocol"`
@@ -166,11 +168,13 @@ type Request struct {
 	Program     string    `json:"program,omitempty"`
 	PID         int       `json:"pid,omitempty"`
 	Queued      float64   `json:"queued"`
+	CPU         float64   `json:"cpu,omitempty"` // processor time of the program so far; 0: not known
 }
 
 // An Ended is a request that has ended.
 type Ended struct {
 	ID          string    `json:"id"`
+	RequestID   string    `json:"request_id"`
 	Time        time.Time `json:"time"` // of its end
 	Client      string    `json:"client"`
 	Method      string    `json:"method"`
@@ -207,7 +211,9 @@ func statusOf(s *Stats, inFlight []cgi.InFlight) *Status {
 		Connections: Use(s.AllConnections),
 		Spool:       Use(s.SpoolDisk), SpoolMemory: Use(s.SpoolMemory), SpoolFiles: Use(s.SpoolFiles), Params: Use(s.Params),
 		Reloads: Reloads{Succeeded: s.Reloads.Succeeded, Failed: s.Reloads.Failed, Last: s.Reloads.Last, Failure: s.Reloads.Failure, Old: Use(s.Reloads.Old)},
-		Dropped: s.Dropped,
+		Dropped: counts(s.Dropped),
+		// Empty lists are lists, for whoever reads the JSON.
+		Applications: []Application{}, Listeners: []Listener{}, InFlight: []Request{}, Failures: []Ended{}, Slow: []Ended{}, Rates: []Rate{},
 	}
 	for i := range s.Applications {
 		a := &s.Applications[i]
@@ -219,7 +225,7 @@ func statusOf(s *Stats, inFlight []cgi.InFlight) *Status {
 	}
 	for i := range s.Listeners {
 		l := &s.Listeners[i]
-		x := Listener{Protocol: string(l.Protocol), Address: l.Address, Connections: Use(l.Open), Accepted: l.Accepted, Refused: l.Refused, Declined: l.Declined}
+		x := Listener{Protocol: string(l.Protocol), Address: l.Address, Connections: Use(l.Open), Accepted: l.Accepted, Refused: counts(l.Refused), Declined: counts(l.Declined)}
 		if l.Backlog != nil {
 			u := Use(*l.Backlog)
 			x.Backlog = &u
@@ -230,6 +236,14 @@ func statusOf(s *Stats, inFlight []cgi.InFlight) *Status {
 		out.InFlight = append(out.InFlight, requestOf(&r))
 	}
 	return out
+}
+
+// counts returns m, or an empty map if it is nil.
+func counts[K comparable](m map[K]uint64) map[K]uint64 {
+	if m == nil {
+		return map[K]uint64{}
+	}
+	return m
 }
 
 // maxInFlight is how many requests in flight are listed.
@@ -251,8 +265,8 @@ func requestsOf(r *cgi.RequestStats) Requests {
 		Ended: r.Count(), Classes: make(map[string]uint64), Protocols: make(map[string]uint64), Codes: make(map[int]uint64),
 		InFlight: r.InFlight, Waiting: r.Waiting,
 		Wait: timesOf(&r.Wait), FirstByte: timesOf(&r.FirstByte), Duration: timesOf(&r.Duration),
-		BytesIn: r.BytesIn, BytesOut: r.BytesOut, Refused: r.Refusals, TimedOut: r.TimeLimits, Panics: r.Panics, Aborted: r.Aborted,
-		Programs: Programs{Ended: r.Programs.Count(), Exits: r.Programs.Exits, Signals: r.Programs.Signals,
+		BytesIn: r.BytesIn, BytesOut: r.BytesOut, Refused: counts(r.Refusals), TimedOut: counts(r.TimeLimits), Panics: r.Panics, Aborted: r.Aborted,
+		Programs: Programs{Ended: r.Programs.Count(), Exits: counts(r.Programs.Exits), Signals: counts(r.Programs.Signals),
 			User: r.Programs.User.Seconds(), System: r.Programs.System.Seconds(), PeakMemory: r.Programs.PeakMemory},
 	}
 	for _, e := range r.Ended {
@@ -292,17 +306,25 @@ func quantile(h *cgi.Histogram, q float64) float64 {
 }
 
 func requestOf(r *cgi.InFlight) Request {
-	return Request{ID: formatID(r.ID), Start: r.Start, Age: r.Age.Seconds(), Protocol: r.Protocol, Client: clip(r.Client), Method: clip(r.Method), Target: clip(r.Target),
+	cpu := time.Duration(0)
+	if w, ok := r.Worker.(interface{ CPUTime() time.Duration }); ok {
+		cpu = w.CPUTime()
+	}
+	return Request{CPU: cpu.Seconds(), ID: formatID(r.ID), RequestID: r.RequestID, Start: r.Start, Age: r.Age.Seconds(), Protocol: r.Protocol, Client: clip(r.Client), Method: clip(r.Method), Target: clip(r.Target),
 		Application: r.Application, State: r.State.String(), BytesIn: r.BytesIn, BytesOut: r.BytesOut,
-		Program: r.Usage.Program, PID: r.Usage.PID, Queued: r.Usage.Queued.Seconds()}
+		Program: clip(r.Usage.Program), PID: r.Usage.PID, Queued: r.Usage.Queued.Seconds()}
 }
 
 // maxShown bounds a value of a client, in bytes.
 const maxShown = 2 << 10
 
-func clip(s string) string {
-	if len(s) > maxShown {
-		return s[:maxShown] + "…"
+// clip returns a value that is to be shown: valid UTF-8, and not too long.
+func clip(s string) string { return clipTo(s, maxShown) }
+
+func clipTo(s string, most int) string {
+	more := ""
+	if len(s) > most {
+		s, more = s[:most], "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD") + more
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // WriteText writes what fits on a screen: how the gateway is, its applications, and the
@@ -22,11 +23,11 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 	}
 	b.WriteByte('\n')
 	for _, r := range reasons {
-		fmt.Fprintf(&b, "  %s\n", r)
+		fmt.Fprintf(&b, "  %s\n", printable(r))
 	}
-	fmt.Fprintf(&b, "\n%s, process %d, up %s\n", strings.TrimSpace("version "+s.Version), s.Process.PID, since(s.Started, s.Time))
-	fmt.Fprintf(&b, "memory %s, descriptors %s, connections %s, spool %s\n", newMeter(s.Process.Memory, true).Text,
-		newMeter(s.Process.Descriptors, false).Text, newMeter(s.Connections, false).Text, newMeter(s.Spool, true).Text)
+	fmt.Fprintf(&b, "\n%s, process %d, up %s\n", printable(strings.TrimSpace("version "+s.Version)), s.Process.PID, since(s.Started, s.Time))
+	fmt.Fprintf(&b, "memory %s, descriptors %s, connections %s, spool %s\n", measured(s.Process.Memory, true).Text,
+		measured(s.Process.Descriptors, false).Text, newMeter(s.Connections, false).Text, newMeter(s.Spool, true).Text)
 
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -38,7 +39,10 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 		}
 		running, queue := "", ""
 		if a.Running != nil {
-			running, queue = newMeter(*a.Running, false).Text, newMeter(*a.Queue, false).Text
+			running = newMeter(*a.Running, false).Text
+		}
+		if a.Queue != nil {
+			queue = newMeter(*a.Queue, false).Text
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", printable(applicationName(a.Name)), a.Ended, a.Classes["4xx"], a.Classes["5xx"], a.Classes["truncated"],
 			a.Classes["gone"], a.Requests.InFlight, running, queue, timesText(a.Duration))
@@ -54,7 +58,7 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 			if r.PID != 0 {
 				pid = strconv.Itoa(r.PID)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %s\n", r.ID, took(r.Age), r.State, printable(r.Client), printable(applicationName(r.Application)), pid, printable(r.Method), printable(r.Target))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %s\n", printable(r.ID), took(r.Age), printable(r.State), printable(r.Client), printable(applicationName(r.Application)), pid, printable(r.Method), printable(r.Target))
 		}
 		t.Flush()
 		if n := s.Requests.InFlight - len(shown); n > 0 {
@@ -65,8 +69,19 @@ func (s *Status) WriteText(w io.Writer, before *Status, requests int) error {
 	return err
 }
 
-// printable returns a value of a client in a form that no terminal obeys, on one line.
+// printable returns what others have written in a form that no terminal obeys, on one line.
 func printable(s string) string {
-	q := strconv.Quote(s)
-	return q[1 : len(q)-1]
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && s[i] != 0xef:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
 }

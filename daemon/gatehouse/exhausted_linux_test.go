@@ -79,12 +79,13 @@ func launch(t *testing.T, script, config string, programs map[string]string) *ga
 			t.Log(g.logged())
 		}
 	})
-	testkit.Until(t, "three listeners", func() bool {
+	listeners := 3 + strings.Count("\n"+config, "\nadmin =") + strings.Count("\n"+config, "\nmetrics =")
+	testkit.Until(t, "all listeners", func() bool {
 		g.address = make(map[string]string)
 		for _, l := range g.lines("listening") {
 			g.address[l["protocol"].(string)] = l["address"].(string)
 		}
-		return len(g.address) == 3
+		return len(g.address) == listeners
 	})
 	g.inherited = passing(g.descriptors())
 	return g

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -17,17 +19,18 @@ import (
 
 const statusUsage = `gatehouse status, top and abort ask a running gatehouse what it does, at its admin address.
 
-    gatehouse status  [--admin ADDR] [--token-file FILE] [--json]
+    gatehouse status  [--admin ADDR] [--token-file FILE] [--json] [--request ID]
     gatehouse top     [--admin ADDR] [--token-file FILE] [--interval DURATION] [--count N]
     gatehouse abort   [--admin ADDR] [--token-file FILE] ID...
 
-Without --admin, it is the first admin address of /etc/gatehouse/gatehouse.toml, or else
-unix:/run/gatehouse/admin.sock. The first line of --token-file is the token that aborting
+Without --admin, it is the admin address of /etc/gatehouse/gatehouse.toml, a unix socket
+rather than TCP, or else unix:/run/gatehouse/admin.sock. The first line of --token-file is the token that aborting
 over TCP needs (admin_token_file).
 
 status prints one screen, or with --json all there is. Its exit status is that of a check of
 Nagios and its like: 0 if all is well, 1 for a warning, 2 if something does not work, 3 if
-no gatehouse answers. The first lines say why.
+no gatehouse answers. The first lines say why. With --request, it prints what one request in
+flight does: what it waits for, its processes and its limits.
 
 top prints the same again and again, every 2 s or --interval, N times if --count says so.
 
@@ -50,12 +53,26 @@ func adminOptions(address *daemon.Address, tokenFile *string) []option {
 	}
 }
 
+// askable returns the address at which a gatehouse is best asked: a unix socket, where
+// requests can be aborted, or else one of TCP; the zero value for none.
+func askable(list []daemon.Address) (address daemon.Address) {
+	for _, a := range list {
+		switch {
+		case a.Kind == daemon.AddressUnix:
+			return a
+		case a.Kind == daemon.AddressTCP && address == daemon.Address{}:
+			address = a
+		}
+	}
+	return address
+}
+
 // adminClient returns a client for an address, or for the usual one if it is the zero value.
 func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error) {
 	if address == (daemon.Address{}) {
 		address, _ = daemon.ParseAddress(standardAdmin) // it is valid
-		if c, err := daemon.LoadConfig(standardConfig); err == nil && len(c.Admin.Addresses) > 0 {
-			address = c.Admin.Addresses[0]
+		if c, err := daemon.LoadConfig(standardConfig); err == nil {
+			address = cmp.Or(askable(c.Admin.Addresses), address)
 		}
 	}
 	c := new(admin.Client)
@@ -63,8 +80,8 @@ func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error
 	case daemon.AddressUnix:
 		c.Network, c.Address = "unix", address.Path
 	case daemon.AddressTCP:
-		if address.Host == "" {
-			address.Host = "127.0.0.1"
+		if ip, err := netip.ParseAddr(address.Host); address.Host == "" || err == nil && ip.IsUnspecified() {
+			address.Host = "localhost"
 		}
 		c.Network, c.Address = "tcp", address.String()
 	default:
@@ -84,9 +101,10 @@ func adminClient(address daemon.Address, tokenFile string) (*admin.Client, error
 // status prints what a running gatehouse does.
 func (p *process) status(ctx context.Context, args []string) int {
 	var address daemon.Address
-	var tokenFile string
+	var tokenFile, request string
 	var inJSON *bool
-	help, err := parseFlags("status", args, append(adminOptions(&address, &tokenFile), option{name: "json", set: setBool(&inJSON), alone: "true"}))
+	help, err := parseFlags("status", args, append(adminOptions(&address, &tokenFile), option{name: "json", set: setBool(&inJSON), alone: "true"},
+		option{name: "request", set: setTo(&request)}))
 	switch {
 	case err != nil:
 		p.complain(err)
@@ -99,24 +117,51 @@ func (p *process) status(ctx context.Context, args []string) int {
 		p.complain(err)
 		return int(admin.Unknown)
 	}
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
+	level, err := admin.OK, error(nil)
+	asJSON := inJSON != nil && *inJSON
+	if request != "" {
+		err = p.statusOf(ctx, c, request, asJSON)
+	} else {
+		level, err = p.statusOfAll(ctx, c, asJSON)
+	}
+	if err != nil {
+		p.complain(err)
+		return int(admin.Unknown)
+	}
+	return int(level)
+}
+
+// statusOfAll prints what a gatehouse does, and returns how well it is.
+func (p *process) statusOfAll(ctx context.Context, c *admin.Client, asJSON bool) (admin.Level, error) {
 	s, err := c.Status(ctx)
 	if err != nil {
-		p.complain(err)
-		return int(admin.Unknown)
-	}
-	if inJSON != nil && *inJSON {
-		enc := json.NewEncoder(p.stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(s)
-	} else {
-		err = s.WriteText(p.stdout, nil, 20)
-	}
-	if err != nil {
-		p.complain(err)
-		return int(admin.Unknown)
+		return 0, err
 	}
 	level, _ := s.Assess()
-	return int(level)
+	if asJSON {
+		return level, p.printJSON(s)
+	}
+	return level, s.WriteText(p.stdout, nil, 20)
+}
+
+// statusOf prints what a request does.
+func (p *process) statusOf(ctx context.Context, c *admin.Client, id string, asJSON bool) error {
+	d, err := c.Look(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return p.printJSON(d)
+	}
+	return d.WriteText(p.stdout)
+}
+
+func (p *process) printJSON(v any) error {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // top prints what a running gatehouse does, again and again.
@@ -145,11 +190,16 @@ func (p *process) top(ctx context.Context, args []string) int {
 	}
 	screen := newDisplay(p.stdout)
 	defer screen.leave()
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var before *admin.Status
 	for ; left != 0; left-- {
 		s, err := c.Status(ctx)
+		if ctx.Err() != nil {
+			return exitDone
+		}
 		if err != nil {
 			screen.leave()
 			p.complain(err)
@@ -165,8 +215,6 @@ func (p *process) top(ctx context.Context, args []string) int {
 			break
 		}
 		select {
-		case <-p.signals:
-			return exitDone
 		case <-ctx.Done():
 			return exitDone
 		case <-tick.C:
@@ -207,6 +255,8 @@ func (p *process) abort(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(err)
 	}
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
 	code := exitDone
 	for _, id := range ids {
 		if err := c.Abort(ctx, id); err != nil {

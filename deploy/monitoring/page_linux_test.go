@@ -44,7 +44,12 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 // evaluate returns the value of an expression of JavaScript.
 func evaluate[T any](b *browser, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	var v T
+	var err error
+	testkit.Poll(func() bool { // again, if the page was left meanwhile for the next one
+		v, err = chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+		return err == nil || !strings.Contains(err.Error(), "navigated or closed")
+	})
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
@@ -86,7 +91,7 @@ func TestPage(t *testing.T) {
 		"quick": "printf 'Content-Type: text/plain\\n\\nquick\\n'\n",
 		"fail":  "echo 'cannot open the database' >&2\nexit 3\n",
 		"slow":  "mkfifo ../gate 2>/dev/null\nread line <../gate\nprintf 'Content-Type: text/plain\\n\\nslow\\n'\n",
-	}, "programs = 1")
+	}, "programs = 1\nqueue_wait = \"off\"")
 	for range 5 {
 		if status, err := g.get("quick"); status != 200 {
 			t.Fatal(status, err)
@@ -129,8 +134,19 @@ func TestPage(t *testing.T) {
 	}
 	b.screenshot("page")
 
-	// The button needs the token, and ends the request that runs. The other one runs then.
+	// Behind its id is what one request does.
 	const running = `[...document.querySelectorAll("#inflight tr")].find(r => r.textContent.includes("running"))`
+	b.do(chromedp.Navigate(evaluate[string](b, running+`.querySelector("a").href`)))
+	detail := evaluate[string](b, "document.body.innerText")
+	for _, want := range []string{"/bin/slow", "processes", "waits", "running 1 of 1, in the queue 1 of 1024", "queue_wait", "All requests"} {
+		if !strings.Contains(strings.ToLower(detail), strings.ToLower(want)) {
+			t.Errorf("the page of one request lacks %q:\n%s", want, detail)
+		}
+	}
+	b.screenshot("request")
+	b.do(chromedp.Navigate(admin))
+
+	// The button needs the token, and ends the request that runs. The other one runs then.
 	const press = running + `.querySelector("button").click()`
 	evaluate[any](b, press)
 	testkit.Until(t, "the token is asked for", func() bool {
