@@ -258,7 +258,7 @@ func (v *view) remarks(d dialect, listeners []Listener) string {
 		paragraphs = append(paragraphs, p)
 	}
 	if v.Protocol == "http" {
-		paragraphs = append(paragraphs, fmt.Sprintf("Over HTTP, it is %s that programs get as the client (REMOTE_ADDR). Over FastCGI they get the client itself.", d.title))
+		paragraphs = append(paragraphs, fmt.Sprintf("Over HTTP, programs get %s as the client (REMOTE_ADDR), unless trusted_proxies names it. Over FastCGI they get the client itself.", d.title))
 	}
 	var b strings.Builder
 	for _, p := range paragraphs {
