@@ -14,6 +14,7 @@ import (
 	"gatehouse/cgi/script"
 	"gatehouse/fastcgi"
 	"gatehouse/fastcgi/upstream"
+	"gatehouse/internal/nowait"
 	"gatehouse/internal/testkit"
 	"gatehouse/scgi"
 )
@@ -149,7 +150,7 @@ func TestReserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer end()
-	if got, want := cgi.Descriptors(apps...), 20+128+3*process.Descriptors; got != want {
+	if got, want := cgi.Descriptors(apps...), (20+128)*(1+nowait.PipeDescriptors)+3*process.Descriptors; got != want {
 		t.Errorf("%d descriptors, want %d", got, want)
 	}
 }
