@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -142,7 +143,7 @@ func TestSnippetAddresses(t *testing.T) {
 			}
 			continue
 		}
-		where := l.Path
+		where := filepath.ToSlash(strings.TrimPrefix(l.Path, filepath.VolumeName(l.Path)))
 		if where == "" {
 			where = fmt.Sprintf("%s %d", l.Host, l.Port)
 		}
