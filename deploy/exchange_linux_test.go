@@ -207,7 +207,11 @@ func exercisePage(t *testing.T, method, path, name string, n int, body string) p
 		t.Error(err)
 		return page{}
 	}
-	got, err := fetch(t, request)
+	ask := fetch
+	if name == "refused" {
+		ask = fetchUnread
+	}
+	got, err := ask(t, request)
 	if err != nil {
 		t.Errorf("%s %s: %v after %d bytes", method, request.URL, err, len(got.body))
 	}

@@ -2,10 +2,14 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+
+	"gatehouse/internal/testkit"
 )
 
 // page is an answer of a web server.
@@ -43,6 +47,20 @@ func fetch(t *testing.T, request *http.Request) (page, error) {
 	}
 	defer response.Body.Close()
 	return readPage(response)
+}
+
+// fetchUnread is fetch for a request whose body the application does not read. A server that has
+// its response may close the connection on who still sends, and then not every client gets to
+// see it. So it tries again.
+func fetchUnread(t *testing.T, request *http.Request) (got page, err error) {
+	t.Helper()
+	testkit.Poll(func() bool {
+		if request.Body, err = request.GetBody(); err == nil {
+			got, err = fetch(t, request)
+		}
+		return !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET)
+	})
+	return got, err
 }
 
 // readPage reads an answer as far as it comes.

@@ -104,6 +104,9 @@ func (t *Target) Do(ctx context.Context, r *Request) (Result, error) {
 	if x.bodyErr != nil {
 		err = fmt.Errorf("the body of the request cannot be read: %w", x.bodyErr)
 	}
+	if end, ok := ctx.Deadline(); ok && err != nil && !time.Now().Before(end) {
+		<-ctx.Done() // a socket may be a moment ahead
+	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = fmt.Errorf("%s: %w%s", t.Address, cause, x.progress())
 	}
