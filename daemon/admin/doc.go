@@ -21,7 +21,6 @@
 //
 // What a client can make it do is bounded: 64 connections to a listener, of which an idle one
 // gives way to a new one; 8 answers are made at a time, 2 requests looked at, and 16 pages are
-// open. Others get 503, and
-// are counted, but /healthz and /readyz always answer. A client that sends no request or takes no
-// response for 10 s is disconnected, and holds up nobody else.
+// open. Others get 503, and are counted, but /healthz and /readyz always answer. A client that
+// sends no request or takes no response for 10 s is disconnected, and holds up nobody else.
 package admin
