@@ -85,13 +85,15 @@ type App struct {
 	// Reaper, if not nil, reaps what processes leave behind. It must outlive the App.
 	Reaper *process.Reaper
 
-	// Root, Index, Follow, Translate, LocalRedirect and Streaming are those of upstream.App. With
-	// Confinement.Chroot, paths are sent as the program sees them.
-	Root, Index   string
-	Follow        []string
-	Translate     map[string]string
-	LocalRedirect cgi.RedirectPolicy
-	Streaming     bool
+	// Root, Index, Follow, Translate, LocalRedirect, Streaming, SpoolRequests and SpoolResponses are
+	// those of upstream.App. With Confinement.Chroot, paths are sent as the program sees them.
+	Root, Index    string
+	Follow         []string
+	Translate      map[string]string
+	LocalRedirect  cgi.RedirectPolicy
+	Streaming      bool
+	SpoolRequests  bool
+	SpoolResponses bool
 
 	// Limits bound what the application takes. Their zero value has the defaults.
 	Limits Limits
@@ -156,7 +158,8 @@ func (a *App) init() {
 		Path: path, Args: append([]string{seen}, a.Command[1:]...), Dir: cmp.Or(a.Dir, "/"), Env: a.environment(path),
 	}, limits, log)
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
-		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
+		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

@@ -113,11 +113,11 @@ func (o outputReader) ReadOr(p []byte, least int) (n, ready int, err error) {
 		g.n -= n
 		return n, 0, err
 	case least > 0 && g.open(&o.Turn.pool.pipes):
-		n, g.n, err = o.read(p, least)
+		n, g.n, err = o.readOr(p, least)
 		g.shown = g.n > 0
 		return n, g.n, err
 	}
-	n, _, err = o.read(p, 0)
+	n, _, err = o.readOr(p, 0)
 	g.passed += n
 	return n, 0, err
 }
