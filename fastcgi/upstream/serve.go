@@ -124,6 +124,7 @@ func (p *passage) Release(ended bool) {
 		return
 	}
 	p.response.Close()
+	p.body.Free()
 	p.stderr.request.SetWorker(nil)
 	if ended && p.request.KeepConn && p.conn.Err() == nil && p.response.Sent() {
 		p.turn.Keep(p.conn)
