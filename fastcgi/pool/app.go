@@ -73,7 +73,8 @@ type App struct {
 	// gets. After each request it says that it is free for the next one: by a GET_VALUES_RESULT
 	// that nobody asked for, without content, ahead of the END_REQUEST or later. One whose request
 	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. At TERM
-	// it ends the request that it has, and then itself.
+	// it ends the request that it has, and then itself. It may pass on an open file as the rest of a
+	// response, and is free while that is sent: see client.Response.File.
 	Paired bool
 
 	// Preamble is what a paired process is sent ahead of all records.

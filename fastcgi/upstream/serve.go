@@ -111,8 +111,30 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
 			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
 	}
+	if file := resp.File(); file != nil {
+		return p.sendFile(w, file)
+	}
 	p.Release(true)
 	return p.output.Complete()
+}
+
+// sendFile sends the file that the application has passed on as the rest of its response. The
+// application is free meanwhile, as long as there are descriptors.
+func (p *passage) sendFile(w cgi.ResponseWriter, f *client.File) error {
+	defer f.Close()
+	if files := p.output.Files(); files.ReserveFiles(backend.FileDescriptors) {
+		defer files.ReleaseFiles(backend.FileDescriptors)
+		p.Release(true)
+	}
+	err := p.output.Complete()
+	if err == nil {
+		err = p.output.CheckFile(f.File)
+	}
+	if err == nil {
+		err = p.output.SendFile(w, f.File, f.Offset, f.Length)
+	}
+	p.Release(true)
+	return err
 }
 
 // Interrupt implements backend.Ahead.

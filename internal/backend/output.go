@@ -54,6 +54,9 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 	name := o.Turn.Name()
 	o.ctx = ctx
 	o.passing.source, _ = o.Source.(pipeSource)
+	if o.Ahead != nil {
+		o.passing.bound = o.Files()
+	}
 	defer o.passing.close(&o.Turn.pool.pipes)
 	defer o.closeAhead()
 	o.relay = relay.Relay{

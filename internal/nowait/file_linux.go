@@ -24,7 +24,7 @@ func (c *Conn) ReceiveFiles() { c.in.files = new(files) }
 // if there is none. The error is ErrFiles.
 func (c *Conn) TakeFile() (*os.File, error) {
 	f := c.in.files
-	if f == nil {
+	if f == nil || f.held.Load() == 0 && !f.many.Load() {
 		return nil, nil
 	}
 	fd := f.take()
