@@ -151,6 +151,16 @@ func respondPaired(c net.Conn, id uint16, vars map[string]string, body int) bool
 		c.Write(free)
 	case "behind": // its END_REQUEST comes first
 		c.Write(slices.Concat(b, end, free))
+	case "crashclose":
+		c.Write(append(b, end...))
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "crashidle":
+		c.Write(slices.Concat(b, free, end))
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "refree":
+		c.Write(slices.Concat(b, free, end))
+		hold(vars["AT"])
+		c.Write(free)
 	default:
 		c.Write(slices.Concat(b, free, end))
 	}
