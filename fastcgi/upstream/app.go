@@ -124,6 +124,11 @@ type App struct {
 	// application wait for the client.
 	SpoolResponses bool
 
+	// FailingStatus says that an application fails in the midst of a response where END_REQUEST
+	// has a status other than zero: the response is truncated. Otherwise that is the
+	// application's exit status, as CGI programs have one, which is logged.
+	FailingStatus bool
+
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.
 	LocalRedirect cgi.RedirectPolicy

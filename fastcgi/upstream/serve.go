@@ -106,8 +106,11 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
 		return err
 	}
-	if end, _ := resp.End(); end.AppStatus != 0 {
+	end, _ := resp.End()
+	if end.AppStatus != 0 {
 		cgi.SetExitStatus(w, int(end.AppStatus))
+	}
+	if end.AppStatus != 0 && !a.FailingStatus {
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
 			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
 	}
@@ -115,7 +118,13 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		return p.sendFile(w, file)
 	}
 	p.Release(true)
-	return p.output.Complete()
+	if err := p.output.Complete(); err != nil || end.AppStatus == 0 || !a.FailingStatus {
+		return err
+	}
+	if err := w.Flush(); err != nil { // the head was sent, as far as the application knows
+		return err
+	}
+	return fmt.Errorf("%s: the application has failed in the midst of its response (END_REQUEST has the status %d)", a.pool.Name(), end.AppStatus)
 }
 
 // sendFile sends the file that the application has passed on as the rest of its response. The
