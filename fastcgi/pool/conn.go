@@ -24,6 +24,7 @@ type conn struct {
 	raw    syscall.RawConn
 
 	ahead  bool // the first byte of the next request has been sent
+	atOnce bool // what is read does not wait
 	served int
 	client any
 
@@ -31,6 +32,16 @@ type conn struct {
 	failed error
 	clock  *clock                // or nil
 	cause  atomic.Pointer[error] // why the process was terminated
+}
+
+// newConn returns the connection to w over nc, which it owns.
+func newConn(w *worker, nc *net.UnixConn) (*conn, error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &conn{Conn: nowait.New(nc), worker: w, raw: raw}, nil
 }
 
 // firstByte is that of every request: its BEGIN_REQUEST has the version of the protocol.
@@ -64,7 +75,9 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // WriteRead writes the request b and waits for the response, as nowait.Conn.WriteRead does.
 func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
-	if c.ahead && len(b) > 0 {
+	if c.atOnce && len(b) == 0 {
+		read, err = c.Conn.ReadNow(p)
+	} else if c.ahead && len(b) > 0 {
 		written, read, err = c.Conn.WriteRead(b[1:], p)
 		if written > 0 {
 			c.ahead = false
@@ -133,26 +146,3 @@ func (c *conn) Served() int { return c.served }
 
 // Client implements backend.Supplied.
 func (c *conn) Client() any { return c.client }
-
-// free reports whether the process waits for a request: it has read the first byte, and has
-// not closed the connection. In this order, since what ends reads nothing, and leaves nothing unread.
-func (c *conn) free() (free, open bool) {
-	c.raw.Control(func(fd uintptr) {
-		free = !nowait.Unread(fd)
-		open = nowait.Quiet(fd)
-	})
-	return free && open, open
-}
-
-// awaitFree reports what free does, as soon as that is true or the connection is closed, or
-// the write deadline has passed. A socket becomes ready to be written to whenever something was read of
-// it.
-func (c *conn) awaitFree() (free bool) {
-	c.raw.Write(func(fd uintptr) bool {
-		read := !nowait.Unread(fd)
-		open := nowait.Quiet(fd)
-		free = read && open
-		return free || !open
-	})
-	return free
-}
