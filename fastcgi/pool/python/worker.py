@@ -9,6 +9,8 @@ with the socket as "connection". What follows on the connection is FastCGI 1.0:
 * One request at a time: BEGIN_REQUEST, PARAMS, STDIN; then STDOUT, STDERR and END_REQUEST.
 * FREE, a GET_VALUES_RESULT that nobody asked for, says that the worker is ready for another request.
   It comes right before END_REQUEST or, when close() of the response was still to be called, behind it.
+* The rest of a body may be a part of an open file: a DATA record has its offset and its length, 8 bytes
+  each, and the descriptor is sent along with it (SCM_RIGHTS).
 * The end of the connection is the end of the worker: exit functions run, threads are joined.
 
 SIGTERM ends a worker after its request. SIGUSR1 makes it write the stacks of all threads to stderr.
@@ -23,9 +25,12 @@ if sys.version_info < (3, 8):
         (sys.executable,) + sys.version_info[:2]))
     sys.exit(1)
 
+import errno
 import faulthandler
 import fcntl
 import gc
+import io
+import linecache
 import os
 import re
 import select
@@ -39,7 +44,7 @@ FILE = 'gatehouse-worker.py'  # the name of this file in tracebacks
 
 # The types of records (FastCGI 1.0 section 8), and the two bytes that begin one.
 BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = range(1, 10)
-STDOUT_RECORD, STDERR_RECORD, END_RECORD = b'\1\6', b'\1\7', b'\1\3'
+STDOUT_RECORD, STDERR_RECORD, END_RECORD, FILE_RECORD = b'\1\6', b'\1\7', b'\1\3', b'\1\x08'
 EMPTY = b'\0\0\0\0'  # the rest of the header of a record without content
 FREE = b'\1\x0a\0\0\0\0\0\0'
 VALUES = b'\1\x0a\0\0\0\x12\0\0\x0f\1FCGI_MPXS_CONNS0'
@@ -77,11 +82,29 @@ class Link:
         self.stopping = False  # no further request is wanted
         self.idle = False  # waits for a request
 
+    def lost(self, error):
+        """Note that there is no connection any more. Return what is to be raised."""
+        self.gone = True
+        if error is not None and error.errno in (errno.EBADF, errno.ENOTSOCK) and not self.forked:
+            sys.stderr.write('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
+        return Gone('the gateway has closed the connection')
+
     def send(self, data):
         """Send whole records."""
         try:
             with self.lock:
                 self.sendall(data)
+        except OSError as e:
+            raise self.lost(e) from None
+
+    def send_file(self, data, fd):
+        """Send whole records, with a descriptor."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))]
+        try:
+            with self.lock:
+                sent = self.socket.sendmsg([data], rights)
+                if sent < len(data):
+                    self.sendall(data[sent:])
         except OSError as e:
             self.gone = True
             raise Gone('the gateway has closed the connection: %s' % e) from None
@@ -110,11 +133,10 @@ class Link:
                     return data[at + 1], data[at + 2:at + 4], data[content:end]
             try:
                 more = self.recv(RECEIVE)
-            except OSError:
-                more = b''
+            except OSError as e:
+                raise self.lost(e) from None
             if not more:
-                self.gone = True
-                raise Gone('the gateway has closed the connection')
+                raise self.lost(None)
             data, at = data[at:] + more, 0
 
     def begin(self):
@@ -138,7 +160,10 @@ class Link:
                         self.used = at + 8
                         return id, decode(data[24:end]), True
             return self.begin_slowly()
-        except (Gone, OSError):
+        except Gone:
+            return None
+        except OSError as e:
+            self.lost(e)
             return None
         finally:
             self.idle = False
@@ -198,11 +223,18 @@ class Link:
         except OSError:
             pass
 
+    def close(self):
+        """Let the gateway know that this worker ends."""
+        try:
+            self.socket.close()
+        except OSError:
+            pass
+
     def leave(self):
         """Leave the connection to the parent: this is a child."""
         self.forked = self.gone = True
         self.lock = allocate_lock()
-        self.socket.close()
+        self.close()
         if signal.getsignal(signal.SIGTERM) == self.stop:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -239,7 +271,7 @@ class Input:
 
     It ends with the body. One of which less has come than CONTENT_LENGTH says is an OSError."""
 
-    __slots__ = ('link', 'id', 'buffer', 'at', 'left', 'ended', 'failure')
+    __slots__ = ('link', 'id', 'buffer', 'at', 'left', 'ended', 'failure', 'aborted')
 
     def __init__(self, link, id, length, ended):
         self.link = link
@@ -249,6 +281,7 @@ class Input:
         self.left = length  # bytes that are still to come, or None
         self.ended = ended  # all of STDIN has come
         self.failure = None  # why there is no more, unless that is the end
+        self.aborted = False  # the request was
 
     def read(self, size=-1):
         """Return size bytes, or fewer at the end of the body; all that is left without a size."""
@@ -325,7 +358,7 @@ class Input:
             if self.failure is None and not self.buffer and self.left:
                 self.failure = 'the body of the request has ended %d bytes before its CONTENT_LENGTH' % self.left
         if self.failure is not None:
-            raise OSError(self.failure)
+            raise (Aborted if self.aborted else OSError)(self.failure)
         return bool(self.buffer)
 
     def receive(self):
@@ -342,7 +375,7 @@ class Input:
                 self.ended = not content
                 return content
             elif kind == ABORT_REQUEST:
-                self.failure, self.ended = 'the client has left', True
+                self.failure, self.ended, self.aborted = 'the client has left', True, True
         return b''
 
     def drain(self):
@@ -422,6 +455,20 @@ class FileWrapper:
         return block
 
 
+def file_of(filelike):
+    """Return the open file of which read() of a file-like object reads the bytes as they are, or None.
+
+    One that has a file, but changes what is in it, has a read() of its own: GzipFile, for one."""
+    if type(filelike).__name__ == '_TemporaryFileWrapper' and type(filelike).__module__ == 'tempfile':
+        filelike = filelike.file
+    read = getattr(filelike, 'read', None)
+    file = getattr(read, '__self__', None)
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(read) is type(len) and read.__name__ == 'read' and type(raw) is io.FileIO:
+        return file
+    return None
+
+
 # What an application may say in start_response. The names and statuses that have been used are remembered.
 
 HOP_BY_HOP = frozenset(('connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailers',
@@ -434,17 +481,17 @@ find_control = re.compile('[\0-\x08\x0a-\x1f\x7f]').search
 match_token = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
-def check_name(name):
-    """Report whether the name of a header field is Content-Length. One that may not be sent is an error."""
+def check_name(name, value):
+    """Report whether a header field is Content-Length. One with a name that may not be sent is an error."""
     if type(name) is not str:
         raise AssertionError('Header name must be of type str (got %r)' % (name,))
     if not match_token(name):
         raise ValueError('Header name %r is not a token (RFC 9110 section 5.1)' % name)
     lower = name.lower()
     if lower in HOP_BY_HOP:
-        raise AssertionError("Hop-by-hop header, '%s', not allowed (PEP 3333)" % name)
+        raise AssertionError("Hop-by-hop header, '%s: %s', not allowed" % (name, value))
     if lower == 'status':
-        raise AssertionError("The header Status is not allowed: the status is the first argument of start_response")
+        raise AssertionError('the header Status is not allowed: the status is the first argument of start_response')
     if len(names) < REMEMBERED:
         names[name] = lower == 'content-length'
     return lower == 'content-length'
@@ -454,8 +501,7 @@ def check_status(status):
     """Raise an error for a status that may not be sent."""
     if type(status) is not str:
         raise AssertionError('Status must be of type str (got %r)' % (status,))
-    if find_control(status):
-        raise ValueError('Control characters not allowed in the status: %r' % status)
+    check_text('the status', status)
     if len(status) < 4:
         raise AssertionError('Status must be at least 4 characters')
     if not (status[:3].isdigit() and status[:3].isascii()):
@@ -468,14 +514,14 @@ def check_status(status):
         statuses.add(status)
 
 
-def check_text(text):
-    """Raise an error for the lines of a head that cannot be sent."""
+def check_text(what, text):
+    """Raise an error for the text of a head that cannot be sent."""
     if find_control(text):
-        raise ValueError('Control characters not allowed in headers: %r' % text)
+        raise ValueError('Control characters not allowed in %s: %r' % (what, text))
     try:
         text.encode('latin-1')
     except UnicodeEncodeError:
-        raise ValueError('Headers and status are latin-1 (PEP 3333); encode what is not: %r' % text) from None
+        raise ValueError('%s is not latin-1 (PEP 3333): encode it: %r' % (what, text)) from None
 
 
 class Response:
@@ -519,7 +565,7 @@ class Response:
         for name, value in headers:
             is_length = names.get(name)
             if is_length is None:
-                is_length = check_name(name)
+                is_length = check_name(name, value)
             if type(value) is not str:
                 raise AssertionError('Header value must be of type str (got %r)' % (value,))
             if is_length:
@@ -529,7 +575,8 @@ class Response:
             lines.append(name + ': ' + value)
         text = ''.join(lines)
         if not (text.isprintable() and text.isascii()):
-            check_text(text)
+            for name, value in headers:
+                check_text('header ' + name, value)
         self.head = '\r\n'.join(lines).encode('latin-1')
         self.length = length
         self.empty = status.startswith(('204', '304'))
@@ -545,7 +592,7 @@ class Response:
     def send(self, block):
         """Send a block, and the head before the first one."""
         self.check(block)
-        if self.begun and self.input.ended and self.link.aborted(self.id):
+        if self.begun and (self.input.aborted or self.input.ended and self.link.aborted(self.id)):
             raise Aborted('the client has left')
         head = b'' if self.begun else self.begin(b'')
         self.link.send_stream(STDOUT_RECORD, self.id, head + self.cut(block))
@@ -555,7 +602,7 @@ class Response:
         if type(block) is not bytes:
             raise AssertionError('a block of the body must be of type bytes (got %s)' % type(block).__name__)
         if self.head is None:
-            raise AssertionError('the body has begun before start_response() was called')
+            raise AssertionError('start_response() was not called before the first block of the body')
 
     def begin(self, more):
         """Return the bytes of the head, which is sent now, with more lines."""
@@ -589,8 +636,7 @@ class Response:
             head = self.begin(more)
         block = self.cut(block)
         if self.length is not None and self.sent < self.length and not self.bodiless:
-            status = FAILED
-            self.errors.write('gatehouse: the response ends %d bytes before its Content-Length of %d\n' % (self.length - self.sent, self.length))
+            status = self.too_short(self.sent)
         self.finish(head + block, free, status)
 
     def fail(self, free):
@@ -604,23 +650,63 @@ class Response:
     def finish(self, content, free, status):
         """Send the end of the request, behind content."""
         link, id, size = self.link, self.id, len(content)
-        self.errors.close()
-        self.ended = True
         if size > CONTENT or size and not self.input.ended:
+            self.errors.flush()
             link.send_stream(STDOUT_RECORD, id, content)
             size = 0
-        self.input.drain()
-        if link.stopping:
-            free = b''
-        self.freed = bool(free)
+        free = self.settle(free)
         if size:
             link.send(b''.join((STDOUT_RECORD, id, size.to_bytes(2, 'big'), b'\0\0', content, free, END_RECORD, id, status)))
         else:
             link.send(b''.join((free, END_RECORD, id, status)))
 
-    def send_file(self, wrapper):
-        """Send the file of a FileWrapper. Report whether that has been done: otherwise it is to be iterated over."""
-        return False
+    def settle(self, free):
+        """Let nothing more of the request come or go, but for its end. Return FREE if that is sent with it."""
+        self.errors.close()
+        self.ended = True
+        self.input.drain()
+        if self.link.stopping:
+            free = b''
+        self.freed = bool(free)
+        return free
+
+    def too_short(self, size):
+        """Log that a body is shorter than Content-Length. Return the status of END_REQUEST."""
+        self.errors.write('gatehouse: the response ends %d bytes before its Content-Length of %d\n' % (self.length - size, self.length))
+        return FAILED
+
+    def send_file(self, wrapper, free):
+        """Send the file of a FileWrapper. Report whether that has been done: otherwise it is to be iterated over.
+
+        A large one is passed on: the gateway sends it."""
+        file = file_of(wrapper.filelike)
+        if file is None or self.begun or self.bodiless or self.head is None or len(self.head) > CONTENT // 2:
+            return False
+        try:
+            file.flush()
+            at, fd = file.tell(), file.fileno()
+            info = os.fstat(fd)
+        except (OSError, ValueError):
+            return False
+        size = info.st_size - at
+        if not stat.S_ISREG(info.st_mode) or not file.readable():
+            return False
+        if self.length is not None:
+            size = min(size, self.length)
+        if size <= 0:
+            return False
+        if size <= CONTENT // 2:
+            self.end(file.read(size), free, True)
+            return True
+        link, id, status = self.link, self.id, COMPLETE
+        head = self.begin(b'' if self.length is not None else b'\r\nContent-Length: %d' % size)
+        if self.length is not None and size < self.length:
+            status = self.too_short(size)
+        free = self.settle(free)
+        link.send_file(b''.join((STDOUT_RECORD, id, len(head).to_bytes(2, 'big'), b'\0\0', head,
+                                 FILE_RECORD, id, b'\0\x10\0\0', at.to_bytes(8, 'big'), size.to_bytes(8, 'big'),
+                                 free, END_RECORD, id, status)), fd)
+        return True
 
 
 ERROR_HEAD = b'Status: 500 Internal Server Error\r\nContent-Type: text/plain'
@@ -662,6 +748,8 @@ def serve_request(link, application, shared, id, environ, has_body):
     try:
         result = application(environ, response.start_response)
         kind = type(result)
+        if result is None:
+            raise TypeError('the application has returned None, and not an iterable of bytes')
         if kind is list or kind is tuple:
             if len(result) != 1 and set(map(type, result)) == {bytes} and sum(map(len, result)) <= CONTENT:
                 response.end(b''.join(result), FREE)
@@ -669,8 +757,9 @@ def serve_request(link, application, shared, id, environ, has_body):
                 respond(response, result, FREE)
         else:
             close = getattr(result, 'close', None)
-            if kind is not FileWrapper or not response.send_file(result):
-                respond(response, result, b'' if close else FREE)
+            free = b'' if close else FREE
+            if kind is not FileWrapper or not response.send_file(result, free):
+                respond(response, result, free)
     except BaseException as e:
         if link.forked:
             raise
@@ -824,6 +913,7 @@ def main(connection, arguments):
     connection.detach()
     set_up(link)
     sys.argv[:] = ['gatehouse']
+    linecache.cache.pop('<string>', None)  # Python 3.13 would show the bootstrap in tracebacks
     if sys.path[:1] == ['']:
         del sys.path[0]
     sys.path.insert(0, os.getcwd())
@@ -845,7 +935,7 @@ def main(connection, arguments):
         'wsgi.file_wrapper': FileWrapper,
         'wsgi.input_terminated': True,
     })
-    link.socket.close()
+    link.close()
 
 
 if __name__ == 'gatehouse-worker':
