@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -320,6 +321,41 @@ def app(environ, start_response):
 		}
 	}
 	testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+}
+
+// TestSlowUpload: the limit of a request does not include the time that its client takes to send it,
+// and a worker serves others meanwhile.
+func TestSlowUpload(t *testing.T) {
+	testkit.Longer(t, 500*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 1, Run: limit, QueueWait: -1}, `
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(len(environ['wsgi.input'].read())).encode()]
+`)
+		fetch(s)
+		body, client := io.Pipe()
+		uploaded := make(chan *cgitest.Recorder)
+		go func() {
+			r := cgitest.NewRequest(cgi.NewEnviron("REQUEST_METHOD=POST", "CONTENT_LENGTH=20000"))
+			r.Body, r.ContentLength = body, 20000
+			var got cgitest.Recorder
+			(&cgi.Handler{Log: s.log.Logger()}).Run(r, &got, s)
+			uploaded <- &got
+		}()
+		client.Write(make([]byte, 10000))
+		for begun := time.Now(); time.Since(begun) < 2*limit; {
+			early = early || fetch(s).Head.Code == 504
+		}
+		client.Write(make([]byte, 10000))
+		got := testkit.Receive(t, "the response", uploaded)
+		if early = early || got.Head.Code == 504; early {
+			return true
+		}
+		if got.Body.String() != "20000" {
+			t.Errorf("%v", got)
+		}
+		return false
+	})
 }
 
 // TestHungClose: a worker that hangs in close() after its response is replaced, and its client has
