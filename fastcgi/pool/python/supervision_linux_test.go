@@ -290,7 +290,8 @@ func idle(a *App) (n int) {
 // TestHungRequest: a request that takes longer than its limit is 504, and no other. The log has the stack
 // of the worker, which is replaced.
 func TestHungRequest(t *testing.T) {
-	s := supervise(t, Limits{Programs: 2, Run: 2 * time.Second, Grace: 100 * time.Millisecond}, `
+	testkit.Longer(t, time.Second, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 2, Run: limit, Grace: 100 * time.Millisecond}, `
 def the_slow_part():
     while True: time.sleep(1)
 def app(environ, start_response):
@@ -298,29 +299,34 @@ def app(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [b'hello']
 `)
-	testkit.Until(t, "the first response", func() bool { return whole(fetch(s)) })
-	hung := make(chan *cgitest.Recorder)
-	go func() { hung <- fetch(s, "PATH_INFO=/hang") }()
-	for end := false; !end; {
-		select {
-		case got := <-hung:
-			if end = true; got.Head.Code != 504 {
-				t.Errorf("%v", got)
-			}
-		default:
-			if got := fetch(s); !whole(got) {
-				t.Errorf("%v", got)
+		testkit.Until(t, "the first response", func() bool { return whole(fetch(s)) })
+		hung := make(chan *cgitest.Recorder)
+		go func() { hung <- fetch(s, "PATH_INFO=/hang") }()
+		for end := false; !end; {
+			select {
+			case got := <-hung:
+				if end = true; got.Head.Code != 504 {
+					t.Errorf("%v", got)
+				}
+			default:
+				switch got := fetch(s); {
+				case got.Head.Code == 504:
+					early = true
+				case !whole(got):
+					t.Errorf("%v", got)
+				}
 			}
 		}
-	}
-	testkit.Until(t, "the end of the worker", func() bool { return strings.Contains(s.log.String(), "has ended") })
-	plain := s.log.String()
-	for _, want := range []string{"in the_slow_part", "run of 2s is over", "signal: killed"} {
-		if !strings.Contains(plain, want) {
-			t.Errorf("the log does not say %q", want)
+		testkit.Until(t, "the end of the worker", func() bool { return strings.Contains(s.log.String(), "has ended") })
+		plain := s.log.String()
+		for _, want := range []string{"in the_slow_part", fmt.Sprintf("run of %v is over", limit), "signal: killed"} {
+			if !strings.Contains(plain, want) {
+				t.Errorf("the log does not say %q", want)
+			}
 		}
-	}
-	testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+		testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+		return early
+	})
 }
 
 // TestSlowUpload: the limit of a request does not include the time that its client takes to send it,
@@ -361,7 +367,8 @@ def app(environ, start_response):
 // TestHungClose: a worker that hangs in close() after its response is replaced, and its client has
 // all of that.
 func TestHungClose(t *testing.T) {
-	s := supervise(t, Limits{Programs: 1, Silence: time.Second, Grace: -1}, `
+	testkit.Longer(t, time.Second, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 1, Silence: limit, Grace: -1, QueueWait: -1}, `
 class page:
     def __iter__(self): return iter([b'hello'])
     def close(self):
@@ -372,14 +379,19 @@ def app(environ, start_response):
     p.hangs = environ['PATH_INFO'] == '/hang'
     return p
 `)
-	for _, path := range []string{"", "/hang", ""} {
-		if got := fetch(s, "PATH_INFO="+path); !whole(got) || got.Body.String() != "hello" {
-			t.Errorf("%q: %v", path, got)
+		for _, path := range []string{"", "/hang", ""} {
+			switch got := fetch(s, "PATH_INFO="+path); {
+			case got.Head.Code == 504:
+				return true
+			case !whole(got) || got.Body.String() != "hello":
+				t.Errorf("%q: %v", path, got)
+			}
 		}
-	}
-	if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
-		t.Error("the log does not say so")
-	}
+		if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
+			t.Error("the log does not say so")
+		}
+		return false
+	})
 }
 
 // TestEndings: exit functions run and threads are joined when a worker is recycled, when it is
