@@ -274,8 +274,11 @@ func (p *processes) served(w *worker, grown bool, err error) {
 // now. mu is held.
 func (p *processes) armFor(w *worker) {
 	pause := min(p.limits.Idle, p.limits.Silence)
-	if w.leaving {
+	switch {
+	case w.leaving:
 		pause = settle
+	case w.unmeasured:
+		pause = min(pause, measurePause)
 	}
 	p.arm(w.since, pause)
 }
