@@ -55,7 +55,7 @@ type processes struct {
 	refill    backoff          // after one that has ended before its first request; requests do not wait for it
 	sweeper   *time.Timer
 	due       time.Time // of the sweeper
-	trial     bool      // whoever has started processes is told why they fail
+	trial     bool      // whoever has started processes is told why they fail; none is started again
 	retired   bool
 	emptied   chan struct{} // of a retired one; closed when the last process has ended
 	closed    bool

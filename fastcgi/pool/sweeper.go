@@ -16,7 +16,7 @@ func (p *processes) fill() {
 }
 
 func (p *processes) fillLocked() {
-	if p.retired || p.closed || time.Now().Before(p.fillAfter()) {
+	if p.trial || p.retired || p.closed || time.Now().Before(p.fillAfter()) {
 		return
 	}
 	for n := p.taken(); n < p.limits.Minimum && p.hasRoom(); n++ {
