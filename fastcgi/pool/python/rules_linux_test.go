@@ -2,7 +2,7 @@ package python
 
 import (
 	"fmt"
-	"os"
+
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -304,5 +304,3 @@ func TestGrammar(t *testing.T) {
 		}
 	}
 }
-
-func init() { os.Setenv("PYTHONDONTWRITEBYTECODE", "1") }
