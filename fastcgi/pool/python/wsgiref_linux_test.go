@@ -25,6 +25,7 @@ var differences = map[string]string{
 	"late":                     "start_response may be called behind empty blocks",
 	"END with the block that reaches the length": onlyLength,
 	"too long in": onlyLength, "a part of a file": onlyLength, "write of too much": onlyLength,
+	"a file":    "the length of a regular file is known",
 	"no length": "a Content-Length that is no number is refused",
 	"HEAD":      "a response to HEAD has no body, and the length of one only where it is known",
 	"204":       "the status has no body, and no length", "304": "the status has no body, and no length",
