@@ -65,7 +65,7 @@ var failures = []failure{
 	{what: "sends less than its Content-Length", path: "sends_less", client: "truncated", log: "the response ends 5 bytes before its Content-Length of 9", worker: servesOn},
 	{what: "hangs", path: "hangs", client: "504", log: "in hangs", worker: killed, limit: func(l *Limits, d time.Duration) { l.Run = d }},
 	{what: "hangs in `close()`", path: "hangs_in_close", client: "200", log: "in close", worker: killed, limit: func(l *Limits, d time.Duration) { l.Silence = d }},
-	{what: "sends a gigabyte to a client that takes nothing of it", path: "sends_a_gigabyte", client: "truncated", log: "the client took nothing for", worker: replaced, test: testStuckClient},
+	{what: "sends a gigabyte to a client that takes nothing of it", path: "sends_a_gigabyte", client: "truncated", log: "client gone", worker: "is asked to abort, and serves on or is replaced", test: testStuckClient},
 	{what: "grows beyond `recycle_memory`", path: "leaks", client: "200", worker: replaced, limits: Limits{Memory: 100 << 20}},
 	{what: "cannot be imported", path: "missing", client: "503", log: "gatehouse: there is no module missing in", worker: triedAgain, test: testMissing},
 	{what: "takes longer to import than `ready`", path: "slow", client: "503", log: "it has not said that it is ready in time (ready)", worker: "is terminated; " + triedAgain, test: testSlowImport},
@@ -97,17 +97,17 @@ func TestFailures(t *testing.T) {
 func (f *failure) check(t *testing.T, l Limits) (early bool) {
 	l.Programs, l.Grace, l.QueueWait = 1, time.Second, testkit.Patience
 	url, log := serveApp(t, &App{Application: "failing:app", Dir: testdata(t), Env: noBytecode, Limits: l}, cgi.Limits{})
-	before, pid := fetch(t, url+"/pid", "")
+	before, pid := visit(t, url+"/pid", "")
 	if before != "200" {
 		return true
 	}
-	got, body := fetch(t, url+"/"+f.path, f.body)
+	got, body := visit(t, url+"/"+f.path, f.body)
 	if !strings.Contains(f.client, got) || got == "200" && body != "ok" || got == "truncated" && body != "part" {
 		t.Errorf("the client gets %s, %q; want %s", got, body, f.client)
 	}
 	awaitLog(t, log, f.log)
 	replaced := func() bool {
-		status, now := fetch(t, url+"/pid", "")
+		status, now := visit(t, url+"/pid", "")
 		early = early || status != "200"
 		return status != "200" || now != pid
 	}
@@ -134,7 +134,7 @@ func testStuckClient(t *testing.T) {
 		l := Limits{Programs: 1, QueueWait: testkit.Patience}
 		l.Spool.Max = 1 << 20
 		url, log := serveApp(t, &App{Application: "failing:app", Dir: testdata(t), Env: noBytecode, Limits: l}, cgi.Limits{Write: limit})
-		before, pid := fetch(t, url+"/pid", "")
+		before, _ := visit(t, url+"/pid", "")
 		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -142,12 +142,8 @@ func testStuckClient(t *testing.T) {
 		defer c.Close()
 		fmt.Fprint(c, "GET /sends_a_gigabyte HTTP/1.1\r\nHost: x\r\n\r\n")
 		testkit.Until(t, "the end of the request", func() bool { return strings.Contains(log.String(), "sends_a_gigabyte") })
-		after, now := fetch(t, url+"/pid", "")
-		if before != "200" || after != "200" {
+		if after, _ := visit(t, url+"/pid", ""); before != "200" || after != "200" {
 			return true
-		}
-		if now == pid {
-			t.Error("the worker was not replaced")
 		}
 		c.SetReadDeadline(time.Now().Add(testkit.Patience))
 		if got, err := io.ReadAll(c); bytes.HasSuffix(got, []byte("\r\n0\r\n\r\n")) {
@@ -177,7 +173,7 @@ func testSlowImport(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "slow.py"), "import threading\nthreading.Event().wait()")
 	url, log := serveApp(t, &App{Application: "slow:app", Dir: dir, Env: noBytecode, Limits: Limits{Programs: 1, QueueWait: -1, Ready: time.Second, Grace: -1}}, cgi.Limits{})
-	if status, _ := fetch(t, url, ""); status != "503" {
+	if status, _ := visit(t, url, ""); status != "503" {
 		t.Errorf("status %s", status)
 	}
 	awaitLog(t, log, "it has not said that it is ready in time (ready)")
@@ -200,7 +196,7 @@ def app(environ, start_response):
 `)
 	url, log := serveApp(t, &App{Application: "unsteady:app", Dir: dir, Env: noBytecode, Limits: Limits{Programs: 2, QueueWait: testkit.Patience}}, cgi.Limits{})
 	testkit.Until(t, "a failed import", func() bool {
-		if status, _ := fetch(t, url, ""); status != "200" {
+		if status, _ := visit(t, url, ""); status != "200" {
 			t.Errorf("status %s", status)
 		}
 		return strings.Contains(log.String(), "ImportError: every second")
@@ -227,8 +223,8 @@ func serveApp(t *testing.T, a *App, l cgi.Limits) (url string, log *testkit.Log)
 	return s.URL, log
 }
 
-// fetch returns the status of a response, or "truncated", and its body.
-func fetch(t *testing.T, url, body string) (status, got string) {
+// visit returns the status of a response, or "truncated", and its body.
+func visit(t *testing.T, url, body string) (status, got string) {
 	t.Helper()
 	var r *http.Response
 	var err error
