@@ -31,6 +31,7 @@ type Tree struct {
 	suffix    string
 	files     map[string]fs.FileInfo
 	truncated bool
+	took      time.Duration
 	max       int // files; MaxFiles but in tests
 }
 
@@ -44,18 +45,21 @@ func Look(suffix string, dirs ...string) *Tree {
 
 func look(limit int, suffix string, dirs []string) *Tree {
 	t := &Tree{dirs: dirs, suffix: suffix, max: limit}
-	t.files, t.truncated = t.look()
+	t.look()
 	return t
 }
 
 // Truncated reports whether there are more than MaxFiles.
 func (t *Tree) Truncated() bool { return t.truncated }
 
+// Took returns how long the last look has taken.
+func (t *Tree) Took() time.Duration { return t.took }
+
 // Changed looks again. It returns the files that have been created, changed or removed since it
 // was called last, or else since Look, sorted.
 func (t *Tree) Changed() []string {
 	before := t.files
-	t.files, t.truncated = t.look()
+	t.look()
 	return difference(before, t.files)
 }
 
@@ -96,9 +100,10 @@ func same(a, b fs.FileInfo) bool {
 	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
-// look returns the files as they are.
-func (t *Tree) look() (files map[string]fs.FileInfo, truncated bool) {
-	files = make(map[string]fs.FileInfo, len(t.files))
+// look notes the files as they are.
+func (t *Tree) look() {
+	begin := time.Now()
+	files, truncated := make(map[string]fs.FileInfo, len(t.files)), false
 	entries := 0
 	for _, dir := range t.dirs {
 		// What cannot be read has no sources. A directory that is a link is read, as
@@ -128,7 +133,7 @@ func (t *Tree) look() (files map[string]fs.FileInfo, truncated bool) {
 			return nil
 		})
 	}
-	return files, truncated
+	t.files, t.truncated, t.took = files, truncated, time.Since(begin)
 }
 
 // passedOver reports whether a directory has no sources of its own.

@@ -2,6 +2,7 @@ package python
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -79,4 +80,44 @@ func FindModule(module string, dirs ...string) string {
 		}
 	}
 	return ""
+}
+
+// Packages returns the directories in which a Python has installed packages, as far as they exist
+// and can be told without running it.
+func (i *Interpreter) Packages() (dirs []string) {
+	var patterns []string
+	if i.Venv != "" {
+		patterns = []string{filepath.Join(i.Venv, "lib*", "python*", "site-packages")}
+	} else if prefix := filepath.Dir(filepath.Dir(i.Base)); i.Base != "" {
+		for _, names := range []string{"lib/python" + i.Version + "/site-packages", "lib/python" + i.Version + "/dist-packages",
+			"lib/python3/dist-packages", "local/lib/python" + i.Version + "/dist-packages"} { // the last three on Debian
+			patterns = append(patterns, filepath.Join(prefix, filepath.FromSlash(names)))
+		}
+		if home, err := os.UserHomeDir(); err == nil {
+			patterns = append(patterns, filepath.Join(home, ".local", "lib", "python"+i.Version, "site-packages"))
+		}
+	}
+	for _, p := range patterns {
+		found, _ := filepath.Glob(p) // the pattern is none of the user's, but for a bad one nothing is found
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}
+
+// MayHave reports whether an installed package may have a module: it does, or what is installed
+// leads elsewhere, such as an editable installation.
+func (i *Interpreter) MayHave(module string) bool {
+	dirs := i.Packages()
+	if len(dirs) == 0 || FindModule(module, dirs...) != "" {
+		return true
+	}
+	for _, dir := range dirs {
+		links, _ := filepath.Glob(filepath.Join(dir, "*.pth"))
+		for _, l := range links {
+			if name := filepath.Base(l); name != "distutils-precedence.pth" && name != "_virtualenv.pth" {
+				return true
+			}
+		}
+	}
+	return false
 }
