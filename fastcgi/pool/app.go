@@ -64,6 +64,13 @@ type App struct {
 	// the PATH of this process.
 	Command []string
 
+	// Name names the application in messages; if empty, the path of the program does.
+	Name string
+
+	// Paired and Preamble are not implemented yet.
+	Paired   bool
+	Preamble []byte
+
 	// Dir is the directory that the program starts in, as it sees it; "/" if empty.
 	Dir string
 
