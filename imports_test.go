@@ -32,6 +32,7 @@ func TestImports(t *testing.T) {
 		{"gatehouse/internal/frontend", daemon},
 		{"gatehouse/internal/fault", daemon},
 		{"gatehouse/internal/forwarded", append(daemon, "gatehouse/cgi", "gatehouse/fastcgi", "gatehouse/scgi")},
+		{"gatehouse/internal/sources", append(daemon, "gatehouse/cgi", "gatehouse/fastcgi")},
 		{"gatehouse/internal/wrongport", append(daemon, "gatehouse/cgi", "gatehouse/scgi", "gatehouse/internal/frontend")},
 		{"gatehouse/internal/backend", append(daemon, "gatehouse/fastcgi", "gatehouse/scgi", "gatehouse/cgi/process", "gatehouse/cgi/script")},
 		{"gatehouse/deploy", daemon},

@@ -52,7 +52,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("pid_file: %w", err))
 		}
 	}
-	errs = append(errs, c.checkPing())
+	errs = append(errs, c.checkPing(), c.checkReloadOnChange())
 	if _, err := readToken(c.Admin.TokenFile); err != nil {
 		errs = append(errs, fmt.Errorf("admin_token_file: %w", err))
 	}

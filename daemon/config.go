@@ -76,6 +76,10 @@ type Config struct {
 	// Validate checks every request and response; see package validate.
 	Validate bool
 
+	// ReloadOnChange reloads the configuration when the sources of an application in Python
+	// have changed; see package sources.
+	ReloadOnChange bool
+
 	// Paths says how the web server reports paths.
 	Paths cgi.PathPolicy
 
@@ -161,6 +165,7 @@ func (c *Config) keys() []Key {
 		row("paths", `"auto"`, "how the web server reports paths: auto, nginx, apache, iis, keep (as sent) or request (REQUEST_URI alone)", choice(&c.Paths, cgi.ParsePathPolicy, "auto, nginx, apache, iis, keep and request")),
 		row("idle_exit", `"5m"`, "end when no request has come for that long, at least 1s: the sockets must be passed by systemd, which starts gatehouse again", text(setParsed(&c.IdleExit, ParseIdleExit))),
 		row("validate", `false`, "true: check requests and responses, and log violations (for development)", flag(&c.Validate)),
+		row("reload_on_change", `false`, "true: reload when a .py file of a wsgi application changes (for development)", flag(&c.ReloadOnChange)),
 	}, c.Admin.keys()...)
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"syscall"
 )
 
@@ -19,26 +18,16 @@ import (
 // owner, group and mode of files are considered, no access lists; that the files can be
 // created is Check's matter.
 func (c *Config) CheckFrontUser(name string) error {
-	u, err := lookupUser(name)
+	u, err := findOther(name, "")
 	if err != nil {
 		return err
-	}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return fmt.Errorf("user %q: %w", name, err)
-	}
-	front := frontUser{account: u, groups: []int{u.gid}}
-	for _, id := range ids {
-		if g, err := strconv.Atoi(id); err == nil {
-			front.groups = append(front.groups, g)
-		}
 	}
 	var errs []error
 	sockets := 0
 	for _, e := range c.addresses() {
 		if e.address.Kind == AddressUnix {
 			sockets++
-			if err := front.connect(e.address); err != nil {
+			if err := u.connect(e.address); err != nil {
 				errs = append(errs, fmt.Errorf("unix:%s: user %s cannot connect: %w", e.address.Path, u.Username, err))
 			}
 		}
@@ -52,21 +41,15 @@ func (c *Config) CheckFrontUser(name string) error {
 	return errors.Join(errs...)
 }
 
-// A frontUser is the user of a web server's processes.
-type frontUser struct {
-	account
-	groups []int
-}
-
 // connect returns what keeps the user from connecting to a socket that this process
 // creates, or nil.
-func (u frontUser) connect(a Address) error {
+func (u otherUser) connect(a Address) error {
 	path, err := filepath.EvalSymlinks(filepath.Dir(a.Path))
 	if err != nil {
 		return bare(err)
 	}
 	if err := u.search(path); err != nil {
-		return err
+		return fmt.Errorf("%w, or choose another directory", err)
 	}
 	uid, gid, err := a.ids()
 	if err != nil {
@@ -90,38 +73,4 @@ func (u frontUser) connect(a Address) error {
 	}
 	return fmt.Errorf("the socket has the mode %04o, owner %s and group %s: write mode=, owner= or group= behind the address, as in unix:%s,group=%s",
 		a.Mode.Perm(), accountName(uid), groupName(gid), a.Path, groupName(u.gid))
-}
-
-// search returns an error that names the highest directory on the way to path, with path
-// itself, that the user may not search, or nil.
-func (u frontUser) search(path string) error {
-	if parent := filepath.Dir(path); parent != path {
-		if err := u.search(parent); err != nil {
-			return err
-		}
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return bare(err)
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || u.may(0o1, info.Mode(), int(st.Uid), int(st.Gid)) {
-		return nil
-	}
-	return fmt.Errorf("it may not search %s, which has the mode %04o, owner %s and group %s: give it the x bit (chmod o+x %s), or choose another directory",
-		path, info.Mode().Perm(), accountName(int(st.Uid)), groupName(int(st.Gid)), path)
-}
-
-// may reports whether the user has a permission (1 search, 2 write) on a file with this
-// mode, owner and group: the first of the three classes that applies decides.
-func (u frontUser) may(permission, mode fs.FileMode, uid, gid int) bool {
-	switch {
-	case u.uid == 0:
-		return true
-	case u.uid == uid:
-		return mode>>6&permission != 0
-	case slices.Contains(u.groups, gid):
-		return mode>>3&permission != 0
-	}
-	return mode&permission != 0
 }

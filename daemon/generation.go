@@ -16,8 +16,10 @@ import (
 	"gatehouse/cgi"
 	"gatehouse/daemon/admin"
 	"gatehouse/fastcgi/pool"
+	"gatehouse/fastcgi/pool/python"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/iis"
+	"gatehouse/internal/sources"
 )
 
 // A generation is a configuration with its prepared applications and open listeners.
@@ -27,8 +29,8 @@ type generation struct {
 	config    Config
 	log       *slog.Logger
 	mounted   mounted
-	kept      map[string]*pool.App // by where they are mounted: those that keep processes
-	reserve   int                  // descriptors that the applications take
+	kept      map[string]keeper // by where they are mounted: those that keep processes
+	reserve   int               // descriptors that the applications take
 	handler   *cgi.Handler
 	program   bool // this process is a CGI program
 	endpoints []endpoint
@@ -36,6 +38,7 @@ type generation struct {
 	started   bool        // the server owns their listeners
 	token     string      // of Admin.TokenFile
 	logs      *logSetup
+	sources   *sources.Tree  // of its applications, as they were before it began; nil if unwatched
 	closers   []func() error // close what was opened, in reverse order
 	warnings  []string
 }
@@ -46,17 +49,17 @@ func newGeneration(c Config, p preparation) (*generation, error) {
 	c.Limits.share(p.before)
 	err := c.check()
 	token, _ := readToken(c.Admin.TokenFile) // check has its error
-	p.limits.Spool = c.Limits.Spool
+	p.limits.Spool, p.validate = c.Limits.Spool, c.Validate
 	apps, closeApps, wrong := prepare(c.Apps, p)
 	if err = errors.Join(err, wrong); err != nil {
 		return nil, errors.Join(err, closeApps())
 	}
-	kept := make(map[string]*pool.App)
+	kept := make(map[string]keeper)
 	for i, a := range apps {
 		if g, ok := a.(*upstream.Guard); ok {
 			a = g.App
 		}
-		if a, ok := a.(*pool.App); ok {
+		if a, ok := a.(keeper); ok {
 			kept[c.Apps[i].mountPoint()] = a
 		}
 	}
@@ -77,6 +80,28 @@ func (g *generation) openLogs(l *logs) (err error) {
 	}
 	g.handler.AccessLog = g.logs.accessLog()
 	g.closers = slices.Insert(g.closers, 0, g.logs.close) // after the applications
+	return nil
+}
+
+// A keeper is an application that keeps processes.
+type keeper interface {
+	Start()
+	Retire() (ended <-chan struct{})
+}
+
+// succeed readies next to take the place of an application of the same kind. One of another kind
+// has nothing to go by, and starts when next serves.
+func succeed(ctx context.Context, next, before keeper) error {
+	switch next := next.(type) {
+	case *pool.App:
+		if before, ok := before.(*pool.App); ok {
+			return next.Succeed(ctx, before)
+		}
+	case *python.App:
+		if before, ok := before.(*python.App); ok {
+			return next.Succeed(ctx, before)
+		}
+	}
 	return nil
 }
 
@@ -151,7 +176,7 @@ func (g *generation) succeed(ctx context.Context, old *generation) error {
 		next, before := g.kept[a.mountPoint()], old.kept[a.mountPoint()]
 		if next != nil && before != nil {
 			all.Go(func() {
-				if err := next.Succeed(ctx, before); err != nil {
+				if err := succeed(ctx, next, before); err != nil {
 					errs[i] = fmt.Errorf("%s: %w", a.place(), err)
 				}
 			})

@@ -12,6 +12,7 @@ import (
 	"gatehouse/cgi/process"
 	"gatehouse/cgi/script"
 	"gatehouse/fastcgi/pool"
+	"gatehouse/fastcgi/pool/python"
 	"gatehouse/fastcgi/upstream"
 	"gatehouse/scgi"
 	"gatehouse/systemd/sandbox"
@@ -46,6 +47,7 @@ func kinds() []Kind {
 		FastCGI(new(upstream.App)),
 		FastCGIExec(new(pool.App)),
 		SCGI(new(scgi.Client)),
+		WSGI(new(python.App)),
 		Demo(),
 		Hello(),
 	}
@@ -70,12 +72,13 @@ type traits struct {
 
 // A preparation holds what applications are prepared with.
 type preparation struct {
-	place   string           // where the application is configured, for messages
-	limits  script.Limits    // of the application, with the shared spool
-	reaper  *process.Reaper  // of this process, or nil
-	before  *Limits          // of the configuration that this one is to replace, or nil
-	sandbox *sandbox.Sandbox // of the daemon that is explained; nil for that of this process
-	log     *slog.Logger
+	place    string           // where the application is configured, for messages
+	limits   script.Limits    // of the application, with the shared spool
+	reaper   *process.Reaper  // of this process, or nil
+	validate bool             // check what goes between application and gateway
+	before   *Limits          // of the configuration that this one is to replace, or nil
+	sandbox  *sandbox.Sandbox // of the daemon that is explained; nil for that of this process
+	log      *slog.Logger
 }
 
 // word returns the name of the kind in --app.

@@ -48,21 +48,34 @@ var withoutMeaning = map[string]string{
 
 func (k *fastcgiExecKind) keys() []Key {
 	a := k.app
-	l := &a.Limits
 	return slices.Concat([]Key{
 		row("fastcgi_exec", `"php-cgi"`, "a FastCGI program, of which processes are started on demand, up to programs, and kept: a command that is split at blanks, or a list of the program and its arguments", k.setCommand),
-		row("minimum", `1`, "how many processes are kept without requests; none by default", count(&l.Minimum, 0)),
-		row("idle_end", `"60s"`, "how long the others are kept without a request", duration(&l.Idle)),
-		row("ready", `"30s"`, "how long a process may take to accept its first connection", duration(&l.Ready)),
-		row("recycle_requests", `500`, "after how many requests a process is replaced; never by default", count(&l.Requests, 1)),
-		row("recycle_memory", `"256MiB"`, "how large a process may grow (resident memory) before it is replaced, after its request; without limit by default", size(&l.Memory)),
-		row("inherit", `["PATH", "LANG", "TZ"]`, "as for scripts, but not \"all\"", each(k.addInherit)).unless(nil, ""),
-		row("user", `"www-data"`, "as for scripts", name(&a.RunAs.User)),
-		row("group", `"www-data"`, "as for scripts", name(&a.RunAs.Group)),
+		row("minimum", `1`, "how many processes are kept without requests; none by default, all for wsgi", count(&a.Limits.Minimum, 0)),
 		row("directory", `"/srv/data"`, "the directory that processes start in, as they see it with chroot; / by default", laterDirectory(&a.Dir)),
 		row("role", `"responder"`, "as for fastcgi", text(role(&k.authorizer))).unless("responder", ""),
-		row("env", `{ APP_ENV = "production" }`, "variables of the program's environment, which also go with each request", pairs(addEnv(&a.Env))).unless(nil, ""),
-	}, fileKeys(&a.Root, &a.Index, &a.Follow, &a.Translate, &a.LocalRedirect, &a.Streaming), confinementKeys(&a.Confinement, &a.Cgroup))
+	}, poolKeys(&a.Limits), fileKeys(&a.Root, &a.Index, &a.Follow, &a.Translate, &a.LocalRedirect, &a.Streaming),
+		environmentKeys(&a.Env, &a.Inherit, &a.RunAs), confinementKeys(&a.Confinement, &a.Cgroup))
+}
+
+// poolKeys are the keys of all kinds that keep processes, about how they come and go.
+func poolKeys(l *pool.Limits) []Key {
+	return []Key{
+		row("idle_end", `"60s"`, "how long the others are kept without a request", duration(&l.Idle)),
+		row("ready", `"30s"`, "how long a process may take from its start until it can serve", duration(&l.Ready)),
+		row("recycle_requests", `500`, "after how many requests a process is replaced; never by default", count(&l.Requests, 1)),
+		row("recycle_memory", `"256MiB"`, "how large a process may grow (resident memory) before it is replaced, after its request; without limit by default", size(&l.Memory)),
+	}
+}
+
+// environmentKeys are the keys of all kinds that keep processes, about the environment and the
+// user of these.
+func environmentKeys(env, inherit *[]string, as *process.RunAs) []Key {
+	return []Key{
+		row("env", `{ APP_ENV = "production" }`, "variables of the program's environment, which also go with each request", pairs(addEnv(env))).unless(nil, ""),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "as for scripts, but not \"all\"", each(addInherit(inherit))).unless(nil, ""),
+		row("user", `"www-data"`, "as for scripts", name(&as.User)),
+		row("group", `"www-data"`, "as for scripts", name(&as.Group)),
+	}
 }
 
 // parse sets the command, split at blanks.
@@ -94,12 +107,15 @@ func (k *fastcgiExecKind) setCommand(t *table, key string, v any) {
 
 var errNoCommand = errors.New("empty command: write the FastCGI program to start, such as php-cgi")
 
-func (k *fastcgiExecKind) addInherit(name string) error {
-	k.app.Inherit = append(k.app.Inherit, name)
-	if name == "all" {
-		return errors.New(`"all" is for scripts: write the names of the variables`)
+// addInherit returns a function that adds the name of a variable.
+func addInherit(list *[]string) func(string) error {
+	return func(name string) error {
+		*list = append(*list, name)
+		if name == "all" {
+			return errors.New(`"all" is for scripts: write the names of the variables`)
+		}
+		return checkVariable(name)
 	}
-	return checkVariable(name)
 }
 
 // poolLimits returns l with the limits of the configuration.

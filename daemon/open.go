@@ -146,6 +146,7 @@ func (d *Daemon) open(c Config, env Environment) (err error) {
 	if d.generation, err = newGeneration(c, preparation{log: d.log, reaper: d.reaper}); err != nil {
 		return err
 	}
+	d.generation.lookAtSources()
 	if err := d.generation.openLogs(d.logs); err != nil {
 		return err
 	}

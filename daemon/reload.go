@@ -17,13 +17,6 @@ const maxOld = 16
 // goroutine.
 func (d *Daemon) startReloads(ctx context.Context, overdue func()) (reload, stop func()) {
 	asked, ended := make(chan struct{}, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for range asked {
-			d.reloadOnce(ctx, overdue)
-			d.reloading.Store(len(asked) > 0)
-		}
-	}()
 	reload = func() {
 		d.reloading.Store(true)
 		select {
@@ -31,6 +24,20 @@ func (d *Daemon) startReloads(ctx context.Context, overdue func()) (reload, stop
 		default:
 		}
 	}
+	go func() {
+		defer close(ended)
+		g := d.current()
+		stop := d.watch(g, reload)
+		defer func() { stop() }()
+		for range asked {
+			d.reloadOnce(ctx, overdue)
+			d.reloading.Store(len(asked) > 0)
+			if next := d.current(); next != g {
+				stop()
+				g, stop = next, d.watch(next, reload)
+			}
+		}
+	}()
 	return reload, func() {
 		close(asked)
 		<-ended
@@ -120,6 +127,7 @@ func (d *Daemon) succeed(ctx context.Context, old *generation, config *Config) (
 	if err != nil {
 		return nil, err
 	}
+	g.lookAtSources()
 	if err := g.succeed(ctx, old); err != nil { // before anything else changes: it may take a while
 		return nil, errors.Join(err, g.close())
 	}

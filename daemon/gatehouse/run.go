@@ -188,7 +188,7 @@ func configOf(command string, args []string, standard func() string, further ...
 	var file string
 	var flags daemon.Config
 	var apps []daemon.App
-	var validate, multiplex *bool
+	var validate, multiplex, reloadOnChange *bool
 	help, err = parseFlags(command, args, append([]option{
 		{name: "fastcgi", set: addTo(&flags.FastCGI, daemon.ParseAddress)},
 		{name: "scgi", set: addTo(&flags.SCGI, daemon.ParseAddress)},
@@ -205,6 +205,7 @@ func configOf(command string, args []string, standard func() string, further ...
 		{name: "access-log", set: setTo(&flags.AccessLog)},
 		{name: "idle-exit", set: setOnce(&flags.IdleExit, daemon.ParseIdleExit)},
 		{name: "validate", set: setBool(&validate), alone: "true"},
+		{name: "reload-on-change", set: setBool(&reloadOnChange), alone: "true"},
 	}, further...))
 	if err != nil || help {
 		return nil, help, err
@@ -240,6 +241,9 @@ func configOf(command string, args []string, standard func() string, further ...
 	}
 	if validate != nil {
 		config.Validate = *validate
+	}
+	if reloadOnChange != nil {
+		config.ReloadOnChange = *reloadOnChange
 	}
 	config.AddApps(apps...)
 	return config, false, nil

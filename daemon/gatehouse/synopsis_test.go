@@ -61,7 +61,7 @@ func TestCompletionOfValues(t *testing.T) {
 		{"serve", "access-log", completion{words: []string{"off", "stderr", "syslog"}, files: true}},
 		{"serve", "multiplex", completion{words: []string{"true", "false"}}},
 		{"serve", "fastcgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
-		{"serve", "app", completion{words: []string{"demo", "hello", "scripts:", "files:", "fastcgi:", "fastcgi-exec:", "scgi:"}}},
+		{"serve", "app", completion{words: []string{"demo", "hello", "scripts:", "files:", "fastcgi:", "fastcgi-exec:", "scgi:", "wsgi:"}}},
 		{"serve", "allow", completion{}},
 		{"explain", "scgi", completion{words: []string{"unix:", "fd:", "systemd:", "npipe:"}}},
 		{"explain", "as", completion{words: []string{"nginx", "apache", "proxy"}}},

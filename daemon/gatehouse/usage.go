@@ -8,7 +8,8 @@ const usage = `gatehouse connects a web server to CGI-family applications.
                       [--multiplex=false]
                       [--admin ADDR]... [--metrics ADDR]... [--admin-allow CIDR]...
                       [--config FILE] [--access-log off|stderr|syslog|FILE]
-                      [--validate] [--idle-exit DURATION] [--ready-fd N]
+                      [--validate] [--reload-on-change]
+                      [--idle-exit DURATION] [--ready-fd N]
     gatehouse check   [--config FILE] [--front-user USER]
                       find mistakes in a configuration, and what keeps the web
                       server's user from connecting to its unix sockets
@@ -52,6 +53,7 @@ KIND is one of
     fastcgi:ADDR      a FastCGI application that listens there, such as php-fpm
     fastcgi-exec:CMD  a FastCGI program, such as php-cgi, whose processes are kept
     scgi:ADDR         an SCGI application that listens there, such as fossil
+    wsgi:MODULE:ATTR  a WSGI application in Python, in the current directory
 Without --app, gatehouse serves /=demo.
 
 Without an address, gatehouse serves what it was started with: a listening socket
@@ -77,7 +79,9 @@ there is an admin_token_file; addresses that other machines can reach need --adm
 --metrics is an address for Prometheus and probes alone: /metrics, /healthz, /readyz.
 
 --validate checks every request and response against the rules of package validate,
-for development. A violation gets an error page, and the log names the rule.
+for development. A violation gets an error page, and the log names the rule. Around
+WSGI applications it puts Python's own validator, too. With --reload-on-change, a changed
+.py file in the folder of one reloads the configuration as SIGHUP does.
 
 Under systemd (Type=notify), gatehouse says when it is ready, how busy it is and that it
 stops, and serves WatchdogSec=. With --ready-fd, it writes a line feed to descriptor N
@@ -99,7 +103,8 @@ first request, 1 afterwards.
 Run as fcgiwrap or slowcgi, gatehouse replaces that program and takes its flags
 (fcgiwrap -h lists them).
 
-Example:
+Examples:
+    $ gatehouse serve --http :8000 --app wsgi:app:app --reload-on-change
     $ gatehouse serve --fastcgi unix:/run/gatehouse/fastcgi.sock,group=www-data \
                       --app /cgi-bin=scripts:/usr/lib/cgi-bin
 `

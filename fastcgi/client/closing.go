@@ -16,7 +16,7 @@ const closeWait = time.Second
 const mentionWait = 10 * time.Millisecond
 
 // Close lets the response go. If it has not ended, the connection is closed, unless other
-// requests are in flight on it: then this one is aborted. An application that has been sent
+// requests are in flight on it, or Conn.KeepAborted is set: then this one is aborted. An application that has been sent
 // all of the request gets ABORT_REQUEST in any case, if the socket takes it at once: one that
 // reads it before it misses the connection ends sooner. In the midst of a stream php-fpm
 // takes that for a broken one.
@@ -57,7 +57,9 @@ func (r *Response) detach() {
 	x.discard()
 	switch {
 	case c.err != nil:
-	case !x.ended && !c.wanted():
+	case c.KeepAborted && !x.written && c.writer != x: // it was cancelled before
+		delete(c.active, x.id)
+	case !x.ended && !c.wanted() && !c.KeepAborted:
 		if r.complete.Load() {
 			c.mention(x)
 		}

@@ -23,6 +23,10 @@ type Conn struct {
 	// 1 MiB; a negative number is no limit.
 	ParamsBytes int
 
+	// KeepAborted has [Response.Close] keep the connection, if the response has not ended: that
+	// request is aborted, and what still comes of it is skipped by whoever reads next.
+	KeepAborted bool
+
 	nc      net.Conn
 	direct  exchanger // nc, if it can write and wait for the response in one step
 	splicer splicer   // nc or direct, if what comes can be moved to a pipe
@@ -40,6 +44,8 @@ type Conn struct {
 	spent    error                // no further request may begin, because of this
 	active   map[uint16]*exchange // from BEGIN_REQUEST to END_REQUEST
 	manage   *exchange            // waits for a management record, or nil
+	begun    int                  // requests of which something was sent
+	unasked  int                  // management records that nobody waited for
 	reader   *exchange            // is reading a record, or nil
 	writer   *exchange            // is writing, or nil
 	holder   *exchange            // has unread bytes in the buffer of records, or nil
@@ -274,7 +280,7 @@ func (c *Conn) writeRead(x *exchange, b, p []byte) (int, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x.written = x.written || written > 0
+	x.noteWritten(written)
 	c.pending = b[written:]
 	if written == len(b) {
 		return n, err

@@ -129,7 +129,7 @@ func (x *exchange) write(b []byte) error {
 	if x.patience > 0 && !x.writeCut {
 		c.nc.SetWriteDeadline(time.Time{})
 	}
-	x.written = x.written || n > 0
+	x.noteWritten(n)
 	if x.writeCut {
 		x.writeCut = false
 		c.nc.SetWriteDeadline(time.Time{}) // what it cut, or came too late for, is over
@@ -145,6 +145,16 @@ func (x *exchange) write(b []byte) error {
 		return x.err
 	}
 	return err
+}
+
+// noteWritten notes that n bytes have been sent. mu is held.
+func (x *exchange) noteWritten(n int) {
+	if n > 0 && !x.written {
+		x.written = true
+		if x.id != 0 {
+			x.conn.begun++
+		}
+	}
 }
 
 // writeAwait writes b, and waits for the first record of the response, in one step. It returns
@@ -248,6 +258,8 @@ func (c *Conn) dispatch(h record.Header, content []byte) error {
 		// net/http/fcgi sends a second, empty GET_VALUES_RESULT: nobody waits for it.
 		if x := c.manage; x != nil && !x.replied {
 			x.replied, x.reply, x.replyContent = true, h.Type(), slices.Clone(content)
+		} else {
+			c.unasked++
 		}
 		return nil
 	}
@@ -277,7 +289,7 @@ func (c *Conn) dispatch(h record.Header, content []byte) error {
 		x.end, x.ended = end, true
 		x.stop()
 		delete(c.active, x.id)
-		if len(c.active) == 0 && c.manage == nil && c.spent == nil && c.records.Buffered() > 0 {
+		if len(c.active) == 0 && c.manage == nil && c.spent == nil && !c.takeUnasked() {
 			// The next request could take it for its own.
 			c.spent = wrong("more came behind it")
 		}

@@ -64,11 +64,26 @@ type App struct {
 	// the PATH of this process.
 	Command []string
 
+	// Name names the application in messages; if empty, the path of the program does.
+	Name string
+
+	// Paired says that the program does not listen on descriptor 0: that is a connection to it, one
+	// end of a pair of sockets, over which the processes get one request after the other (FastCGI 1.0)
+	// until it ends. A process is ready when it has answered GET_VALUES, the first record that it
+	// gets. After each request it says that it is free for the next one: by a GET_VALUES_RESULT
+	// that nobody asked for, without content, ahead of the END_REQUEST or later. One whose request
+	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. At TERM
+	// it ends the request that it has, and then itself.
+	Paired bool
+
+	// Preamble is what a paired process is sent ahead of all records.
+	Preamble []byte
+
 	// Dir is the directory that the program starts in, as it sees it; "/" if empty.
 	Dir string
 
-	// Env are variables of the program's environment, as "NAME=VALUE". They also go with each
-	// request, whatever the web server sends. PHP_FCGI_MAX_REQUESTS is 0 unless it is among
+	// Env are variables of the program's environment, as "NAME=VALUE". Unless it is paired, they
+	// also go with each request, whatever the web server sends. PHP_FCGI_MAX_REQUESTS is 0 unless it is among
 	// them: Limits.Requests does the same.
 	Env []string
 
@@ -152,11 +167,15 @@ func (a *App) init() {
 		translate[chroot] = "/"
 	}
 	limits := a.Limits.withDefaults()
+	link, env := linker(listen), a.Env
+	if a.Paired {
+		link, env = pair(a.Preamble), nil
+	}
 	a.processes = newProcesses(a.launcher, process.Command{
 		Path: path, Args: append([]string{seen}, a.Command[1:]...), Dir: cmp.Or(a.Dir, "/"), Env: a.environment(path),
-	}, limits, log)
+	}, cmp.Or(a.Name, path), link, limits, log)
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
-		Translate: translate, Env: a.Env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
+		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

@@ -3,8 +3,10 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,6 +26,7 @@ type conn struct {
 	raw    syscall.RawConn
 
 	ahead  bool // the first byte of the next request has been sent
+	atOnce bool // what is read does not wait
 	served int
 	client any
 
@@ -31,6 +34,16 @@ type conn struct {
 	failed error
 	clock  *clock                // or nil
 	cause  atomic.Pointer[error] // why the process was terminated
+}
+
+// newConn returns the connection to w over nc, which it owns.
+func newConn(w *worker, nc *net.UnixConn) (*conn, error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &conn{Conn: nowait.New(nc), worker: w, raw: raw}, nil
 }
 
 // firstByte is that of every request: its BEGIN_REQUEST has the version of the protocol.
@@ -64,7 +77,9 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // WriteRead writes the request b and waits for the response, as nowait.Conn.WriteRead does.
 func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
-	if c.ahead && len(b) > 0 {
+	if c.atOnce && len(b) == 0 {
+		read, err = c.readAtOnce(p)
+	} else if c.ahead && len(b) > 0 {
 		written, read, err = c.Conn.WriteRead(b[1:], p)
 		if written > 0 {
 			c.ahead = false
@@ -74,6 +89,24 @@ func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
 		written, read, err = c.Conn.WriteRead(b, p)
 	}
 	return written, read, c.explain(err)
+}
+
+// readAtOnce reads what has come. If nothing has, the error is os.ErrDeadlineExceeded.
+func (c *conn) readAtOnce(p []byte) (n int, err error) {
+	controlErr := c.raw.Control(func(fd uintptr) {
+		for n, err = nowait.Read(fd, p); err == syscall.EINTR; {
+			n, err = nowait.Read(fd, p)
+		}
+	})
+	switch {
+	case controlErr != nil:
+		return 0, controlErr
+	case err == syscall.EAGAIN:
+		return 0, os.ErrDeadlineExceeded
+	case n == 0 && err == nil:
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // SpliceTo is nowait.Conn.SpliceTo. The end of a process that was terminated has the reason.
@@ -133,26 +166,3 @@ func (c *conn) Served() int { return c.served }
 
 // Client implements backend.Supplied.
 func (c *conn) Client() any { return c.client }
-
-// free reports whether the process waits for a request: it has read the first byte, and has
-// not closed the connection. In this order, since what ends reads nothing, and leaves nothing unread.
-func (c *conn) free() (free, open bool) {
-	c.raw.Control(func(fd uintptr) {
-		free = !nowait.Unread(fd)
-		open = nowait.Quiet(fd)
-	})
-	return free && open, open
-}
-
-// awaitFree reports what free does, as soon as that is true or the connection is closed, or
-// the write deadline has passed. A socket becomes ready to be written to whenever something was read of
-// it.
-func (c *conn) awaitFree() (free bool) {
-	c.raw.Write(func(fd uintptr) bool {
-		read := !nowait.Unread(fd)
-		open := nowait.Quiet(fd)
-		free = read && open
-		return free || !open
-	})
-	return free
-}

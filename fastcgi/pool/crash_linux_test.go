@@ -123,7 +123,7 @@ func TestClientLeaves(t *testing.T) {
 		return pid != other && count == 2 || func() bool { // the one used last comes first
 			a.processes.mu.Lock()
 			defer a.processes.mu.Unlock()
-			free, _ := a.processes.idle[0].conn.free()
+			free, _ := a.processes.idle[0].link.free(a.processes.idle[0].conn)
 			return len(a.processes.idle) == 2 && free
 		}()
 	})

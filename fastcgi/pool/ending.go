@@ -28,6 +28,15 @@ func (p *processes) terminate(w *worker, cause error) {
 	}
 }
 
+// lost ends a process that takes no connection, as err says. mu is held.
+func (p *processes) lost(w *worker, err error) {
+	if errors.Is(err, errEnding) {
+		p.end(w, byItself)
+	} else {
+		p.terminate(w, fmt.Errorf("%s: %w", w.name, err))
+	}
+}
+
 // end ends a process, for a reason that is usual unless it is empty. mu is held.
 func (p *processes) end(w *worker, meant string) {
 	if w.gone {

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -34,6 +35,8 @@ const byItself = "ended by itself"
 type processes struct {
 	starter process.Starter
 	command process.Command
+	name    string
+	link    linker
 	limits  Limits
 	log     *slog.Logger
 	sandbox func() *sandbox.Sandbox // that systemd has put around this process, or nil
@@ -62,14 +65,14 @@ type processes struct {
 
 var errClosed = errors.New("the application is closed")
 
-func newProcesses(s process.Starter, c process.Command, l Limits, log *slog.Logger) *processes {
-	p := &processes{starter: s, command: c, limits: l, log: log, sandbox: sync.OnceValue(sandbox.Self), all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
+func newProcesses(s process.Starter, c process.Command, name string, k linker, l Limits, log *slog.Logger) *processes {
+	p := &processes{starter: s, command: c, name: name, link: k, limits: l, log: log, sandbox: sync.OnceValue(sandbox.Self), all: make(map[*worker]struct{}), changed: make(chan struct{}), emptied: make(chan struct{})}
 	p.sweeper = time.AfterFunc(forever, p.sweep)
 	return p
 }
 
 // Name implements backend.Supplier.
-func (p *processes) Name() string { return p.command.Path }
+func (p *processes) Name() string { return p.name }
 
 // Admission implements backend.Supplier.
 func (p *processes) Admission() admission.Limits { return p.limits.admission() }
@@ -149,12 +152,12 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 	var maybe *worker
 	for i := len(p.idle) - 1; i >= 0; i-- { // ending one moves those behind it
 		w := p.idle[i]
-		free, open := w.conn.free()
+		free, open := w.link.free(w.conn)
 		switch {
 		case !open:
 			w.conn.Close()
-			if w.connect() != nil { // it is ending
-				p.end(w, byItself)
+			if err := w.link.connect(w); err != nil {
+				p.lost(w, err)
 				continue
 			}
 			w.since, w.late = now, false
@@ -202,9 +205,7 @@ func (p *processes) occupy(w *worker) {
 // settles reports whether w is free in a moment, and otherwise takes it back. It releases mu meanwhile.
 func (p *processes) settles(w *worker) bool {
 	p.mu.Unlock()
-	w.conn.SetWriteDeadline(time.Now().Add(settle))
-	free := w.conn.awaitFree()
-	w.conn.SetWriteDeadline(time.Time{})
+	free := w.link.awaitFree(w.conn, time.Now().Add(settle))
 	p.mu.Lock()
 	if !free {
 		w.late = true
@@ -224,11 +225,17 @@ func (p *processes) putBack(w *worker) {
 	p.change()
 }
 
-// served takes w back whose request has been served, and which may have grown too large.
-func (p *processes) served(w *worker, grown bool) {
+// served takes w back whose request has been served, and which may have grown too large. The
+// error is what is wrong with it, or nil.
+func (p *processes) served(w *worker, grown bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
+	if err != nil {
+		w.busy = false
+		p.terminate(w, fmt.Errorf("%s: %w", w.name, err))
+		return
+	}
 	w.spent = w.spent || grown || w.served >= p.limits.Requests
 	w.since = time.Now()
 	p.putBack(w)
@@ -249,19 +256,21 @@ func (p *processes) givenUp(w *worker, cause error) {
 	if w.orphan != nil {
 		w.orphan.Stop()
 	}
-	switch {
-	case w.gone:
-	case cause != nil:
+	if w.gone || cause != nil {
+		w.conn.Close()
+		w.busy = false
 		p.terminate(w, cause)
-	case w.connect() != nil:
-		p.end(w, byItself)
-	default:
-		w.since, w.late = time.Now(), true
-		p.putBack(w)
-		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
 		return
 	}
-	w.busy = false
+	if err := w.link.givenUp(w.conn); err != nil {
+		w.conn.Close()
+		w.busy = false
+		p.lost(w, err)
+		return
+	}
+	w.since, w.late = time.Now(), true
+	p.putBack(w)
+	p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
 }
 
 // change lets the requests look again that wait. mu is held.

@@ -3,9 +3,11 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +23,8 @@ func TestMain(m *testing.M) {
 		testkit.Main(m)
 	case "fastcgi":
 		serveProgram()
+	case "paired":
+		servePaired()
 	case "cgi":
 		fmt.Print("Content-Type: text/plain\r\n\r\nhello\n")
 	case "deaf":
@@ -57,16 +61,75 @@ func serveProgram() {
 			panic(err)
 		}
 		r := record.NewReader(c)
-		for serveRequest(c, r) {
+		for serveRequest(c, r, respond) {
 		}
 		c.Close()
 	}
 }
 
+// servePaired is a paired program that serves one request after the other.
+func servePaired() {
+	c, err := net.FileConn(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
+	preamble := make([]byte, len(testPreamble))
+	if _, err := io.ReadFull(c, preamble); err != nil || string(preamble) != testPreamble {
+		panic(fmt.Sprintf("preamble %q, %v", preamble, err))
+	}
+	r := record.NewReader(c)
+	h, _, err := r.Next()
+	if err != nil || h.Type() != record.GetValues {
+		panic(fmt.Sprintf("%v, %v", h, err))
+	}
+	c.Write(record.AppendRecord(nil, record.GetValuesResult, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", "0")))
+	for serveRequest(c, r, respondPaired) {
+	}
+}
+
+const testPreamble = "import this"
+
+var isFree = record.AppendRecord(nil, record.GetValuesResult, 0, nil)
+
+// respondPaired does what DO says, and says that the process is free.
+func respondPaired(c net.Conn, id uint16, vars map[string]string, body int) bool {
+	servedRequests++
+	free, end := isFree, record.AppendEndRequest(nil, id, 0, record.RequestComplete)
+	do := vars["DO"]
+	switch do {
+	case "hold":
+		hold(vars["AT"])
+	case "crash":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "garbage":
+		c.Write([]byte("garbage and more of it"))
+		return true
+	case "twice":
+		free = append(slices.Clone(isFree), isFree...)
+	case "otherid":
+		end = record.AppendEndRequest(nil, id+7, 0, record.RequestComplete)
+	case "noend":
+		end = nil
+	}
+	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, os.Getenv(vars["ENV"]))
+	b := record.AppendStream(nil, record.Stdout, id, []byte(text))
+	switch do {
+	case "after": // its close() takes long
+		c.Write(append(b, end...))
+		hold(vars["AT"])
+		c.Write(free)
+	case "behind": // its END_REQUEST comes first
+		c.Write(slices.Concat(b, end, free))
+	default:
+		c.Write(slices.Concat(b, free, end))
+	}
+	return true
+}
+
 var servedRequests int
 
 // serveRequest does what DO says.
-func serveRequest(c net.Conn, r *record.Reader) (keep bool) {
+func serveRequest(c net.Conn, r *record.Reader, respond func(c net.Conn, id uint16, vars map[string]string, body int) bool) (keep bool) {
 	vars := make(map[string]string)
 	body := 0
 	for {

@@ -31,13 +31,13 @@ func (p *processes) sweep() {
 	now := time.Now()
 	next := time.Duration(forever)
 	for _, w := range slices.Clone(p.idle) { // the longest idle first
-		free, open := w.conn.free()
+		free, open := w.link.free(w.conn)
 		rest := now.Sub(w.since)
 		switch {
 		case !open && w.spent:
 			w.conn.Close()
-			if w.connect() != nil {
-				p.end(w, byItself)
+			if err := w.link.connect(w); err != nil {
+				p.lost(w, err)
 			}
 			w.since, next = now, min(next, settle)
 		case !open: // a request finds out whether it is ending

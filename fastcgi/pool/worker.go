@@ -10,7 +10,6 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/process"
-	"gatehouse/internal/nowait"
 )
 
 // A worker is a process of the application. The mu of its pool guards all that changes, but for
@@ -19,12 +18,12 @@ type worker struct {
 	pool   *processes
 	name   string           // of the process, in messages
 	proc   *process.Process // nil until it was started
-	socket socket
+	link   link
 	stdout output
 	stderr output
 	conn   *conn
 
-	ready   bool // it has read from its first connection
+	ready   bool // it has waited for its first request
 	busy    bool // a request has it
 	late    bool // it has been found at work behind its response, or has lost its client
 	gone    bool // it has ended, or was terminated
@@ -47,19 +46,19 @@ func (w *worker) run() {
 		p.mu.Unlock()
 		return
 	}
-	defer w.socket.close()
+	defer w.link.close()
 	reaped := make(chan struct{})
 	go func() {
 		defer close(reaped)
 		w.proc.Wait()
 	}()
 	p.mu.Lock()
-	err := w.connect()
+	err := w.link.connect(w)
 	p.mu.Unlock()
 	if err == nil {
-		err = w.awaitReady()
+		err = w.link.awaitReady(w)
 	}
-	if err != nil && err != errNotReady { // it ends
+	if err != nil && !errors.Is(err, errNotReady) { // it ends
 		select {
 		case <-w.proc.Exited():
 		case <-time.After(min(p.limits.Ready, endDelay)):
@@ -83,7 +82,7 @@ func (w *worker) run() {
 // start starts the process.
 func (w *worker) start() error {
 	p := w.pool
-	s, end, err := listen()
+	l, end, err := p.link()
 	if err != nil {
 		return fmt.Errorf("%s: no socket for it: %w", p.Name(), err)
 	}
@@ -92,10 +91,10 @@ func (w *worker) start() error {
 	c.Stdin = end
 	proc, err := p.starter.Start(&c)
 	if err != nil {
-		s.close()
+		l.close()
 		return err
 	}
-	w.socket = s
+	w.link = l
 	w.name = fmt.Sprintf("%s[%d]", p.Name(), proc.PID())
 	w.stdout = output{worker: w, from: proc.Stdout, message: "program stdout", done: make(chan struct{})}
 	w.stderr = output{worker: w, from: proc.Stderr, message: "program stderr", done: make(chan struct{})}
@@ -111,60 +110,25 @@ func (w *worker) start() error {
 	return nil
 }
 
-// connect gives w a connection in place of the one it had.
-func (w *worker) connect() error {
-	nc, err := w.socket.dial()
-	if err != nil {
-		return err
-	}
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		nc.Close()
-		return err
-	}
-	w.conn = &conn{Conn: nowait.New(nc), worker: w, raw: raw}
-	w.conn.sendAhead()
-	return nil
-}
-
-var (
-	errNotReady = errors.New("it has not accepted a connection in time (ready): is it a FastCGI program, which accepts them on descriptor 0?")
-	errClosed0  = errors.New("it has closed descriptor 0, and goes on: is it a FastCGI program, which accepts connections there?")
-)
-
 // endDelay is how long a process has to end that has closed its socket.
 const endDelay = time.Second
 
-// awaitReady returns nil once the process has read from its first connection.
-func (w *worker) awaitReady() error {
-	c := w.conn
-	if limit := w.pool.limits.Ready; limit != forever {
-		c.SetWriteDeadline(time.Now().Add(limit))
-	}
+// onExit calls f if the process is reaped before stop is called, which waits for a call under way.
+func (w *worker) onExit(f func()) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() { // a child that it has left may hold the socket open
+	go func() {
 		defer close(stopped)
 		select {
 		case <-w.proc.Exited():
-			c.SetWriteDeadline(longPast)
+			f()
 		case <-done:
 		}
 	}()
-	c.awaitFree()
-	close(done)
-	<-stopped
-	c.SetWriteDeadline(time.Time{})
-	switch free, open := c.free(); {
-	case free:
-		return nil
-	case open:
-		return errNotReady
+	return func() {
+		close(done)
+		<-stopped
 	}
-	return errClosed0
 }
-
-// longPast is a deadline that interrupts what is under way.
-var longPast = time.Unix(1, 0)
 
 // startFailure returns why a process that has ended was never ready, or nil.
 func (w *worker) startFailure() error {
@@ -175,14 +139,7 @@ func (w *worker) startFailure() error {
 		return w.failure
 	}
 	printed := strings.TrimSpace(string(w.stdout.first))
-	remedy := "a FastCGI program accepts connections on descriptor 0 until it is told to end; see what it writes to stderr"
-	if line, _, _ := strings.Cut(strings.ReplaceAll(printed, "\r", ""), "\n"); printed != "" {
-		remedy = fmt.Sprintf("it printed %.100q", line)
-		if name, _, ok := strings.Cut(line, ":"); ok && !strings.ContainsAny(name, " \t<") {
-			remedy += ", as a CGI program does: serve it with scripts, or if it is PHP write php-cgi"
-		}
-	}
-	return fmt.Errorf("%s: it ended before it accepted a connection, with %v: %s", w.name, w.proc.Status(), remedy)
+	return fmt.Errorf("%s: %s", w.name, w.link.unready(w.proc.Status(), printed))
 }
 
 // Failed implements backend.Supplied.
@@ -193,10 +150,10 @@ func (c *conn) Keep(client any) {
 	c.stopClock()
 	c.client, c.failed = client, nil
 	c.served++
-	c.sendAhead()
 	w, l := c.worker, &c.worker.pool.limits
+	err := w.link.served(c)
 	grown := l.Memory != forever && w.proc.Memory() > l.Memory
-	w.pool.served(w, grown)
+	w.pool.served(w, grown, err)
 }
 
 // GiveUp implements backend.Supplied.

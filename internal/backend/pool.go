@@ -274,19 +274,15 @@ func (t *Turn) takeIdle() {
 	}
 }
 
-// Drop closes the connection. Connect may be called again.
+// Drop closes the connection, or gives it back to its supplier. Connect may be called again.
 func (t *Turn) Drop() {
 	if t.Conn == nil {
 		return
 	}
-	t.Conn.Close()
-	t.release()
-}
-
-func (t *Turn) release() {
 	if t.supplied != nil {
 		t.supplied.GiveUp()
 	} else {
+		t.Conn.Close()
 		t.pool.mu.Lock()
 		t.target.active--
 		t.answered()

@@ -35,7 +35,7 @@ type Supplied interface {
 	Client() any        // what Keep was told
 	Failed(cause error) // the response is none, or a limit of time has passed
 	Keep(client any)    // the request has been served
-	GiveUp()            // it has not, and the connection is closed
+	GiveUp()            // it has not; the connection is not used any more
 }
 
 // NewSupplied returns a Pool for an application with a supplier, which outlives it. Of its
