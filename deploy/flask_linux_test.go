@@ -45,10 +45,11 @@ func TestFlask(t *testing.T) {
 				for _, n := range []int64{0, 1, 70_000, size} {
 					v.wantFile(t, at+"/upload", n)
 				}
-				if f.name != "Apache FastCGI" { // which waits for a full buffer
-					v.wantBlocks(t, at+"/stream")
+				if !f.apache() { // which waits for a full buffer
+					t.Run("stream"+at, func(t *testing.T) { v.wantBlocks(t, at+"/stream") })
 				}
-				t.Run("file"+at, func(t *testing.T) { wantDownload(t, v, at+"/download", size, hash.Sum(nil)) })
+				// Apache takes no program's word for a length.
+				t.Run("file"+at, func(t *testing.T) { wantDownload(t, v, at+"/download", size, !f.apache(), hash.Sum(nil)) })
 				v.get(t, at+"/fails").want(t, "/fails", http.StatusInternalServerError, "Internal Server Error")
 				wantCutShort(t, v, at+"/fails-later")
 				v.get(t, at+"/prints").want(t, "/prints", http.StatusOK, "printed")
@@ -56,23 +57,27 @@ func TestFlask(t *testing.T) {
 		})
 	}
 	for _, want := range []*regexp.Regexp{
-		regexp.MustCompile(`(?m)^.*ValueError: a view that fails.* request=\w+`),
-		regexp.MustCompile(`(?m)^.*ValueError: a stream that fails.* request=\w+`),
-		regexp.MustCompile(`(?m)^.*an error of the application.* request=\w+`),
-		regexp.MustCompile(`(?m)^.*printed by the application`),
-		regexp.MustCompile(`(?m)^.*on standard error`),
+		regexp.MustCompile(`"request":"[\w-]+","line":"ValueError: a view that fails"`),
+		regexp.MustCompile(`"request":"[\w-]+","line":"ValueError: a stream that fails"`),
+		regexp.MustCompile(`"request":"[\w-]+","line":"an error of the application"`),
+		regexp.MustCompile(`"line":"printed by the application"`),
+		regexp.MustCompile(`"line":"on standard error"`),
 	} {
 		if !testkit.Poll(func() bool { return want.MatchString(log()) }) {
-			t.Errorf("the log has no line for %s:\n%s", want, log())
+			t.Errorf("the log has no line for %s", want)
 		}
 	}
 }
 
 // wantDownload gets a file, whole, a part of it, its head, and not again when it is known.
-func wantDownload(t *testing.T, v *visitor, path string, size int64, sum []byte) {
+func wantDownload(t *testing.T, v *visitor, path string, size int64, counted bool, sum []byte) {
 	t.Helper()
+	length := ""
+	if counted {
+		length = fmt.Sprint(size)
+	}
 	got := v.get(t, path)
-	if hash := sha256.Sum256([]byte(got.body)); got.status != http.StatusOK || string(hash[:]) != string(sum) || got.header.Get("Content-Length") != fmt.Sprint(size) {
+	if hash := sha256.Sum256([]byte(got.body)); got.status != http.StatusOK || string(hash[:]) != string(sum) || got.header.Get("Content-Length") != length {
 		t.Errorf("status %d, %d bytes, length %s", got.status, len(got.body), got.header.Get("Content-Length"))
 	}
 	part := v.do(t, "GET", path, nil, 0, "Range: bytes=1000001-1000100")
@@ -80,7 +85,7 @@ func wantDownload(t *testing.T, v *visitor, path string, size int64, sum []byte)
 		t.Errorf("a part: status %d, %d bytes", part.status, len(part.body))
 	}
 	head := v.do(t, "HEAD", path, nil, 0)
-	if head.status != http.StatusOK || head.body != "" || head.header.Get("Content-Length") != fmt.Sprint(size) {
+	if head.status != http.StatusOK || head.body != "" || head.header.Get("Content-Length") != length {
 		t.Errorf("HEAD: status %d, %d bytes, length %s", head.status, len(head.body), head.header.Get("Content-Length"))
 	}
 	if known := v.do(t, "GET", path, nil, 0, "If-None-Match: "+got.header.Get("ETag")); known.status != http.StatusNotModified || known.body != "" {

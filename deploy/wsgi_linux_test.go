@@ -17,12 +17,17 @@ import (
 	"testing"
 )
 
+// A wsgiFront is a web server in front of WSGI applications.
+type wsgiFront struct {
+	front
+	base string // of the URLs
+}
+
+func (f wsgiFront) apache() bool { return strings.HasPrefix(f.name, "Apache") }
+
 // wsgiFronts are the ways to WSGI applications: through nginx by FastCGI and by HTTP, both with
 // and without TLS, and through Apache.
-var wsgiFronts = []struct {
-	front
-	base string
-}{
+var wsgiFronts = []wsgiFront{
 	{front{"nginx FastCGI", startNginx, "testdata/wsgi/nginx.conf"}, "http://localhost"},
 	{front{"nginx FastCGI TLS", startNginx, "testdata/wsgi/nginx.conf"}, "https://localhost"},
 	{front{"nginx HTTP", startNginx, "testdata/wsgi/nginx.conf"}, "http://localhost:8080"},

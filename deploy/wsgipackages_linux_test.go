@@ -71,7 +71,7 @@ func browseRepository(t *testing.T, v *visitor, p *project) {
 	v.get(t, "/klaus/").want(t, "the main page", http.StatusOK, "repositories of the test", "project")
 	v.get(t, "/klaus/project/").want(t, "the repository", http.StatusOK, "The first commit", "greeting.txt")
 	v.get(t, "/klaus/project/blob/main/greeting.txt").want(t, "a file", http.StatusOK, "greetings-from-the-repository")
-	v.get(t, "/klaus/project/commit/"+p.old).want(t, "a commit", http.StatusOK, "The first commit")
+	v.get(t, "/klaus/project/commit/"+p.old+"/").want(t, "a commit", http.StatusOK, "The first commit")
 	if got := v.get(t, "/klaus/project/raw/main/random.bin"); got.status != http.StatusOK || len(got.body) != 3<<20 {
 		t.Errorf("a raw file: status %d, %d bytes", got.status, len(got.body))
 	}
