@@ -3,10 +3,8 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -78,7 +76,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // WriteRead writes the request b and waits for the response, as nowait.Conn.WriteRead does.
 func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
 	if c.atOnce && len(b) == 0 {
-		read, err = c.readAtOnce(p)
+		read, err = c.Conn.ReadNow(p)
 	} else if c.ahead && len(b) > 0 {
 		written, read, err = c.Conn.WriteRead(b[1:], p)
 		if written > 0 {
@@ -89,24 +87,6 @@ func (c *conn) WriteRead(b, p []byte) (written, read int, err error) {
 		written, read, err = c.Conn.WriteRead(b, p)
 	}
 	return written, read, c.explain(err)
-}
-
-// readAtOnce reads what has come. If nothing has, the error is os.ErrDeadlineExceeded.
-func (c *conn) readAtOnce(p []byte) (n int, err error) {
-	controlErr := c.raw.Control(func(fd uintptr) {
-		for n, err = nowait.Read(fd, p); err == syscall.EINTR; {
-			n, err = nowait.Read(fd, p)
-		}
-	})
-	switch {
-	case controlErr != nil:
-		return 0, controlErr
-	case err == syscall.EAGAIN:
-		return 0, os.ErrDeadlineExceeded
-	case n == 0 && err == nil:
-		return 0, io.EOF
-	}
-	return n, err
 }
 
 // SpliceTo is nowait.Conn.SpliceTo. The end of a process that was terminated has the reason.

@@ -19,6 +19,9 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return nil, syscall.ENOT
 // WriteRead is not available here.
 func (c *Conn) WriteRead(_, _ []byte) (written, read int, err error) { return 0, 0, syscall.ENOTSUP }
 
+// ReadNow is not available here.
+func (c *Conn) ReadNow(_ []byte) (int, error) { return 0, syscall.ENOTSUP }
+
 // Quiet does not tell anything here.
 func Quiet(uintptr) bool { return true }
 

@@ -164,6 +164,26 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+func TestReadNow(t *testing.T) {
+	c, far := pair(t, "unix")
+	p := make([]byte, 10)
+	if n, err := c.ReadNow(p); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("before anything has come: %d, %v", n, err)
+	}
+	far.Write([]byte("hello"))
+	if n, err := c.ReadNow(p); string(p[:n]) != "hello" || err != nil {
+		t.Errorf("%q, %v", p[:n], err)
+	}
+	far.Close()
+	if n, err := c.ReadNow(p); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+	c.Close()
+	if _, err := c.ReadNow(p); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
 func TestNewOfOthers(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()

@@ -75,6 +75,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadNow is Read that does not wait: if nothing has come, the error is os.ErrDeadlineExceeded.
+func (c *Conn) ReadNow(p []byte) (int, error) {
+	in := input{p: p}
+	done := false
+	err := c.raw.Control(func(fd uintptr) { done = in.step(fd) })
+	switch {
+	case err == nil && !done:
+		return 0, os.ErrDeadlineExceeded
+	case err == nil:
+		err = in.err
+	}
+	if err != nil && err != io.EOF {
+		err = c.wrap("read", err)
+	}
+	return in.n, err
+}
+
 // WriteRead writes b and waits for bytes, which it reads into p: one call where a Write and a
 // Read would be two and the Read would mostly find that nothing has come yet. It is both a
 // Read and a Write.
