@@ -169,9 +169,11 @@ soak: packages machine kills cancels drains reloads upgrades faults fuzz
 machine:
 	$(GO) test -run '^TestMachine$$' -timeout 60m ./fastcgi -rapid.checks $(CHECKS) -rapid.nofailfile
 
-# Requests whose programs and clients are killed at random; the seed is printed.
+# Requests whose programs and clients are killed at random; the seed is printed. Workers that are
+# killed under load.
 kills: packages
 	$(GO) test -v -run '^TestRandomKills$$' -timeout 60m ./deploy -kills.requests $(REQUESTS)
+	$(GO) test -v -run '^TestKilledWorkers$$' -timeout 60m ./fastcgi/pool/python -python.kills 1000
 
 # Requests to a FastCGI application whose clients leave.
 cancels:
@@ -182,9 +184,10 @@ cancels:
 drains:
 	$(GO) test -v -run '^TestDrainLosesNothing$$' -timeout 60m ./daemon -drain.requests $(REQUESTS)
 
-# Reloads while clients send requests.
+# Reloads while clients send requests, and generations of workers under load.
 reloads:
 	$(GO) test -v -run '^TestReloadLosesNothing$$' -timeout 60m ./daemon -reload.times 100
+	$(GO) test -v -run '^TestRollingReloads$$' -timeout 60m ./fastcgi/pool/python -python.reloads 100
 
 # Processes that replace each other under load, by SIGUSR2, and by a restart on kept sockets.
 upgrades:

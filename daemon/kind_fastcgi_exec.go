@@ -62,7 +62,8 @@ func poolKeys(l *pool.Limits) []Key {
 	return []Key{
 		row("idle_end", `"60s"`, "how long the others are kept without a request", duration(&l.Idle)),
 		row("ready", `"30s"`, "how long a process may take from its start until it can serve", duration(&l.Ready)),
-		row("recycle_requests", `500`, "after how many requests a process is replaced; never by default", count(&l.Requests, 1)),
+		row("recycle_requests", `500`, "after how many requests a process is replaced, a tenth more or less; never by default", count(&l.Requests, 1)),
+		row("recycle_age", `"24h"`, "after how much time a process is replaced, a tenth more or less; never by default", duration(&l.Age)),
 		row("recycle_memory", `"256MiB"`, "how large a process may grow (resident memory) before it is replaced, after its request; without limit by default", size(&l.Memory)),
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -133,6 +134,15 @@ func (p *Process) Terminate(grace time.Duration) bool {
 	}
 	p.killer = time.AfterFunc(grace, p.kill)
 	return true
+}
+
+// Signal sends a signal to the program alone, unless it has been reaped or is being terminated.
+func (p *Process) Signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped && !p.ending {
+		p.signalLeader(s)
+	}
 }
 
 func (p *Process) kill() {

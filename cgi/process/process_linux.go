@@ -150,6 +150,8 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
+func (p *Process) signalLeader(s syscall.Signal) { syscall.Kill(p.pid, s) }
+
 // othersAlive reports whether a process of the group besides its ended leader
 // lives, or one that was found to have left it. Where /proc does not tell, it says
 // so.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -39,6 +40,9 @@ func setJobLimits(job windows.Handle, flags uint32) error {
 		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
 	return err
 }
+
+// signalLeader does nothing: Windows has no signals for programs without a console.
+func (p *Process) signalLeader(syscall.Signal) {}
 
 // termGroup does what killGroup does: Windows has no signal that asks a program without a
 // console to end.

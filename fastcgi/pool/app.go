@@ -49,6 +49,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
@@ -78,6 +79,11 @@ type App struct {
 
 	// Preamble is what a paired process is sent ahead of all records.
 	Preamble []byte
+
+	// StackSignal, if not zero, has a process write to its stderr what it does, such as SIGUSR1 with
+	// Python's faulthandler. One that has exceeded a limit of time in a request gets it 200 ms before it
+	// is terminated.
+	StackSignal syscall.Signal
 
 	// Dir is the directory that the program starts in, as it sees it; "/" if empty.
 	Dir string
@@ -174,6 +180,7 @@ func (a *App) init() {
 	a.processes = newProcesses(a.launcher, process.Command{
 		Path: path, Args: append([]string{seen}, a.Command[1:]...), Dir: cmp.Or(a.Dir, "/"), Env: a.environment(path),
 	}, cmp.Or(a.Name, path), link, limits, log)
+	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
 		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
 	a.err = a.upstream.Prepare()

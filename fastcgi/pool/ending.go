@@ -20,12 +20,19 @@ func (p *processes) cutOff(w *worker, cause error) {
 	p.terminate(w, cause)
 }
 
-// terminate ends a process because of a failure. mu is held.
+// terminate ends a process because of a failure. If that is a limit of time, the process first
+// writes what it does. mu is held.
 func (p *processes) terminate(w *worker, cause error) {
-	if !w.gone {
-		w.failure = cause
-		p.end(w, "")
+	if w.gone {
+		return
 	}
+	w.failure = cause
+	if p.stackSignal != 0 && overdue(cause) {
+		p.terminateLater(w)
+		p.detach(w, "")
+		return
+	}
+	p.end(w, "")
 }
 
 // lost ends a process that takes no connection, as err says. mu is held.
@@ -39,15 +46,22 @@ func (p *processes) lost(w *worker, err error) {
 
 // end ends a process, for a reason that is usual unless it is empty. mu is held.
 func (p *processes) end(w *worker, meant string) {
-	if w.gone {
-		return
+	if !w.gone {
+		p.detach(w, meant)
+		w.proc.Terminate(p.limits.Grace)
 	}
+}
+
+// detach lets a process that ends serve no more, and fills its place. mu is held.
+func (p *processes) detach(w *worker, meant string) {
 	w.gone, w.meant = true, meant
 	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
 	if !w.busy && w.conn != nil {
 		w.conn.Close()
 	}
-	w.proc.Terminate(p.limits.Grace)
+	w.unlink()
+	p.change()
+	p.arm(time.Now(), 0)
 }
 
 // ended notes that a process has been reaped, or could not be started, because of err. mu is held.
@@ -64,6 +78,13 @@ func (p *processes) ended(w *worker, err error) {
 	}
 	own := !w.gone || w.meant == byItself
 	w.gone = true
+	w.unlink()
+	if w.moment != nil {
+		w.moment.Stop()
+	}
+	if own && w.ready && !w.busy && w.served == 0 {
+		p.refill.fail(time.Now())
+	}
 	if !w.ready {
 		p.starting--
 	}
@@ -99,6 +120,7 @@ func (p *processes) close() {
 	for w := range p.all {
 		if w.proc != nil {
 			p.end(w, "close")
+			w.proc.Terminate(p.limits.Grace) // whose moment is not over, too
 		}
 	}
 	p.mu.Unlock()
@@ -111,8 +133,8 @@ func (p *processes) notStarted(err error) {
 		return
 	}
 	first := p.failure == nil
-	p.pause = min(max(2*p.pause, firstPause), longestPause)
-	p.failure, p.until = err, time.Now().Add(p.pause)
+	p.failure = err
+	p.retry.fail(time.Now())
 	if first && !p.trial {
 		p.logFailure()
 	}

@@ -18,8 +18,13 @@ type Limits struct {
 	Minimum  int           // of these, kept without requests: none
 	Idle     time.Duration // how long the others are kept without a request: 60 s
 	Ready    time.Duration // from the start of a process until it reads from its first connection: 30 s
-	Requests int           // that a process serves before it is replaced: no limit
-	Memory   int64         // resident bytes of a process beyond which it is replaced, after its request: no limit
+
+	// A process that exceeds one of these is replaced: it serves on until another one is ready, and
+	// ends when it is free then. At most a quarter of Programs is replaced at once, or one; there are so
+	// many more processes meanwhile. Requests and Age differ by up to a tenth from process to process.
+	Requests int           // that a process serves: no limit
+	Age      time.Duration // since its start: no limit
+	Memory   int64         // resident bytes after a request: no limit
 
 	ProgramsPerAddress int           // of Programs, for one client (REMOTE_ADDR): no limit
 	Queue              int           // requests that wait: 1,024; 503 beyond it (negative: none waits)
@@ -45,8 +50,10 @@ type Limits struct {
 	Spool spool.Limits
 }
 
-// forever is a time that does not pass.
-const forever = math.MaxInt64
+const (
+	forever   = math.MaxInt64 // a time that does not pass
+	unlimited = math.MaxInt
+)
 
 // withDefaults returns l with the defaults of what this package enforces itself.
 func (l Limits) withDefaults() Limits {
@@ -72,7 +79,10 @@ func (l Limits) withDefaults() Limits {
 		l.StderrBytes = math.MaxInt
 	}
 	if l.Requests <= 0 {
-		l.Requests = math.MaxInt
+		l.Requests = unlimited
+	}
+	if l.Age <= 0 {
+		l.Age = forever
 	}
 	if l.Memory <= 0 {
 		l.Memory = math.MaxInt64
@@ -80,7 +90,7 @@ func (l Limits) withDefaults() Limits {
 	if l.Programs == 0 {
 		l.Programs = 4 * runtime.NumCPU()
 	} else if l.Programs < 0 {
-		l.Programs = math.MaxInt32
+		l.Programs = math.MaxInt32 / 2 // and a quarter more
 	}
 	l.Minimum = min(l.Minimum, l.Programs)
 	return l
@@ -102,5 +112,6 @@ const descriptors = process.Descriptors + 2
 // Descriptors returns how many descriptors of this process its programs take at most,
 // besides the spools of their bodies.
 func (a *App) Descriptors() int {
-	return min(a.Limits.withDefaults().Programs, math.MaxInt32/descriptors) * descriptors
+	l := a.Limits.withDefaults()
+	return min(l.Programs+l.replaced(), math.MaxInt32/descriptors) * descriptors
 }

@@ -79,23 +79,22 @@ var (
 	errClosed0     = errors.New("it has closed descriptor 0, and goes on: is it a FastCGI program, which accepts connections there?")
 )
 
+// readyLook is how long awaitReady waits for an event at most: that the first byte was read is told a
+// moment before it can be seen, and that a child holds the socket of a process that has ended is not told.
+const readyLook = 50 * time.Millisecond
+
 // awaitReady returns nil once the process has read from its first connection.
 func (l *listening) awaitReady(w *worker) error {
-	c := w.conn
-	if limit := w.pool.limits.Ready; limit != forever {
-		c.SetWriteDeadline(time.Now().Add(limit))
+	c, limit := w.conn, w.pool.limits.Ready
+	for begun := time.Now(); !l.awaitFree(c, time.Now().Add(min(limit, readyLook))); {
+		switch _, open := l.free(c); {
+		case !open || w.proc.HasExited():
+			return errClosed0
+		case time.Since(begun) >= limit:
+			return errNotAccepted
+		}
 	}
-	stop := w.onExit(func() { c.SetWriteDeadline(longPast) }) // a child that it has left may hold the socket open
-	l.await(c)
-	stop()
-	c.SetWriteDeadline(time.Time{})
-	switch free, open := l.free(c); {
-	case free:
-		return nil
-	case open:
-		return errNotAccepted
-	}
-	return errClosed0
+	return nil
 }
 
 // served sends the first byte of the next request, which the process reads when it is free.
@@ -120,22 +119,17 @@ func (l *listening) free(c *conn) (free, open bool) {
 	return free && open, open
 }
 
-// awaitFree implements link.
+// awaitFree implements link. A socket becomes ready to be written to whenever something was read
+// of it.
 func (l *listening) awaitFree(c *conn, until time.Time) (free bool) {
 	c.SetWriteDeadline(until)
-	defer c.SetWriteDeadline(time.Time{})
-	return l.await(c)
-}
-
-// await is awaitFree until the write deadline. A socket becomes ready to be written to whenever
-// something was read of it.
-func (l *listening) await(c *conn) (free bool) {
 	c.raw.Write(func(fd uintptr) bool {
 		read := !nowait.Unread(fd)
 		open := nowait.Quiet(fd)
 		free = read && open
 		return free || !open
 	})
+	c.SetWriteDeadline(time.Time{})
 	return free
 }
 

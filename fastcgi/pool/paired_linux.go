@@ -64,8 +64,19 @@ func (l *paired) awaitReady(w *worker) error {
 	if limit := w.pool.limits.Ready; limit != forever {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errNotReady)
 	}
-	defer cancel()
-	defer w.onExit(cancel)() // a child that it has left may hold the socket open
+	stopped := make(chan struct{})
+	go func() { // a child that it has left may hold the socket open
+		defer close(stopped)
+		select {
+		case <-w.proc.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() {
+		cancel()
+		<-stopped
+	}()
 	err := l.client.Send(ctx, l.preamble)
 	if err == nil {
 		_, err = l.client.GetValues(ctx, client.MpxsConns)

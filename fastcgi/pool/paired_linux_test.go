@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/cgi"
+	"gatehouse/internal/nowait"
 	"gatehouse/internal/testkit"
 )
 
@@ -97,6 +98,14 @@ func TestPairedClientLeaves(t *testing.T) {
 	}
 }
 
+// quiet reports whether nothing has come from the first process that is idle.
+func (a *App) quiet() (quiet bool) {
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	a.processes.idle[0].conn.raw.Control(func(fd uintptr) { quiet = nowait.Quiet(fd) })
+	return quiet
+}
+
 // TestPairedFailures: what a process does wrong costs its own request at most, is logged, and
 // another one takes its place.
 func TestPairedFailures(t *testing.T) {
@@ -106,9 +115,12 @@ func TestPairedFailures(t *testing.T) {
 		log  string
 	}{
 		{"crash", 502, "signal: killed"},
+		{"crashclose", 200, "signal: killed"},
+		{"crashidle", 200, "signal: killed"},
 		{"garbage", 502, "record version is not 1"},
 		{"otherid", 502, "no such request"},
 		{"twice", 200, "more management records than it had requests"},
+		{"refree", 200, "more management records than it had requests"},
 		{"noend", 504, "silence of 50ms is over"},
 	} {
 		t.Run(tt.do, func(t *testing.T) {
@@ -116,9 +128,15 @@ func TestPairedFailures(t *testing.T) {
 			if tt.do == "noend" {
 				a.Limits.Silence = 50 * time.Millisecond
 			}
+			l := testkit.Listen(t, "unix")
 			before, _, _ := result(t, serve(a, ""))
-			if got := serve(a, "", "DO="+tt.do); got.Head.Code != tt.code && !(tt.do == "noend" && got.Outcome.End == cgi.Truncated) {
+			if got := serve(a, "", "DO="+tt.do, "AT="+l.Addr().String()); got.Head.Code != tt.code && !(tt.do == "noend" && got.Outcome.End == cgi.Truncated) {
 				t.Errorf("%v, %v", got, got.Outcome)
+			}
+			if tt.do == "refree" { // which is seen when it is used again
+				accept(t, l).Close()
+				testkit.Until(t, "the record", func() bool { return !a.quiet() })
+				result(t, serve(a, ""))
 			}
 			testkit.Until(t, "the log", func() bool { return strings.Contains(log.String(), tt.log) })
 			if after, count, _ := result(t, serve(a, "")); after == before || count != 1 {

@@ -131,12 +131,30 @@ func accept(t testing.TB, l net.Listener) net.Conn {
 	return c
 }
 
-// BenchmarkKept is a request to a process that is kept.
+// BenchmarkKept is a request to a process that is kept. Processor time is that of this process.
 func BenchmarkKept(b *testing.B) {
-	a, _ := newApp(b, Limits{Programs: 1, QueueWait: -1}, "fastcgi")
-	serve(a, "")
-	b.ReportAllocs()
-	for b.Loop() {
-		serve(a, "")
+	for _, program := range []string{"fastcgi", "paired"} {
+		b.Run(program, func(b *testing.B) {
+			a, _ := newApp(b, Limits{Programs: 1, QueueWait: -1}, program)
+			if program == "paired" {
+				a.Paired, a.Preamble = true, []byte(testPreamble)
+			}
+			serve(a, "")
+			b.ReportAllocs()
+			before := processorTime(b)
+			for b.Loop() {
+				serve(a, "")
+			}
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/1000, "cpu-µs/op")
+		})
 	}
+}
+
+// processorTime returns the processor time of this process in nanoseconds.
+func processorTime(b *testing.B) int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
 }

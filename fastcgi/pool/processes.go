@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"gatehouse/cgi"
@@ -23,9 +24,6 @@ const (
 
 	// Processes at work behind their responses are looked at after a pause, which doubles.
 	firstLook, longestLook = time.Millisecond, 20 * time.Millisecond
-
-	// The pause after a process that could not be started doubles with every further one.
-	firstPause, longestPause = time.Second, 30 * time.Second
 )
 
 // byItself is why a process is ended that refuses a connection.
@@ -33,13 +31,14 @@ const byItself = "ended by itself"
 
 // processes are those of one application. They are a backend.Supplier.
 type processes struct {
-	starter process.Starter
-	command process.Command
-	name    string
-	link    linker
-	limits  Limits
-	log     *slog.Logger
-	sandbox func() *sandbox.Sandbox // that systemd has put around this process, or nil
+	starter     process.Starter
+	command     process.Command
+	name        string
+	link        linker
+	limits      Limits
+	stackSignal syscall.Signal // or 0
+	log         *slog.Logger
+	sandbox     func() *sandbox.Sandbox // that systemd has put around this process, or nil
 
 	mu        sync.Mutex
 	all       map[*worker]struct{}
@@ -51,8 +50,8 @@ type processes struct {
 	waiting   int              // requests that wait for a process
 	changed   chan struct{}    // closed when they are to look again
 	failure   error            // why the last one could not be started
-	pause     time.Duration    // the last
-	until     time.Time        // none is started before
+	retry     backoff          // after that
+	refill    backoff          // after one that has ended before its first request; requests do not wait for it
 	sweeper   *time.Timer
 	due       time.Time // of the sweeper
 	trial     bool      // whoever has started processes is told why they fail
@@ -97,7 +96,9 @@ func (p *processes) get(ctx context.Context, until time.Time, r *cgi.Request) (*
 	p.waiting++
 	defer func() { p.waiting-- }()
 	waits := false
-	p.fillLocked()
+	if len(p.all) < p.limits.Minimum {
+		p.fillLocked()
+	}
 	for look := firstLook; ; look = min(2*look, longestLook) {
 		w, sure, err := p.take(time.Now())
 		switch {
@@ -161,14 +162,14 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 				continue
 			}
 			w.since, w.late = now, false
-		case free && w.spent:
+		case free && w.leaving:
 			p.end(w, "replaced")
 			continue
 		case free:
 			p.occupy(w)
 			return w, true, nil
 		}
-		if maybe == nil && !w.late && now.Sub(w.since) < settle && !w.spent {
+		if maybe == nil && !w.late && now.Sub(w.since) < settle && !w.leaving {
 			maybe = w
 		}
 	}
@@ -177,23 +178,25 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 		return maybe, false, nil
 	}
 	switch {
-	case now.Before(p.until):
+	case now.Before(p.retry.until):
 		if len(p.all) == 0 {
-			return nil, false, unavailable(p.until.Sub(now), p.failure)
+			return nil, false, unavailable(p.retry.until.Sub(now), p.failure)
 		}
-	case len(p.all) < p.limits.Programs && p.starting < p.waiting:
+	case p.starting < p.waiting && p.taken() < p.limits.Programs && p.hasRoom():
 		p.start()
 	}
 	return nil, false, nil
 }
 
 // start starts a process. mu is held.
-func (p *processes) start() {
+func (p *processes) start() *worker {
 	w := &worker{pool: p}
+	w.setLife(&p.limits)
 	p.all[w] = struct{}{}
 	p.starting++
 	p.owned.Add(1)
 	go w.run()
+	return w
 }
 
 // occupy gives w to a request. mu is held.
@@ -236,14 +239,24 @@ func (p *processes) served(w *worker, grown bool, err error) {
 		p.terminate(w, fmt.Errorf("%s: %w", w.name, err))
 		return
 	}
-	w.spent = w.spent || grown || w.served >= p.limits.Requests
 	w.since = time.Now()
+	p.refill = backoff{}
 	p.putBack(w)
-	if w.spent {
-		p.arm(w.since, settle)
-	} else {
-		p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+	p.armFor(w)
+	if grown || w.served >= w.maxRequests {
+		w.spent = true
+		p.replace(w.since)
 	}
+}
+
+// armFor lets the sweeper look when there may be something to do about a process that is idle since
+// now. mu is held.
+func (p *processes) armFor(w *worker) {
+	pause := min(p.limits.Idle, p.limits.Silence)
+	if w.leaving {
+		pause = settle
+	}
+	p.arm(w.since, pause)
 }
 
 // givenUp takes w back in the midst of a request, because of a cause, or because nobody
@@ -252,25 +265,31 @@ func (p *processes) givenUp(w *worker, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.served++
-	w.spent = w.spent || w.served >= p.limits.Requests
 	if w.orphan != nil {
 		w.orphan.Stop()
 	}
-	if w.gone || cause != nil {
+	if w.gone {
+		w.busy = false
 		w.conn.Close()
+		return
+	}
+	if cause != nil {
 		w.busy = false
 		p.terminate(w, cause)
 		return
 	}
 	if err := w.link.givenUp(w.conn); err != nil {
-		w.conn.Close()
 		w.busy = false
 		p.lost(w, err)
 		return
 	}
 	w.since, w.late = time.Now(), true
 	p.putBack(w)
-	p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
+	p.armFor(w)
+	if w.served >= w.maxRequests {
+		w.spent = true
+		p.replace(w.since)
+	}
 }
 
 // change lets the requests look again that wait. mu is held.
@@ -289,13 +308,11 @@ func (p *processes) isReady(w *worker) {
 	if p.failure != nil && !p.trial {
 		p.log.Info("application starts again", slog.String("program", p.Name()))
 	}
-	p.failure, p.pause, p.until = nil, 0, time.Time{}
+	p.failure, p.retry = nil, backoff{}
 	if !w.gone {
 		p.putBack(w)
-		if w.spent {
-			p.arm(w.since, settle)
-		} else {
-			p.arm(w.since, min(p.limits.Idle, p.limits.Silence))
-		}
+		p.armFor(w)
+		p.arm(w.since, w.old(w.since))
+		p.succeeded(w, w.since)
 	}
 }

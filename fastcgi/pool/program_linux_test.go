@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -77,14 +78,44 @@ func servePaired() {
 	if _, err := io.ReadFull(c, preamble); err != nil || string(preamble) != testPreamble {
 		panic(fmt.Sprintf("preamble %q, %v", preamble, err))
 	}
+	start()
 	r := record.NewReader(c)
 	h, _, err := r.Next()
 	if err != nil || h.Type() != record.GetValues {
 		panic(fmt.Sprintf("%v, %v", h, err))
 	}
 	c.Write(record.AppendRecord(nil, record.GetValuesResult, 0, record.AppendPair(nil, "FCGI_MPXS_CONNS", "0")))
+	if os.Getenv("POOL_READY") == "exit" {
+		os.Exit(4)
+	}
 	for serveRequest(c, r, respondPaired) {
 	}
+	if os.Getenv("POOL_END") == "never" {
+		hold(os.Getenv("POOL_ENDS_AT"))
+	}
+}
+
+// start does what the environment says, in place of an import.
+func start() {
+	if name := os.Getenv("POOL_FILE"); name != "" {
+		if _, err := os.Stat(name); err != nil {
+			fmt.Fprintln(os.Stderr, "Traceback (most recent call last):")
+			os.Exit(1)
+		}
+	}
+	if at := os.Getenv("POOL_AT"); at != "" {
+		hold(at)
+	}
+	if os.Getenv("POOL_END") == "never" {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			fmt.Fprintln(os.Stderr, "what I do")
+		}
+	}()
 }
 
 const testPreamble = "import this"
@@ -120,6 +151,16 @@ func respondPaired(c net.Conn, id uint16, vars map[string]string, body int) bool
 		c.Write(free)
 	case "behind": // its END_REQUEST comes first
 		c.Write(slices.Concat(b, end, free))
+	case "crashclose":
+		c.Write(append(b, end...))
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "crashidle":
+		c.Write(slices.Concat(b, free, end))
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "refree":
+		c.Write(slices.Concat(b, free, end))
+		hold(vars["AT"])
+		c.Write(free)
 	default:
 		c.Write(slices.Concat(b, free, end))
 	}

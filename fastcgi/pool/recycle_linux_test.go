@@ -10,13 +10,32 @@ import (
 	"gatehouse/internal/testkit"
 )
 
+// successors returns how many processes may serve, and how many of them are spent.
+func (a *App) successors() (serve, spent int) {
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	for w := range a.processes.all {
+		if w.ready && !w.gone && !w.leaving {
+			serve++
+			if w.spent {
+				spent++
+			}
+		}
+	}
+	return serve, spent
+}
+
 // TestRecycle: a process is replaced after so many requests, or when it has grown, and never within a request.
 func TestRecycle(t *testing.T) {
+	replaced := func(a *App) func() bool {
+		return func() bool { serve, spent := a.successors(); return serve == 1 && spent == 0 }
+	}
 	a, log := newApp(t, Limits{Programs: 1, Requests: 3, QueueWait: -1}, "fastcgi")
 	for i := range 9 {
 		if _, count, _ := result(t, serve(a, "")); count != i%3+1 {
 			t.Errorf("request %d is the process's %d.", i, count)
 		}
+		testkit.Until(t, "its successor", replaced(a))
 	}
 	b, _ := newApp(t, Limits{Programs: 1, Memory: 48 << 20, QueueWait: -1}, "fastcgi")
 	for _, tt := range []struct {
@@ -26,6 +45,7 @@ func TestRecycle(t *testing.T) {
 		if _, count, _ := result(t, serve(b, "", "DO="+tt.do)); count != tt.count {
 			t.Errorf("%q is the process's request %d, want %d", tt.do, count, tt.count)
 		}
+		testkit.Until(t, "its successor", replaced(b))
 	}
 	if log.String() != "" {
 		t.Error("it is logged")

@@ -32,7 +32,7 @@ func TestNoFastCGI(t *testing.T) {
 					t.Errorf("%v", got)
 				}
 				a.processes.mu.Lock()
-				a.processes.until = time.Time{} // it is tried again by the next one
+				a.processes.retry.until = time.Time{} // it is tried again by the next one
 				a.processes.mu.Unlock()
 			}
 			if n := strings.Count(log.String(), "application does not start"); n != 1 {
@@ -99,10 +99,10 @@ func TestStartsAgain(t *testing.T) {
 	}
 	os.WriteFile(name, nil, 0o600)
 	a.processes.mu.Lock()
-	if left := time.Until(a.processes.until); left > firstPause || a.processes.pause != firstPause {
+	if left := time.Until(a.processes.retry.until); left > firstPause || a.processes.retry.pause != firstPause {
 		t.Errorf("tried again after %v", left)
 	}
-	a.processes.until = time.Time{}
+	a.processes.retry.until = time.Time{}
 	a.processes.mu.Unlock()
 	result(t, serve(a, ""))
 	if !strings.Contains(log.String(), "no file") || !strings.Contains(log.String(), "application starts again") {

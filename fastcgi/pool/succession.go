@@ -40,7 +40,7 @@ func (p *processes) count() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for w := range p.all {
-		if w.ready && !w.gone {
+		if w.ready && !w.gone && !w.leaving {
 			n++
 		}
 	}
@@ -79,7 +79,7 @@ func (p *processes) retire() <-chan struct{} {
 	defer p.mu.Unlock()
 	p.retired = true
 	for w := range p.all {
-		w.spent = true
+		w.leaving = true
 	}
 	p.tellEmpty()
 	p.arm(time.Now(), 0)

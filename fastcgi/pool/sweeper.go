@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"gatehouse/internal/backend"
 )
 
 // fill starts processes up to Limits.Minimum.
@@ -14,9 +16,20 @@ func (p *processes) fill() {
 }
 
 func (p *processes) fillLocked() {
-	for len(p.all) < p.limits.Minimum && !p.retired && !p.closed && !time.Now().Before(p.until) {
+	if p.retired || p.closed || time.Now().Before(p.fillAfter()) {
+		return
+	}
+	for n := p.taken(); n < p.limits.Minimum && p.hasRoom(); n++ {
 		p.start()
 	}
+}
+
+// fillAfter returns when processes may be started that no request waits for. mu is held.
+func (p *processes) fillAfter() time.Time {
+	if p.refill.until.After(p.retry.until) {
+		return p.refill.until
+	}
+	return p.retry.until
 }
 
 // sweep ends the processes that are idle for too long, or are to be replaced, and starts those that are
@@ -34,7 +47,7 @@ func (p *processes) sweep() {
 		free, open := w.link.free(w.conn)
 		rest := now.Sub(w.since)
 		switch {
-		case !open && w.spent:
+		case !open && w.leaving:
 			w.conn.Close()
 			if err := w.link.connect(w); err != nil {
 				p.lost(w, err)
@@ -46,23 +59,36 @@ func (p *processes) sweep() {
 				p.end(w, "idle")
 			}
 		case !free && rest >= p.limits.Silence:
-			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: silence of %v is over", w.name, rest.Round(time.Second), p.limits.Silence))
+			p.terminate(w, fmt.Errorf("%s: still at work, %v after its response or the end of its client: %w", w.name, rest.Round(time.Second), &backend.ExpiredError{Name: "silence", Limit: p.limits.Silence}))
 		case !free:
 			next = min(next, p.limits.Silence-rest, max(p.limits.Idle-rest, time.Second))
-			if w.spent {
+			if w.leaving {
 				next = min(next, longestLook)
 			}
-		case w.spent:
+		case w.leaving:
 			p.end(w, "replaced")
-		case len(p.all) > p.limits.Minimum && rest >= p.limits.Idle:
+		case p.taken() > p.limits.Minimum && rest >= p.limits.Idle:
 			p.end(w, "idle")
 		default:
 			next = min(next, max(p.limits.Idle-rest, time.Second))
 		}
 	}
+	for w := range p.all {
+		switch left := w.old(now); {
+		case !w.ready || w.spent || w.leaving || w.gone:
+		case left <= 0:
+			w.spent = true
+		default:
+			next = min(next, left)
+		}
+		if w.spent && w.heir == nil && !w.leaving && !w.gone && now.Before(p.retry.until) {
+			next = min(next, p.retry.until.Sub(now))
+		}
+	}
+	p.replace(now)
 	p.fillLocked()
-	if len(p.all) < p.limits.Minimum && !p.retired {
-		next = min(next, time.Until(p.until))
+	if !p.retired && now.Before(p.fillAfter()) && p.taken() < p.limits.Minimum {
+		next = min(next, p.fillAfter().Sub(now))
 	}
 	if next != forever {
 		p.arm(now, max(next, time.Millisecond))

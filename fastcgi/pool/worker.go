@@ -27,12 +27,20 @@ type worker struct {
 	busy    bool // a request has it
 	late    bool // it has been found at work behind its response, or has lost its client
 	gone    bool // it has ended, or was terminated
-	spent   bool // it is to be replaced when it is free
+	spent   bool // it is to be replaced …
+	leaving bool // … has been, or is not needed: ends when it is free
 	served  int
 	since   time.Time // idle since
 	meant   string    // why it was ended, where that is usual
 	failure error     // why it was terminated, where that is not
 
+	born        time.Time
+	maxAge      time.Duration // after which it is spent
+	maxRequests int
+	heir        *worker // that is to take its place, or has, or nil
+	replaces    *worker // whose place it is to take, or nil
+
+	moment *time.Timer // terminates it, or nil
 	orphan *time.Timer // it has ended in a request: closes its connection, or nil
 }
 
@@ -112,23 +120,6 @@ func (w *worker) start() error {
 
 // endDelay is how long a process has to end that has closed its socket.
 const endDelay = time.Second
-
-// onExit calls f if the process is reaped before stop is called, which waits for a call under way.
-func (w *worker) onExit(f func()) (stop func()) {
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		select {
-		case <-w.proc.Exited():
-			f()
-		case <-done:
-		}
-	}()
-	return func() {
-		close(done)
-		<-stopped
-	}
-}
 
 // startFailure returns why a process that has ended was never ready, or nil.
 func (w *worker) startFailure() error {

@@ -141,8 +141,9 @@ func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backe
 		case err == nil:
 			return c, resp, nil
 		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
+			err = &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
 			turn.Failed(err)
-			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
+			return nil, nil, err
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
 			continue

@@ -87,6 +87,14 @@ func (o *Output) Complete() error { return o.relay.Complete() }
 // WatchAfter is how long a response takes before Watch is called.
 const WatchAfter = 10 * time.Millisecond
 
+// An ExpiredError is that a limit of time has passed. It is wrapped by what Turn.Failed is told.
+type ExpiredError struct {
+	Name  string // the key of the limit
+	Limit time.Duration
+}
+
+func (e *ExpiredError) Error() string { return fmt.Sprintf("%s of %v is over", e.Name, e.Limit) }
+
 // An outputReader is what the relay of an Output reads.
 type outputReader struct{ *Output }
 
@@ -109,7 +117,7 @@ func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 	for {
 		name, limit, next := o.Activity.Expired(limits)
 		if name != "" {
-			o.limit, o.expired = name, fmt.Errorf("%s of %v is over", name, limit)
+			o.limit, o.expired = name, &ExpiredError{name, limit}
 			return 0, 0, o.expired
 		}
 		now := time.Now()

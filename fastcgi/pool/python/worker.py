@@ -19,6 +19,7 @@ It needs Python 3.8, and nothing besides the standard library.
 import faulthandler
 import fcntl
 import gc
+import linecache
 import os
 import re
 import select
@@ -233,7 +234,7 @@ class Input:
 
     It ends with the body. One of which less has come than CONTENT_LENGTH says is an OSError."""
 
-    __slots__ = ('link', 'id', 'buffer', 'at', 'left', 'ended', 'failure')
+    __slots__ = ('link', 'id', 'buffer', 'at', 'left', 'ended', 'failure', 'aborted')
 
     def __init__(self, link, id, length, ended):
         self.link = link
@@ -243,6 +244,7 @@ class Input:
         self.left = length  # bytes that are still to come, or None
         self.ended = ended  # all of STDIN has come
         self.failure = None  # why there is no more, unless that is the end
+        self.aborted = False  # the request was
 
     def read(self, size=-1):
         """Return size bytes, or fewer at the end of the body; all that is left without a size."""
@@ -319,7 +321,7 @@ class Input:
             if self.failure is None and not self.buffer and self.left:
                 self.failure = 'the body of the request has ended %d bytes before its CONTENT_LENGTH' % self.left
         if self.failure is not None:
-            raise OSError(self.failure)
+            raise (Aborted if self.aborted else OSError)(self.failure)
         return bool(self.buffer)
 
     def receive(self):
@@ -336,7 +338,7 @@ class Input:
                 self.ended = not content
                 return content
             elif kind == ABORT_REQUEST:
-                self.failure, self.ended = 'the client has left', True
+                self.failure, self.ended, self.aborted = 'the client has left', True, True
         return b''
 
     def drain(self):
@@ -428,17 +430,17 @@ find_control = re.compile('[\0-\x08\x0a-\x1f\x7f]').search
 match_token = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
-def check_name(name):
-    """Report whether the name of a header field is Content-Length. One that may not be sent is an error."""
+def check_name(name, value):
+    """Report whether a header field is Content-Length. One with a name that may not be sent is an error."""
     if type(name) is not str:
         raise AssertionError('Header name must be of type str (got %r)' % (name,))
     if not match_token(name):
         raise ValueError('Header name %r is not a token (RFC 9110 section 5.1)' % name)
     lower = name.lower()
     if lower in HOP_BY_HOP:
-        raise AssertionError("Hop-by-hop header, '%s', not allowed (PEP 3333)" % name)
+        raise AssertionError("Hop-by-hop header, '%s: %s', not allowed" % (name, value))
     if lower == 'status':
-        raise AssertionError("The header Status is not allowed: the status is the first argument of start_response")
+        raise AssertionError('the header Status is not allowed: the status is the first argument of start_response')
     if len(names) < REMEMBERED:
         names[name] = lower == 'content-length'
     return lower == 'content-length'
@@ -448,8 +450,7 @@ def check_status(status):
     """Raise an error for a status that may not be sent."""
     if type(status) is not str:
         raise AssertionError('Status must be of type str (got %r)' % (status,))
-    if find_control(status):
-        raise ValueError('Control characters not allowed in the status: %r' % status)
+    check_text('the status', status)
     if len(status) < 4:
         raise AssertionError('Status must be at least 4 characters')
     if not (status[:3].isdigit() and status[:3].isascii()):
@@ -462,14 +463,14 @@ def check_status(status):
         statuses.add(status)
 
 
-def check_text(text):
-    """Raise an error for the lines of a head that cannot be sent."""
+def check_text(what, text):
+    """Raise an error for the text of a head that cannot be sent."""
     if find_control(text):
-        raise ValueError('Control characters not allowed in headers: %r' % text)
+        raise ValueError('Control characters not allowed in %s: %r' % (what, text))
     try:
         text.encode('latin-1')
     except UnicodeEncodeError:
-        raise ValueError('Headers and status are latin-1 (PEP 3333); encode what is not: %r' % text) from None
+        raise ValueError('%s is not latin-1 (PEP 3333): encode it: %r' % (what, text)) from None
 
 
 class Response:
@@ -513,7 +514,7 @@ class Response:
         for name, value in headers:
             is_length = names.get(name)
             if is_length is None:
-                is_length = check_name(name)
+                is_length = check_name(name, value)
             if type(value) is not str:
                 raise AssertionError('Header value must be of type str (got %r)' % (value,))
             if is_length:
@@ -523,7 +524,8 @@ class Response:
             lines.append(name + ': ' + value)
         text = ''.join(lines)
         if not (text.isprintable() and text.isascii()):
-            check_text(text)
+            for name, value in headers:
+                check_text('header ' + name, value)
         self.head = '\r\n'.join(lines).encode('latin-1')
         self.length = length
         self.empty = status.startswith(('204', '304'))
@@ -539,7 +541,7 @@ class Response:
     def send(self, block):
         """Send a block, and the head before the first one."""
         self.check(block)
-        if self.begun and self.input.ended and self.link.aborted(self.id):
+        if self.begun and (self.input.aborted or self.input.ended and self.link.aborted(self.id)):
             raise Aborted('the client has left')
         head = b'' if self.begun else self.begin(b'')
         self.link.send_stream(STDOUT_RECORD, self.id, head + self.cut(block))
@@ -549,7 +551,7 @@ class Response:
         if type(block) is not bytes:
             raise AssertionError('a block of the body must be of type bytes (got %s)' % type(block).__name__)
         if self.head is None:
-            raise AssertionError('the body has begun before start_response() was called')
+            raise AssertionError('start_response() was not called before the first block of the body')
 
     def begin(self, more):
         """Return the bytes of the head, which is sent now, with more lines."""
@@ -656,6 +658,8 @@ def serve_request(link, application, shared, id, environ, has_body):
     try:
         result = application(environ, response.start_response)
         kind = type(result)
+        if result is None:
+            raise TypeError('the application has returned None, and not an iterable of bytes')
         if kind is list or kind is tuple:
             if len(result) != 1 and set(map(type, result)) == {bytes} and sum(map(len, result)) <= CONTENT:
                 response.end(b''.join(result), FREE)
@@ -803,6 +807,7 @@ def main(connection, arguments):
     connection.detach()
     set_up(link)
     sys.argv[:] = ['gatehouse']
+    linecache.cache.pop('<string>', None)  # Python 3.13 would show the bootstrap in tracebacks
     if sys.path[:1] == ['']:
         del sys.path[0]
     sys.path.insert(0, os.getcwd())

@@ -144,8 +144,8 @@ func (p *peer) read(t testing.TB) *answer {
 				a.free = "behind"
 			}
 			continue
-		case h.ID() != p.id || ended || a.free != "":
-			t.Fatalf("%v of request %d, after %+v", h, h.ID(), a)
+		case h.ID() != p.id || ended || a.free != "" && h.Type() != record.EndRequest:
+			t.Fatalf("%v of request %d, after %.1000v", h, h.ID(), a)
 		case h.Type() == record.Stdout && len(content) > 0:
 			a.blocks = append(a.blocks, string(content))
 		case h.Type() == record.Stderr && len(content) > 0:
@@ -159,9 +159,6 @@ func (p *peer) read(t testing.TB) *answer {
 			continue
 		default:
 			t.Fatalf("record %v with %q", h, content)
-		}
-		if a.free != "" {
-			t.Fatalf("%v behind FREE", h)
 		}
 	}
 	return a

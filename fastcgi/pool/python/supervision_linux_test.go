@@ -1,0 +1,422 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/cgi"
+	"gatehouse/cgi/cgitest"
+	"gatehouse/internal/testkit"
+)
+
+var (
+	kills   = flag.Int("python.kills", 20, "how many workers TestKilledWorkers kills")
+	reloads = flag.Int("python.reloads", 5, "how often TestRollingReloads reloads")
+)
+
+// supervised is an application whose workers are looked at from outside.
+type supervised struct {
+	*App
+	log  testkit.Log
+	dir  string
+	said string // the file that its notes are in
+}
+
+// supervise returns an App for app.py, whose source has a function note, for lines of a file of notes.
+func supervise(t *testing.T, l Limits, source string) *supervised {
+	s := &supervised{dir: t.TempDir()}
+	s.said = filepath.Join(s.dir, "notes")
+	s.write(t, source)
+	s.App = s.next(t, l)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", &s.log)
+		}
+	})
+	return s
+}
+
+// write replaces the source.
+func (s *supervised) write(t *testing.T, source string) {
+	writeFile(t, filepath.Join(s.dir, "app.py"), `
+import os, sys, time
+notes = os.open('notes', os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def note(*words): os.write(notes, (' '.join(map(str, words)) + '\n').encode())
+`+source)
+}
+
+// next returns a further App of the same application.
+func (s *supervised) next(t *testing.T, l Limits) *App {
+	a := &App{Application: "app:app", Dir: s.dir, Limits: l, Log: s.log.Logger(), Env: []string{"PYTHONDONTWRITEBYTECODE=1"}}
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+// notes returns the lines of the file of notes.
+func (s *supervised) notes() []string {
+	text, _ := os.ReadFile(s.said)
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
+
+// get returns the response to a request.
+func get(a cgi.App, vars ...string) *cgitest.Recorder {
+	return getContext(context.Background(), a, vars...)
+}
+
+func getContext(ctx context.Context, a cgi.App, vars ...string) *cgitest.Recorder {
+	r := cgitest.NewRequest(cgi.NewEnviron(append([]string{"REQUEST_METHOD=GET", "SERVER_NAME=localhost", "SERVER_PORT=80"}, vars...)...))
+	r.SetContext(ctx)
+	var got cgitest.Recorder
+	(&cgi.Handler{Log: new(testkit.Log).Logger()}).Run(r, &got, a)
+	return &got
+}
+
+// whole reports whether a response is the one of the application.
+func whole(got *cgitest.Recorder) bool { return got.Head.Code == 200 && got.Outcome.End == cgi.Complete }
+
+const noting = `
+def app(environ, start_response):
+    n = environ['N']
+    note('begin', n, os.getpid())
+    body = str(os.getpid()).encode()
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
+    note('end', n, os.getpid())
+    return [body]
+`
+
+// TestKilledWorkers kills workers under load: each costs the request that it has, and no other, and
+// none is served twice.
+func TestKilledWorkers(t *testing.T) {
+	a := supervise(t, Limits{Programs: 3}, noting)
+	a.Start()
+	var over atomic.Bool
+	var served atomic.Int64
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var sent int
+	failed := make(map[string]string)
+	for i := range 6 {
+		all.Go(func() {
+			for n := 0; !over.Load(); n++ {
+				id := fmt.Sprintf("%d.%d", i, n)
+				got := get(a, "N="+id)
+				mu.Lock()
+				sent++
+				if whole(got) {
+					served.Add(1)
+				} else {
+					failed[id] = got.String()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	killed := make(map[string]bool)
+	for len(killed) < *kills {
+		enough := served.Load() + rand.Int64N(100)
+		testkit.Until(t, "some requests", func() bool { return served.Load() >= enough })
+		var pids []int
+		for _, p := range a.Measure().Processes {
+			if (p.State == "busy" || p.State == "idle") && !killed[strconv.Itoa(p.PID)] {
+				pids = append(pids, p.PID)
+			}
+		}
+		if len(pids) == 0 {
+			continue
+		}
+		pid := pids[rand.IntN(len(pids))]
+		if syscall.Kill(pid, syscall.SIGKILL) == nil {
+			killed[strconv.Itoa(pid)] = true
+		}
+	}
+	over.Store(true)
+	all.Wait()
+	begun, ended, cost := make(map[string]string), make(map[string]bool), make(map[string]int)
+	for _, line := range a.notes() {
+		words := strings.Fields(line)
+		switch n, pid := words[1], words[2]; {
+		case words[0] == "end":
+			ended[n] = true
+		case begun[n] != "":
+			t.Errorf("request %s was served twice", n)
+		default:
+			begun[n] = pid
+			if failed[n] != "" {
+				cost[pid]++
+			}
+		}
+	}
+	unread := 0
+	for n, response := range failed {
+		switch pid := begun[n]; {
+		case pid == "":
+			unread++ // it was sent while the worker was being killed
+		case !killed[pid]:
+			t.Errorf("request %s has failed, and its worker %s was not killed:\n%s", n, pid, response)
+		}
+	}
+	for pid, n := range cost {
+		if n > 1 {
+			t.Errorf("worker %s has cost %d requests", pid, n)
+		}
+	}
+	if len(failed) > *kills {
+		t.Errorf("%d of %d requests have failed for %d kills", len(failed), sent, *kills)
+	}
+	if len(ended) < sent-len(failed) {
+		t.Errorf("%d of %d requests were served, %d have failed", len(ended), sent, len(failed))
+	}
+	t.Logf("%d requests, %d kills, %d failed, of which %d had not been read", sent, *kills, len(failed), unread)
+}
+
+// A rolling application has generations, as a reload makes them.
+type rolling struct {
+	mu  sync.RWMutex
+	app *App
+}
+
+func (r *rolling) ServeCGI(w cgi.ResponseWriter, q *cgi.Request) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.app.ServeCGI(w, q)
+}
+
+const versioned = `
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'%d']
+`
+
+// TestRollingReloads replaces an application under load: no request fails, and the code is always
+// new.
+func TestRollingReloads(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			l := Limits{Programs: workers, QueueWait: -1}
+			s := supervise(t, l, fmt.Sprintf(versioned, 0))
+			s.Start()
+			r := &rolling{app: s.App}
+			var over atomic.Bool
+			var version atomic.Int64
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					for !over.Load() {
+						least := version.Load()
+						got := get(r)
+						if n, err := strconv.ParseInt(got.Body.String(), 10, 64); err != nil || !whole(got) || n < least {
+							t.Errorf("%v, version %d, reloaded %d times", got, n, least)
+							return
+						}
+					}
+				})
+			}
+			testkit.Until(t, "the first workers", func() bool { return len(s.Measure().Processes) == workers })
+			for i := range *reloads {
+				s.write(t, fmt.Sprintf(versioned, i+1))
+				next := s.next(t, l)
+				if err := next.Succeed(t.Context(), r.app); err != nil {
+					t.Error(err)
+					break
+				}
+				r.mu.Lock()
+				old := r.app
+				r.app = next
+				r.mu.Unlock()
+				version.Add(1)
+				testkit.Receive(t, "the end of the old workers", old.Retire())
+				old.Close()
+			}
+			over.Store(true)
+			all.Wait()
+			if plain := s.log.String(); strings.Contains(plain, "has ended") || strings.Contains(plain, "does not start") {
+				t.Error("there are warnings")
+			}
+		})
+	}
+}
+
+// TestBrokenReload: an application whose new code is broken is served by the old one, and the error
+// says so. Nothing is tried again.
+func TestBrokenReload(t *testing.T) {
+	l := Limits{Programs: 2, QueueWait: -1}
+	s := supervise(t, l, fmt.Sprintf(versioned, 1))
+	s.Start()
+	testkit.Until(t, "the workers", func() bool { return idle(s.App) == 2 })
+	s.write(t, "note('imported')\nraise ValueError('no such setting')\n")
+	next := s.next(t, l)
+	err := next.Succeed(t.Context(), s.App)
+	if err == nil || !strings.Contains(err.Error(), "it ended before it was ready, with exit status 1: the log has what it wrote, such as a traceback") {
+		t.Errorf("%v", err)
+	}
+	next.Close()
+	if got := get(s); got.Body.String() != "1" {
+		t.Errorf("%v", got)
+	}
+	if n := len(s.notes()); n != 2 {
+		t.Errorf("the new code was imported %d times", n)
+	}
+	if !strings.Contains(s.log.String(), "ValueError: no such setting") {
+		t.Error("the traceback is not in the log")
+	}
+}
+
+// idle returns how many workers are.
+func idle(a *App) (n int) {
+	for _, p := range a.Measure().Processes {
+		if p.State == "idle" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestHungRequest: a request that takes longer than its limit is 504, and no other. The log has the stack
+// of the worker, which is replaced.
+func TestHungRequest(t *testing.T) {
+	s := supervise(t, Limits{Programs: 2, Run: 2 * time.Second, Grace: 100 * time.Millisecond}, `
+def the_slow_part():
+    while True: time.sleep(1)
+def app(environ, start_response):
+    if environ['PATH_INFO'] == '/hang': the_slow_part()
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'hello']
+`)
+	testkit.Until(t, "the first response", func() bool { return whole(get(s)) })
+	hung := make(chan *cgitest.Recorder)
+	go func() { hung <- get(s, "PATH_INFO=/hang") }()
+	for end := false; !end; {
+		select {
+		case got := <-hung:
+			if end = true; got.Head.Code != 504 {
+				t.Errorf("%v", got)
+			}
+		default:
+			if got := get(s); !whole(got) {
+				t.Errorf("%v", got)
+			}
+		}
+	}
+	testkit.Until(t, "the end of the worker", func() bool { return strings.Contains(s.log.String(), "has ended") })
+	plain := s.log.String()
+	for _, want := range []string{"in the_slow_part", "run of 2s is over", "signal: killed"} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("the log does not say %q", want)
+		}
+	}
+	testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+}
+
+// TestHungClose: a worker that hangs in close() after its response is replaced, and its client has
+// all of that.
+func TestHungClose(t *testing.T) {
+	s := supervise(t, Limits{Programs: 1, Silence: time.Second, Grace: -1}, `
+class page:
+    def __iter__(self): return iter([b'hello'])
+    def close(self):
+        if self.hangs: time.sleep(1000)
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', '5')])
+    p = page()
+    p.hangs = environ['PATH_INFO'] == '/hang'
+    return p
+`)
+	for _, path := range []string{"", "/hang", ""} {
+		if got := get(s, "PATH_INFO="+path); !whole(got) || got.Body.String() != "hello" {
+			t.Errorf("%q: %v", path, got)
+		}
+	}
+	if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
+		t.Error("the log does not say so")
+	}
+}
+
+// TestEndings: exit functions run and threads are joined when a worker is recycled, when it is
+// replaced by a reload, and when the application is closed.
+func TestEndings(t *testing.T) {
+	source := `
+import atexit, threading
+stopped = threading.Event()
+def work():
+    stopped.wait()
+    note('joined', os.getpid())
+thread = threading.Thread(target=work)
+thread.start()
+threading._register_atexit(stopped.set) if hasattr(threading, '_register_atexit') else None
+atexit.register(lambda: note('exit', os.getpid()))
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(os.getpid()).encode()]
+`
+	for _, tt := range []struct {
+		name   string
+		limits Limits
+		end    func(a *App)
+	}{
+		{"recycled", Limits{Requests: 1}, func(*App) {}},
+		{"replaced", Limits{}, func(a *App) { testkit.Receive(t, "the end", a.Retire()) }},
+		{"closed", Limits{}, func(a *App) { a.Close() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.limits.Programs = 1
+			s := supervise(t, tt.limits, source)
+			pid := get(s).Body.String()
+			tt.end(s.App)
+			testkit.Until(t, "its last words", func() bool {
+				text, _ := os.ReadFile(s.said)
+				return bytes.Contains(text, []byte("joined "+pid+"\nexit "+pid+"\n"))
+			})
+		})
+	}
+}
+
+// TestEverySecondImport: of an application whose import fails every other time, those workers serve
+// that have started, and the others are not started over and over.
+func TestEverySecondImport(t *testing.T) {
+	s := supervise(t, Limits{Programs: 4, QueueWait: -1}, `
+note('import')
+with open('notes') as f:
+    if len(f.readlines()) % 2: raise RuntimeError('not this time')
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'hello']
+`)
+	s.Start()
+	testkit.Until(t, "a worker", func() bool { return idle(s.App) > 0 })
+	for range 20 {
+		if got := get(s); !whole(got) {
+			t.Errorf("%v", got)
+		}
+	}
+	testkit.Until(t, "all workers", func() bool { return idle(s.App) == 4 })
+	if n := len(s.notes()); n > 20 {
+		t.Errorf("%d imports", n)
+	}
+}
+
+// TestSlowImport: an import that takes longer than the limit is 503, and ends.
+func TestSlowImport(t *testing.T) {
+	s := supervise(t, Limits{Programs: 1, Ready: time.Second, Grace: -1, QueueWait: -1}, "note('import', os.getpid())\ntime.sleep(1000)\n")
+	if got := get(s); got.Head.Code != 503 || got.Field("Retry-After") == "" {
+		t.Errorf("%v", got)
+	}
+	if !strings.Contains(s.log.String(), "it has not said that it is ready in time (ready)") {
+		t.Error("the log does not say so")
+	}
+	for _, line := range s.notes() {
+		pid, _ := strconv.Atoi(strings.Fields(line)[1])
+		testkit.Until(t, "the end of the worker", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+	}
+}

@@ -1,0 +1,290 @@
+"""Applications for the rules of PEP 3333: PATH_INFO names one."""
+
+import io
+import os
+import sys
+import tempfile
+
+TEXT = [('Content-Type', 'text/plain')]
+noted = []  # what is to be seen by the next request
+kept = []  # the wsgi.input of an earlier request
+
+
+def app(environ, start_response):
+    return globals()[environ['PATH_INFO'][1:]](environ, start_response)
+
+
+def say(start_response, *values):
+    start_response('200 OK', TEXT)
+    return ['\n'.join(map(str, values)).encode('utf-8', 'backslashreplace')]
+
+
+def seen(environ, start_response):
+    """Show what was noted, and forget it."""
+    text = ' '.join(map(str, noted))
+    del noted[:]
+    return say(start_response, text)
+
+
+# environ
+
+def environ(environ, start_response):
+    strings = sorted('%s=%s' % (k, ascii(v)) for k, v in environ.items() if '.' not in k)
+    others = sorted('%s=%r' % (k, v) for k, v in environ.items() if k.startswith('wsgi.') and k not in ('wsgi.input', 'wsgi.errors', 'wsgi.file_wrapper'))
+    bad = [k for k, v in environ.items() if type(k) is not str or '.' not in k and type(v) is not str]
+    return say(start_response, type(environ) is dict, bad, *strings, *others)
+
+
+def scheme(environ, start_response):
+    return say(start_response, environ['wsgi.url_scheme'])
+
+
+# wsgi.input
+
+def read(environ, start_response):
+    """Do what the query says, such as read(3)."""
+    results = []
+    stream = environ['wsgi.input']
+    for call in environ['QUERY_STRING'].split(';'):
+        try:
+            results.append(repr(eval('stream.' + call if call != 'list' else 'list(stream)', {'stream': stream})))
+        except OSError as e:
+            results.append('OSError: %s' % e)
+    return say(start_response, *results)
+
+
+def unread(environ, start_response):
+    return say(start_response, 'unread')
+
+
+def keepinput(environ, start_response):
+    kept.append(environ['wsgi.input'])
+    return say(start_response, 'kept')
+
+
+def keptinput(environ, start_response):
+    return say(start_response, repr(kept.pop().read()))
+
+
+# wsgi.errors
+
+def errors(environ, start_response):
+    e = environ['wsgi.errors']
+    e.write('one ')
+    e.write('line\nu\xfc\u20ac\udcff')
+    e.flush()
+    e.writelines(['\n', 'last'])
+    try:
+        e.write(b'bytes')
+    except TypeError as error:
+        noted.append(error)
+    return say(start_response, 'done')
+
+
+def longline(environ, start_response):
+    environ['wsgi.errors'].write('x' * 100000)
+    return say(start_response, 'done')
+
+
+def printed(environ, start_response):
+    print('printed \udcff')
+    sys.stdout.write('on stdout\n')
+    os.write(1, b'by the descriptor\n')
+    return say(start_response, repr(sys.stdin.read()), repr(os.read(0, 10)))
+
+
+# start_response
+
+def start(environ, start_response):
+    """Call start_response as the query says."""
+    try:
+        start = eval('start(' + environ['QUERY_STRING'] + ')', {'start': start_response, 'str2': type('str2', (str,), {})})
+    except Exception as e:
+        noted.append('%s: %s' % (type(e).__name__, e))
+        raise
+    return [b'x']
+
+
+def startlate(environ, start_response):
+    yield b''
+    start_response('200 OK', TEXT)
+    yield b'late'
+
+
+def startnever(environ, start_response):
+    return [b'x']
+
+
+def startnothing(environ, start_response):
+    return []
+
+
+def starttwice(environ, start_response):
+    start_response('200 OK', TEXT)
+    start_response('200 OK', TEXT)
+    return [b'x']
+
+
+def startafterbad(environ, start_response):
+    try:
+        start_response('200', TEXT)
+    except AssertionError:
+        pass
+    start_response('200 OK', TEXT)
+    return [b'x']
+
+
+def startagain(environ, start_response):
+    start_response('200 OK', [('X-First', '1'), ('Content-Length', '99')])
+    try:
+        raise ValueError('cause')
+    except ValueError:
+        start_response('404 Not Found', [('X-Second', '2')], sys.exc_info())
+    return [b'replaced']
+
+
+def startsent(environ, start_response):
+    write = start_response('200 OK', TEXT)
+    write(b'begun')
+    try:
+        raise ValueError('cause')
+    except ValueError:
+        try:
+            start_response('404 Not Found', TEXT, sys.exc_info())
+        except ValueError as e:
+            noted.append('raised %s' % e)
+            raise
+    return []
+
+
+def mutated(environ, start_response):
+    fields = [('X-One', '1')]
+    start_response('200 OK', fields)
+    fields.append(('X-Two', '2'))
+    return [b'x']
+
+
+# write
+
+def write(environ, start_response):
+    write = start_response('200 OK', TEXT)
+    write(b'one')
+    write(b'')
+    write(b'two')
+    return [b'three']
+
+
+def writeonly(environ, start_response):
+    start_response('200 OK', TEXT)(b'')
+    return []
+
+
+def writelong(environ, start_response):
+    write = start_response('200 OK', [('Content-Length', '4')])
+    write(b'one')
+    try:
+        write(b'two')
+    except AssertionError as e:
+        noted.append(e)
+    write(b'4')
+    return []
+
+
+def writestr(environ, start_response):
+    start_response('200 OK', TEXT)('text')
+    return []
+
+
+# The iterable
+
+class Body:
+    """An iterable that notes what becomes of it."""
+
+    def __init__(self, blocks, fail=None):
+        self.blocks = iter(blocks)
+        self.fail = fail
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        block = next(self.blocks)
+        if block is None:
+            raise ValueError('from the iterable')
+        noted.append('next')
+        return block
+
+    def close(self):
+        noted.append('close')
+        if self.fail:
+            raise self.fail
+
+
+def blocks(environ, start_response):
+    """Yield what the query lists, with these header fields."""
+    start_response(environ.get('STATUS', '200 OK'), eval(environ.get('FIELDS', '[]')))
+    return eval(environ['QUERY_STRING'], {'Body': Body, 'error': ValueError('from close'), 'leave': SystemExit(3)})
+
+
+class Sized(Body):
+    def __len__(self):
+        return 1
+
+
+def sized(environ, start_response):
+    start_response('200 OK', TEXT)
+    return Sized([b'sized'])
+
+
+def none(environ, start_response):
+    start_response('200 OK', TEXT)
+
+
+def fail(environ, start_response):
+    raise ValueError('from the application')
+
+
+def failchained(environ, start_response):
+    try:
+        environ['wsgi.errors'].write(1)
+    except TypeError as e:
+        raise ValueError('second') from e
+
+
+def failafter(environ, start_response):
+    start_response('200 OK', TEXT)
+    raise ValueError('from the application')
+
+
+def failbegun(environ, start_response):
+    start_response('200 OK', TEXT)(b'part')
+    raise ValueError('from the application')
+
+
+# wsgi.file_wrapper
+
+class Reads:
+    def __init__(self, data):
+        self.data = io.BytesIO(data)
+
+    def read(self, size):
+        noted.append(size)
+        return self.data.read(size)
+
+
+class Unfiled(Reads):
+    def fileno(self):
+        raise OSError('no descriptor')
+
+    def close(self):
+        noted.append('close')
+
+
+def wrapped(environ, start_response):
+    """Wrap the file that the query makes."""
+    real = tempfile.TemporaryFile()
+    real.write(b'0123456789' * 1000)
+    real.seek(9995)
+    start_response('200 OK', eval(environ.get('FIELDS', '[]')))
+    wrapper = environ['wsgi.file_wrapper']
+    return eval(environ['QUERY_STRING'], {'wrap': wrapper, 'io': io, 'real': real, 'Reads': Reads, 'Unfiled': Unfiled})
