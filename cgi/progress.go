@@ -82,7 +82,7 @@ func (r *Request) SetStage(s Stage) {
 func (r *Request) Watched() bool { return r.progress != nil }
 
 // SetWorker notes for a [Watch] and for [Handler.InFlight] what works on r from now on; nil for
-// nobody. It is called on the goroutine that serves r.
+// nobody. It is called on the goroutine that serves r, or on one that this waits for.
 func (r *Request) SetWorker(w Worker) {
 	if x := r.response; x != nil {
 		x.flight.mu.Lock()

@@ -69,6 +69,25 @@ func TakeBody(r *Request, l spool.Limits, streaming bool) (TakenBody, error) {
 	return b, nil
 }
 
+// TakeWholeBody is TakeBody for an application that is not to wait for any of the body: it
+// returns once all of it has come. A body that is longer than the spool may hold is refused
+// before it is read.
+func TakeWholeBody(r *Request, l spool.Limits) (TakenBody, error) {
+	l = l.WithDefaults()
+	if r.ContentLength > l.Max {
+		return TakenBody{}, SpoolError(fmt.Errorf("body that its application waits for: %w: it may hold %d bytes", spool.ErrFull, l.Max))
+	}
+	if r.ContentLength <= 0 {
+		return TakeBody(r, l, false)
+	}
+	b := TakenBody{Length: r.ContentLength, left: r.ContentLength}
+	if taken, err := b.take(r.Body, b.Length, l); taken < b.Length {
+		b.Close()
+		return TakenBody{}, BodyError(err)
+	}
+	return b, nil
+}
+
 // take reads want bytes of the body, and returns how many it has read: fewer with an error,
 // which is io.EOF at the end. A small body stays in the buffer, so that one that has come
 // with its request costs nothing more.

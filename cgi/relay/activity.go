@@ -41,14 +41,14 @@ func (a *Activity) Silence() (d time.Duration, responded bool) {
 	return a.Elapsed() - time.Duration(a.last.Load()), a.answered.Load()
 }
 
-// received notes a piece of the response.
-func (a *Activity) received() {
+// Received notes a piece of the response.
+func (a *Activity) Received() {
 	a.Touch()
 	a.answered.Store(true)
 }
 
-// setSending notes that the client is waited for, or no longer.
-func (a *Activity) setSending(on bool) {
+// SetSending notes that the client is waited for, or no longer.
+func (a *Activity) SetSending(on bool) {
 	a.Touch()
 	a.sending.Store(on)
 }

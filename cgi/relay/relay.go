@@ -59,6 +59,9 @@ type Pipe interface {
 	Fd() int
 }
 
+// A Sender is told before something is written to the client, and after it.
+type Sender interface{ SetSending(on bool) }
+
 // A Relay passes one response on. Its fields must not be changed after Copy was called.
 type Relay struct {
 	Output   Output
@@ -81,8 +84,13 @@ type Relay struct {
 	// valid until Copy returns.
 	HeadParsed func(*cgihead.Head)
 
-	// Activity notes when bytes pass. It must not be nil.
+	// Activity notes when bytes pass. It may be nil if Sending is not: whoever made the Output
+	// notes it then.
 	Activity *Activity
+
+	// Sending, if not nil, is told when the client may have to be waited for, instead of
+	// Activity.
+	Sending Sender
 
 	pipe      Pipe // Output, or nil
 	parser    *cgihead.Parser
@@ -116,6 +124,9 @@ func (r *Relay) Copy() error {
 		parserPool.Put(r.parser)
 	}()
 	r.pipe, _ = r.Output.(Pipe)
+	if r.Sending == nil {
+		r.Sending = r.Activity
+	}
 	for {
 		n, ready, err := r.read(buf[:])
 		if ready > 0 {
@@ -125,7 +136,9 @@ func (r *Relay) Copy() error {
 			continue
 		}
 		if n > 0 {
-			r.Activity.received()
+			if r.Activity != nil {
+				r.Activity.Received()
+			}
 			if err := r.write(buf[:n]); err != nil {
 				return err
 			}
@@ -242,9 +255,9 @@ func (r *Relay) writeBody(p []byte) error {
 	if len(p) == 0 {
 		return r.hold()
 	}
-	r.Activity.setSending(true)
+	r.Sending.SetSending(true)
 	_, err := r.Response.Write(p)
-	r.Activity.setSending(false)
+	r.Sending.SetSending(false)
 	switch {
 	case err == nil:
 		return r.hold()
@@ -275,8 +288,8 @@ func (r *Relay) flush() error {
 		return nil
 	}
 	r.unflushed = false
-	r.Activity.setSending(true)
+	r.Sending.SetSending(true)
 	err := r.Response.Flush()
-	r.Activity.setSending(false)
+	r.Sending.SetSending(false)
 	return err
 }

@@ -182,12 +182,12 @@ func TestExpired(t *testing.T) {
 		expect("", time.Second)
 		time.Sleep(time.Second)
 		expect("first_byte", 0)
-		a.received()
+		a.Received()
 		expect("", 20*time.Second)
-		a.setSending(true)
+		a.SetSending(true)
 		time.Sleep(30 * time.Second)
 		expect("", 5*time.Second) // the client is slow, and run goes on
-		a.setSending(false)
+		a.SetSending(false)
 		time.Sleep(5 * time.Second)
 		expect("run", 0)
 		l.Run = 0

@@ -15,9 +15,9 @@ func (r *Relay) splices() bool {
 
 // splice passes on n bytes that are in the pipe.
 func (r *Relay) splice(n int) error {
-	r.Activity.setSending(true)
+	r.Sending.SetSending(true)
 	_, err := cgi.SendPipe(r.Response, r.pipe.Fd(), n)
-	r.Activity.setSending(false)
+	r.Sending.SetSending(false)
 	switch {
 	case err == nil:
 		if r.unflushed {

@@ -49,22 +49,24 @@ func (b *Budget) Files() (used, max int64, refused uint64) {
 // process, and a spool that cannot have one fails with EMFILE.
 func (b *Budget) LimitFiles(max int) { b.maxFiles.Store(int64(max)) }
 
-// reserveFile reserves a file. A nil Budget has no limit.
-func (b *Budget) reserveFile() bool {
+// ReserveFiles takes n files of those that LimitFiles allows, or none, and reports false, if they
+// are not there: for what takes descriptors beside the spools. A nil Budget has no limit.
+func (b *Budget) ReserveFiles(n int) bool {
 	if b == nil {
 		return true
 	}
-	if n, max := b.files.Add(1), b.maxFiles.Load(); n > max && max > 0 {
-		b.files.Add(-1)
+	if files, max := b.files.Add(int64(n)), b.maxFiles.Load(); files > max && max > 0 {
+		b.files.Add(-int64(n))
 		b.refusedFiles.Add(1)
 		return false
 	}
 	return true
 }
 
-func (b *Budget) releaseFile() {
+// ReleaseFiles gives back n files that ReserveFiles took.
+func (b *Budget) ReleaseFiles(n int) {
 	if b != nil {
-		b.files.Add(-1)
+		b.files.Add(-int64(n))
 	}
 }
 

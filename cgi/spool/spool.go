@@ -123,12 +123,12 @@ func (s *Spool) Write(p []byte) (int, error) {
 // append writes p to the file, after what memory holds.
 func (s *Spool) append(p []byte) error {
 	if s.file == nil {
-		if !s.limits.Total.reserveFile() {
+		if !s.limits.Total.ReserveFiles(1) {
 			return fmt.Errorf("spool in %s: there are as many files of spools as may be: %w", s.limits.Dir, syscall.EMFILE)
 		}
 		f, err := create(s.limits.Dir)
 		if err != nil {
-			s.limits.Total.releaseFile()
+			s.limits.Total.ReleaseFiles(1)
 			return fmt.Errorf("spool in %s: %w", s.limits.Dir, err)
 		}
 		s.file = f
@@ -226,7 +226,7 @@ func (s *Spool) Close() error {
 	if s.file == nil {
 		return nil
 	}
-	s.limits.Total.releaseFile()
+	s.limits.Total.ReleaseFiles(1)
 	return s.file.Close()
 }
 

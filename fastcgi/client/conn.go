@@ -30,6 +30,7 @@ type Conn struct {
 	nc      net.Conn
 	direct  exchanger // nc, if it can write and wait for the response in one step
 	splicer splicer   // nc or direct, if what comes can be moved to a pipe
+	files   fileTaker // nc or direct, if descriptors may come along
 	out     io.Writer // nc or direct
 	records *record.Reader
 	armed   time.Time // the read deadline that the socket has, unless an exchange is interrupted
@@ -78,6 +79,7 @@ func New(nc net.Conn) *Conn {
 		c.direct, c.out = d, d
 	}
 	c.splicer, _ = c.direct.(splicer)
+	c.files, _ = c.direct.(fileTaker)
 	c.records = record.NewReader(source{c})
 	c.cond.L = &c.mu
 	return c

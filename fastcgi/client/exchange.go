@@ -47,6 +47,8 @@ type exchange struct {
 	received int64     // bytes of STDOUT
 	stderr   []byte    // not yet passed on
 
+	file *File // the rest of the body, or nil
+
 	stdoutEnded bool
 	ended       bool // END_REQUEST has come
 	end         record.End
@@ -281,7 +283,14 @@ func (c *Conn) dispatch(h record.Header, content []byte) error {
 		if !x.closed {
 			x.stderr = append(x.stderr, content[:min(len(content), maxStderr-len(x.stderr))]...)
 		}
+	case record.Data:
+		if reason := x.takeFile(content); reason != "" {
+			return wrong(reason)
+		}
 	case record.EndRequest:
+		if reason := c.refuseFile(); reason != "" {
+			return wrong(reason)
+		}
 		end, err := record.ParseEnd(content)
 		if err != nil {
 			return wrong(err.Error())
@@ -328,6 +337,10 @@ func (x *exchange) consume(n int) {
 // discard lets all of it go.
 func (x *exchange) discard() {
 	x.kept, x.view, x.stderr = nil, nil, nil
+	if x.file != nil {
+		x.file.Close()
+		x.file = nil
+	}
 	if x.conn.holder == x {
 		x.conn.holder = nil
 	}

@@ -96,6 +96,10 @@ func (r *Response) Watch() {
 	}
 }
 
+// Interrupt ends the request with an error, unless its end has come: what reads it returns err.
+// Any goroutine may call it.
+func (r *Response) Interrupt(err error) { r.x.cancel(err) }
+
 // unsent returns an error that wraps ErrNotSent if nothing of the request was written.
 func (r *Response) unsent() error {
 	c := r.x.conn

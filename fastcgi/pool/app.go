@@ -74,7 +74,8 @@ type App struct {
 	// gets. After each request it says that it is free for the next one: by a GET_VALUES_RESULT
 	// that nobody asked for, without content, ahead of the END_REQUEST or later. One whose request
 	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. At TERM
-	// it ends the request that it has, and then itself.
+	// it ends the request that it has, and then itself. It may pass on an open file as the rest of a
+	// response, and is free while that is sent: see client.Response.File.
 	Paired bool
 
 	// Preamble is what a paired process is sent ahead of all records.
@@ -106,13 +107,15 @@ type App struct {
 	// Reaper, if not nil, reaps what processes leave behind. It must outlive the App.
 	Reaper *process.Reaper
 
-	// Root, Index, Follow, Translate, LocalRedirect and Streaming are those of upstream.App. With
-	// Confinement.Chroot, paths are sent as the program sees them.
-	Root, Index   string
-	Follow        []string
-	Translate     map[string]string
-	LocalRedirect cgi.RedirectPolicy
-	Streaming     bool
+	// Root, Index, Follow, Translate, LocalRedirect, Streaming, SpoolRequests and SpoolResponses are
+	// those of upstream.App. With Confinement.Chroot, paths are sent as the program sees them.
+	Root, Index    string
+	Follow         []string
+	Translate      map[string]string
+	LocalRedirect  cgi.RedirectPolicy
+	Streaming      bool
+	SpoolRequests  bool
+	SpoolResponses bool
 
 	// Limits bound what the application takes. Their zero value has the defaults.
 	Limits Limits
@@ -182,7 +185,8 @@ func (a *App) init() {
 	}, cmp.Or(a.Name, path), link, limits, log)
 	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
-		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming, Log: log}
+		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

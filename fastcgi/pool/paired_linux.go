@@ -51,6 +51,7 @@ func (l *paired) connect(w *worker) (err error) {
 	if w.conn, err = newConn(w, l.near); err != nil {
 		return err
 	}
+	w.conn.ReceiveFiles()
 	l.client = client.New(w.conn)
 	l.client.ParamsBytes = -1 // the front-end has bounded them
 	l.client.KeepAborted = true

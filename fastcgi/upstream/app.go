@@ -113,6 +113,17 @@ type App struct {
 	// 64 KiB, so that clients which send slowly hold no connection.
 	Streaming bool
 
+	// SpoolRequests begins each request when all of its body has come, so that a client which
+	// sends slowly holds no connection. What is kept of bodies is bounded by Limits.Spool. It is
+	// not for an App that is Streaming.
+	SpoolRequests bool
+
+	// SpoolResponses reads a response ahead of a client that does not take it fast enough, into a
+	// spool with the limits of Limits.Spool, so that a client which reads slowly holds no
+	// connection: that is free when the application has sent all. A spool that is full lets the
+	// application wait for the client.
+	SpoolResponses bool
+
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.
 	LocalRedirect cgi.RedirectPolicy

@@ -43,7 +43,12 @@ func (a *App) forward(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 			_ = cgi.EnableFullDuplex(w)
 		}
 		var err error
-		if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming); err != nil {
+		if a.SpoolRequests && !a.Streaming {
+			p.body, err = backend.TakeWholeBody(r, a.pool.Limits.Spool)
+		} else {
+			p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", a.pool.Name(), err)
 		}
 		p.params.setLength(p.body.Length)
@@ -58,8 +63,11 @@ type passage struct {
 	request  client.Request
 	stderr   stderr
 	turn     backend.Turn
+	conn     *client.Conn
+	response *client.Response
 	activity relay.Activity
 	output   backend.Output
+	left     bool // the turn is over
 }
 
 // exchange sends a request, and passes the response to w. Of p, it needs params, body, and the
@@ -83,14 +91,18 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if err != nil {
 		return err
 	}
-	defer turn.Leave()
+	defer p.leave()
 	defer r.SetWorker(nil)
 	c, resp, err := begin(ctx, turn, req, p.body, &p.activity)
 	if err != nil {
 		return err
 	}
 	defer resp.Close()
+	p.conn, p.response = c, resp
 	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: resp.Watch}
+	if a.SpoolResponses {
+		p.output.Ahead = p
+	}
 	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
 		return err
 	}
@@ -99,11 +111,55 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
 			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
 	}
-	resp.Close()
-	if req.KeepConn && c.Err() == nil && resp.Sent() {
-		turn.Keep(c)
+	if file := resp.File(); file != nil {
+		return p.sendFile(w, file)
 	}
+	p.Release(true)
 	return p.output.Complete()
+}
+
+// sendFile sends the file that the application has passed on as the rest of its response. The
+// application is free meanwhile, as long as there are descriptors.
+func (p *passage) sendFile(w cgi.ResponseWriter, f *client.File) error {
+	defer f.Close()
+	if files := p.output.Files(); files.ReserveFiles(backend.FileDescriptors) {
+		defer files.ReleaseFiles(backend.FileDescriptors)
+		p.Release(true)
+	}
+	err := p.output.Complete()
+	if err == nil {
+		err = p.output.CheckFile(f.File)
+	}
+	if err == nil {
+		err = p.output.SendFile(w, f.File, f.Offset, f.Length)
+	}
+	p.Release(true)
+	return err
+}
+
+// Interrupt implements backend.Ahead.
+func (p *passage) Interrupt(err error) { p.response.Interrupt(err) }
+
+// Release implements backend.Ahead. It does nothing the second time.
+func (p *passage) Release(ended bool) {
+	if p.left {
+		return
+	}
+	p.response.Close()
+	p.body.Free()
+	p.stderr.request.SetWorker(nil)
+	if ended && p.request.KeepConn && p.conn.Err() == nil && p.response.Sent() {
+		p.turn.Keep(p.conn)
+	}
+	p.leave()
+}
+
+// leave ends the turn.
+func (p *passage) leave() {
+	if !p.left {
+		p.left = true
+		p.turn.Leave()
+	}
 }
 
 // A lateContext is the context of a request, which the front-end only makes when it is used.

@@ -35,12 +35,22 @@ type Body struct {
 // TakeBody returns the body of r, as far as [cgi.TakeBody] waits for it. The errors are those of
 // that.
 func TakeBody(r *cgi.Request, l spool.Limits, streaming bool) (*Body, error) {
+	return take(r, streaming, func() (cgi.TakenBody, error) { return cgi.TakeBody(r, l, streaming) })
+}
+
+// TakeWholeBody returns the body of r once all of it has come, as [cgi.TakeWholeBody] does.
+func TakeWholeBody(r *cgi.Request, l spool.Limits) (*Body, error) {
+	return take(r, false, func() (cgi.TakenBody, error) { return cgi.TakeWholeBody(r, l) })
+}
+
+// take returns the body of r, which a function takes unless it is small.
+func take(r *cgi.Request, streaming bool, large func() (cgi.TakenBody, error)) (*Body, error) {
 	b := &Body{Length: r.ContentLength}
 	if !streaming && b.Length >= 0 && b.Length <= SmallBody {
 		return b, b.keep(r.Body)
 	}
 	var err error
-	if b.taken, err = cgi.TakeBody(r, l, streaming); err != nil {
+	if b.taken, err = large(); err != nil {
 		return nil, err
 	}
 	b.Length = b.taken.Length

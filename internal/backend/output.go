@@ -28,6 +28,10 @@ type Output struct {
 	// From then on the end of the context has to interrupt the Source.
 	Watch func()
 
+	// Ahead, if not nil, has the response read ahead of a client that does not keep up, into a
+	// spool with the Limits of the Pool.
+	Ahead Ahead
+
 	relay   relay.Relay
 	passing passing
 	until   time.Time // the relay's own deadline
@@ -35,7 +39,12 @@ type Output struct {
 	limit   string    // its key
 	failed  error     // the error of the Source
 
-	answered bool // something has come
+	ctx      context.Context
+	answered bool       // something has come
+	got      int64      // bytes of the response
+	held     bool       // some of it waits for more, or has
+	ahead    *readAhead // nil until the client may have to be waited for
+	released bool       // the connection has been given back
 }
 
 // Copy passes the response to w until the application ends it. follows is that of a
@@ -43,28 +52,35 @@ type Output struct {
 // *cgi.StatusError. After an error the response is not complete; after none, Complete tells.
 func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, reword func(error) error) error {
 	name := o.Turn.Name()
+	o.ctx = ctx
 	o.passing.source, _ = o.Source.(pipeSource)
+	if o.Ahead != nil {
+		o.passing.bound = o.Files()
+	}
 	defer o.passing.close(&o.Turn.pool.pipes)
+	defer o.closeAhead()
 	o.relay = relay.Relay{
 		Output:           outputReader{o},
 		Response:         w,
 		Name:             name,
 		HeadBytes:        o.Turn.pool.Limits.HeadBytes,
 		FollowsRedirects: follows,
-		Activity:         o.Activity,
+		Sending:          outputReader{o},
 	}
 	err := o.relay.Copy()
+	o.closeAhead()
 	if err == nil && o.relay.HeadDone() {
-		o.Turn.succeeded()
+		if !o.released {
+			o.Turn.succeeded()
+		}
 		return nil
 	}
-	gone := ctx.Err() != nil || o.Body.Err() != nil // which is why the rest failed
-	switch {
-	case err == nil:
+	if err == nil {
 		o.Turn.Failed(o.relay.HeadError())
 		return nil
-	case !gone && (o.expired != nil || o.failed != nil):
-		o.Turn.Failed(err)
+	}
+	if !o.released {
+		o.sourceFailed(err)
 	}
 	switch {
 	case o.Body.Err() != nil:
@@ -79,6 +95,14 @@ func (o *Output) Copy(ctx context.Context, w cgi.ResponseWriter, follows bool, r
 		}
 	}
 	return err
+}
+
+// sourceFailed notes err as a failure of the Source, unless that is the end of the request.
+func (o *Output) sourceFailed(err error) {
+	gone := o.ctx.Err() != nil || o.Body.Err() != nil // which is why the rest failed
+	if !gone && (o.expired != nil || o.failed != nil) {
+		o.Turn.Failed(err)
+	}
 }
 
 // Complete tells whether the response is whole, now that Copy has returned nil.
@@ -110,9 +134,47 @@ func (o outputReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read reads from the Source or, if least is not zero, has it move least bytes or more to the
-// pipe.
-func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
+// SetSending implements relay.Sender.
+func (o outputReader) SetSending(on bool) {
+	switch {
+	case o.ahead != nil:
+		o.ahead.setSending(on)
+	case on && o.Ahead != nil && (o.got > heldBack || o.held):
+		if o.Watch != nil { // which is for the goroutine that serves the request
+			o.Watch()
+			o.Watch = nil
+		}
+		o.ahead = newReadAhead(o.Output)
+		o.ahead.setSending(on)
+	default:
+		o.Activity.SetSending(on)
+	}
+}
+
+// closeAhead ends the reading ahead.
+func (o *Output) closeAhead() {
+	if o.ahead != nil {
+		o.ahead.close()
+		o.ahead = nil
+	}
+}
+
+// readOr reads what has been read ahead or, if there is nothing, as read does.
+func (o outputReader) readOr(p []byte, least int) (n, moved int, err error) {
+	if o.ahead != nil {
+		if n, ok, err := o.ahead.read(p, o.until); ok {
+			o.held = o.held || err != nil
+			return n, 0, err
+		}
+	}
+	n, moved, err = o.read(p, least, o.until)
+	o.held = o.held || err != nil
+	return n, moved, err
+}
+
+// read reads from the Source until the deadline, if there is one, or, if least is not zero, has it
+// move least bytes or more to the pipe.
+func (o outputReader) read(p []byte, least int, until time.Time) (n, moved int, err error) {
 	limits := o.Turn.pool.Limits.relay()
 	for {
 		name, limit, next := o.Activity.Expired(limits)
@@ -121,7 +183,7 @@ func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 			return 0, 0, o.expired
 		}
 		now := time.Now()
-		wake := o.until
+		wake := until
 		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
 			wake = now.Add(next)
 		}
@@ -156,6 +218,10 @@ func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 			o.answered = true
 			o.Turn.Answered()
 		}
+		if n > 0 || moved > 0 {
+			o.Activity.Received()
+			o.got += int64(n + moved)
+		}
 		switch {
 		case n > 0 || err == nil || err == io.EOF:
 			return n, moved, err
@@ -163,7 +229,7 @@ func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 			o.failed = err
 			return 0, 0, err
 		}
-		if !o.until.IsZero() && !time.Now().Before(o.until) {
+		if !until.IsZero() && !time.Now().Before(until) {
 			return 0, 0, os.ErrDeadlineExceeded
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"gatehouse/cgi/relay"
+	"gatehouse/cgi/spool"
 	"gatehouse/internal/nowait"
 )
 
@@ -67,7 +68,8 @@ func (p *pipeStock) close() {
 
 // A passing is the pipe that a response passes through, once it is a long one.
 type passing struct {
-	source pipeSource // or nil: no pipe is used
+	source pipeSource    // or nil: no pipe is used
+	bound  *spool.Budget // of the descriptors of a pipe that outlives the connection, or nil
 	pipe   *nowait.Pipe
 	n      int  // bytes in the pipe …
 	shown  bool // … of which some may have been taken
@@ -87,13 +89,21 @@ func (p *passing) open(from *pipeStock) bool {
 	if p.source == nil || p.passed < pipeAfter {
 		return false
 	}
-	if p.pipe == nil {
-		if p.pipe = from.take(); p.pipe == nil {
-			p.source = nil
-			return false
-		}
+	if p.pipe == nil && !p.take(from) {
+		p.source = nil
 	}
-	return true
+	return p.pipe != nil
+}
+
+// take takes a pipe, and reports false if there is none.
+func (p *passing) take(from *pipeStock) bool {
+	if !p.bound.ReserveFiles(nowait.PipeDescriptors) {
+		return false
+	}
+	if p.pipe = from.take(); p.pipe == nil {
+		p.bound.ReleaseFiles(nowait.PipeDescriptors)
+	}
+	return p.pipe != nil
 }
 
 // close gives the pipe back.
@@ -101,6 +111,7 @@ func (p *passing) close(to *pipeStock) {
 	if p.pipe != nil {
 		to.put(p.pipe, p.pending() == 0)
 		p.pipe = nil
+		p.bound.ReleaseFiles(nowait.PipeDescriptors)
 	}
 }
 
@@ -113,11 +124,11 @@ func (o outputReader) ReadOr(p []byte, least int) (n, ready int, err error) {
 		g.n -= n
 		return n, 0, err
 	case least > 0 && g.open(&o.Turn.pool.pipes):
-		n, g.n, err = o.read(p, least)
+		n, g.n, err = o.readOr(p, least)
 		g.shown = g.n > 0
 		return n, g.n, err
 	}
-	n, _, err = o.read(p, 0)
+	n, _, err = o.readOr(p, 0)
 	g.passed += n
 	return n, 0, err
 }

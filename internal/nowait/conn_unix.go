@@ -30,6 +30,8 @@ type input struct {
 	p   []byte
 	n   int
 	err error
+
+	files *files // nil: none is received
 }
 
 // An output is a Write under way.
@@ -130,7 +132,13 @@ func (in *input) step(fd uintptr) bool {
 		return false
 	}
 	for {
-		n, err := Read(fd, in.p)
+		var n int
+		var err error
+		if in.files != nil {
+			n, err = in.files.read(fd, in.p)
+		} else {
+			n, err = Read(fd, in.p)
+		}
 		switch {
 		case err == syscall.EINTR:
 			continue

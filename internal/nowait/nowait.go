@@ -16,5 +16,9 @@ import "errors"
 // Most is how many bytes a call moves at most, but for those with a Vector.
 const Most = 128 << 10
 
+// ErrFiles is that more descriptors were sent along with bytes than one, or one before the last
+// was taken. All of them have been closed.
+var ErrFiles = errors.New("more than one file was sent")
+
 // ErrPipeFull is that a pipe has no room.
 var ErrPipeFull = errors.New("the pipe is full")

@@ -2,7 +2,10 @@
 
 package nowait
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // PipeDescriptors is how many descriptors a Pipe takes.
 const PipeDescriptors = 0
@@ -27,3 +30,9 @@ func (p *Pipe) Read([]byte) (int, error) { return 0, syscall.EINVAL }
 
 // Close does nothing here.
 func (p *Pipe) Close() {}
+
+// FillMost is how many bytes of a file a Pipe takes at once.
+const FillMost = 0
+
+// Fill is not available here.
+func (p *Pipe) Fill(*os.File, int64, int) (int, error) { return 0, syscall.EINVAL }

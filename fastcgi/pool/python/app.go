@@ -130,7 +130,8 @@ func (a *App) init() {
 	}
 	a.pool = &pool.App{Name: a.Application, Command: a.command(interpreter), Paired: true, Preamble: preamble(), StackSignal: stackSignal,
 		Dir: a.Dir, Env: a.Env, Inherit: a.Inherit, RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup,
-		Reaper: a.Reaper, LocalRedirect: cgi.RedirectClient, Streaming: a.Streaming, Limits: withDefaults(a.Limits), Log: cmp.Or(a.Log, slog.Default())}
+		Reaper: a.Reaper, LocalRedirect: cgi.RedirectClient, Streaming: a.Streaming,
+		SpoolRequests: true, SpoolResponses: true, Limits: withDefaults(a.Limits), Log: cmp.Or(a.Log, slog.Default())}
 	a.err = a.pool.Prepare()
 }
 

@@ -9,6 +9,8 @@ with the socket as "connection". What follows on the connection is FastCGI 1.0:
 * One request at a time: BEGIN_REQUEST, PARAMS, STDIN; then STDOUT, STDERR and END_REQUEST.
 * FREE, a GET_VALUES_RESULT that nobody asked for, says that the worker is ready for another request.
   It comes right before END_REQUEST or, when close() of the response was still to be called, behind it.
+* The rest of a body may be a part of an open file: a DATA record has its offset and its length, 8 bytes
+  each, and the descriptor is sent along with it (SCM_RIGHTS).
 * The end of the connection is the end of the worker: exit functions run, threads are joined.
 
 SIGTERM ends a worker after its request. SIGUSR1 makes it write the stacks of all threads to stderr.
@@ -19,6 +21,7 @@ It needs Python 3.8, and nothing besides the standard library.
 import faulthandler
 import fcntl
 import gc
+import io
 import linecache
 import os
 import re
@@ -34,7 +37,7 @@ FILE = 'gatehouse-worker.py'  # the name of this file in tracebacks
 
 # The types of records (FastCGI 1.0 section 8), and the two bytes that begin one.
 BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES = range(1, 10)
-STDOUT_RECORD, STDERR_RECORD, END_RECORD = b'\1\6', b'\1\7', b'\1\3'
+STDOUT_RECORD, STDERR_RECORD, END_RECORD, FILE_RECORD = b'\1\6', b'\1\7', b'\1\3', b'\1\x08'
 EMPTY = b'\0\0\0\0'  # the rest of the header of a record without content
 FREE = b'\1\x0a\0\0\0\0\0\0'
 VALUES = b'\1\x0a\0\0\0\x12\0\0\x0f\1FCGI_MPXS_CONNS0'
@@ -77,6 +80,18 @@ class Link:
         try:
             with self.lock:
                 self.sendall(data)
+        except OSError as e:
+            self.gone = True
+            raise Gone('the gateway has closed the connection: %s' % e) from None
+
+    def send_file(self, data, fd):
+        """Send whole records, with a descriptor."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))]
+        try:
+            with self.lock:
+                sent = self.socket.sendmsg([data], rights)
+                if sent < len(data):
+                    self.sendall(data[sent:])
         except OSError as e:
             self.gone = True
             raise Gone('the gateway has closed the connection: %s' % e) from None
@@ -418,6 +433,20 @@ class FileWrapper:
         return block
 
 
+def file_of(filelike):
+    """Return the open file of which read() of a file-like object reads the bytes as they are, or None.
+
+    One that has a file, but changes what is in it, has a read() of its own: GzipFile, for one."""
+    if type(filelike).__name__ == '_TemporaryFileWrapper' and type(filelike).__module__ == 'tempfile':
+        filelike = filelike.file
+    read = getattr(filelike, 'read', None)
+    file = getattr(read, '__self__', None)
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(read) is type(len) and read.__name__ == 'read' and type(raw) is io.FileIO:
+        return file
+    return None
+
+
 # What an application may say in start_response. The names and statuses that have been used are remembered.
 
 HOP_BY_HOP = frozenset(('connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailers',
@@ -585,8 +614,7 @@ class Response:
             head = self.begin(more)
         block = self.cut(block)
         if self.length is not None and self.sent < self.length and not self.bodiless:
-            status = FAILED
-            self.errors.write('gatehouse: the response ends %d bytes before its Content-Length of %d\n' % (self.length - self.sent, self.length))
+            status = self.too_short(self.sent)
         self.finish(head + block, free, status)
 
     def fail(self, free):
@@ -600,23 +628,63 @@ class Response:
     def finish(self, content, free, status):
         """Send the end of the request, behind content."""
         link, id, size = self.link, self.id, len(content)
-        self.errors.close()
-        self.ended = True
         if size > CONTENT or size and not self.input.ended:
+            self.errors.flush()
             link.send_stream(STDOUT_RECORD, id, content)
             size = 0
-        self.input.drain()
-        if link.stopping:
-            free = b''
-        self.freed = bool(free)
+        free = self.settle(free)
         if size:
             link.send(b''.join((STDOUT_RECORD, id, size.to_bytes(2, 'big'), b'\0\0', content, free, END_RECORD, id, status)))
         else:
             link.send(b''.join((free, END_RECORD, id, status)))
 
-    def send_file(self, wrapper):
-        """Send the file of a FileWrapper. Report whether that has been done: otherwise it is to be iterated over."""
-        return False
+    def settle(self, free):
+        """Let nothing more of the request come or go, but for its end. Return FREE if that is sent with it."""
+        self.errors.close()
+        self.ended = True
+        self.input.drain()
+        if self.link.stopping:
+            free = b''
+        self.freed = bool(free)
+        return free
+
+    def too_short(self, size):
+        """Log that a body is shorter than Content-Length. Return the status of END_REQUEST."""
+        self.errors.write('gatehouse: the response ends %d bytes before its Content-Length of %d\n' % (self.length - size, self.length))
+        return FAILED
+
+    def send_file(self, wrapper, free):
+        """Send the file of a FileWrapper. Report whether that has been done: otherwise it is to be iterated over.
+
+        A large one is passed on: the gateway sends it."""
+        file = file_of(wrapper.filelike)
+        if file is None or self.begun or self.bodiless or self.head is None or len(self.head) > CONTENT // 2:
+            return False
+        try:
+            file.flush()
+            at, fd = file.tell(), file.fileno()
+            info = os.fstat(fd)
+        except (OSError, ValueError):
+            return False
+        size = info.st_size - at
+        if not stat.S_ISREG(info.st_mode) or not file.readable():
+            return False
+        if self.length is not None:
+            size = min(size, self.length)
+        if size <= 0:
+            return False
+        if size <= CONTENT // 2:
+            self.end(file.read(size), free, True)
+            return True
+        link, id, status = self.link, self.id, COMPLETE
+        head = self.begin(b'' if self.length is not None else b'\r\nContent-Length: %d' % size)
+        if self.length is not None and size < self.length:
+            status = self.too_short(size)
+        free = self.settle(free)
+        link.send_file(b''.join((STDOUT_RECORD, id, len(head).to_bytes(2, 'big'), b'\0\0', head,
+                                 FILE_RECORD, id, b'\0\x10\0\0', at.to_bytes(8, 'big'), size.to_bytes(8, 'big'),
+                                 free, END_RECORD, id, status)), fd)
+        return True
 
 
 ERROR_HEAD = b'Status: 500 Internal Server Error\r\nContent-Type: text/plain'
@@ -667,8 +735,9 @@ def serve_request(link, application, shared, id, environ, has_body):
                 respond(response, result, FREE)
         else:
             close = getattr(result, 'close', None)
-            if kind is not FileWrapper or not response.send_file(result):
-                respond(response, result, b'' if close else FREE)
+            free = b'' if close else FREE
+            if kind is not FileWrapper or not response.send_file(result, free):
+                respond(response, result, free)
     except BaseException as e:
         if link.forked:
             raise
