@@ -9,10 +9,25 @@ import (
 // HTTPS is on, 1, yes or true, in any case or, if HTTPS is empty or not set, whether
 // REQUEST_SCHEME is https.
 func (e *Environ) IsHTTPS() bool {
+	https, _ := e.decideHTTPS()
+	return https
+}
+
+// SchemeVariable returns the name of the variable that decides [Environ.IsHTTPS]: HTTPS,
+// REQUEST_SCHEME, or "" if neither has a value.
+func (e *Environ) SchemeVariable() string {
+	_, variable := e.decideHTTPS()
+	return variable
+}
+
+func (e *Environ) decideHTTPS() (https bool, variable string) {
 	if v := e.Get("HTTPS"); v != "" {
-		return v == "1" || strings.EqualFold(v, "on") || strings.EqualFold(v, "yes") || strings.EqualFold(v, "true")
+		return v == "1" || strings.EqualFold(v, "on") || strings.EqualFold(v, "yes") || strings.EqualFold(v, "true"), "HTTPS"
 	}
-	return strings.EqualFold(e.Get("REQUEST_SCHEME"), "https")
+	if v := e.Get("REQUEST_SCHEME"); v != "" {
+		return strings.EqualFold(v, "https"), "REQUEST_SCHEME"
+	}
+	return false, ""
 }
 
 // GuessScheme returns "https" if HTTPS is "yes", "on" or "1", in lower case, and

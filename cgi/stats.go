@@ -141,7 +141,7 @@ type Use struct {
 
 // An AppState is how an application is that starts programs or passes requests on.
 type AppState struct {
-	// Kind is "scripts", "fastcgi", "scgi" or "fastcgi_exec", the key of a configuration.
+	// Kind is "scripts", "fastcgi", "scgi", "fastcgi_exec" or "wsgi", the key of a configuration.
 	Kind string
 
 	// Programs is how many programs run, for scripts, or how many connections are in use

@@ -171,7 +171,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"connections to kept processes", "[[app]]\nfastcgi_exec = \"x\"\nkeep = 3\n", `g.toml:1:3: application "/" has no keep: one connection to each of its processes is kept: write programs for how many there are`},
 		{"scripts of kept processes", "[[app]]\nfastcgi_exec = \"x\"\nprograms_per_script = 3\n", `g.toml:3:1: programs_per_script: it has one program: write programs`},
 		{"programs of kept processes", "[[app]]\nfastcgi_exec = \"x\"\nsearch_args = false\n", `g.toml:1:3: application "/" runs no CGI programs: search_args goes with scripts`},
-		{"all of the environment", "[[app]]\nfastcgi_exec = \"x\"\ninherit = \"all\"\n", `g.toml:3:1: inherit: "all" is for scripts: write the names of the variables`},
+		{"all of the environment", "[[app]]\nfastcgi_exec = \"x\"\ninherit = \"all\"\n", `g.toml:3:1: inherit: "all" is for scripts and wsgi: write the names of the variables`},
 		{"no host", "[[app]]\nfastcgi = \":9000\"\n", `g.toml:2:1: fastcgi: ":9000" has no host: write 127.0.0.1:9000 for this machine`},
 		{"no scheme", "[[app]]\nscgi = \"/run/x.sock\"\n", `g.toml:2:1: scgi: "/run/x.sock" is not an address: for a unix socket write unix:/run/x.sock`},
 		{"relative root", "[[app]]\nfastcgi = \"unix:/run/x.sock\"\nroot = \"php\"\n", `g.toml:3:1: root: "php" is not an absolute path`},

@@ -35,7 +35,7 @@ type Answer struct {
 	Prefix string    `json:"prefix"`             // where the application is mounted
 	Place  string    `json:"place"`              // where the application is configured
 	Client string    `json:"client,omitempty"`   // over HTTP, the address of the client, and what has decided that
-	Scheme string    `json:"scheme,omitempty"`   // over HTTP, the scheme, and what has decided that
+	Scheme string    `json:"scheme,omitempty"`   // the scheme, and what has decided that
 	Warn   []string  `json:"warnings,omitempty"` // what is hardly meant in the configuration
 	Runs   bool      `json:"runs"`               // whether the request would be served
 	Notes  []string  `json:"notes,omitempty"`    // what the log would say about the web server, and what else may matter
@@ -142,7 +142,26 @@ func (c *Config) sent(q Question, a *Answer) (env *cgi.Environ, paths cgi.PathPo
 	if env, err = q.Front.Variables(q.Target); err == nil {
 		err = SetParams(env, q.Params)
 	}
-	return env, c.Paths, err
+	if err != nil {
+		return nil, 0, err
+	}
+	a.Scheme = schemeSent(env)
+	if _, sent := env.Lookup("HTTP_X_FORWARDED_PROTO"); sent {
+		a.Notes = append(a.Notes, "X-Forwarded-Proto does not count: over FastCGI and SCGI, the web server itself says the scheme, by HTTPS or REQUEST_SCHEME")
+	}
+	return env, c.Paths, nil
+}
+
+// schemeSent says which variable of the web server has decided the scheme.
+func schemeSent(env *cgi.Environ) string {
+	scheme, variable := "http", env.SchemeVariable()
+	if env.IsHTTPS() {
+		scheme = "https"
+	}
+	if variable == "" {
+		return scheme + " (the web server sends neither HTTPS nor REQUEST_SCHEME)"
+	}
+	return fmt.Sprintf("%s (%s of the web server is %q)", scheme, variable, env.Get(variable))
 }
 
 // An explainer is an application that can say what it would do.
@@ -200,6 +219,8 @@ func (a *Answer) WriteText(w io.Writer) error {
 	row("request", "%s", shown(a.Target))
 	if a.Client != "" {
 		row("client", "%s", shown(a.Client))
+	}
+	if a.Scheme != "" {
 		row("scheme", "%s", shown(a.Scheme))
 	}
 	if a.App == "" {

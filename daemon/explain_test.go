@@ -150,6 +150,34 @@ func TestMannerIsNotMounted(t *testing.T) {
 	}
 }
 
+// TestExplainScheme: over FastCGI and SCGI, the answer says which variable has decided the scheme.
+func TestExplainScheme(t *testing.T) {
+	config := Config{Apps: []App{{Prefix: "/", Kind: Hello()}}}
+	const forwarded = "X-Forwarded-Proto does not count"
+	for _, c := range []struct {
+		target string
+		params []string
+		want   string
+		note   bool
+	}{
+		{"https://example.org/a", nil, `https (HTTPS of the web server is "on")`, false},
+		{"http://example.org/a", nil, `http (REQUEST_SCHEME of the web server is "http")`, false},
+		{"/a", []string{"HTTPS=off", "REQUEST_SCHEME=https"}, `http (HTTPS of the web server is "off")`, false},
+		{"/a", []string{"REQUEST_SCHEME=https"}, `https (REQUEST_SCHEME of the web server is "https")`, false},
+		{"/a", []string{"REQUEST_SCHEME="}, "http (the web server sends neither HTTPS nor REQUEST_SCHEME)", false},
+		{"/a", []string{"HTTP_X_FORWARDED_PROTO=https"}, `http (REQUEST_SCHEME of the web server is "http")`, true},
+	} {
+		a, err := config.Explain(Question{Target: c.target, Params: c.params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		noted := slices.ContainsFunc(a.Notes, func(s string) bool { return strings.Contains(s, forwarded) })
+		if a.Scheme != c.want || noted != c.note {
+			t.Errorf("%s %q: scheme %s, notes %q; want %s", c.target, c.params, a.Scheme, a.Notes, c.want)
+		}
+	}
+}
+
 // TestExplainProxied: over HTTP, the answer says what has decided the address of the client and
 // the scheme, and the variables follow it.
 func TestExplainProxied(t *testing.T) {

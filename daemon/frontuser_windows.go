@@ -1,6 +1,10 @@
 package daemon
 
-import "errors"
+import (
+	"errors"
+
+	"gatehouse/cgi/process"
+)
 
 // CheckFrontUser returns an error: on Windows, unix sockets have no owner and mode that
 // could be looked at.
@@ -9,4 +13,4 @@ func (c *Config) CheckFrontUser(string) error {
 }
 
 // checkReaders returns no error: programs have the user of this process.
-func checkReaders(name, group string, dirs ...string) error { return nil }
+func checkReaders(process.RunAs, []string, string) error { return nil }

@@ -54,7 +54,7 @@ func (k *fastcgiExecKind) keys() []Key {
 		row("directory", `"/srv/data"`, "the directory that processes start in, as they see it with chroot; / by default", laterDirectory(&a.Dir)),
 		row("role", `"responder"`, "as for fastcgi", text(role(&k.authorizer))).unless("responder", ""),
 	}, poolKeys(&a.Limits), fileKeys(&a.Root, &a.Index, &a.Follow, &a.Translate, &a.LocalRedirect, &a.Streaming),
-		environmentKeys(&a.Env, &a.Inherit, &a.RunAs), confinementKeys(&a.Confinement, &a.Cgroup))
+		environmentKeys(&a.Env, &a.Inherit, nil, &a.RunAs), confinementKeys(&a.Confinement, &a.Cgroup))
 }
 
 // poolKeys are the keys of all kinds that keep processes, about how they come and go.
@@ -70,10 +70,10 @@ func poolKeys(l *pool.Limits) []Key {
 
 // environmentKeys are the keys of all kinds that keep processes, about the environment and the
 // user of these.
-func environmentKeys(env, inherit *[]string, as *process.RunAs) []Key {
+func environmentKeys(env, inherit *[]string, all *bool, as *process.RunAs) []Key {
 	return []Key{
 		row("env", `{ APP_ENV = "production" }`, "variables of the program's environment, which also go with each request", pairs(addEnv(env))).unless(nil, ""),
-		row("inherit", `["PATH", "LANG", "TZ"]`, "as for scripts, but not \"all\"", each(addInherit(inherit))).unless(nil, ""),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "as for scripts, but \"all\" with wsgi only", each(addInherit(inherit, all))).unless(nil, ""),
 		row("user", `"www-data"`, "as for scripts", name(&as.User)),
 		row("group", `"www-data"`, "as for scripts", name(&as.Group)),
 	}
@@ -108,13 +108,19 @@ func (k *fastcgiExecKind) setCommand(t *table, key string, v any) {
 
 var errNoCommand = errors.New("empty command: write the FastCGI program to start, such as php-cgi")
 
-// addInherit returns a function that adds the name of a variable.
-func addInherit(list *[]string) func(string) error {
+// addInherit returns a function that adds the name of a variable, or sets all if it is not nil.
+func addInherit(list *[]string, all *bool) func(string) error {
 	return func(name string) error {
-		*list = append(*list, name)
-		if name == "all" {
-			return errors.New(`"all" is for scripts: write the names of the variables`)
+		switch {
+		case name == "all" && all == nil:
+			return errors.New(`"all" is for scripts and wsgi: write the names of the variables`)
+		case name == "all" && len(*list) == 0 && !*all:
+			*all = true
+			return nil
+		case name == "all" || all != nil && *all:
+			return errInheritAll
 		}
+		*list = append(*list, name)
 		return checkVariable(name)
 	}
 }

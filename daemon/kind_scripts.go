@@ -47,7 +47,7 @@ func (k *scriptsKind) keys() []Key {
 		row("only", `["*.cgi", "tools/*"]`, "patterns of the programs that may run; all by default", patterns(&a.Only, "*.cgi")),
 		row("directory", `"/srv/data"`, "the directory that programs start in, as they see it with chroot; by default each starts in its own", laterDirectory(&a.Dir)),
 		row("env", `{ GIT_PROJECT_ROOT = "/srv/git" }`, "variables set for the programs, whatever the web server sends", pairs(addEnv(&a.Env))).unless(nil, basics),
-		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(k.addInherit)).unless(nil, basics),
+		row("inherit", `["PATH", "LANG", "TZ"]`, "variables of gatehouse's own environment that programs get; these by default, all of them with \"all\"", each(addInherit(&a.Inherit, &a.InheritAll))).unless(nil, basics),
 		row("interpreters", `{ ".py" = 'C:\Python313\python.exe' }`, `what runs files with an extension, on Windows only; others run by their "#!" lines`, pairs(k.addInterpreter)).unless(nil, basics),
 		row("stderr", `"log"`, `where the programs' stderr goes: "log", or "client" for the web server's error log (FastCGI only)`, text(k.setStderr)).unless("log", basics),
 		row("pass_authorization", `false`, "true: programs get the client's credentials (HTTP_AUTHORIZATION, AUTH_PASSWORD)", flag(&a.PassAuthorization)).unless(false, basics),
@@ -125,18 +125,7 @@ func (k *scriptsKind) addFollow(s string) error {
 	return checkFollow(s)
 }
 
-// addInherit adds a variable of gatehouse's own environment, or all of them.
-func (k *scriptsKind) addInherit(name string) error {
-	switch a := k.app; {
-	case name == "all" && len(a.Inherit) == 0 && !a.InheritAll:
-		a.InheritAll = true
-		return nil
-	case name == "all" || a.InheritAll:
-		return errors.New(`"all" must be the only value: write inherit = "all", or the names of variables`)
-	}
-	k.app.Inherit = append(k.app.Inherit, name)
-	return checkVariable(name)
-}
+var errInheritAll = errors.New(`"all" must be the only value: write inherit = "all", or the names of variables`)
 
 // addInterpreter adds what runs files with an extension.
 func (k *scriptsKind) addInterpreter(extension, program string) error {

@@ -52,11 +52,13 @@ func (k *wsgiKind) keys() []Key {
 		row("minimum", `1`, "how many workers are kept without requests; all by default", value(k.setMinimum)),
 		row("directory", `"/srv/project"`, "the folder in which the module is, which workers start in", laterDirectory(&a.Dir)),
 		row("streaming", `false`, "as for scripts: a worker is taken before the body of a request has come", flag(&a.Streaming)),
-	}, poolKeys(&a.Limits), environmentKeys(&a.Env, &a.Inherit, &a.RunAs), confinementKeys(&a.Confinement, &a.Cgroup))
+	}, poolKeys(&a.Limits), environmentKeys(&a.Env, &a.Inherit, &a.InheritAll, &a.RunAs), confinementKeys(&a.Confinement, &a.Cgroup))
 }
 
-// parse sets the application of a flag, whose module is in the current directory.
+// parse sets the application of a flag: its module is in the current directory, and its workers
+// have the environment that gatehouse was started in, as the commands have that are started beside it.
 func (k *wsgiKind) parse(target string) (err error) {
+	k.app.InheritAll = true
 	if k.app.Dir, err = os.Getwd(); err != nil {
 		return fmt.Errorf("the current directory, which is the folder of the application, cannot be found: %w", bare(err))
 	}
@@ -96,7 +98,7 @@ func (k *wsgiKind) examine() error {
 		return err
 	}
 	if a.Dir == "" {
-		return fmt.Errorf("wsgi: which folder has the module %s is not said: write directory", module)
+		return fmt.Errorf("directory is missing: write the project's folder, in which the module %s is", module)
 	}
 	dir := k.outside(a.Dir)
 	if err := checkDirectory(dir); err != nil {
@@ -106,16 +108,16 @@ func (k *wsgiKind) examine() error {
 	if err != nil {
 		return fmt.Errorf("python: %w", err)
 	}
-	paths := []string{dir, i.Path}
+	reads := []string{dir}
 	if i.Venv != "" {
-		paths[1] = i.Venv
+		reads = append(reads, i.Venv)
 	}
-	return checkReaders(a.RunAs.User, a.RunAs.Group, paths...)
+	return checkReaders(a.RunAs, reads, i.Base)
 }
 
 func (k *wsgiKind) prepare(p preparation) (cgi.App, func() error, error) {
 	c := k.app
-	a := &python.App{Application: c.Application, Python: c.Python, Dir: c.Dir, Env: c.Env, Inherit: c.Inherit,
+	a := &python.App{Application: c.Application, Python: c.Python, Dir: c.Dir, Env: c.Env, Inherit: c.Inherit, InheritAll: c.InheritAll,
 		RunAs: c.RunAs, Confinement: c.Confinement, Cgroup: c.Cgroup, Reaper: p.reaper, Validate: c.Validate || p.validate, Streaming: c.Streaming,
 		Limits: poolLimits(c.Limits, p.limits), Log: p.log}
 	a.Limits.Programs = c.Limits.Programs

@@ -12,11 +12,11 @@ import (
 // the memory and the descriptors of its applications.
 const maxOld = 16
 
-// startReloads starts a goroutine that reloads the configuration for each call of reload. A
-// reload that has not begun stands for all that are asked for meanwhile. stop waits for the
-// goroutine.
+// startReloads starts a goroutine that reloads the configuration for each call of reload, and when
+// sources have changed that are watched. A reload that has not begun stands for all that are
+// asked for meanwhile. stop waits for the goroutine, after the reload that is asked for.
 func (d *Daemon) startReloads(ctx context.Context, overdue func()) (reload, stop func()) {
-	asked, ended := make(chan struct{}, 1), make(chan struct{})
+	asked, over, ended := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	reload = func() {
 		d.reloading.Store(true)
 		select {
@@ -26,20 +26,27 @@ func (d *Daemon) startReloads(ctx context.Context, overdue func()) (reload, stop
 	}
 	go func() {
 		defer close(ended)
+		over := over
 		g := d.current()
-		stop := d.watch(g, reload)
-		defer func() { stop() }()
-		for range asked {
+		stopWatching := d.watch(g, reload)
+		for over != nil || len(asked) > 0 {
+			select {
+			case <-over:
+				over = nil
+				stopWatching()
+				continue
+			case <-asked:
+			}
 			d.reloadOnce(ctx, overdue)
 			d.reloading.Store(len(asked) > 0)
-			if next := d.current(); next != g {
-				stop()
-				g, stop = next, d.watch(next, reload)
+			if next := d.current(); next != g && over != nil {
+				stopWatching()
+				g, stopWatching = next, d.watch(next, reload)
 			}
 		}
 	}()
 	return reload, func() {
-		close(asked)
+		close(over)
 		<-ended
 	}
 }

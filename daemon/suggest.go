@@ -6,7 +6,8 @@ import (
 )
 
 // otherNames are what other programs call what has a name here.
-var otherNames = map[string]string{"fcgi": "fastcgi", "cgi": "scripts", "cgi_bin": "scripts"}
+var otherNames = map[string]string{"fcgi": "fastcgi", "cgi": "scripts", "cgi_bin": "scripts",
+	"chdir": "directory", "venv": "python", "virtualenv": "python", "module": "wsgi", "mount": "prefix"}
 
 // Suggest returns "did you mean ..." with the word in words that is most similar to
 // word, or "" if none is similar.

@@ -38,13 +38,6 @@ var requestNames = []string{
 	"SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
 }
 
-// managerNames are those by which systemd, or IIS, talks to this process, and to no program of
-// its.
-var managerNames = []string{
-	"LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "MAINPID", "MANAGERPID", "NOTIFY_SOCKET",
-	"WATCHDOG_PID", "WATCHDOG_USEC", "ASPNETCORE_TOKEN",
-}
-
 // inheritedAll returns what programs get of environ with InheritAll.
 func inheritedAll(environ []string) (vars []string) {
 	for _, v := range environ {
@@ -52,7 +45,7 @@ func inheritedAll(environ []string) (vars []string) {
 		switch {
 		case !ok || name == "": // Windows keeps directories in such
 		case len(name) > len("HTTP") && strings.HasPrefix(name, "HTTP"):
-		case slices.Contains(requestNames, name), slices.Contains(managerNames, name):
+		case slices.Contains(requestNames, name), process.IsManagers(name):
 		case names(vars, name): // the first counts, as for getenv
 		default:
 			vars = append(vars, v)

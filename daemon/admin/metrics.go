@@ -272,7 +272,7 @@ func (e emitter) state(a *cgi.AppState, labels []string) {
 		e.gauge("gatehouse_upstream_consecutive_failures", float64(x.Failures), labels...)
 		e.gauge("gatehouse_upstream_avoided", oneIf(x.Avoided.After(time.Now())), labels...)
 	}
-	if a.Kind != "fastcgi_exec" && len(a.Processes) == 0 {
+	if a.Kind != "fastcgi_exec" && a.Kind != "wsgi" && len(a.Processes) == 0 {
 		return
 	}
 	states := map[string]int{"starting": 0, "idle": 0, "busy": 0, "ending": 0}

@@ -187,7 +187,8 @@ Without --config and --app, it reads /etc/gatehouse/gatehouse.toml.
 The request has the variables that nginx sends with its stock fastcgi_params or, with
 --as apache, those that Apache sends with ProxyPass. --param adds or replaces one. Use it
 for what your web server's configuration adds, such as SCRIPT_FILENAME. A name
-given twice is sent twice.
+given twice is sent twice. The row "scheme" says which of them, HTTPS or REQUEST_SCHEME, decides
+whether the request is HTTPS.
 
 With --as proxy, the request comes over HTTP from a reverse proxy on 127.0.0.1 (another
 with --param REMOTE_ADDR=ADDRESS, or =unix:), for a client at 192.0.2.1 and with the

@@ -42,7 +42,9 @@ func (a *App) environment(path string) (vars []string) {
 		name, value, _ := strings.Cut(v, "=")
 		add(name, value)
 	}
-	add(phpRequests, "0")
+	if !a.Paired {
+		add(phpRequests, "0")
+	}
 	if a.RunAs != (process.RunAs{}) {
 		if home := a.launcher.Home(path); home != "" {
 			add("HOME", home)

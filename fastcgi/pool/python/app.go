@@ -39,7 +39,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"gatehouse/cgi"
@@ -65,6 +67,10 @@ type App struct {
 	// Dir is the directory that workers start in, and import from, as they see it; "/" if empty.
 	Dir string
 
+	// InheritAll has workers inherit the whole environment of this process, but what is for that
+	// alone (LISTEN_FDS, NOTIFY_SOCKET and the like), and not only what Inherit names.
+	InheritAll bool
+
 	// Env, Inherit, RunAs, Confinement, Cgroup and Reaper are those of pool.App. Variables of Env are in
 	// os.environ, not in environ.
 	Env         []string
@@ -88,9 +94,10 @@ type App struct {
 	// slog.Default().
 	Log *slog.Logger
 
-	once sync.Once
-	err  error
-	pool *pool.App
+	once        sync.Once
+	err         error
+	interpreter *Interpreter
+	pool        *pool.App
 }
 
 // worker is the program of a worker, which Python executes under the name that is in bootstrap.
@@ -118,8 +125,8 @@ func (a *App) init() {
 	if err != nil {
 		err = fmt.Errorf("wsgi: %w", err)
 	}
-	interpreter, perr := FindInterpreter(a.Python, a.Dir, a.Confinement.Chroot)
-	if perr != nil {
+	var perr error
+	if a.interpreter, perr = FindInterpreter(a.Python, a.Dir, a.Confinement.Chroot); perr != nil {
 		perr = fmt.Errorf("python: %w", perr)
 	}
 	if a.Dir != "" && !filepath.IsAbs(a.Dir) {
@@ -128,8 +135,8 @@ func (a *App) init() {
 	if a.err = errors.Join(err, perr); a.err != nil {
 		return
 	}
-	a.pool = &pool.App{Name: a.Application, Command: a.command(interpreter), Paired: true, Preamble: preamble(), StackSignal: stackSignal,
-		Dir: a.Dir, Env: a.Env, Inherit: a.Inherit, RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup,
+	a.pool = &pool.App{Name: a.Application, Command: a.command(a.interpreter), Paired: true, Preamble: preamble(), StackSignal: stackSignal,
+		Dir: a.Dir, Env: a.Env, Inherit: a.inherit(), RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup,
 		Reaper: a.Reaper, LocalRedirect: cgi.RedirectClient, Streaming: a.Streaming,
 		SpoolRequests: true, SpoolResponses: true, Limits: withDefaults(a.Limits), Log: cmp.Or(a.Log, slog.Default())}
 	a.err = a.pool.Prepare()
@@ -145,4 +152,18 @@ func (a *App) command(i *Interpreter) []string {
 		command = append(command, "--validate")
 	}
 	return command
+}
+
+// inherit returns the names of the variables that workers inherit, or nil for the usual ones.
+func (a *App) inherit() []string {
+	if !a.InheritAll {
+		return a.Inherit
+	}
+	names := []string{}
+	for _, v := range os.Environ() {
+		if name, _, ok := strings.Cut(v, "="); ok && name != "" && !process.IsManagers(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

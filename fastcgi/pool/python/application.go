@@ -87,7 +87,10 @@ func FindModule(module string, dirs ...string) string {
 func (i *Interpreter) Packages() (dirs []string) {
 	var patterns []string
 	if i.Venv != "" {
-		patterns = []string{filepath.Join(i.Venv, "lib*", "python*", "site-packages")}
+		patterns = []string{filepath.Join(i.Venv, "lib", "python*", "site-packages")}
+		if info, err := os.Lstat(filepath.Join(i.Venv, "lib64")); err == nil && info.IsDir() { // no link to lib
+			patterns = append(patterns, filepath.Join(i.Venv, "lib64", "python*", "site-packages"))
+		}
 	} else if prefix := filepath.Dir(filepath.Dir(i.Base)); i.Base != "" {
 		for _, names := range []string{"lib/python" + i.Version + "/site-packages", "lib/python" + i.Version + "/dist-packages",
 			"lib/python3/dist-packages", "local/lib/python" + i.Version + "/dist-packages"} { // the last three on Debian

@@ -7,7 +7,6 @@ import (
 
 	"gatehouse/cgi"
 	"gatehouse/cgi/admission"
-	"gatehouse/cgi/script"
 )
 
 // withDefaults returns l with the defaults of this package.
@@ -85,14 +84,6 @@ func (a *App) Measure() cgi.AppState {
 	}
 	s.Kind = "wsgi"
 	return s
-}
-
-// Explain tells how a worker is started.
-func (a *App) Explain(r *cgi.Request) (*script.Explanation, error) {
-	if err := a.Prepare(); err != nil {
-		return nil, err
-	}
-	return a.pool.Explain(r)
 }
 
 // Succeed readies a to take the place of old, as pool.App.Succeed does.

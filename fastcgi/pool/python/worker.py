@@ -18,6 +18,13 @@ SIGTERM ends a worker after its request. SIGUSR1 makes it write the stacks of al
 It needs Python 3.8, and nothing besides the standard library.
 """
 
+import sys
+
+if sys.version_info < (3, 8):
+    sys.stderr.write('gatehouse: %s is Python %d.%d, and workers need Python 3.8 or newer: install one, and write its path as python\n' % (
+        (sys.executable,) + sys.version_info[:2]))
+    sys.exit(1)
+
 import faulthandler
 import fcntl
 import gc
@@ -29,7 +36,6 @@ import select
 import signal
 import socket
 import stat
-import sys
 import traceback
 from _thread import allocate_lock
 
@@ -822,14 +828,29 @@ def load(target):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise Unsuitable('module %s (%s) has no %r' % (module, getattr(sys.modules[module], '__file__', '?'), name)) from None
+            raise Unsuitable('module %s (%s) has no %r: %s' % (
+                module, getattr(sys.modules[module], '__file__', '?'), name, advise(module))) from None
     if not callable(found):
-        raise Unsuitable('%s is no WSGI application: it cannot be called (it is of type %s)' % (target, type(found).__name__))
+        raise Unsuitable('%s is no WSGI application: it cannot be called (it is of type %s): %s' % (target, type(found).__name__, advise(module)))
     for call in (found, getattr(found, '__call__', None)):
         code = getattr(call, '__code__', None)
         if code is not None and code.co_flags & 0x80:  # CO_COROUTINE
             raise Unsuitable('%s is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn' % target)
     return found
+
+
+def advise(module):
+    """Return which attribute of a module may be the application."""
+    def has(name):
+        return callable(getattr(sys.modules[module], name, None))
+
+    for name in 'application', 'app', 'wsgi':
+        if has(name):
+            return 'write %s:%s' % (module, name)
+    for name in 'create_app', 'make_app', 'get_wsgi_application':
+        if has(name):
+            return 'it makes one by %s(): write application = %s() in it, and %s:application' % (name, name, module)
+    return 'write the name of the application behind %s:' % module
 
 
 def explain(target, error):
