@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,28 +151,15 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 	if p.closed {
 		return nil, false, unavailable(time.Second, errClosed)
 	}
-	var maybe *worker
-	for i := len(p.idle) - 1; i >= 0; i-- { // ending one moves those behind it
-		w := p.idle[i]
-		free, open := w.link.free(w.conn)
-		switch {
-		case !open:
-			w.conn.Close()
-			if err := w.link.connect(w); err != nil {
-				p.lost(w, err)
-				continue
-			}
-			w.since, w.late = now, false
-		case free && w.leaving:
-			p.end(w, "replaced")
-			continue
-		case free:
-			p.occupy(w)
-			return w, true, nil
-		}
-		if maybe == nil && !w.late && now.Sub(w.since) < settle && !w.leaving {
-			maybe = w
-		}
+	w, maybe := p.choose(now, false)
+	if w == nil {
+		var other *worker
+		w, other = p.choose(now, true)
+		maybe = cmp.Or(maybe, other)
+	}
+	if w != nil {
+		p.occupy(w)
+		return w, true, nil
 	}
 	if maybe != nil {
 		p.occupy(maybe)
@@ -186,6 +174,39 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 		p.start()
 	}
 	return nil, false, nil
+}
+
+// choose returns a process that is free, the one used last, among those that are late or those that
+// are not, and one of these that may be free in a moment. mu is held.
+func (p *processes) choose(now time.Time, late bool) (sure, maybe *worker) {
+	for i := len(p.idle) - 1; i >= 0; i-- { // ending one moves those behind it
+		w := p.idle[i]
+		if w.late != late {
+			continue
+		}
+		free, open := w.link.free(w.conn)
+		switch {
+		case !open:
+			w.conn.Close()
+			if err := w.link.connect(w); err != nil {
+				p.lost(w, err)
+				continue
+			}
+			w.since, w.late = now, false
+		case free && w.leaving:
+			p.end(w, "replaced")
+			continue
+		case free:
+			return w, nil
+		case now.Sub(w.since) >= settle:
+			w.late = true
+			continue
+		}
+		if maybe == nil && !w.late && !w.leaving {
+			maybe = w
+		}
+	}
+	return nil, maybe
 }
 
 // start starts a process. mu is held.

@@ -84,7 +84,9 @@ func getContext(ctx context.Context, a cgi.App, vars ...string) *cgitest.Recorde
 }
 
 // whole reports whether a response is the one of the application.
-func whole(got *cgitest.Recorder) bool { return got.Head.Code == 200 && got.Outcome.End == cgi.Complete }
+func whole(got *cgitest.Recorder) bool {
+	return got.Head.Code == 200 && got.Outcome.End == cgi.Complete
+}
 
 const noting = `
 def app(environ, start_response):

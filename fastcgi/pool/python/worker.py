@@ -25,6 +25,7 @@ if sys.version_info < (3, 8):
         (sys.executable,) + sys.version_info[:2]))
     sys.exit(1)
 
+import errno
 import faulthandler
 import fcntl
 import gc
@@ -81,14 +82,20 @@ class Link:
         self.stopping = False  # no further request is wanted
         self.idle = False  # waits for a request
 
+    def lost(self, error):
+        """Note that there is no connection any more. Return what is to be raised."""
+        self.gone = True
+        if error is not None and error.errno in (errno.EBADF, errno.ENOTSOCK) and not self.forked:
+            sys.stderr.write('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
+        return Gone('the gateway has closed the connection')
+
     def send(self, data):
         """Send whole records."""
         try:
             with self.lock:
                 self.sendall(data)
         except OSError as e:
-            self.gone = True
-            raise Gone('the gateway has closed the connection: %s' % e) from None
+            raise self.lost(e) from None
 
     def send_file(self, data, fd):
         """Send whole records, with a descriptor."""
@@ -126,11 +133,10 @@ class Link:
                     return data[at + 1], data[at + 2:at + 4], data[content:end]
             try:
                 more = self.recv(RECEIVE)
-            except OSError:
-                more = b''
+            except OSError as e:
+                raise self.lost(e) from None
             if not more:
-                self.gone = True
-                raise Gone('the gateway has closed the connection')
+                raise self.lost(None)
             data, at = data[at:] + more, 0
 
     def begin(self):
@@ -154,7 +160,10 @@ class Link:
                         self.used = at + 8
                         return id, decode(data[24:end]), True
             return self.begin_slowly()
-        except (Gone, OSError):
+        except Gone:
+            return None
+        except OSError as e:
+            self.lost(e)
             return None
         finally:
             self.idle = False
@@ -214,11 +223,18 @@ class Link:
         except OSError:
             pass
 
+    def close(self):
+        """Let the gateway know that this worker ends."""
+        try:
+            self.socket.close()
+        except OSError:
+            pass
+
     def leave(self):
         """Leave the connection to the parent: this is a child."""
         self.forked = self.gone = True
         self.lock = allocate_lock()
-        self.socket.close()
+        self.close()
         if signal.getsignal(signal.SIGTERM) == self.stop:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -919,7 +935,7 @@ def main(connection, arguments):
         'wsgi.file_wrapper': FileWrapper,
         'wsgi.input_terminated': True,
     })
-    link.socket.close()
+    link.close()
 
 
 if __name__ == 'gatehouse-worker':

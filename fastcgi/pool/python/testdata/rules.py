@@ -15,7 +15,7 @@ def app(environ, start_response):
 
 
 def say(start_response, *values):
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
     return ['\n'.join(map(str, values)).encode('utf-8', 'backslashreplace')]
 
 
@@ -107,7 +107,7 @@ def start(environ, start_response):
 
 def startlate(environ, start_response):
     yield b''
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
     yield b'late'
 
 
@@ -120,17 +120,17 @@ def startnothing(environ, start_response):
 
 
 def starttwice(environ, start_response):
-    start_response('200 OK', TEXT)
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
+    start_response('200 OK', list(TEXT))
     return [b'x']
 
 
 def startafterbad(environ, start_response):
     try:
-        start_response('200', TEXT)
+        start_response('200', list(TEXT))
     except AssertionError:
         pass
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
     return [b'x']
 
 
@@ -144,13 +144,13 @@ def startagain(environ, start_response):
 
 
 def startsent(environ, start_response):
-    write = start_response('200 OK', TEXT)
+    write = start_response('200 OK', list(TEXT))
     write(b'begun')
     try:
         raise ValueError('cause')
     except ValueError:
         try:
-            start_response('404 Not Found', TEXT, sys.exc_info())
+            start_response('404 Not Found', list(TEXT), sys.exc_info())
         except ValueError as e:
             noted.append('raised %s' % e)
             raise
@@ -167,7 +167,7 @@ def mutated(environ, start_response):
 # write
 
 def write(environ, start_response):
-    write = start_response('200 OK', TEXT)
+    write = start_response('200 OK', list(TEXT))
     write(b'one')
     write(b'')
     write(b'two')
@@ -175,7 +175,7 @@ def write(environ, start_response):
 
 
 def writeonly(environ, start_response):
-    start_response('200 OK', TEXT)(b'')
+    start_response('200 OK', list(TEXT))(b'')
     return []
 
 
@@ -191,7 +191,7 @@ def writelong(environ, start_response):
 
 
 def writestr(environ, start_response):
-    start_response('200 OK', TEXT)('text')
+    start_response('200 OK', list(TEXT))('text')
     return []
 
 
@@ -232,12 +232,12 @@ class Sized(Body):
 
 
 def sized(environ, start_response):
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
     return Sized([b'sized'])
 
 
 def none(environ, start_response):
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
 
 
 def fail(environ, start_response):
@@ -252,12 +252,12 @@ def failchained(environ, start_response):
 
 
 def failafter(environ, start_response):
-    start_response('200 OK', TEXT)
+    start_response('200 OK', list(TEXT))
     raise ValueError('from the application')
 
 
 def failbegun(environ, start_response):
-    start_response('200 OK', TEXT)(b'part')
+    start_response('200 OK', list(TEXT))(b'part')
     raise ValueError('from the application')
 
 
