@@ -5,9 +5,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,15 +69,15 @@ func (s *supervised) next(t *testing.T, l Limits) *App {
 // notes returns the lines of the file of notes.
 func (s *supervised) notes() []string {
 	text, _ := os.ReadFile(s.said)
-	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	return slices.Collect(strings.Lines(string(text)))
 }
 
-// get returns the response to a request.
-func get(a cgi.App, vars ...string) *cgitest.Recorder {
-	return getContext(context.Background(), a, vars...)
+// fetch returns the response to a request.
+func fetch(a cgi.App, vars ...string) *cgitest.Recorder {
+	return fetchContext(context.Background(), a, vars...)
 }
 
-func getContext(ctx context.Context, a cgi.App, vars ...string) *cgitest.Recorder {
+func fetchContext(ctx context.Context, a cgi.App, vars ...string) *cgitest.Recorder {
 	r := cgitest.NewRequest(cgi.NewEnviron(append([]string{"REQUEST_METHOD=GET", "SERVER_NAME=localhost", "SERVER_PORT=80"}, vars...)...))
 	r.SetContext(ctx)
 	var got cgitest.Recorder
@@ -113,7 +115,7 @@ func TestKilledWorkers(t *testing.T) {
 		all.Go(func() {
 			for n := 0; !over.Load(); n++ {
 				id := fmt.Sprintf("%d.%d", i, n)
-				got := get(a, "N="+id)
+				got := fetch(a, "N="+id)
 				mu.Lock()
 				sent++
 				if whole(got) {
@@ -217,7 +219,7 @@ func TestRollingReloads(t *testing.T) {
 				all.Go(func() {
 					for !over.Load() {
 						least := version.Load()
-						got := get(r)
+						got := fetch(r)
 						if n, err := strconv.ParseInt(got.Body.String(), 10, 64); err != nil || !whole(got) || n < least {
 							t.Errorf("%v, version %d, reloaded %d times", got, n, least)
 							return
@@ -264,7 +266,7 @@ func TestBrokenReload(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	next.Close()
-	if got := get(s); got.Body.String() != "1" {
+	if got := fetch(s); got.Body.String() != "1" {
 		t.Errorf("%v", got)
 	}
 	if n := len(s.notes()); n != 2 {
@@ -288,7 +290,8 @@ func idle(a *App) (n int) {
 // TestHungRequest: a request that takes longer than its limit is 504, and no other. The log has the stack
 // of the worker, which is replaced.
 func TestHungRequest(t *testing.T) {
-	s := supervise(t, Limits{Programs: 2, Run: 2 * time.Second, Grace: 100 * time.Millisecond}, `
+	testkit.Longer(t, time.Second, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 2, Run: limit, Grace: 100 * time.Millisecond}, `
 def the_slow_part():
     while True: time.sleep(1)
 def app(environ, start_response):
@@ -296,35 +299,76 @@ def app(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [b'hello']
 `)
-	testkit.Until(t, "the first response", func() bool { return whole(get(s)) })
-	hung := make(chan *cgitest.Recorder)
-	go func() { hung <- get(s, "PATH_INFO=/hang") }()
-	for end := false; !end; {
-		select {
-		case got := <-hung:
-			if end = true; got.Head.Code != 504 {
-				t.Errorf("%v", got)
-			}
-		default:
-			if got := get(s); !whole(got) {
-				t.Errorf("%v", got)
+		testkit.Until(t, "the first response", func() bool { return whole(fetch(s)) })
+		hung := make(chan *cgitest.Recorder)
+		go func() { hung <- fetch(s, "PATH_INFO=/hang") }()
+		for end := false; !end; {
+			select {
+			case got := <-hung:
+				if end = true; got.Head.Code != 504 {
+					t.Errorf("%v", got)
+				}
+			default:
+				switch got := fetch(s); {
+				case got.Head.Code == 504:
+					early = true
+				case !whole(got):
+					t.Errorf("%v", got)
+				}
 			}
 		}
-	}
-	testkit.Until(t, "the end of the worker", func() bool { return strings.Contains(s.log.String(), "has ended") })
-	plain := s.log.String()
-	for _, want := range []string{"in the_slow_part", "run of 2s is over", "signal: killed"} {
-		if !strings.Contains(plain, want) {
-			t.Errorf("the log does not say %q", want)
+		testkit.Until(t, "the end of the worker", func() bool { return strings.Contains(s.log.String(), "has ended") })
+		plain := s.log.String()
+		for _, want := range []string{"in the_slow_part", fmt.Sprintf("run of %v is over", limit), "signal: killed"} {
+			if !strings.Contains(plain, want) {
+				t.Errorf("the log does not say %q", want)
+			}
 		}
-	}
-	testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+		testkit.Until(t, "its successor", func() bool { return idle(s.App) == 2 })
+		return early
+	})
+}
+
+// TestSlowUpload: the limit of a request does not include the time that its client takes to send it,
+// and a worker serves others meanwhile.
+func TestSlowUpload(t *testing.T) {
+	testkit.Longer(t, 500*time.Millisecond, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 1, Run: limit, QueueWait: -1}, `
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(len(environ['wsgi.input'].read())).encode()]
+`)
+		fetch(s)
+		body, client := io.Pipe()
+		uploaded := make(chan *cgitest.Recorder)
+		go func() {
+			r := cgitest.NewRequest(cgi.NewEnviron("REQUEST_METHOD=POST", "CONTENT_LENGTH=20000"))
+			r.Body, r.ContentLength = body, 20000
+			var got cgitest.Recorder
+			(&cgi.Handler{Log: s.log.Logger()}).Run(r, &got, s)
+			uploaded <- &got
+		}()
+		client.Write(make([]byte, 10000))
+		for begun := time.Now(); time.Since(begun) < 2*limit; {
+			early = early || fetch(s).Head.Code == 504
+		}
+		client.Write(make([]byte, 10000))
+		got := testkit.Receive(t, "the response", uploaded)
+		if early = early || got.Head.Code == 504; early {
+			return true
+		}
+		if got.Body.String() != "20000" {
+			t.Errorf("%v", got)
+		}
+		return false
+	})
 }
 
 // TestHungClose: a worker that hangs in close() after its response is replaced, and its client has
 // all of that.
 func TestHungClose(t *testing.T) {
-	s := supervise(t, Limits{Programs: 1, Silence: time.Second, Grace: -1}, `
+	testkit.Longer(t, time.Second, func(t *testing.T, limit time.Duration) (early bool) {
+		s := supervise(t, Limits{Programs: 1, Silence: limit, Grace: -1, QueueWait: -1}, `
 class page:
     def __iter__(self): return iter([b'hello'])
     def close(self):
@@ -335,14 +379,19 @@ def app(environ, start_response):
     p.hangs = environ['PATH_INFO'] == '/hang'
     return p
 `)
-	for _, path := range []string{"", "/hang", ""} {
-		if got := get(s, "PATH_INFO="+path); !whole(got) || got.Body.String() != "hello" {
-			t.Errorf("%q: %v", path, got)
+		for _, path := range []string{"", "/hang", ""} {
+			switch got := fetch(s, "PATH_INFO="+path); {
+			case got.Head.Code == 504:
+				return true
+			case !whole(got) || got.Body.String() != "hello":
+				t.Errorf("%q: %v", path, got)
+			}
 		}
-	}
-	if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
-		t.Error("the log does not say so")
-	}
+		if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
+			t.Error("the log does not say so")
+		}
+		return false
+	})
 }
 
 // TestEndings: exit functions run and threads are joined when a worker is recycled, when it is
@@ -374,7 +423,7 @@ def app(environ, start_response):
 		t.Run(tt.name, func(t *testing.T) {
 			tt.limits.Programs = 1
 			s := supervise(t, tt.limits, source)
-			pid := get(s).Body.String()
+			pid := fetch(s).Body.String()
 			tt.end(s.App)
 			testkit.Until(t, "its last words", func() bool {
 				text, _ := os.ReadFile(s.said)
@@ -398,7 +447,7 @@ def app(environ, start_response):
 	s.Start()
 	testkit.Until(t, "a worker", func() bool { return idle(s.App) > 0 })
 	for range 20 {
-		if got := get(s); !whole(got) {
+		if got := fetch(s); !whole(got) {
 			t.Errorf("%v", got)
 		}
 	}
@@ -411,9 +460,12 @@ def app(environ, start_response):
 // TestSlowImport: an import that takes longer than the limit is 503, and ends.
 func TestSlowImport(t *testing.T) {
 	s := supervise(t, Limits{Programs: 1, Ready: time.Second, Grace: -1, QueueWait: -1}, "note('import', os.getpid())\ntime.sleep(1000)\n")
-	if got := get(s); got.Head.Code != 503 || got.Field("Retry-After") == "" {
-		t.Errorf("%v", got)
-	}
+	testkit.Until(t, "an import", func() bool {
+		if got := fetch(s); got.Head.Code != 503 || got.Field("Retry-After") == "" {
+			t.Errorf("%v", got)
+		}
+		return len(s.notes()) > 0
+	})
 	if !strings.Contains(s.log.String(), "it has not said that it is ready in time (ready)") {
 		t.Error("the log does not say so")
 	}
