@@ -110,7 +110,7 @@ func TestConfinementErrors(t *testing.T) {
 		checkError(t, err, strings.ReplaceAll(place+want, "DIR", dir))
 	}
 	_, err := ParseConfig("g.toml", []byte("[[app]]\nhello = true\nno_core = true\n"))
-	checkError(t, err, `g.toml:1:3: application "/" runs no CGI programs: no_core goes with scripts and fastcgi-exec`)
+	checkError(t, err, `g.toml:1:3: application "/" runs no CGI programs: no_core goes with scripts, fastcgi-exec and wsgi`)
 }
 
 // TestCheckConfinement has the place of the application before each thing.
