@@ -25,7 +25,7 @@ func installDjango(t *testing.T) {
 	}
 	giveAway(t, "/srv/django")
 	env := []string{"DJANGO_SETTINGS_MODULE=project.settings", "PYTHONPATH=/srv/django",
-		"DJANGO_SUPERUSER_PASSWORD=" + adminPassword}
+		"DJANGO_SUPERUSER_PASSWORD=" + adminPassword, "PYTHONDONTWRITEBYTECODE=1"}
 	for _, args := range [][]string{
 		{"migrate", "--run-syncdb", "--verbosity", "0"},
 		{"createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.org"},

@@ -43,7 +43,7 @@ func startWSGI(t *testing.T, folder string) (log func() string) {
 	if err := os.MkdirAll("/run/wsgi", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return startLogged(t, folder, `exec gatehouse serve --config /etc/gatehouse/wsgi.toml 2>"$LOG"`, nil, "/run/wsgi/fastcgi.sock", "/run/wsgi/http.sock")
+	return startLogged(t, filepath.Base(folder), `exec gatehouse serve --config /etc/gatehouse/wsgi.toml 2>"$LOG"`, nil, "/run/wsgi/fastcgi.sock", "/run/wsgi/http.sock")
 }
 
 // installTree copies a folder of testdata to a directory that belongs to the web servers' user.
