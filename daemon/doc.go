@@ -32,6 +32,7 @@
 //	paths = "auto"                  # or nginx, apache, iis, keep, request
 //	idle_exit = "5m"                # end when nobody needs it; off by default
 //	validate = false                # check the web server and the applications
+//	reload_on_change = false        # when sources of wsgi applications change
 //	pid_file = "/run/gatehouse.pid" # for those who need one
 //	ping = "/ping"                  # for health checks
 //	drain = "30s"                   # and the other keys of [LimitTable]
@@ -62,6 +63,13 @@
 //	index = "index.php"             # serves what no file exists for
 //	authorizer = "unix:/run/auth.sock" # is asked first, in any [[app]]
 //
+//	[[app]]
+//	prefix = "/shop"
+//	wsgi = "shop.wsgi:application"  # a WSGI application in Python
+//	directory = "/srv/shop"         # the folder that has the module
+//	python = "/srv/shop/venv"       # found in directory, if it is not written
+//	workers = 4
+//
 // The keys of a single application may be at the top level, without [[app]], but for fastcgi
 // and scgi, which say there where to listen:
 //
@@ -71,7 +79,9 @@
 //
 // With validate, package validate checks the requests and responses of each application,
 // after mount points are resolved. A violation gets an error page, and the log names the
-// rule. This is for development.
+// rule. Workers put wsgiref.validate around their applications. This is for development, as is
+// reload_on_change: a file in the folder of a wsgi application whose name ends in .py and that has
+// been created, changed or removed is a SIGHUP ("Reloading"). Files are looked at twice a second.
 //
 // # Listening
 //

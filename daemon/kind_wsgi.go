@@ -28,13 +28,16 @@ func (k *wsgiKind) traits() traits {
 		starts:  true, unchanged: k.app.RunAs == process.RunAs{}}
 }
 
+const keptConnection = "each worker has one connection, which is kept: remove this key"
+
 // notOfWorkers are the keys of other kinds that an administrator may look for here.
 var notOfWorkers = map[string]string{
 	"programs": "its processes are workers: write workers",
 	"run_as":   oneUser, "min_uid": oneUser, "min_gid": oneUser,
 	"check_owner": oneProgram, "check_mode": oneProgram,
 	"programs_per_script": "it has workers for all paths: write workers",
-	"keep":                oneConnection, "connections": "each worker has one connection: write workers", "dial": oneConnection,
+	"keep":                keptConnection, "keep_idle": keptConnection, "keep_requests": keptConnection, "dial": keptConnection,
+	"connections":        "each worker has one connection: write workers",
 	"stderr":             "what its workers write to stderr is in the log: remove this key",
 	"pass_authorization": "its workers get all variables that the web server sends: remove this key",
 	"root":               "the application finds its files itself: write directory for the project's folder",

@@ -60,13 +60,14 @@ func sameMount(prefix, name string) bool {
 // limitsOf returns the limits that an application has, as the configuration has them.
 func (g *generation) limitsOf(name string) (list []admin.Fact) {
 	for _, a := range g.config.Apps {
-		if !a.Kind.traits().starts || !sameMount(a.Prefix, name) {
+		t := a.Kind.traits()
+		if !t.starts || !sameMount(a.Prefix, name) {
 			continue
 		}
 		l := g.config.Limits
 		l.Programs = a.Limits
 		for _, row := range LimitTable() {
-			if row.PerApp && (row.Unit == UnitDuration || row.Unit == UnitCount) {
+			if row.PerApp && t.instead[row.Key] == "" && (row.Unit == UnitDuration || row.Unit == UnitCount) {
 				list = append(list, admin.Fact{Name: row.Key, Text: row.text(&l)})
 			}
 		}

@@ -12,9 +12,13 @@
 // process starts, so nobody else can connect to it, and none is left behind. One connection to it is
 // kept, over which a process serves one request after the other.
 //
-// Processes are started on demand, up to Limits.Programs, and ended when they have been idle.
-// One that cannot be started is tried again after a pause, which doubles from a second to thirty;
-// meanwhile requests get 503 with Retry-After, and the log says why, once.
+// A paired program (App.Paired) has no listening socket but a connection, for as long as it runs, and
+// nobody can make another one.
+//
+// Processes are started on demand, up to Limits.Programs, and ended when they have been idle, but for
+// Limits.Minimum. One that cannot be started is tried again after a pause, which doubles from a second
+// to thirty; meanwhile requests get 503 with Retry-After, and the log says why, once. Those that end
+// before their first request are not replaced at once, either, unless a request waits.
 //
 // # Which process is free
 //
@@ -22,18 +26,25 @@
 // at once. A process is free when it has read that byte, and no request is sent to one that has
 // not: not to one that still starts, still works behind its response, or has come to the end of
 // PHP_FCGI_MAX_REQUESTS. So a request that could not be served was not begun, and may go to another.
-// Of those that are free the one used last gets the request.
+// A paired process says itself that it is free. Of those that are free the one used last gets the
+// request, and those last that were found at work behind their responses.
 //
 // # The end of a process
 //
 // A process that ends in the midst of a request has cost that request: 502, or a truncated
 // response. It is replaced on demand. No request is sent twice. A process that exceeds a limit of
-// time in a request is terminated, with its group. One whose client has left is asked to abort
-// the request (FastCGI 1.0 § 5.4) and loses its connection; it may go on, such as PHP after
+// time in a request is terminated, with its group, after it has written what it does, if it can
+// (App.StackSignal). One whose client has left is asked to abort the request (FastCGI 1.0 § 5.4)
+// and loses its connection, unless it is paired; it may go on, such as PHP after
 // ignore_user_abort(), gets no request meanwhile, and is terminated after Limits.Silence.
 //
-// A process that has served Limits.Requests, or has grown beyond Limits.Memory, is ended when it is
-// free. Close ends all. With a process.Reaper none outlives this process, even if that is killed.
+// A process that has served Limits.Requests, has reached Limits.Age, or has grown beyond
+// Limits.Memory serves on until another one is ready to take its place, and ends when it is free then.
+// A quarter of the processes is replaced at once, or one. So none is missed, and if the application
+// does not start any more, those that it has go on. Each process is ended by the end of its
+// connection and by TERM, and after Limits.Grace by KILL; its place is taken at once.
+//
+// Close ends all. With a process.Reaper none outlives this process, even if that is killed.
 //
 // It is for Linux: who has read what of a unix socket is not known elsewhere.
 package pool

@@ -13,11 +13,12 @@ import (
 	"gatehouse/cgi/process"
 )
 
-// cutOff terminates a process in the midst of a request.
+// cutOff terminates a process in the midst of a request, which does not wait for that.
 func (p *processes) cutOff(w *worker, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.terminate(w, cause)
+	w.conn.Close()
 }
 
 // terminate ends a process because of a failure. If that is a limit of time, the process first

@@ -42,7 +42,7 @@ func (a *App) environment(path string) (vars []string) {
 		name, value, _ := strings.Cut(v, "=")
 		add(name, value)
 	}
-	if !a.Paired {
+	if !a.Paired { // PHP is none of those
 		add(phpRequests, "0")
 	}
 	if a.RunAs != (process.RunAs{}) {

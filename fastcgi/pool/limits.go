@@ -24,7 +24,7 @@ type Limits struct {
 	// many more processes meanwhile. Requests and Age differ by up to a tenth from process to process.
 	Requests int           // that a process serves: no limit
 	Age      time.Duration // since its start: no limit
-	Memory   int64         // resident bytes after a request: no limit
+	Memory   int64         // resident bytes, looked at ten times a second at most, after a request: no limit
 
 	ProgramsPerAddress int           // of Programs, for one client (REMOTE_ADDR): no limit
 	Queue              int           // requests that wait: 1,024; 503 beyond it (negative: none waits)

@@ -55,7 +55,7 @@ type processes struct {
 	refill    backoff          // after one that has ended before its first request; requests do not wait for it
 	sweeper   *time.Timer
 	due       time.Time // of the sweeper
-	trial     bool      // whoever has started processes is told why they fail
+	trial     bool      // whoever has started processes is told why they fail; none is started again
 	retired   bool
 	emptied   chan struct{} // of a retired one; closed when the last process has ended
 	closed    bool
@@ -274,8 +274,11 @@ func (p *processes) served(w *worker, grown bool, err error) {
 // now. mu is held.
 func (p *processes) armFor(w *worker) {
 	pause := min(p.limits.Idle, p.limits.Silence)
-	if w.leaving {
+	switch {
+	case w.leaving:
 		pause = settle
+	case w.unmeasured:
+		pause = min(pause, measurePause)
 	}
 	p.arm(w.since, pause)
 }

@@ -132,6 +132,9 @@ func respondPaired(c net.Conn, id uint16, vars map[string]string, body int) bool
 		hold(vars["AT"])
 	case "crash":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "burn":
+		for n := 0; ; n++ {
+		}
 	case "garbage":
 		c.Write([]byte("garbage and more of it"))
 		return true

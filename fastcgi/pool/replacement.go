@@ -41,6 +41,18 @@ func (w *worker) old(now time.Time) time.Duration {
 	return w.maxAge - now.Sub(w.born)
 }
 
+// measurePause is how long the memory of a process is not looked at again: that costs as much as a request.
+const measurePause = 100 * time.Millisecond
+
+// grown reports whether w has grown beyond Limits.Memory, if it is time to look. It is called by whoever has w.
+func (w *worker) grown(now time.Time) bool {
+	if !w.unmeasured || now.Sub(w.measured) < measurePause {
+		return false
+	}
+	w.measured, w.unmeasured = now, false
+	return w.proc.Memory() > w.pool.limits.Memory
+}
+
 // taken returns how many of Programs places are taken: that of a process which has a successor, or
 // which ends, is free. mu is held.
 func (p *processes) taken() (n int) {

@@ -141,12 +141,13 @@ func TestKilledInTheEnd(t *testing.T) {
 func TestStack(t *testing.T) {
 	l := testkit.Listen(t, "unix")
 	for _, tt := range []struct {
-		name   string
-		limits Limits
+		name, do string
+		limits   Limits
 	}{
-		{"run", Limits{Run: 50 * time.Millisecond}},
-		{"first_byte", Limits{FirstByte: 50 * time.Millisecond}},
-		{"silence", Limits{Silence: 50 * time.Millisecond}},
+		{"cpu", "burn", Limits{CPU: 50 * time.Millisecond}},
+		{"run", "hold", Limits{Run: 50 * time.Millisecond}},
+		{"first_byte", "hold", Limits{FirstByte: 50 * time.Millisecond}},
+		{"silence", "hold", Limits{Silence: 50 * time.Millisecond}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.limits.Programs = 1
@@ -154,7 +155,7 @@ func TestStack(t *testing.T) {
 			a.StackSignal = syscall.SIGUSR1
 			testkit.Until(t, "a request in time", func() bool { return serve(a, "").Head.Code == 200 })
 			log.Reset()
-			if got := serve(a, "", "DO=hold", "AT="+l.Addr().String()); got.Head.Code != 504 {
+			if got := serve(a, "", "DO="+tt.do, "AT="+l.Addr().String()); got.Head.Code != 504 {
 				t.Errorf("%v", got)
 			}
 			testkit.Until(t, "its end", func() bool { return strings.Contains(log.String(), "has ended") })

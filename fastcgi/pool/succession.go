@@ -9,7 +9,8 @@ import (
 // Succeed readies a to take the place of old, which serves: it starts as many processes as old
 // has, but no fewer than Limits.Minimum and no more than Limits.Programs, and returns when each
 // is ready or has failed. If all have failed, the error says why the last one did, and a should
-// be closed and old go on. If old has no processes, nothing is started.
+// be closed and old go on. If old has no processes, it cannot: then nothing is started or, if both
+// keep some (Limits.Minimum), those are awaited, and a failure is logged.
 func (a *App) Succeed(ctx context.Context, old *App) error {
 	if err := a.Prepare(); err != nil {
 		return err
@@ -17,11 +18,18 @@ func (a *App) Succeed(ctx context.Context, old *App) error {
 	if old.Prepare() != nil {
 		return nil
 	}
-	n := old.processes.count()
-	if n == 0 {
+	n, l := old.processes.count(), &a.processes.limits
+	if n == 0 && (l.Minimum == 0 || old.processes.limits.Minimum == 0) {
 		return nil
 	}
-	return a.processes.begin(ctx, min(max(n, a.processes.limits.Minimum), a.processes.limits.Programs))
+	err := a.processes.begin(ctx, min(max(n, l.Minimum), l.Programs))
+	if n > 0 || err == nil || ctx.Err() != nil {
+		return err
+	}
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	a.processes.logFailure()
+	return nil
 }
 
 // Retire ends each process as soon as it is free: one that still works behind its response has
@@ -53,7 +61,11 @@ func (p *processes) begin(ctx context.Context, n int) error {
 	defer p.mu.Unlock()
 	p.trial = true
 	p.waiting++
-	defer func() { p.trial = false; p.waiting-- }()
+	defer func() {
+		p.trial = false
+		p.waiting--
+		p.arm(time.Now(), 0)
+	}()
 	ready := p.readied
 	for range n {
 		p.start()

@@ -68,6 +68,25 @@ func TestSucceedInPart(t *testing.T) {
 	}
 }
 
+// TestSucceedNone: an application that has no process, though it is to keep some, is succeeded by
+// whatever the new code does: by one that starts, which is awaited, or by one that does not, which is logged.
+func TestSucceedNone(t *testing.T) {
+	old, _ := newApp(t, Limits{Programs: 2, Minimum: 2}, "exit")
+	next, log := newApp(t, Limits{Programs: 2, Minimum: 2}, "fastcgi")
+	if err := next.Succeed(t.Context(), old); err != nil || next.processes.count() != 2 || log.String() != "" {
+		t.Errorf("%v, %d processes are ready", err, next.processes.count())
+	}
+	bad, log := newApp(t, Limits{Programs: 2, Minimum: 2}, "exit")
+	bad.Prepare()
+	bad.processes.trial = true
+	if bad.processes.fill(); len(bad.processes.all) > 0 {
+		t.Error("processes were started that nobody waits for")
+	}
+	if err := bad.Succeed(t.Context(), old); err != nil || strings.Count(log.String(), "application does not start") != 1 {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestRetire: a process that works behind its response goes on until that is done, and all end.
 func TestRetire(t *testing.T) {
 	a, log := newApp(t, Limits{Programs: 3, Minimum: 3}, "fastcgi")

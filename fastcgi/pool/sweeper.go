@@ -16,7 +16,7 @@ func (p *processes) fill() {
 }
 
 func (p *processes) fillLocked() {
-	if p.retired || p.closed || time.Now().Before(p.fillAfter()) {
+	if p.trial || p.retired || p.closed || time.Now().Before(p.fillAfter()) {
 		return
 	}
 	for n := p.taken(); n < p.limits.Minimum && p.hasRoom(); n++ {
@@ -44,6 +44,9 @@ func (p *processes) sweep() {
 	now := time.Now()
 	next := time.Duration(forever)
 	for _, w := range slices.Clone(p.idle) { // the longest idle first
+		if w.spent = w.spent || w.grown(now); w.unmeasured {
+			next = min(next, measurePause)
+		}
 		free, open := w.link.free(w.conn)
 		rest := now.Sub(w.since)
 		switch {

@@ -37,8 +37,10 @@ type worker struct {
 	born        time.Time
 	maxAge      time.Duration // after which it is spent
 	maxRequests int
-	heir        *worker // that is to take its place, or has, or nil
-	replaces    *worker // whose place it is to take, or nil
+	measured    time.Time // when its memory was looked at
+	unmeasured  bool      // it has served a request since
+	heir        *worker   // that is to take its place, or has, or nil
+	replaces    *worker   // whose place it is to take, or nil
 
 	moment *time.Timer // terminates it, or nil
 	orphan *time.Timer // it has ended in a request: closes its connection, or nil
@@ -141,10 +143,10 @@ func (c *conn) Keep(client any) {
 	c.stopClock()
 	c.client, c.failed = client, nil
 	c.served++
-	w, l := c.worker, &c.worker.pool.limits
+	w := c.worker
 	err := w.link.served(c)
-	grown := l.Memory != forever && w.proc.Memory() > l.Memory
-	w.pool.served(w, grown, err)
+	w.unmeasured = w.pool.limits.Memory != forever
+	w.pool.served(w, w.grown(time.Now()), err)
 }
 
 // GiveUp implements backend.Supplied.

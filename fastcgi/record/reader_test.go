@@ -286,3 +286,20 @@ func checkEnd(t *testing.T, name string, rest []byte, h Header, content []byte, 
 		t.Fatalf("%s: %q, %q, %v with %q left; want %v", name, []byte(h), content, err, rest, want)
 	}
 }
+
+// TestWhole: what has been read ahead is told, and whether the next record is among it.
+func TestWhole(t *testing.T) {
+	first, second := AppendRecord(nil, Stdout, 1, []byte("ab")), AppendRecord(nil, Stdout, 1, []byte("cd"))
+	for n := range len(second) + 1 {
+		r := NewReader(bytes.NewReader(append(first[:len(first):len(first)], second[:n]...)))
+		if r.Whole() || len(r.Ahead()) != 0 {
+			t.Errorf("%q before anything was read", r.Ahead())
+		}
+		if _, _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if r.Whole() != (n == len(second)) || !bytes.Equal(r.Ahead(), second[:n]) {
+			t.Errorf("%d of %d bytes: whole %v, %q", n, len(second), r.Whole(), r.Ahead())
+		}
+	}
+}

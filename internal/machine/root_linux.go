@@ -25,6 +25,9 @@ const (
 // packages are what every machine has.
 const packages = "systemd,systemd-sysv,dbus,nginx-light,curl,git,logrotate,init-system-helpers,rpm"
 
+// ofBookworm are what those of Bookworm have, too.
+const ofBookworm = ",python3-venv,python3-django,python3-flask"
+
 // Debs is the directory, in a machine of Bookworm, of packages that a test may install:
 // fcgiwrap and what it needs.
 const Debs = "/var/local/debs"
@@ -59,10 +62,12 @@ func root(t testing.TB, release Release) string {
 	// Services start when they are installed, as on a machine of its own. But it has no kernel of
 	// its own to load modules into.
 	hooks := []string{`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"; ln -s /dev/null "$1/etc/systemd/system/systemd-modules-load.service"`}
+	include := packages
 	if release == Bookworm {
+		include += ofBookworm
 		hooks = append(hooks, fmt.Sprintf(`--customize-hook=chroot "$1" sh -c "mkdir %s && cd %[1]s && apt-get download -qq fcgiwrap libfcgi-bin libfcgi0ldbl spawn-fcgi"`, Debs))
 	}
-	args := append([]string{"--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + packages, "--dpkgopt=force-unsafe-io"}, hooks...)
+	args := append([]string{"--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + include, "--dpkgopt=force-unsafe-io"}, hooks...)
 	// What it mounts is in a namespace of its own: nobody who removes the directory meets it.
 	cmd := exec.Command("unshare", append(args, string(release), dir)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
