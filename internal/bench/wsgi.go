@@ -67,22 +67,24 @@ func wsgiRows() []row {
 		name, title, module string
 		uwsgi, gunicorn     float64
 	}{
-		{"wsgi", "WSGI hello, 2 workers", "hello", 0.8, 2},
-		{"wsgi-django", "Django page, 2 workers", "page", 0.85, 1.2},
+		{"wsgi", "WSGI hello", "hello", 0.8, 2},
+		{"wsgi-django", "Django page", "page", 0.85, 1.2},
 	} {
+		title := fmt.Sprintf("%s, %d workers, ", x.title, wsgiWorkers)
 		all = append(all,
-			row{name: x.name, title: x.title + ", 8 kept connections", ours: contender{wsgi(x.module), kept}, peers: []rival{
+			row{name: x.name, title: title + "8 kept connections", ours: contender{wsgi(x.module), kept}, peers: []rival{
 				{contender{uwsgi(x.module), each}, goal{ratio: x.uwsgi}},
 				{contender{gunicorn(x.module), webEach}, goal{ratio: x.gunicorn}},
 				{contender{waitress(x.module), web}, goal{}},
 			}},
-			row{name: x.name + "-cost", title: x.title + ", processor time of a request", ours: contender{wsgi(x.module), cost{kept}}, peers: []rival{
+			row{name: "wsgi-cost", title: title + "processor time of a request", ours: contender{wsgi(x.module), cost{kept}}, peers: []rival{
 				{contender{uwsgi(x.module), cost{each}}, goal{}},
 				{contender{gunicorn(x.module), cost{webEach}}, goal{}},
 				{contender{waitress(x.module), cost{web}}, goal{}},
 			}})
 	}
-	return append(all, row{name: "wsgi-nginx", title: "nginx to WSGI hello, 2 workers, 8 kept connections", ours: contender{nginx(wsgi("hello"), 8), web}, peers: []rival{
+	title := fmt.Sprintf("nginx to WSGI hello, %d workers, 8 kept connections", wsgiWorkers)
+	return append(all, row{name: "wsgi-nginx", title: title, ours: contender{nginx(wsgi("hello"), 8), web}, peers: []rival{
 		{contender{nginx(uwsgi("hello"), 8), web}, goal{ratio: 0.9}},
 	}})
 }
