@@ -398,8 +398,9 @@ def app(environ, start_response):
 				t.Errorf("%q: %v", path, got)
 			}
 		}
-		if plain := s.log.String(); !strings.Contains(plain, "in close") || !strings.Contains(plain, "still at work") {
-			t.Error("the log does not say so")
+		testkit.Until(t, "the log of its end", func() bool { return strings.Contains(s.log.String(), "still at work") })
+		if !strings.Contains(s.log.String(), "in close") {
+			t.Error("the log has no stack")
 		}
 		return false
 	})
