@@ -84,10 +84,10 @@ type App struct {
 	// until it ends. A process is ready when it has answered GET_VALUES, the first record that it
 	// gets. After each request it says that it is free for the next one: by a GET_VALUES_RESULT
 	// that nobody asked for, without content, ahead of the END_REQUEST or later. One whose request
-	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. A response
-	// of which the END_REQUEST has a status other than zero has failed, and is truncated. At TERM it
-	// ends the request that it has, and then itself. It may pass on an open file as the rest of a
-	// response, and is free while that is sent: see client.Response.File.
+	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. At TERM
+	// it ends the request that it has, and then itself. It may pass on an open file as the rest of a
+	// response, and is free while that is sent: see client.Response.File. An appStatus other than 0 says
+	// that it could not finish its response, which is then a truncated one.
 	Paired bool
 
 	// Preamble is what a paired process is sent ahead of all records.
@@ -198,7 +198,7 @@ func (a *App) init() {
 	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
 		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
-		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, FailingStatus: a.Paired, Log: log}
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

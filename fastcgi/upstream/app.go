@@ -20,8 +20,8 @@
 //
 // The head of the response is parsed as that of a CGI program is (package cgihead), and
 // what the application writes to STDERR goes to Request.Stderr. A response is complete if
-// END_REQUEST says so; its appStatus is logged and passed on. Whatever else ends it makes it
-// a truncated one.
+// END_REQUEST says so; its appStatus is logged and passed on (but see [App].StatusTruncates).
+// Whatever else ends it makes it a truncated one.
 //
 // # Errors
 //
@@ -124,10 +124,9 @@ type App struct {
 	// application wait for the client.
 	SpoolResponses bool
 
-	// FailingStatus says that an application fails in the midst of a response where END_REQUEST
-	// has a status other than zero: the response is truncated. Otherwise that is the
-	// application's exit status, as CGI programs have one, which is logged.
-	FailingStatus bool
+	// StatusTruncates takes an appStatus other than 0 for what the application says of a response
+	// that it could not finish: it is a truncated one. Otherwise the status is logged and passed on.
+	StatusTruncates bool
 
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.

@@ -107,24 +107,20 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		return err
 	}
 	end, _ := resp.End()
-	if end.AppStatus != 0 {
-		cgi.SetExitStatus(w, int(end.AppStatus))
-	}
-	if end.AppStatus != 0 && !a.FailingStatus {
+	status := end.AppStatus
+	if status != 0 && !a.StatusTruncates {
+		cgi.SetExitStatus(w, int(status))
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
-			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
+			slog.String("address", turn.Name()), slog.Int64("status", int64(status)))
 	}
 	if file := resp.File(); file != nil {
 		return p.sendFile(w, file)
 	}
 	p.Release(true)
-	if err := p.output.Complete(); err != nil || end.AppStatus == 0 || !a.FailingStatus {
-		return err
+	if a.StatusTruncates && status != 0 {
+		return &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: it could not finish its response, and ended it with status %d", turn.Name(), status)}
 	}
-	if err := w.Flush(); err != nil { // the head was sent, as far as the application knows
-		return err
-	}
-	return fmt.Errorf("%s: the application has failed in the midst of its response (END_REQUEST has the status %d)", a.pool.Name(), end.AppStatus)
+	return p.output.Complete()
 }
 
 // sendFile sends the file that the application has passed on as the rest of its response. The
