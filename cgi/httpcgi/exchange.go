@@ -24,8 +24,8 @@ func (x *exchange) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 		return x.follow(w, r)
 	}
 	x.ran = true
-	if x.h.err != nil {
-		return x.h.err
+	if err := x.h.check(); err != nil {
+		return err
 	}
 	r.Env.Set("SERVER_SOFTWARE", "go")
 	x.h.mount(r.Env)

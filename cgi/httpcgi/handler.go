@@ -2,6 +2,7 @@ package httpcgi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -22,9 +23,9 @@ import (
 // then. One that serves all requests bounds how many programs run at once (Limits.Programs);
 // one that is made for each request knows of no others.
 //
-// A program that gives no proper head is a 502, one that is too slow a 504, one that is
-// missing a 404, and more of them than the limits allow are 503: see [script.App.ServeCGI]. A
-// response that breaks off makes ServeHTTP panic with [http.ErrAbortHandler], so that the
+// A program that cannot run because Path is wrong is a 500, one that gives no proper head a
+// 502, one that is too slow a 504, and more of them than the limits allow are 503: see
+// [script.App.ServeCGI]. A response that breaks off makes ServeHTTP panic with [http.ErrAbortHandler], so that the
 // http.Server closes the connection, and the client does not take a part for the whole. Where
 // no http.Server runs the Handler, it only logs that.
 type Handler struct {
@@ -144,6 +145,27 @@ func (h *Handler) paths() (path, dir string, err error) {
 		path = filepath.Join(dir, h.Path)
 	}
 	return path, dir, err
+}
+
+// check returns why the program cannot run, as far as Path tells. A directory would be one of
+// programs to package script.
+func (h *Handler) check() error {
+	if h.err != nil {
+		return h.err
+	}
+	path := h.programs.Roots[0]
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("httpcgi: Path: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("httpcgi: Path: %s is a directory: a Handler runs one program, script.App those of a directory", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("httpcgi: Path: %s is no regular file", path)
+	case info.Mode()&0o111 == 0 && runtime.GOOS != "windows":
+		return fmt.Errorf("httpcgi: Path: %s is not executable: chmod +x %[1]s", path)
+	}
+	return nil
 }
 
 // defaultPath is the PATH of programs where this process has none.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -60,7 +59,6 @@ func RequestFromMap(params map[string]string) (*http.Request, error) {
 
 // newRequest makes the request of the variables.
 func newRequest(env *cgi.Environ) (*http.Request, error) {
-	env.Del("HTTP_PROXY")
 	length, err := contentLength(env.Get("CONTENT_LENGTH"))
 	if err != nil {
 		return nil, err
@@ -84,9 +82,6 @@ func newRequest(env *cgi.Environ) (*http.Request, error) {
 	r.Host = env.Get("HTTP_HOST")
 	r.RequestURI, r.Body = "", nil
 	r.Close, r.Trailer = true, make(http.Header)
-	if r.RemoteAddr == "" {
-		r.RemoteAddr = net.JoinHostPort("", env.Get("REMOTE_PORT"))
-	}
 	return r, nil
 }
 
@@ -133,4 +128,3 @@ type noResponse struct{}
 func (noResponse) StartResponse(string, []cgi.Field) error { return nil }
 func (noResponse) Write(p []byte) (int, error)             { return len(p), nil }
 func (noResponse) Flush() error                            { return nil }
-

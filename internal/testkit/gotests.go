@@ -161,7 +161,7 @@ func (g *GoTests) run(t *testing.T) (results map[string]string, output string) {
 }
 
 // GoRoot returns the directory of the installed Go.
-func GoRoot(t *testing.T) string {
+func GoRoot(t testing.TB) string {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -210,7 +210,9 @@ func (g *GoTests) edit(t *testing.T, name, text string, seen map[string]bool) st
 	used := make(map[string]bool)
 	type cut struct{ from, to int }
 	var cuts []cut
-	drop := func(n ast.Node) { cuts = append(cuts, cut{files.Position(n.Pos()).Offset, files.Position(n.End()).Offset}) }
+	drop := func(n ast.Node) {
+		cuts = append(cuts, cut{files.Position(n.Pos()).Offset, files.Position(n.End()).Offset})
+	}
 	for _, d := range f.Decls {
 		if id := declared(d); id != "" && slices.Contains(g.Without, id) {
 			seen[id] = true
