@@ -113,6 +113,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/share/perl5/CGI/Fast.pm", "libcgi-fast-perl"},
 	{"/usr/share/perl5/Config/Grammar.pm", "libconfig-grammar-perl"},
 	{"/usr/share/perl5/SNMP_Session.pm", "libsnmp-session-perl"},
+	{"/usr/share/perl5/Plack/Test/Suite.pm", "libplack-perl"},
 }
 
 // installed returns an error that holds the command which installs what is
