@@ -194,6 +194,10 @@ var mistakes = []struct {
 			return fmt.Sprintf("%s %s %s %q %q", r.Method, r.URL, r.Host, r.Header.Get("Cookie"), r.Header.Get("Content-Length"))
 		}),
 		ours: `GET /new?a=b h "a=1" ""`, theirs: `GET /new?a=b  "" ""`},
+	{name: "a redirect to another host, without the scheme",
+		program:   "printf 'Location: //other/new\\n\\n'",
+		redirects: said(func(r *http.Request) string { return "at " + r.Host + r.URL.Path }),
+		ours:      "HTTP/1.1 302 Found\r\n", theirs: "at other/new"},
 	{name: "the context of a local redirect",
 		program:   "printf 'Location: /new\\n\\n'",
 		redirects: said(func(r *http.Request) string { return fmt.Sprint("ends ", r.Context().Done() != nil) }),

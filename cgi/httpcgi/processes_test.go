@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -254,4 +255,26 @@ func TestBodyOfHTTP2(t *testing.T) {
 			t.Errorf("%T: %q %v, want %q", h, b, err, want)
 		}
 	}
+}
+
+// TestHandlerPerRequest: programs that make a Handler for each request, as many do, leave
+// nothing behind.
+func TestHandlerPerRequest(t *testing.T) {
+	program := sh(t, plain+"printf hello")
+	run := func() {
+		w := httptest.NewRecorder()
+		(&Handler{Path: program, Logger: discard, Stderr: io.Discard}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Body.String() != "hello" {
+			t.Fatalf("got %d %q", w.Code, w.Body)
+		}
+	}
+	run()
+	before := testkit.Descriptors(t)
+	for range 50 {
+		run()
+	}
+	testkit.Until(t, "the descriptors to be closed", func() bool {
+		runtime.GC()
+		return testkit.Descriptors(t) <= before
+	})
 }
