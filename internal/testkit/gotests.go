@@ -3,6 +3,7 @@ package testkit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -39,33 +40,45 @@ type GoEdit struct{ Old, New string }
 // fails the test, and so does a row that no difference needs.
 func (g *GoTests) Check(t *testing.T, page string) {
 	t.Helper()
-	rows := testRows(t, page)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
 	results, output := g.run(t)
+	for _, d := range g.differences(string(text), results) {
+		t.Errorf("%s, %s: %s", g.Package, page, d)
+	}
+	if t.Failed() {
+		t.Log(output)
+	}
+}
+
+// differences returns what is wrong with the table of a page, for what became of the tests.
+func (g *GoTests) differences(page string, results map[string]string) (wrong []string) {
+	rows := testRows(page)
 	for name, result := range results {
 		reason, listed := rows[name]
 		delete(rows, name)
 		switch failed := result != "pass" && !failsBelow(results, name); {
 		case failed && !listed:
-			t.Errorf("%s of %s: %s, and %s does not list it", name, g.Package, result, page)
+			wrong = append(wrong, fmt.Sprintf("%s is not listed: %s", name, result))
 		case !failed && listed:
-			t.Errorf("%s of %s: %s, and %s lists it: %s", name, g.Package, result, page, reason)
+			wrong = append(wrong, fmt.Sprintf("%s is listed, and passes, or does for itself: %s", name, reason))
+		case listed && reason == "":
+			wrong = append(wrong, fmt.Sprintf("%s is listed without a reason", name))
 		}
 	}
 	for _, name := range g.Without {
-		if !strings.HasPrefix(name, "Test") {
-			continue
-		}
-		if !strings.HasPrefix(rows[name], "not run: ") {
-			t.Errorf("%s does not say that %s of %s is not run", page, name, g.Package)
+		if strings.HasPrefix(name, "Test") && !strings.HasPrefix(rows[name], "not run: ") {
+			wrong = append(wrong, fmt.Sprintf("%s is not run, and not listed so", name))
 		}
 		delete(rows, name)
 	}
 	for name := range rows {
-		t.Errorf("%s lists %s, which %s does not have", page, name, g.Package)
+		wrong = append(wrong, fmt.Sprintf("%s is listed, and there is none", name))
 	}
-	if t.Failed() {
-		t.Log(output)
-	}
+	slices.Sort(wrong)
+	return wrong
 }
 
 // failsBelow reports whether a subtest of a test has not passed.
@@ -78,24 +91,14 @@ func failsBelow(results map[string]string, name string) bool {
 	return false
 }
 
-// testRows returns the rows of a page whose first cell is the name of a test.
-func testRows(t *testing.T, page string) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
+// testRows returns the reasons of a page by the tests in the first cells of its rows.
+func testRows(page string) map[string]string {
 	rows := make(map[string]string)
-	for line := range strings.Lines(string(text)) {
-		rest, ok := strings.CutPrefix(line, "| `Test")
-		if !ok {
-			continue
+	for line := range strings.Lines(page) {
+		if rest, ok := strings.CutPrefix(line, "| `Test"); ok {
+			name, reason, _ := strings.Cut(rest, "`")
+			rows["Test"+name] = strings.Trim(reason, " |\n")
 		}
-		name, reason, ok := strings.Cut(rest, "` | ")
-		if reason = strings.Trim(reason, " |\n"); !ok || reason == "" {
-			t.Errorf("%s: no reason in %q", page, line)
-		}
-		rows["Test"+name] = reason
 	}
 	return rows
 }
