@@ -23,6 +23,8 @@ import (
 // then. One that serves all requests bounds how many programs run at once (Limits.Programs);
 // one that is made for each request knows of no others.
 //
+// The first request marks all descriptors of this process but the first three close-on-exec.
+//
 // A program that cannot run because Path is wrong is a 500, one that gives no proper head a
 // 502, one that is too slow a 504, and more of them than the limits allow are 503: see
 // [script.App.ServeCGI]. A response that breaks off makes ServeHTTP panic with [http.ErrAbortHandler], so that the

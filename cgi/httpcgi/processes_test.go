@@ -278,3 +278,22 @@ func TestHandlerPerRequest(t *testing.T) {
 		return testkit.Descriptors(t) <= before
 	})
 }
+
+// TestInheritedDescriptors: what this process was started with is none of the program's
+// business.
+func TestInheritedDescriptors(t *testing.T) {
+	fd, err := syscall.Dup(0) // one that exec does not close
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	our, their := both(t, sh(t, plain+"if [ -e /dev/fd/$FD ]; then printf open; else printf closed; fi"), nil)
+	our.Env = []string{fmt.Sprint("FD=", fd)}
+	their.Env = our.Env
+	if got := ask(t, their, get("/p")); !strings.HasSuffix(got, "\r\n\r\nopen") { // it comes first: ours marks the descriptor
+		t.Errorf("net/http/cgi: %q", got)
+	}
+	if got := ask(t, our, get("/p")); !strings.HasSuffix(got, "\r\n\r\nclosed") {
+		t.Errorf("got %q", got)
+	}
+}
