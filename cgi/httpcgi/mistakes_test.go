@@ -348,3 +348,21 @@ func TestInherited(t *testing.T) {
 		}
 	}
 }
+
+// TestUnixSocket: a client at a unix socket has no address.
+func TestUnixSocket(t *testing.T) {
+	our, their := both(t, sh(t, plain+`printf "$REMOTE_ADDR ${REMOTE_PORT-none}"`), nil)
+	for h, want := range map[http.Handler]string{our: "unix: none", their: "@ none"} {
+		s := httptest.NewUnstartedServer(h)
+		s.Listener.Close()
+		s.Listener = testkit.Listen(t, "unix")
+		s.Start()
+		c := testkit.Dial(t, s.Listener.Addr())
+		io.WriteString(c, "GET /p HTTP/1.0\r\n\r\n")
+		b, err := io.ReadAll(c)
+		if !strings.HasSuffix(string(b), "\r\n\r\n"+want) || err != nil {
+			t.Errorf("%T: %q %v", h, b, err)
+		}
+		s.Close()
+	}
+}

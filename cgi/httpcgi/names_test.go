@@ -3,6 +3,7 @@ package httpcgi
 import (
 	"maps"
 	"net/http/cgi"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -58,6 +59,28 @@ func TestFieldsOfNetHTTPCgi(t *testing.T) {
 			return after
 		}; !ok || signature(o) != signature(m) {
 			t.Errorf("%s is %v, want %v", m.Name, o.Type, m.Type)
+		}
+	}
+}
+
+// The page has a row for each field, theirs and ours.
+func TestPageNamesFields(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "net-http-cgi.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	their, our := reflect.TypeFor[cgi.Handler](), reflect.TypeFor[Handler]()
+	for i := range our.NumField() {
+		f := our.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		row := "\n| `" + f.Name + "` | "
+		if _, ok := their.FieldByName(f.Name); !ok {
+			row = "\n| – | `" + f.Name + "`"
+		}
+		if !strings.Contains(string(text), row) {
+			t.Errorf("the page has no row %q", row[1:])
 		}
 	}
 }
