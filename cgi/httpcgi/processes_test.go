@@ -22,6 +22,9 @@ import (
 	"gatehouse/internal/testkit"
 )
 
+// tell is how a program writes the id of a process to $FILE, whole.
+func tell(id string) string { return "echo " + id + ` >"$FILE.tmp" && mv "$FILE.tmp" "$FILE"` }
+
 // readPID returns the process whose id a program writes to a file.
 func readPID(t *testing.T, file string) int {
 	t.Helper()
@@ -60,7 +63,7 @@ func pidFiles(t *testing.T) (our, their string) {
 // TestClientLeaves: a program that says nothing ends when its client leaves, and so do its
 // children.
 func TestClientLeaves(t *testing.T) {
-	program := sh(t, "sleep 1000 &\necho $! >\"$FILE.tmp\" && mv \"$FILE.tmp\" \"$FILE\"\nwait")
+	program := sh(t, "sleep 1000 &\n"+tell("$!")+"\nwait")
 	our, their := both(t, program, nil)
 	ourFile, theirFile := pidFiles(t)
 	our.Env, their.Env = []string{"FILE=" + ourFile}, []string{"FILE=" + theirFile}
@@ -115,7 +118,7 @@ func TestTerminate(t *testing.T) {
 func TestChildrenLeftBehind(t *testing.T) {
 	for name, redirection := range map[string]string{"stdout": "2>/dev/null", "stderr": ">/dev/null"} {
 		t.Run(name, func(t *testing.T) {
-			program := sh(t, "sleep 1000 "+redirection+" &\necho $! >\"$FILE.tmp\" && mv \"$FILE.tmp\" \"$FILE\"\n"+plain+"printf hello")
+			program := sh(t, "sleep 1000 "+redirection+" &\n"+tell("$!")+"\n"+plain+"printf hello")
 			our, their := both(t, program, nil)
 			ourFile, theirFile := pidFiles(t)
 			our.Env, their.Env = []string{"FILE=" + ourFile}, []string{"FILE=" + theirFile}
@@ -151,7 +154,7 @@ func TestChildrenLeftBehind(t *testing.T) {
 
 // TestContext: the context of a request ends the program.
 func TestContext(t *testing.T) {
-	our, _ := both(t, sh(t, "echo $$ >\"$FILE.tmp\" && mv \"$FILE.tmp\" \"$FILE\"\nexec sleep 1000"), nil)
+	our, _ := both(t, sh(t, tell("$$")+"\nexec sleep 1000"), nil)
 	file, _ := pidFiles(t)
 	our.Env = []string{"FILE=" + file}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -186,9 +189,10 @@ func TestLimits(t *testing.T) {
 		t.Errorf("net/http/cgi: a large body: %q", got)
 	}
 	ran := make(chan bool)
-	one, _ := both(t, sh(t, plain+"echo; cat"), nil)
+	one, _ := both(t, sh(t, tell("$$")+"\n"+plain+"cat"), nil)
+	file, _ := pidFiles(t)
+	one.Env = []string{"FILE=" + file}
 	one.Limits.Programs, one.Limits.Queue = 1, -1
-	one.PathLocationHandler = http.NotFoundHandler()
 	body, more := io.Pipe()
 	go func() {
 		w := httptest.NewRecorder()
@@ -197,7 +201,10 @@ func TestLimits(t *testing.T) {
 		one.ServeHTTP(w, r)
 		ran <- w.Code == http.StatusOK
 	}()
-	testkit.Until(t, "a 503 beside the program", func() bool { return strings.HasPrefix(ask(t, one, get("/p")), "HTTP/1.1 503 ") })
+	readPID(t, file)
+	if got := ask(t, one, get("/p")); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+		t.Errorf("beside the program: %q", got)
+	}
 	io.WriteString(more, "hello")
 	more.Close()
 	if !testkit.Receive(t, "the end of the program", ran) {
@@ -207,7 +214,7 @@ func TestLimits(t *testing.T) {
 
 // TestStalledBody: a client that stops sending does not hold the request for ever.
 func TestStalledBody(t *testing.T) {
-	our, their := both(t, sh(t, plain+"echo $$ >\"$FILE.tmp\" && mv \"$FILE.tmp\" \"$FILE\""), nil)
+	our, their := both(t, sh(t, plain+tell("$$")), nil)
 	_, file := pidFiles(t)
 	their.Env = []string{"FILE=" + file}
 	our.RequestLimits.BodyRead = 50 * time.Millisecond
