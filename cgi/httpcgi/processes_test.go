@@ -217,7 +217,7 @@ func TestStalledBody(t *testing.T) {
 	our, their := both(t, sh(t, plain+tell("$$")), nil)
 	_, file := pidFiles(t)
 	their.Env = []string{"FILE=" + file}
-	our.RequestLimits.BodyRead = 50 * time.Millisecond
+	our.RequestLimits.BodyRead, our.RequestLimits.Linger = 50*time.Millisecond, 50*time.Millisecond
 	post := "POST /p HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhe"
 	if got := ask(t, our, post); !strings.HasPrefix(got, "HTTP/1.1 408 ") {
 		t.Errorf("got %q", got)
