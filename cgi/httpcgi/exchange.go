@@ -79,7 +79,6 @@ func (x *exchange) redirected(made *http.Request, n int) *http.Request {
 	r := made.WithContext(context.WithValue(made.Context(), redirects{}, n))
 	r.RequestURI = r.URL.RequestURI()
 	r.Host, r.RemoteAddr, r.TLS = first.Host, first.RemoteAddr, first.TLS
-	r.Proto, r.ProtoMajor, r.ProtoMinor = first.Proto, first.ProtoMajor, first.ProtoMinor
 	r.Header = first.Header.Clone()
 	if r.Header == nil {
 		r.Header = make(http.Header)

@@ -5,14 +5,17 @@ package httpcgi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -326,10 +329,10 @@ func TestPath(t *testing.T) {
 
 // TestInherited: what a program gets from this process, and which value counts.
 func TestInherited(t *testing.T) {
-	for name, value := range map[string]string{"PATH": "", "INHERITED": "1", "OVERRIDDEN": "1", "EMPTY": "", "OTHER": "1", "LD_LIBRARY_PATH": "/lib"} {
+	for name, value := range map[string]string{"PATH": "", "INHERITED": "1", "OVERRIDDEN": "1", "EMPTY": "", "OTHER": "1", "TZ": "UTC", "LD_LIBRARY_PATH": "/lib"} {
 		t.Setenv(name, value)
 	}
-	program := sh(t, plain+`printf "$PATH ${INHERITED-no} ${OVERRIDDEN-no} ${EMPTY-no} ${OTHER-no} ${LD_LIBRARY_PATH-no} ${TWICE-no} $QUERY_STRING $HTTP_AUTHORIZATION"`)
+	program := sh(t, plain+`printf "$PATH ${INHERITED-no} ${OVERRIDDEN-no} ${EMPTY-no} ${OTHER-no} ${TZ-no} ${LD_LIBRARY_PATH-no} ${TWICE-no} $QUERY_STRING $HTTP_AUTHORIZATION"`)
 	for _, standard := range []string{"", "/a:/b"} {
 		t.Setenv("PATH", standard)
 		our, their := both(t, program, nil)
@@ -341,7 +344,7 @@ func TestInherited(t *testing.T) {
 			ourPath, theirPath = "/usr/local/bin:/usr/bin:/bin", "/bin:/usr/bin:/usr/ucb:/usr/bsd:/usr/local/bin"
 		}
 		for h, want := range map[http.Handler]string{our: ourPath, their: theirPath} {
-			want += " 1 2 no no /lib 2 a Basic x"
+			want += " 1 2 no no no /lib 2 a Basic x"
 			if got := ask(t, h, get("/p?b", "Authorization: Basic x\r\n")); !strings.HasSuffix(got, "\r\n\r\n"+want) {
 				t.Errorf("%T: %q, want %q", h, got, want)
 			}
@@ -364,5 +367,38 @@ func TestUnixSocket(t *testing.T) {
 			t.Errorf("%T: %q %v", h, b, err)
 		}
 		s.Close()
+	}
+}
+
+// TestRedirected: the request that a local redirect makes has all of the first one but its
+// body.
+func TestRedirected(t *testing.T) {
+	var got *http.Request
+	our, _ := both(t, sh(t, "printf 'Location: /new?a=%%20b\\n\\n'"), func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = r })
+	})
+	type key struct{}
+	r := httptest.NewRequest("POST", "https://h:1/p/old", strings.NewReader("hello"))
+	r = r.WithContext(context.WithValue(r.Context(), key{}, "value"))
+	r.RemoteAddr, r.Proto, r.ProtoMajor, r.ProtoMinor = "192.0.2.7:99", "HTTP/2.0", 2, 0
+	for _, name := range []string{"Cookie", "X-Name", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Trailer", "Expect"} {
+		r.Header.Set(name, name)
+	}
+	our.ServeHTTP(httptest.NewRecorder(), r)
+	if got == nil {
+		t.Fatal("the handler was not called")
+	}
+	want := http.Header{"Cookie": {"Cookie"}, "X-Name": {"X-Name"}}
+	if !maps.EqualFunc(got.Header, want, slices.Equal) {
+		t.Errorf("the header is %v", got.Header)
+	}
+	if got.RequestURI != "/new?a=%20b" || got.URL.String() != got.RequestURI || got.Method != "GET" || got.Host != "h:1" {
+		t.Errorf("%s %s, %s %s", got.Method, got.URL, got.Host, got.RequestURI)
+	}
+	if got.TLS != r.TLS || got.RemoteAddr != r.RemoteAddr || got.Proto != r.Proto || got.ProtoMajor != 2 || got.Context().Value(key{}) != "value" {
+		t.Errorf("%+v", got)
+	}
+	if r.Header.Get("Content-Type") == "" {
+		t.Error("the header of the first request has been changed")
 	}
 }

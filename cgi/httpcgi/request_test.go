@@ -70,8 +70,8 @@ func TestRequestFromMap(t *testing.T) {
 		if err != nil {
 			return "error " + err.Error()
 		}
-		if r.Body != nil || r.RequestURI != "" {
-			t.Errorf("Body %v, RequestURI %q", r.Body, r.RequestURI)
+		if r.Body != nil || r.RequestURI != "" || !r.Close || r.Trailer == nil {
+			t.Errorf("Body %v, RequestURI %q, Close %v, Trailer %v", r.Body, r.RequestURI, r.Close, r.Trailer)
 		}
 		return show(r)
 	}
