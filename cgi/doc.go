@@ -148,6 +148,8 @@
 // has them. There is no hijacking, there are no trailers, and informational responses are
 // sent over HTTP alone.
 //
+// Package cgi/httpcgi has the names of net/http/cgi, for a program that used that so far.
+//
 // # WSGI
 //
 // An application that would rather return its body than write it is a [WSGI], as in PEP

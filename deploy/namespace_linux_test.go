@@ -118,6 +118,7 @@ var packages = []struct{ path, name string }{
 	{"/usr/lib/python3/dist-packages/radicale", "python3-radicale"},
 	{"/usr/lib/python3/dist-packages/klaus", "python3-klaus"},
 	{"/usr/bin/hg", "mercurial"},
+	{"/usr/share/perl5/Plack/Test/Suite.pm", "libplack-perl"},
 }
 
 // installed returns an error that holds the command which installs what is

@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"go/types"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,73 +19,11 @@ import (
 	"gatehouse/internal/testkit"
 )
 
-// exported returns the exported names of the package in a folder, each with its kind,
-// a function with its signature.
-func exported(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Go files in %s: %v", dir, err)
-	}
-	names := make(map[string]string)
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range f.Decls {
-			switch d := d.(type) {
-			case *ast.FuncDecl:
-				if d.Recv == nil {
-					names[d.Name.Name] = signature(d.Type)
-				}
-			case *ast.GenDecl:
-				for _, s := range d.Specs {
-					switch s := s.(type) {
-					case *ast.ValueSpec:
-						for _, n := range s.Names {
-							names[n.Name] = d.Tok.String()
-						}
-					case *ast.TypeSpec:
-						names[s.Name.Name] = "type " + types.ExprString(s.Type)
-					}
-				}
-			}
-		}
-	}
-	maps.DeleteFunc(names, func(name, _ string) bool { return !ast.IsExported(name) })
-	return names
-}
-
-// signature is a function's type without the names of its parameters.
-func signature(f *ast.FuncType) string {
-	list := func(fields *ast.FieldList) string {
-		if fields == nil {
-			return "()"
-		}
-		var all []string
-		for _, p := range fields.List {
-			for range max(len(p.Names), 1) {
-				all = append(all, types.ExprString(p.Type))
-			}
-		}
-		return "(" + strings.Join(all, ", ") + ")"
-	}
-	return "func" + list(f.Params) + list(f.Results)
-}
-
 // Every exported name of net/http/fcgi is here, with the same type, so that a program
 // changes its import and compiles.
 func TestNamesOfNetHTTPFcgi(t *testing.T) {
-	root, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs := exported(t, filepath.Join(strings.TrimSpace(string(root)), "src/net/http/fcgi"))
-	ours := exported(t, ".")
+	theirs := testkit.Exported(t, filepath.Join(testkit.GoRoot(t), "src/net/http/fcgi"))
+	ours := testkit.Exported(t, ".")
 	for _, name := range slices.Sorted(maps.Keys(theirs)) {
 		if ours[name] != theirs[name] {
 			t.Errorf("%s is %q, want %q", name, ours[name], theirs[name])

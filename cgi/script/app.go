@@ -98,6 +98,9 @@ type App struct {
 	// counts before it.
 	Dir string
 
+	// Args are arguments that every program gets, before the words of SearchArgs.
+	Args []string
+
 	// Env is the application's own environment, as "NAME=VALUE". It overrides what the
 	// web server sends.
 	Env []string
@@ -228,7 +231,7 @@ func (a *App) Prepare() error {
 // Clone returns an App that is configured as a is, and has served nothing.
 func (a *App) Clone() *App {
 	return &App{
-		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir,
+		Roots: a.Roots, Follow: a.Follow, Only: a.Only, Manner: a.Manner, Dir: a.Dir, Args: a.Args,
 		Env: a.Env, PassAuthorization: a.PassAuthorization, Inherit: a.Inherit, InheritAll: a.InheritAll, Interpreters: a.Interpreters, SearchArgs: a.SearchArgs,
 		Stderr: a.Stderr, StderrToClient: a.StderrToClient, LocalRedirect: a.LocalRedirect, NPH: a.NPH, Streaming: a.Streaming,
 		RunAs: a.RunAs, Confinement: a.Confinement, Cgroup: a.Cgroup, Reaper: a.Reaper, Limits: a.Limits, Sandbox: a.Sandbox, Log: a.Log,

@@ -2,6 +2,7 @@ package script
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,9 +18,9 @@ const (
 // args returns the command line of a program without its path.
 func (a *App) args(r *cgi.Request) []string {
 	if !a.SearchArgs {
-		return nil
+		return a.Args
 	}
-	return searchArgs(r.Env)
+	return append(slices.Clip(a.Args), searchArgs(r.Env)...)
 }
 
 // searchArgs returns the words of a search string (RFC 3875 § 4.4): those of a GET or

@@ -153,3 +153,20 @@ func TestSearchArgsAreAnOption(t *testing.T) {
 		checkOK(t, s, res, "")
 	}
 }
+
+// Args come first, and an empty one is an argument.
+func TestArgs(t *testing.T) {
+	for _, search := range []bool{false, true} {
+		f := newFixture(t)
+		f.Args, f.SearchArgs = []string{"-x", "", "a b"}, search
+		f.sh(t, "args", head+`for a; do echo "<$a>"; done`)
+		want := "<-x>\n<>\n<a b>\n"
+		if search {
+			want += "<one>\n"
+		}
+		for range 2 {
+			s, res := f.serve(request("/args", "QUERY_STRING=one"))
+			checkOK(t, s, res, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -216,5 +217,77 @@ func TestCodeBlocks(t *testing.T) {
 	want := []CodeBlock{{"Title", "", "one\n  two\n"}, {"Part `x`", "sh", "# no heading\n    four\n"}, {"Part `x`", "", "five\n"}}
 	if got := CodeBlocks(t, file); !slices.Equal(got, want) {
 		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+func TestGoTestsDifferences(t *testing.T) {
+	g := &GoTests{Without: []string{"TestInternal", "table"}}
+	results := map[string]string{"TestA": "pass", "TestB": "fail", "TestC": "fail", "TestC/sub": "fail", "TestC/other": "pass", "TestD": "skip"}
+	const listed = "| `TestB` | why |\n| `TestC/sub` | why |\n| `TestD` | why |\n| `TestInternal` | not run: internal |\n"
+	for _, c := range []struct{ page, want string }{
+		{listed, ""},
+		{listed + "| `TestA` | why |\n", "TestA is listed, and passes, or does for itself: why"},
+		{listed + "| `TestC` | why |\n", "TestC is listed, and passes, or does for itself: why"},
+		{listed + "| `TestE` | why |\n", "TestE is listed, and there is none"},
+		{strings.Replace(listed, "| `TestB` | why |\n", "", 1), "TestB is not listed: fail"},
+		{strings.Replace(listed, "| `TestD` | why |\n", "", 1), "TestD is not listed: skip"},
+		{strings.Replace(listed, "`TestB` | why", "`TestB` |", 1), "TestB is listed without a reason"},
+		{strings.Replace(listed, "not run: ", "", 1), "TestInternal is not run, and not listed so"},
+	} {
+		if got := strings.Join(g.differences(c.page, results), "; "); got != c.want {
+			t.Errorf("%q: %q, want %q", c.page, got, c.want)
+		}
+	}
+}
+
+func TestGoTestsEdit(t *testing.T) {
+	g := &GoTests{Import: "example/ours", Type: "Server", Without: []string{"TestB", "table"}, Edits: []GoEdit{{Old: "first", New: "second"}, {Old: "third"}}}
+	seen := make(map[string]bool)
+	got := g.edit(t, "x_test.go", `package p
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+var table = []int{1}
+
+// TestB is left out.
+func TestB(t *testing.T) { bytes.Clone(table) }
+
+func TestA(t *testing.T) { strings.Clone("first") }
+`, seen)
+	for _, want := range []string{`import . "example/ours"`, "var _ *Server", `strings.Clone("second")`, `"strings"`, `"testing"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, unwanted := range []string{"bytes", "table", "func TestB", "first"} {
+		if strings.Contains(got, unwanted) {
+			t.Errorf("%q is left in\n%s", unwanted, got)
+		}
+	}
+	if !seen["first"] || seen["third"] || !seen["TestB"] || !seen["table"] {
+		t.Errorf("seen are %v", seen)
+	}
+}
+
+func TestExported(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.go":      "package p\nfunc F(a, b int, c ...string) (n int, err error) { return }\nfunc (T) M() {}\nfunc f() {}\ntype T struct{}\nvar V, w = 1, 2\nconst C = 1\n",
+		"a_test.go": "package p\nfunc TestF() {}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{"F": "func(int, int, ...string)(int, error)", "T": "type struct{}", "V": "var", "C": "const"}
+	if got := Exported(t, dir); !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if said := fails(t, func(t testing.TB) { Exported(t, filepath.Join(dir, "none")) }); !strings.HasPrefix(said, "no Go files in ") {
+		t.Errorf("a folder that is not there: %q", said)
 	}
 }
