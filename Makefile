@@ -7,6 +7,9 @@
 # make rpm      the same for rpm
 # make deb-test
 #               install, upgrade, remove and purge them in a fresh Debian with its own systemd
+# make apps     real applications of Debian, each installed and driven through nginx, and compared
+#               with fcgiwrap (docs/programs.md): APPS='^TestNagios$$' for one, ROOTS=DIR keeps
+#               what is installed for the next run
 # make install  gatehouse, its units, manual and completion below DESTDIR and PREFIX
 # make image    a container image with the static binary, by docker, podman or buildah
 # make kubernetes
@@ -36,6 +39,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # be had from the Go module proxy.
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
+# The tests of "make apps", and where it installs the applications, if not for one run.
+APPS  ?= .
+ROOTS ?=
+
 # Examples that are modules of their own, for what they depend on.
 MODULES = cgi/opentelemetry
 
@@ -54,7 +61,7 @@ IMAGEROOT ?= bin/image
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test wine check packages install deb rpm layout deb-test image kubernetes bench soak machine kills cancels drains reloads upgrades workers faults fuzz
+.PHONY: build quick test wine check packages install deb rpm layout deb-test apps image kubernetes bench soak machine kills cancels drains reloads upgrades workers faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -149,6 +156,11 @@ deb-test: packages deb rpm
 	cp bin/gatehouse_$(VERSION)-1_*.deb bin/gatehouse-fcgiwrap_$(VERSION)-1_*.deb \
 		bin/gatehouse-$(VERSION)-1.*.rpm bin/gatehouse-fcgiwrap-$(VERSION)-1.*.rpm $$run/packages; \
 	GATEHOUSE_MACHINE=$$run $(GO) test -v -p 1 -parallel 3 -count=1 -timeout 20m ./internal/machine ./deploy/packaging ./deploy/supervised
+
+# Each application has a root directory of its own, on that of a Debian with nginx and fcgiwrap.
+apps: packages
+	@set -e; roots='$(ROOTS)'; if [ -z "$$roots" ]; then roots=$$(mktemp -d); trap 'rm -rf --one-file-system $$roots' EXIT; fi; mkdir -p "$$roots"; \
+	GATEHOUSE_APPS=$$(cd "$$roots" && pwd) CGO_ENABLED=0 $(GO) test -v -count=1 -parallel 2 -timeout 60m -run '$(APPS)' ./deploy/apps
 
 # podman and buildah leave HEALTHCHECK out of their own format.
 image: export BUILDAH_FORMAT := docker

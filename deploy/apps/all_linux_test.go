@@ -1,0 +1,4 @@
+package apps_test
+
+// applications are all that are driven, the most used first.
+var applications = []*application{smokeping, nagios, omega, nut, mapserver, man2html, info2www, namazu, htdig}
