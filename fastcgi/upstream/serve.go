@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/relay"
 	"gatehouse/fastcgi/client"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/backend"
@@ -20,11 +19,14 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	p := &passage{params: params{app: a, env: r.Env, role: r.Role}}
+	p := passages.Get().(*passage)
+	p.params = params{app: a, env: r.Env, role: r.Role}
 	if err := p.params.settle(r); err != nil {
 		return err
 	}
-	return a.forward(w, r, p)
+	err := a.forward(w, r, p)
+	p.free(r)
+	return err
 }
 
 // Forward is ServeCGI for a request whose variables are settled: Root, Translate and Env are
@@ -33,7 +35,9 @@ func (a *App) Forward(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	return a.forward(w, r, &passage{params: params{app: new(App), env: r.Env}})
+	p := newPassage()
+	p.params = params{app: new(App), env: r.Env}
+	return a.forward(w, r, p)
 }
 
 // forward passes r on with the variables of p.
@@ -42,35 +46,27 @@ func (a *App) forward(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		if a.Streaming {
 			_ = cgi.EnableFullDuplex(w)
 		}
-		var err error
-		if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming); err != nil {
-			return fmt.Errorf("%s: %w", a.pool.Name(), err)
+		p.body = &p.empty
+		if a.Streaming || r.ContentLength != 0 {
+			var err error
+			if p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming); err != nil {
+				return fmt.Errorf("%s: %w", a.pool.Name(), err)
+			}
 		}
 		p.params.setLength(p.body.Length)
 	}
 	return a.exchange(w, r, p)
 }
 
-// A passage is a request on its way, all in one piece of memory.
-type passage struct {
-	params   params
-	body     *backend.Body // nil: none
-	request  client.Request
-	stderr   stderr
-	turn     backend.Turn
-	activity relay.Activity
-	output   backend.Output
-}
-
 // exchange sends a request, and passes the response to w. Of p, it needs params, body, and the
 // Data of request.
 func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if p.body == nil {
-		p.body = new(backend.Body)
+		p.body = &p.empty
 	}
 	defer p.body.Free()
 	p.stderr = stderr{app: a, request: r, params: &p.params, left: a.pool.Limits.StderrBytes}
-	p.request.Role, p.request.Params, p.request.Stderr = record.Role(r.Role), p.params.all, &p.stderr
+	p.request.Role, p.request.Params, p.request.Stderr = record.Role(r.Role), p.all, &p.stderr
 	if r.Role == cgi.Filter {
 		p.request.Data = r.Data
 	}
@@ -85,13 +81,13 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	}
 	defer turn.Leave()
 	defer r.SetWorker(nil)
-	c, resp, err := begin(ctx, turn, req, p.body, &p.activity)
+	c, resp, err := begin(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer resp.Close()
-	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: resp.Watch}
-	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
+	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: p.watches}
+	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.rewords); err != nil {
 		return err
 	}
 	if end, _ := resp.End(); end.AppStatus != 0 {
@@ -117,8 +113,9 @@ func (c lateContext) Value(key any) any           { return c.r.Context().Value(k
 
 // begin sends a request on a connection that takes it. A kept connection to which nothing at
 // all can be written is closed, and the next one tried.
-func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backend.Body, a *relay.Activity) (*client.Conn, *client.Response, error) {
-	for {
+func begin(ctx lateContext, p *passage) (*client.Conn, *client.Response, error) {
+	turn, req, body, a := &p.turn, &p.request, p.body, &p.activity
+	for p.sent = &p.response; ; {
 		ctx.r.SetStage(cgi.StageConnecting)
 		err := turn.Connect(ctx)
 		ctx.r.SetStage(cgi.StageServing)
@@ -135,16 +132,17 @@ func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backe
 		req.Stdin, req.KeepConn = body.Reader(), turn.Keeps()
 		req.ID = uint16(1 + turn.Served()%0xffff) // what comes late for the last request is none for this one
 		req.Await, req.SendTimeout = backend.WatchAfter, turn.WriteTimeout()
-		resp, err := c.Begin(ctx, req)
+		if err = p.sent.Begin(ctx, c, req); err == nil {
+			return c, p.sent, nil
+		}
 		var ne net.Error
 		switch {
-		case err == nil:
-			return c, resp, nil
 		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
 			turn.Failed(err)
 			return nil, nil, &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
+			p.sent = new(client.Response) // who watches the context may still have the last one
 			continue
 		case ctx.Err() != nil:
 			return nil, nil, fmt.Errorf("%s: %w", turn.Name(), err)
