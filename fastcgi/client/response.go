@@ -300,6 +300,22 @@ func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 	}
 }
 
+// endRead returns io.EOF if all of the response has been read, and its end has come along with
+// that: whoever passes a small response on then knows that it is whole.
+func (r *Response) endRead() error {
+	x, c := &r.x, r.x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !x.ended && x.err == nil && c.err == nil && c.reader == nil && c.leaver == nil && len(x.unread()) == 0 && c.records.Whole() {
+		c.advance(x)
+	}
+	if x.ended && x.end.ProtocolStatus == record.RequestComplete && x.err == nil && len(x.unread()) == 0 {
+		r.passStderr()
+		return io.EOF
+	}
+	return nil
+}
+
 // passStderr passes on what has come of STDERR. It releases the lock meanwhile.
 func (r *Response) passStderr() {
 	x, c := &r.x, r.x.conn
@@ -312,9 +328,9 @@ func (r *Response) passStderr() {
 	c.mu.Lock()
 }
 
-// Read reads from the body. It returns io.EOF when the response is complete, with which
-// the connection is free for the next request, and an error if it breaks off: see
-// [TruncatedError] and [EndError].
+// Read reads from the body. It returns io.EOF when the response is complete, perhaps along with
+// its last bytes: then the connection is free for the next request. If the response breaks off, it
+// returns an error: see [TruncatedError] and [EndError].
 func (r *Response) Read(p []byte) (int, error) {
 	n, _, err := r.ReadPipe(p, noPipe, 0)
 	return n, err

@@ -104,6 +104,15 @@ func (r *Reader) Taken(n int) { r.skip -= n }
 // Buffered returns how many bytes behind the last record have been read from the source.
 func (r *Reader) Buffered() int { return r.end - r.start - r.last }
 
+// Ahead returns those bytes. They are good until Next is called.
+func (r *Reader) Ahead() []byte { return r.buf[r.start+r.last : r.end] }
+
+// Whole reports whether all of the next record is among them, so that Next reads nothing.
+func (r *Reader) Whole() bool {
+	h := Header(r.Ahead())
+	return len(h) >= HeaderLen && len(h) >= HeaderLen+h.ContentLength()+h.PaddingLength()
+}
+
 // discard reads what is left of the last record. Nothing else is in the buffer, before.
 func (r *Reader) discard() error {
 	for r.skip > 0 {

@@ -107,12 +107,13 @@ func (o outputReader) Read(p []byte) (int, error) {
 func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 	limits := o.Turn.pool.Limits.relay()
 	for {
-		name, limit, next := o.Activity.Expired(limits)
+		now := time.Now()
+		elapsed := o.Activity.ElapsedAt(now)
+		name, limit, next := o.Activity.ExpiredAt(elapsed, limits)
 		if name != "" {
 			o.limit, o.expired = name, fmt.Errorf("%s of %v is over", name, limit)
 			return 0, 0, o.expired
 		}
-		now := time.Now()
 		wake := o.until
 		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
 			wake = now.Add(next)
@@ -122,7 +123,6 @@ func (o outputReader) read(p []byte, least int) (n, moved int, err error) {
 				wake = t
 			}
 		}
-		elapsed := o.Activity.Elapsed()
 		if o.Watch != nil {
 			if left := WatchAfter - elapsed; left > 0 {
 				soon(left)
