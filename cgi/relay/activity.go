@@ -27,6 +27,12 @@ type Activity struct {
 // Start begins the time. It comes before everything else.
 func (a *Activity) Start() { a.started = time.Now() }
 
+// StartPassed is Start where there is no body, or it is passed on along with the request.
+func (a *Activity) StartPassed() {
+	a.Start()
+	a.passed.Store(1)
+}
+
 // Elapsed returns the time since Start.
 func (a *Activity) Elapsed() time.Duration { return time.Since(a.started) }
 
@@ -52,7 +58,9 @@ func (a *Activity) received() {
 
 // setSending notes that the client is waited for, or no longer.
 func (a *Activity) setSending(on bool) {
-	a.Touch()
+	if !on {
+		a.Touch()
+	}
 	a.sending.Store(on)
 }
 
