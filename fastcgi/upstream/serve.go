@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,6 +122,9 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 // A lateContext is the context of a request, which the front-end only makes when it is used.
 // A small request never does.
 type lateContext struct{ r *cgi.Request }
+
+// Context returns the context itself, for who may ask it once the request is over.
+func (c lateContext) Context() context.Context { return c.r.Context() }
 
 func (c lateContext) Deadline() (time.Time, bool) { return c.r.Context().Deadline() }
 func (c lateContext) Done() <-chan struct{}       { return c.r.Context().Done() }
