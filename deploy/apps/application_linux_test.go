@@ -105,7 +105,7 @@ func drive(t *testing.T, a *application) {
 // what was exchanged.
 func (a *application) visitBy(t *testing.T, way, layers string) (exchanges []exchange) {
 	t.Helper()
-	visit := a.name + "-" + way
+	visit := t.Name() + "-" + way
 	if err := os.Mkdir(filepath.Join(workspace, visit), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func (a *application) visitHere(t *testing.T) {
 		a.prepare(t)
 	}
 	locations := a.like
-	switch way := strings.TrimPrefix(wayIn(), a.name+"-"); way {
+	switch way := strings.TrimPrefix(wayIn(), t.Name()+"-"); way {
 	case byConfiguration:
 		section := everyProgram
 		if a.recipe {

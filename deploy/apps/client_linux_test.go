@@ -21,6 +21,7 @@ type client struct {
 	http *http.Client
 
 	user, password string // sent with each request, if there is a user
+	last           string // the page before
 
 	exchanges []exchange
 }
@@ -34,17 +35,23 @@ type exchange struct {
 }
 
 func newClient(t *testing.T) *client {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	return &client{t: t, http: &http.Client{
-		Transport:     transport,
-		Jar:           jar,
+	c := &client{t: t, http: &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		Timeout:       testkit.Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	c.forget()
+	return c
+}
+
+// forget deletes the cookies.
+func (c *client) forget() {
+	c.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.http.Jar = jar
 }
 
 // A response is the last of the client's exchanges.
@@ -68,6 +75,10 @@ func (c *client) send(method, target string, body io.Reader, fields ...string) *
 		name, value, _ := strings.Cut(field, ": ")
 		request.Header.Set(name, value)
 	}
+	if c.last != "" {
+		request.Header.Set("Referer", c.last)
+	}
+	c.last = request.URL.String()
 	label := method + " " + request.URL.RequestURI()
 	if c.user != "" {
 		request.SetBasicAuth(c.user, c.password)

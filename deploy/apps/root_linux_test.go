@@ -43,7 +43,7 @@ func layers(t *testing.T, a *application) string {
 		return command("unshare", "--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--skip=cleanup/apt",
 			"--include="+basePackages, "--dpkgopt=force-unsafe-io", "bookworm", base)
 	})
-	layer := filepath.Join(dir, a.name)
+	layer := filepath.Join(dir, strings.ReplaceAll(a.packages, " ", "+"))
 	made(t, layer, a.packages, func() error {
 		for _, sub := range []string{"upper", "work"} {
 			if err := os.MkdirAll(filepath.Join(layer, sub), 0o755); err != nil {
