@@ -36,6 +36,7 @@ var smokeping = &application{
 		c.get(program+"?target=Local.Missing").want(http.StatusInternalServerError, "text/html", "Software error")
 	},
 	varies: []variation{
+		{`start=\d{4}-\d\d-\d\d%20\d\d:\d\d`, "links have a time that is counted back from now"},
 		httpDates, fileTags,
 		{`(?s).PNG\r\n.*`, "graphs show the time, and what was measured"},
 		{`__navcache/[0-9]+`, "the names of drawn files begin with the time"},
