@@ -15,7 +15,8 @@
 # make soak     the long tests: repetitions, the machine of FastCGI connections
 #               (CHECKS=20000), programs and clients that are killed, and drains
 #               (REQUESTS=100000), clients of FastCGI applications that leave
-#               (CANCELS=10000), upgrades and restarts under load (UPGRADES=20), random
+#               (CANCELS=10000), upgrades and restarts under load (UPGRADES=20), reloads of
+#               workers under load, and workers that are killed (WORKERS=1000), random
 #               faults (FAULTTIME=1h), and fuzzing (FUZZTIME=10m each)
 
 GO       ?= go
@@ -24,6 +25,7 @@ CHECKS   ?= 10000
 REQUESTS ?= 100000
 CANCELS  ?= 10000
 UPGRADES ?= 20
+WORKERS ?= 1000
 FAULTTIME ?= 1h
 # Packages with code for Windows, whose tests run under wine.
 WINDOWS = ./cgi/process ./cgi/script ./daemon/gatehouse ./iis ./internal/namedpipe
@@ -52,7 +54,7 @@ IMAGEROOT ?= bin/image
 # Runs a Go program on this machine, whatever machine is built for.
 HOST        = GOARCH= $(GO) run
 
-.PHONY: build quick test wine check packages install deb rpm layout deb-test image kubernetes bench soak machine kills cancels drains reloads upgrades faults fuzz
+.PHONY: build quick test wine check packages install deb rpm layout deb-test image kubernetes bench soak machine kills cancels drains reloads upgrades workers faults fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gatehouse ./daemon/gatehouse
@@ -161,7 +163,7 @@ image:
 bench: packages
 	$(GO) run ./internal/bench $(BENCHFLAGS)
 
-soak: packages machine kills cancels drains reloads upgrades faults fuzz
+soak: packages machine kills cancels drains reloads upgrades workers faults fuzz
 	$(GO) test -race -count=20 -timeout 60m . ./cgi/... ./fastcgi/... ./scgi/... ./systemd/... ./daemon/...
 	$(GO) test -race -count=3 -timeout 60m ./deploy/...
 
@@ -192,6 +194,10 @@ reloads:
 # Processes that replace each other under load, by SIGUSR2, and by a restart on kept sockets.
 upgrades:
 	$(GO) test -v -run '^TestReplacementLosesNothing$$' -timeout 60m ./daemon -upgrades $(UPGRADES) -restarts $(UPGRADES)
+
+# A Django project whose gateway reloads 100 times under load, and whose workers are killed.
+workers: packages
+	$(GO) test -v -run '^TestWSGIReload$$|^TestWSGIKills$$' -timeout 0 ./deploy -wsgi.reloads 100 -wsgi.kills $(WORKERS)
 
 # Peers that stop anywhere, and a gateway that runs out of things; the seed of a round that
 # fails is printed.

@@ -113,6 +113,11 @@ var packages = []struct{ path, name string }{
 	{"/usr/share/perl5/CGI/Fast.pm", "libcgi-fast-perl"},
 	{"/usr/share/perl5/Config/Grammar.pm", "libconfig-grammar-perl"},
 	{"/usr/share/perl5/SNMP_Session.pm", "libsnmp-session-perl"},
+	{"/usr/lib/python3/dist-packages/django", "python3-django"},
+	{"/usr/lib/python3/dist-packages/flask", "python3-flask"},
+	{"/usr/lib/python3/dist-packages/radicale", "python3-radicale"},
+	{"/usr/lib/python3/dist-packages/klaus", "python3-klaus"},
+	{"/usr/bin/hg", "mercurial"},
 }
 
 // installed returns an error that holds the command which installs what is

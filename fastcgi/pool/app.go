@@ -86,7 +86,8 @@ type App struct {
 	// that nobody asked for, without content, ahead of the END_REQUEST or later. One whose request
 	// is aborted (ABORT_REQUEST) keeps its connection, and ends that request as any other. At TERM
 	// it ends the request that it has, and then itself. It may pass on an open file as the rest of a
-	// response, and is free while that is sent: see client.Response.File.
+	// response, and is free while that is sent: see client.Response.File. An appStatus other than 0 says
+	// that it could not finish its response, which is then a truncated one.
 	Paired bool
 
 	// Preamble is what a paired process is sent ahead of all records.
@@ -197,7 +198,7 @@ func (a *App) init() {
 	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
 		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
-		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, Log: log}
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Log: log}
 	a.err = a.upstream.Prepare()
 }
 

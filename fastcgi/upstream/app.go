@@ -20,8 +20,8 @@
 //
 // The head of the response is parsed as that of a CGI program is (package cgihead), and
 // what the application writes to STDERR goes to Request.Stderr. A response is complete if
-// END_REQUEST says so; its appStatus is logged and passed on. Whatever else ends it makes it
-// a truncated one.
+// END_REQUEST says so; its appStatus is logged and passed on (but see [App].StatusTruncates).
+// Whatever else ends it makes it a truncated one.
 //
 // # Errors
 //
@@ -123,6 +123,10 @@ type App struct {
 	// connection: that is free when the application has sent all. A spool that is full lets the
 	// application wait for the client.
 	SpoolResponses bool
+
+	// StatusTruncates takes an appStatus other than 0 for what the application says of a response
+	// that it could not finish: it is a truncated one. Otherwise the status is logged and passed on.
+	StatusTruncates bool
 
 	// LocalRedirect says who follows a local redirect. By default a cgi.Redirector above the
 	// App does over HTTP, and the client does behind a web server.

@@ -106,15 +106,20 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
 		return err
 	}
-	if end, _ := resp.End(); end.AppStatus != 0 {
-		cgi.SetExitStatus(w, int(end.AppStatus))
+	end, _ := resp.End()
+	status := end.AppStatus
+	if status != 0 && !a.StatusTruncates {
+		cgi.SetExitStatus(w, int(status))
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
-			slog.String("address", turn.Name()), slog.Int64("status", int64(end.AppStatus)))
+			slog.String("address", turn.Name()), slog.Int64("status", int64(status)))
 	}
 	if file := resp.File(); file != nil {
 		return p.sendFile(w, file)
 	}
 	p.Release(true)
+	if a.StatusTruncates && status != 0 {
+		return &cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: it could not finish its response, and ended it with status %d", turn.Name(), status)}
+	}
 	return p.output.Complete()
 }
 

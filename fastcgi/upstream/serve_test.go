@@ -87,3 +87,37 @@ func TestContext(t *testing.T) {
 		t.Errorf("status %d, want 503", got.Head.Code)
 	}
 }
+
+// TestStatusTruncates: an application that says of a response that it could not finish it is
+// believed, and its connection is kept.
+func TestStatusTruncates(t *testing.T) {
+	for _, truncates := range []bool{false, true} {
+		t.Run(fmt.Sprint(truncates), func(t *testing.T) {
+			text, connections := peer.Text(100_000), 0
+			a := newApp(t, Limits{Keep: 1}, peer.New(t, "unix", func(c *peer.Conn) {
+				connections++
+				for {
+					if _, _, err := c.Receive(); err != nil {
+						return
+					}
+					c.Send(c.Stdout(peer.Head+text), c.End(1, 0))
+				}
+			}))
+			var own testkit.Log
+			a.StatusTruncates, a.Log = truncates, own.Logger()
+			for range 2 {
+				got, log := run(t, a, newRequest("GET", nil))
+				want, line := cgi.Complete, "application ended a request with a status"
+				if truncates {
+					want, line = cgi.Truncated, "it could not finish its response, and ended it with status 1"
+				}
+				if got.Outcome.End != want || got.Body.String() != text || !strings.Contains(own.String()+log.String(), line) {
+					t.Errorf("%v with %d bytes\n%s", got.Outcome, got.Body.Len(), own.String()+log.String())
+				}
+			}
+			if connections != 1 {
+				t.Errorf("%d connections", connections)
+			}
+		})
+	}
+}

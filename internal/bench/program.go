@@ -73,6 +73,10 @@ func (w *workshop) writePrograms() error {
 	for name, text := range pages {
 		err = errors.Join(err, os.WriteFile(filepath.Join(w.dir, "php", name), []byte(text), 0o644))
 	}
+	err = errors.Join(err, os.Mkdir(filepath.Join(w.dir, "wsgi"), 0o755))
+	for name, text := range wsgiApplications {
+		err = errors.Join(err, os.WriteFile(filepath.Join(w.dir, "wsgi", name), []byte(text), 0o644))
+	}
 	return err
 }
 

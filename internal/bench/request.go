@@ -10,14 +10,16 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 
 	"gatehouse/fastcgi/record"
 )
 
 // A request is what a load sends.
 type request struct {
-	http     bool   // HTTP instead of FastCGI, always on a connection that is kept
-	keep     bool   // KEEP_CONN
+	http     bool   // HTTP instead of FastCGI
+	browser  bool   // in HTTP, with all header fields that are among the variables
+	keep     bool   // KEEP_CONN, or a connection that HTTP keeps
 	id       uint16 // 0 means 1
 	filename string // SCRIPT_FILENAME; "" for a common one
 	query    string // QUERY_STRING; "" for a common one
@@ -99,6 +101,15 @@ func (q request) head() []byte {
 
 // bytes returns a whole request without a body.
 func (q request) bytes() []byte {
+	if q.http && q.browser {
+		b := fmt.Appendf(nil, "GET /%s?a=1&b=two HTTP/1.1\r\n", q.filename)
+		for _, v := range q.variables() {
+			if name, ok := strings.CutPrefix(v[0], "HTTP_"); ok {
+				b = fmt.Appendf(b, "%s: %s\r\n", strings.ReplaceAll(name, "_", "-"), v[1])
+			}
+		}
+		return append(b, "\r\n"...)
+	}
 	if q.http {
 		return fmt.Appendf(nil, "GET /%s?a=1&b=two HTTP/1.1\r\nHost: www.example.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", q.filename)
 	}

@@ -30,7 +30,7 @@
 // known: of a list or tuple, and where Content-Length has been reached. A worker that is
 // still in close() serves no other request.
 //
-// Docs/wsgi.md has what befalls applications that do what they should not.
+// What befalls applications that do what they should not is in docs/wsgi.md.
 package python
 
 import (

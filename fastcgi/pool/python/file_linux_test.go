@@ -77,7 +77,7 @@ func TestFiles(t *testing.T) {
 	writeFile(t, empty, "")
 	upper := strings.ToUpper(content)
 	s.Start()
-	get(s)
+	fetch(s)
 	for _, tt := range []struct {
 		name string
 		file string   // an expression
@@ -123,7 +123,7 @@ func TestFiles(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			writeFile(t, large, content)
-			got := get(s, append([]string{"NAME=" + large, "FILE=" + tt.file}, tt.vars...)...)
+			got := fetch(s, append([]string{"NAME=" + large, "FILE=" + tt.file}, tt.vars...)...)
 			body := got.Body.String()
 			switch {
 			case tt.want == "error":
@@ -143,7 +143,7 @@ func TestFiles(t *testing.T) {
 		})
 	}
 	for i := range 2 { // both workers
-		got := get(s, fmt.Sprintf("N=%d", i), "NAME="+large, "FILE=io.BytesIO(repr(os.listdir('/proc/self/fd')).encode())")
+		got := fetch(s, fmt.Sprintf("N=%d", i), "NAME="+large, "FILE=io.BytesIO(repr(os.listdir('/proc/self/fd')).encode())")
 		if n := strings.Count(got.Body.String(), ","); n > 12 {
 			t.Errorf("a worker has %d descriptors: %s", n, got.Body.String())
 		}
@@ -158,13 +158,13 @@ func TestFilesLeaveNothing(t *testing.T) {
 	s := supervise(t, Limits{Programs: 1}, filing)
 	large := filepath.Join(s.dir, "large")
 	writeFile(t, large, strings.Repeat("x", 1_000_000))
-	if got := get(s, "NAME="+large, "FILE=open(name, 'rb')"); !whole(got) {
+	if got := fetch(s, "NAME="+large, "FILE=open(name, 'rb')"); !whole(got) {
 		t.Fatal(got)
 	}
 	before := testkit.Descriptors(t)
 	for _, vars := range [][]string{{}, {"LENGTH=70000"}, {"REQUEST_METHOD=HEAD"}, {"LENGTH=2000000"}} {
 		for range 10 {
-			get(s, append(vars, "NAME="+large, "FILE=open(name, 'rb')")...)
+			fetch(s, append(vars, "NAME="+large, "FILE=open(name, 'rb')")...)
 		}
 	}
 	if now := testkit.Descriptors(t); now != before {

@@ -288,3 +288,48 @@ def wrapped(environ, start_response):
     start_response('200 OK', eval(environ.get('FIELDS', '[]')))
     wrapper = environ['wsgi.file_wrapper']
     return eval(environ['QUERY_STRING'], {'wrap': wrapper, 'io': io, 'real': real, 'Reads': Reads, 'Unfiled': Unfiled})
+
+
+# What lasts
+
+def forever(environ, start_response):
+    """Send blocks until the request is aborted."""
+    def blocks():
+        try:
+            while True:
+                yield b'block'
+        finally:
+            noted.append('closed')
+    start_response('200 OK', list(TEXT))
+    return blocks()
+
+
+def untilread(environ, start_response):
+    """Return once the body has come."""
+    return say(start_response, len(environ['wsgi.input'].read()))
+
+
+def atend(environ, start_response):
+    import atexit
+    import threading
+    done = threading.Event()
+    threading.Thread(target=lambda: done.wait() and print('thread ended', flush=True)).start()
+    threading._register_atexit(done.set) if hasattr(threading, '_register_atexit') else done.set()
+    atexit.register(print, 'exit function', flush=True)
+    return say(start_response, 'noted')
+
+
+# With wsgiref.validate
+
+def valid(environ, start_response):
+    return say(start_response, environ['wsgi.input'].read(3), environ['wsgi.input'].readline(2), list(environ['wsgi.input']))
+
+
+def tupled(environ, start_response):
+    start_response('200 OK', (('Content-Type', 'text/plain'),))
+    return [b'x']
+
+
+def readsall(environ, start_response):
+    environ['wsgi.input'].read()
+    return say(start_response, 'x')
