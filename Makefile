@@ -64,7 +64,7 @@ quick:
 
 test: packages check kubernetes
 	$(GO) test -race $(PARALLEL) -timeout 12m ./...
-	$(GO) test -run Allocat ./cgi # which the race detector does, too
+	$(GO) test -run Allocat ./cgi ./fastcgi/upstream # which the race detector does, too
 	@for module in $(MODULES); do (cd $$module && $(GO) test -race ./...) || exit 1; done
 ifeq ($(WINE),1)
 	@$(MAKE) --no-print-directory wine

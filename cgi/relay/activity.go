@@ -27,8 +27,17 @@ type Activity struct {
 // Start begins the time. It comes before everything else.
 func (a *Activity) Start() { a.started = time.Now() }
 
+// StartPassed is Start where there is no body, or it is passed on along with the request.
+func (a *Activity) StartPassed() {
+	a.Start()
+	a.passed.Store(1)
+}
+
 // Elapsed returns the time since Start.
 func (a *Activity) Elapsed() time.Duration { return time.Since(a.started) }
+
+// ElapsedAt returns what Elapsed does at that time.
+func (a *Activity) ElapsedAt(now time.Time) time.Duration { return now.Sub(a.started) }
 
 // Touch notes that a byte has passed, or could have.
 func (a *Activity) Touch() { a.last.Store(int64(a.Elapsed())) }
@@ -49,14 +58,20 @@ func (a *Activity) Received() {
 
 // SetSending notes that the client is waited for, or no longer.
 func (a *Activity) SetSending(on bool) {
-	a.Touch()
+	if !on {
+		a.Touch()
+	}
 	a.sending.Store(on)
 }
 
 // Expired returns the name of the limit that has passed and its value, or how long it
 // takes at least until one can have: math.MaxInt64 if none ever will.
 func (a *Activity) Expired(l Limits) (name string, limit, next time.Duration) {
-	now := a.Elapsed()
+	return a.ExpiredAt(a.Elapsed(), l)
+}
+
+// ExpiredAt is Expired for a time that Elapsed or ElapsedAt has returned.
+func (a *Activity) ExpiredAt(now time.Duration, l Limits) (name string, limit, next time.Duration) {
 	next = math.MaxInt64
 	check := func(n string, from, bound time.Duration) {
 		switch {

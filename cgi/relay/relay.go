@@ -99,6 +99,7 @@ type Relay struct {
 	redirect  string // the Location of a local redirect, kept until the end shows that it has no body
 	chunks    *chunkedBody
 	unflushed bool
+	ends      bool // nothing comes behind what is being written
 	excess    int  // bytes beyond the declared Content-Length
 	overrun   bool // there are some
 }
@@ -136,6 +137,7 @@ func (r *Relay) Copy() error {
 			continue
 		}
 		if n > 0 {
+			r.ends = err == io.EOF
 			if r.Activity != nil {
 				r.Activity.Received()
 			}
@@ -270,7 +272,7 @@ func (r *Relay) writeBody(p []byte) error {
 
 // hold lets what was written wait for more, for a moment.
 func (r *Relay) hold() error {
-	if r.unflushed {
+	if r.unflushed || r.ends {
 		return nil
 	}
 	r.unflushed = true

@@ -20,7 +20,9 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 type scripted struct {
 	pieces   []string
 	err      error
+	along    bool // the error comes with the last piece
 	deadline time.Time
+	set      int // how often deadline was
 }
 
 // quiet is a piece that does not come before the deadline.
@@ -42,11 +44,15 @@ func (o *scripted) Read(p []byte) (int, error) {
 	if o.pieces[0] = piece[n:]; o.pieces[0] == "" {
 		o.pieces = o.pieces[1:]
 	}
+	if o.along && len(o.pieces) == 0 {
+		return n, o.err
+	}
 	return n, nil
 }
 
 func (o *scripted) SetReadDeadline(t time.Time) error {
 	o.deadline = t
+	o.set++
 	return nil
 }
 
@@ -151,6 +157,23 @@ func TestCopy(t *testing.T) {
 				t.Errorf("calls %q; want %q", got, c.calls)
 			}
 		})
+	}
+}
+
+// TestCopyAtOnce: nothing is waited for behind a response whose end comes with its last bytes.
+func TestCopyAtOnce(t *testing.T) {
+	for _, along := range []bool{true, false} {
+		o := &scripted{pieces: []string{"Content-Type: text/plain\n\nhello"}, err: io.EOF, along: along}
+		var w recorder
+		var a Activity
+		a.Start()
+		r := Relay{Output: o, Response: &w, Activity: &a}
+		if err := r.Copy(); err != nil || r.Complete() != nil || w.bytes != 5 {
+			t.Errorf("%v, %v, %d bytes", err, r.Complete(), w.bytes)
+		}
+		if waits := o.set > 0; waits == along {
+			t.Errorf("the deadline was set %d times", o.set)
+		}
 	}
 }
 

@@ -55,6 +55,57 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// TestReset: a Response whose request has ended serves another one, and any other does not.
+func TestReset(t *testing.T) {
+	output := "Status: 200 OK\r\n\r\nhello"
+	whole := []string{stdout(1, output), stdout(1, ""), ended(1, 3, record.RequestComplete)}
+	begin := func(t *testing.T, r *Response, body io.Reader, replies ...string) {
+		c, _ := scripted(replies...)
+		t.Cleanup(func() { c.Close() })
+		if err := r.Begin(t.Context(), c, &Request{KeepConn: true, Stdin: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := new(Response)
+	if !r.Reset() {
+		t.Error("a new Response cannot be used")
+	}
+	for range 2 {
+		begin(t, r, nil, whole...)
+		if r.Reset() {
+			t.Error("a Response that is not read can be used again")
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != output {
+			t.Fatalf("read %q, %v", got, err)
+		}
+		if r.Reset() {
+			t.Error("a Response that is not closed can be used again")
+		}
+		r.Close()
+		if end, _ := r.End(); end.AppStatus != 3 || !r.Reset() {
+			t.Errorf("%v, and a Response that has ended cannot be used again", end)
+		}
+	}
+	unfit := map[string]func(t *testing.T, r *Response){
+		"not ended": func(t *testing.T, r *Response) { begin(t, r, nil, whole[0]) },
+		"watched":   func(t *testing.T, r *Response) { begin(t, r, nil, whole...); r.Watch(); io.ReadAll(r) },
+		"streaming": func(t *testing.T, r *Response) {
+			begin(t, r, struct{ io.Reader }{strings.NewReader("body")}, whole...)
+			io.ReadAll(r)
+		},
+	}
+	for name, use := range unfit {
+		t.Run(name, func(t *testing.T) {
+			r := new(Response)
+			use(t, r)
+			r.Close()
+			if r.Reset() {
+				t.Error("it can be used again")
+			}
+		})
+	}
+}
+
 // TestWatch: the context of a small request counts once it is watched, and that of a body at
 // once.
 func TestWatch(t *testing.T) {

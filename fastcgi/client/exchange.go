@@ -62,6 +62,9 @@ type exchange struct {
 
 // watch ends x with the error of ctx once that is done. The caller calls stop.
 func (x *exchange) watch(ctx context.Context) (stop func() bool) {
+	if late, ok := ctx.(interface{ Context() context.Context }); ok {
+		ctx = late.Context() // what is late must not be asked once the request is over
+	}
 	if ctx.Done() == nil {
 		return func() bool { return true }
 	}

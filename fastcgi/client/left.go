@@ -43,6 +43,8 @@ func (r *Response) ReadPipe(p []byte, pipe, least int) (n, moved int, err error)
 			return n, true
 		})
 		switch {
+		case err == nil:
+			return n, 0, r.endRead()
 		case err != errLeft:
 			return n, 0, err
 		case splices && !r.copied:

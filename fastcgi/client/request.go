@@ -166,14 +166,13 @@ type stream struct {
 	from io.Reader // nil: it ends at once
 }
 
-// streams returns what follows PARAMS (FastCGI 1.0 § 6).
-func (r *Request) streams() []stream {
-	switch r.Role {
-	case record.Filter:
-		return []stream{{record.Stdin, r.Stdin}, {record.Data, r.Data}}
-	default:
-		return []stream{{record.Stdin, r.Stdin}}
+// appendStreams appends what follows PARAMS (FastCGI 1.0 § 6).
+func (r *Request) appendStreams(to []stream) []stream {
+	to = append(to, stream{record.Stdin, r.Stdin})
+	if r.Role == record.Filter {
+		to = append(to, stream{record.Data, r.Data})
 	}
+	return to
 }
 
 // appendSmall appends those of the streams that are short, and known to be, and returns

@@ -31,6 +31,7 @@ type Response struct {
 	unhook func() bool     // of ctx
 
 	streams   [2]io.Reader  // of the request
+	outgoing  [2]stream     // the same, as they are sent
 	sent      chan struct{} // closed when they are no longer read; nil if they were not to begin with
 	complete  atomic.Bool   // all of them were sent
 	closeOnce sync.Once     // closes them
@@ -71,22 +72,43 @@ func (c *Conn) Do(ctx context.Context, req *Request) (*Response, error) {
 // streams have been neither read, but for those of at most 8 KiB, nor closed: it may be
 // sent on another connection. After any other error they have been closed.
 func (c *Conn) Begin(ctx context.Context, req *Request) (*Response, error) {
-	r := &Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
+	r := new(Response)
+	if err := r.Begin(ctx, c, req); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Begin is [Conn.Begin] for a Response of the caller's: a new one, or one that Reset has made
+// new. After an error it is not used any more.
+func (r *Response) Begin(ctx context.Context, c *Conn, req *Request) error {
+	*r = Response{stderr: req.Stderr, streams: [2]io.Reader{req.Stdin, req.Data}}
 	rest, err := r.begin(c, ctx, req, watchBytes)
 	if err == nil {
 		err = r.unsent()
 	}
 	switch {
+	case err == nil:
+		r.stream(rest)
 	case errors.Is(err, ErrNotSent):
 		r.closeOnce.Do(func() {})
 		r.Close()
-		return nil, err
-	case err != nil:
+	default:
 		r.closeStreams()
-		return nil, err
 	}
-	r.stream(rest)
-	return r, nil
+	return err
+}
+
+// Reset makes r a new Response, and reports whether it could. It could not if r has not been
+// closed, if the response had not ended by then, or if more was to be done for it than to write the
+// request and to read the response: then others may still have r.
+func (r *Response) Reset() bool {
+	x := &r.x
+	if x.conn != nil && !(x.ended && x.closed) || r.unhook != nil || r.sent != nil {
+		return false
+	}
+	*r = Response{}
+	return true
 }
 
 // Watch lets the request end with the error of the context that Begin got, once that is done.
@@ -151,7 +173,7 @@ func (r *Response) begin(c *Conn, ctx context.Context, req *Request, unwatched i
 	}
 	b, err := req.appendBegin(*buf, r.x.id, c.ParamsBytes)
 	if err == nil {
-		b, rest, err = appendSmall(b, r.x.id, req.streams())
+		b, rest, err = appendSmall(b, r.x.id, req.appendStreams(r.outgoing[:0]))
 	}
 	if err != nil {
 		c.release(&r.x)
@@ -282,6 +304,22 @@ func (r *Response) receive(use func(b []byte) (n int, done bool)) error {
 	}
 }
 
+// endRead returns io.EOF if all of the response has been read, and its end has come along with
+// that: whoever passes a small response on then knows that it is whole.
+func (r *Response) endRead() error {
+	x, c := &r.x, r.x.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !x.ended && x.err == nil && c.err == nil && c.reader == nil && c.leaver == nil && len(x.unread()) == 0 && c.records.Whole() {
+		c.advance(x)
+	}
+	if x.ended && x.end.ProtocolStatus == record.RequestComplete && x.err == nil && len(x.unread()) == 0 {
+		r.passStderr()
+		return io.EOF
+	}
+	return nil
+}
+
 // passStderr passes on what has come of STDERR. It releases the lock meanwhile.
 func (r *Response) passStderr() {
 	x, c := &r.x, r.x.conn
@@ -294,9 +332,9 @@ func (r *Response) passStderr() {
 	c.mu.Lock()
 }
 
-// Read reads from the body. It returns io.EOF when the response is complete, with which
-// the connection is free for the next request, and an error if it breaks off: see
-// [TruncatedError] and [EndError].
+// Read reads from the body. It returns io.EOF when the response is complete, perhaps along with
+// its last bytes: then the connection is free for the next request. If the response breaks off, it
+// returns an error: see [TruncatedError] and [EndError].
 func (r *Response) Read(p []byte) (int, error) {
 	n, _, err := r.ReadPipe(p, noPipe, 0)
 	return n, err

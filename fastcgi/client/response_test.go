@@ -146,6 +146,45 @@ func TestHeadBytes(t *testing.T) {
 	}
 }
 
+// TestEndRead: the end that has come along with the last bytes comes with them, and no other one.
+func TestEndRead(t *testing.T) {
+	head := stdout(1, "A: b\n\n")
+	for name, test := range map[string]struct {
+		parts []string
+		want  error
+	}{
+		"whole":      {[]string{stdout(1, "hello") + stdout(1, "") + stderr(1, "why") + ended(1, 0, 0)}, io.EOF},
+		"more":       {[]string{stdout(1, "hello") + stdout(1, ", world") + ended(1, 0, 0)}, nil},
+		"no end":     {[]string{stdout(1, "hello") + stdout(1, "")}, nil},
+		"half":       {[]string{stdout(1, "hello") + ended(1, 0, 0)[:12]}, nil},
+		"overloaded": {[]string{stdout(1, "hello") + ended(1, 0, record.Overloaded)}, nil},
+		"no record":  {[]string{stdout(1, "hello") + strings.Repeat("garbage ", 20)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			c, _ := scripted(append([]string{head}, test.parts...)...)
+			r, err := c.Do(t.Context(), &Request{Stderr: &b})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			p := make([]byte, 3)
+			if n, err := r.Read(p); string(p[:n]) != "hel" || err != nil {
+				t.Fatalf("%q, %v", p[:n], err)
+			}
+			if n, err := r.Read(p); string(p[:n]) != "lo" || err != test.want {
+				t.Fatalf("%q, %v", p[:n], err)
+			}
+			switch _, err := io.ReadAll(r); {
+			case test.want == io.EOF && (err != nil || b.String() != "why"):
+				t.Errorf("behind the end: %v, stderr %q", err, b.String())
+			case test.want == nil && name != "more" && err == nil:
+				t.Error("no error of a response that is not whole")
+			}
+		})
+	}
+}
+
 // TestStderr: it comes as it is, and is bounded where nobody reads.
 func TestStderr(t *testing.T) {
 	var b strings.Builder

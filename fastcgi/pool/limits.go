@@ -110,8 +110,11 @@ func (l *Limits) backend() backend.Limits {
 const descriptors = process.Descriptors + 2
 
 // Descriptors returns how many descriptors of this process its programs take at most,
-// besides the spools of their bodies.
+// besides the spools of bodies and responses.
 func (a *App) Descriptors() int {
-	l := a.Limits.withDefaults()
-	return min(l.Programs+l.replaced(), math.MaxInt32/descriptors) * descriptors
+	l, each := a.Limits.withDefaults(), descriptors
+	if a.Paired {
+		each += backend.FileDescriptors // a file that it passes on
+	}
+	return min(l.Programs+l.replaced(), math.MaxInt32/each) * each
 }

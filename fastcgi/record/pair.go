@@ -23,6 +23,10 @@ const (
 // value. Both may hold any bytes. It panics if one of them is longer than
 // 2147483647 bytes.
 func AppendPair(dst []byte, name, value string) []byte {
+	if len(name) <= shortLengthMax && len(value) <= shortLengthMax {
+		dst = append(dst, byte(len(name)), byte(len(value)))
+		return append(append(dst, name...), value...)
+	}
 	dst = appendLength(dst, uint64(len(name)))
 	dst = appendLength(dst, uint64(len(value)))
 	dst = append(dst, name...)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"gatehouse/cgi"
-	"gatehouse/cgi/relay"
 	"gatehouse/fastcgi/client"
 	"gatehouse/fastcgi/record"
 	"gatehouse/internal/backend"
@@ -20,11 +20,14 @@ func (a *App) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	p := &passage{params: params{app: a, env: r.Env, role: r.Role}}
+	p := passages.Get().(*passage)
+	p.params = params{app: a, env: r.Env, role: r.Role}
 	if err := p.params.settle(r); err != nil {
 		return err
 	}
-	return a.forward(w, r, p)
+	err := a.forward(w, r, p)
+	p.free(r)
+	return err
 }
 
 // Forward is ServeCGI for a request whose variables are settled: Root, Translate and Env are
@@ -33,7 +36,9 @@ func (a *App) Forward(w cgi.ResponseWriter, r *cgi.Request) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	return a.forward(w, r, &passage{params: params{app: new(App), env: r.Env}})
+	p := newPassage()
+	p.params = params{app: new(App), env: r.Env}
+	return a.forward(w, r, p)
 }
 
 // forward passes r on with the variables of p.
@@ -42,48 +47,37 @@ func (a *App) forward(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		if a.Streaming {
 			_ = cgi.EnableFullDuplex(w)
 		}
-		var err error
-		if a.SpoolRequests && !a.Streaming {
-			p.body, err = backend.TakeWholeBody(r, a.pool.Limits.Spool)
-		} else {
-			p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", a.pool.Name(), err)
+		p.body = &p.empty
+		if a.Streaming || r.ContentLength != 0 {
+			var err error
+			if a.SpoolRequests && !a.Streaming {
+				p.body, err = backend.TakeWholeBody(r, a.pool.Limits.Spool)
+			} else {
+				p.body, err = backend.TakeBody(r, a.pool.Limits.Spool, a.Streaming)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", a.pool.Name(), err)
+			}
 		}
 		p.params.setLength(p.body.Length)
 	}
 	return a.exchange(w, r, p)
 }
 
-// A passage is a request on its way, all in one piece of memory.
-type passage struct {
-	params   params
-	body     *backend.Body // nil: none
-	request  client.Request
-	stderr   stderr
-	turn     backend.Turn
-	conn     *client.Conn
-	response *client.Response
-	activity relay.Activity
-	output   backend.Output
-	left     bool // the turn is over
-}
-
 // exchange sends a request, and passes the response to w. Of p, it needs params, body, and the
 // Data of request.
 func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	if p.body == nil {
-		p.body = new(backend.Body)
+		p.body = &p.empty
 	}
 	defer p.body.Free()
 	p.stderr = stderr{app: a, request: r, params: &p.params, left: a.pool.Limits.StderrBytes}
-	p.request.Role, p.request.Params, p.request.Stderr = record.Role(r.Role), p.params.all, &p.stderr
+	p.request.Role, p.request.Params, p.request.Stderr = record.Role(r.Role), p.all, &p.stderr
 	if r.Role == cgi.Filter {
 		p.request.Data = r.Data
 	}
 	ctx := lateContext{r}
-	turn, req := &p.turn, &p.request
+	turn := &p.turn
 	var err error
 	r.SetStage(cgi.StageQueued)
 	*turn, err = a.pool.Admit(ctx, r)
@@ -93,17 +87,18 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	}
 	defer p.leave()
 	defer r.SetWorker(nil)
-	c, resp, err := begin(ctx, turn, req, p.body, &p.activity)
+	c, resp, err := begin(ctx, p)
 	if err != nil {
 		return err
 	}
+	defer p.closeFile()
 	defer resp.Close()
-	p.conn, p.response = c, resp
-	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: resp.Watch}
+	p.conn = c
+	p.output = backend.Output{Turn: turn, Source: resp, Activity: &p.activity, Body: p.body, Watch: p.watches}
 	if a.SpoolResponses {
 		p.output.Ahead = p
 	}
-	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.reword); err != nil {
+	if err := p.output.Copy(ctx, w, r.FollowsRedirects(a.LocalRedirect), p.rewords); err != nil {
 		return err
 	}
 	end, _ := resp.End()
@@ -113,8 +108,9 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 		a.log().LogAttrs(ctx, slog.LevelWarn, "application ended a request with a status", r.LogAttr(),
 			slog.String("address", turn.Name()), slog.Int64("status", int64(status)))
 	}
-	if file := resp.File(); file != nil {
-		return p.sendFile(w, file)
+	p.takeFile()
+	if p.file != nil {
+		return p.sendFile(w)
 	}
 	p.Release(true)
 	if a.StatusTruncates && status != 0 {
@@ -123,53 +119,12 @@ func (a *App) exchange(w cgi.ResponseWriter, r *cgi.Request, p *passage) error {
 	return p.output.Complete()
 }
 
-// sendFile sends the file that the application has passed on as the rest of its response. The
-// application is free meanwhile, as long as there are descriptors.
-func (p *passage) sendFile(w cgi.ResponseWriter, f *client.File) error {
-	defer f.Close()
-	if files := p.output.Files(); files.ReserveFiles(backend.FileDescriptors) {
-		defer files.ReleaseFiles(backend.FileDescriptors)
-		p.Release(true)
-	}
-	err := p.output.Complete()
-	if err == nil {
-		err = p.output.CheckFile(f.File)
-	}
-	if err == nil {
-		err = p.output.SendFile(w, f.File, f.Offset, f.Length)
-	}
-	p.Release(true)
-	return err
-}
-
-// Interrupt implements backend.Ahead.
-func (p *passage) Interrupt(err error) { p.response.Interrupt(err) }
-
-// Release implements backend.Ahead. It does nothing the second time.
-func (p *passage) Release(ended bool) {
-	if p.left {
-		return
-	}
-	p.response.Close()
-	p.body.Free()
-	p.stderr.request.SetWorker(nil)
-	if ended && p.request.KeepConn && p.conn.Err() == nil && p.response.Sent() {
-		p.turn.Keep(p.conn)
-	}
-	p.leave()
-}
-
-// leave ends the turn.
-func (p *passage) leave() {
-	if !p.left {
-		p.left = true
-		p.turn.Leave()
-	}
-}
-
 // A lateContext is the context of a request, which the front-end only makes when it is used.
 // A small request never does.
 type lateContext struct{ r *cgi.Request }
+
+// Context returns the context itself, for who may ask it once the request is over.
+func (c lateContext) Context() context.Context { return c.r.Context() }
 
 func (c lateContext) Deadline() (time.Time, bool) { return c.r.Context().Deadline() }
 func (c lateContext) Done() <-chan struct{}       { return c.r.Context().Done() }
@@ -178,8 +133,9 @@ func (c lateContext) Value(key any) any           { return c.r.Context().Value(k
 
 // begin sends a request on a connection that takes it. A kept connection to which nothing at
 // all can be written is closed, and the next one tried.
-func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backend.Body, a *relay.Activity) (*client.Conn, *client.Response, error) {
-	for {
+func begin(ctx lateContext, p *passage) (*client.Conn, *client.Response, error) {
+	turn, req, body, a := &p.turn, &p.request, p.body, &p.activity
+	for p.sent = &p.response; ; {
 		ctx.r.SetStage(cgi.StageConnecting)
 		err := turn.Connect(ctx)
 		ctx.r.SetStage(cgi.StageServing)
@@ -196,17 +152,18 @@ func begin(ctx lateContext, turn *backend.Turn, req *client.Request, body *backe
 		req.Stdin, req.KeepConn = body.Reader(), turn.Keeps()
 		req.ID = uint16(1 + turn.Served()%0xffff) // what comes late for the last request is none for this one
 		req.Await, req.SendTimeout = backend.WatchAfter, turn.WriteTimeout()
-		resp, err := c.Begin(ctx, req)
+		if err = p.sent.Begin(ctx, c, req); err == nil {
+			return c, p.sent, nil
+		}
 		var ne net.Error
 		switch {
-		case err == nil:
-			return c, resp, nil
 		case ctx.Err() == nil && errors.As(err, &ne) && ne.Timeout():
 			err = &cgi.StatusError{Code: http.StatusGatewayTimeout, Err: fmt.Errorf("%s: it took nothing of the request: silence is over: %w", turn.Name(), err), Check: "silence"}
 			turn.Failed(err)
 			return nil, nil, err
 		case errors.Is(err, client.ErrNotSent) && turn.Kept():
 			turn.Drop()
+			p.sent = new(client.Response) // who watches the context may still have the last one
 			continue
 		case ctx.Err() != nil:
 			return nil, nil, fmt.Errorf("%s: %w", turn.Name(), err)

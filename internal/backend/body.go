@@ -80,9 +80,10 @@ func (b *Body) keep(from io.Reader) error {
 // Start starts the time of a, which notes from now on what is read.
 func (b *Body) Start(a *relay.Activity) {
 	b.activity = a
-	a.Start()
 	if b.from == nil {
-		a.BodyPassed()
+		a.StartPassed()
+	} else {
+		a.Start()
 	}
 }
 

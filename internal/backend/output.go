@@ -43,6 +43,7 @@ type Output struct {
 	answered bool       // something has come
 	got      int64      // bytes of the response
 	held     bool       // some of it waits for more, or has
+	ended    bool       // the Source has come to its end, without having been read ahead
 	ahead    *readAhead // nil until the client may have to be waited for
 	released bool       // the connection has been given back
 }
@@ -139,6 +140,11 @@ func (o outputReader) SetSending(on bool) {
 	switch {
 	case o.ahead != nil:
 		o.ahead.setSending(on)
+	case o.ended:
+		if o.Ahead != nil && o.got > heldBack && o.relay.HeadDone() {
+			o.release()
+		}
+		o.Activity.SetSending(on)
 	case on && o.Ahead != nil && (o.got > heldBack || o.held):
 		if o.Watch != nil { // which is for the goroutine that serves the request
 			o.Watch()
@@ -168,8 +174,21 @@ func (o outputReader) readOr(p []byte, least int) (n, moved int, err error) {
 		}
 	}
 	n, moved, err = o.read(p, least, o.until)
-	o.held = o.held || err != nil
+	if err == io.EOF {
+		o.ended = true
+	} else if err != nil {
+		o.held = true
+	}
 	return n, moved, err
+}
+
+// release gives the connection back, whose response has come to its end.
+func (o *Output) release() {
+	if !o.released {
+		o.released = true
+		o.Turn.succeeded()
+		o.Ahead.Release(true)
+	}
 }
 
 // read reads from the Source until the deadline, if there is one, or, if least is not zero, has it
@@ -177,12 +196,13 @@ func (o outputReader) readOr(p []byte, least int) (n, moved int, err error) {
 func (o outputReader) read(p []byte, least int, until time.Time) (n, moved int, err error) {
 	limits := o.Turn.pool.Limits.relay()
 	for {
-		name, limit, next := o.Activity.Expired(limits)
+		now := time.Now()
+		elapsed := o.Activity.ElapsedAt(now)
+		name, limit, next := o.Activity.ExpiredAt(elapsed, limits)
 		if name != "" {
 			o.limit, o.expired = name, &ExpiredError{name, limit}
 			return 0, 0, o.expired
 		}
-		now := time.Now()
 		wake := until
 		if next != forever && (wake.IsZero() || now.Add(next).Before(wake)) {
 			wake = now.Add(next)
@@ -192,7 +212,6 @@ func (o outputReader) read(p []byte, least int, until time.Time) (n, moved int, 
 				wake = t
 			}
 		}
-		elapsed := o.Activity.Elapsed()
 		if o.Watch != nil {
 			if left := WatchAfter - elapsed; left > 0 {
 				soon(left)

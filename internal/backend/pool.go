@@ -219,7 +219,7 @@ func (t *Turn) Connect(ctx context.Context) error {
 			p.mu.Unlock()
 			return &cgi.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: errClosed}
 		}
-		target := p.choose(t.tried, time.Now())
+		target := p.choose(t.tried)
 		if target == nil {
 			p.mu.Unlock()
 			return last

@@ -97,7 +97,7 @@ func TestHealth(t *testing.T) {
 		chosen := func() bool {
 			n := 0
 			for range 4 {
-				if p.choose(nil, time.Now()) == a {
+				if p.choose(nil) == a {
 					n++
 				}
 			}
@@ -126,7 +126,7 @@ func TestHealth(t *testing.T) {
 		}
 		p.failed(a, true, cause)
 		p.failed(p.targets[1], true, cause)
-		if p.choose(nil, time.Now()) != p.targets[1] { // avoided for a second only
+		if p.choose(nil) != p.targets[1] { // avoided for a second only
 			t.Error("of those that fail not the first that is to be tried again was chosen")
 		}
 		p.succeeded(a)

@@ -166,14 +166,14 @@ func (a *readAhead) end(err error) {
 		return
 	}
 	o := a.output
+	a.mu.Unlock()
 	if err == io.EOF {
-		o.Turn.succeeded()
+		o.release()
 	} else {
 		o.sourceFailed(&cgi.StatusError{Code: http.StatusBadGateway, Err: fmt.Errorf("%s: reading its output: %w", o.Turn.Name(), err)})
+		o.released = true
+		o.Ahead.Release(false)
 	}
-	o.released = true
-	a.mu.Unlock()
-	o.Ahead.Release(err == io.EOF)
 	a.mu.Lock()
 }
 

@@ -31,8 +31,12 @@ type target struct {
 // choose returns the address for the next connection that is not among those tried: of
 // those that work the one with the fewest connections in use. If none works, it is the one
 // whose time is over first. nil is that all have been tried.
-func (p *Pool) choose(tried []*target, now time.Time) *target {
+func (p *Pool) choose(tried []*target) *target {
 	var best *target
+	var now time.Time
+	if len(p.targets) > 1 {
+		now = time.Now()
+	}
 	for i := range p.targets {
 		t := p.targets[(p.chosen+i)%len(p.targets)]
 		if slices.Contains(tried, t) {
