@@ -1,6 +1,7 @@
 package python
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -47,6 +48,9 @@ func TestValidatedOnBothSides(t *testing.T) {
 		resp, err := server.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Errorf("%s %s: %v", tt.method, tt.path, err)
 		}
 		resp.Body.Close()
 		if resp.StatusCode != tt.status {
