@@ -208,6 +208,10 @@ func (s *siege) run(p fault.Protocol, socket [2]string, stop fault.Stop, message
 // happen lets things happen to the gateway when it is told to. What lasts ends when it comes
 // again, and at the end of the round.
 func (s *siege) happen() {
+	defer func() {
+		for range s.happens { // a fatal error must not keep the peers waiting
+		}
+	}()
 	kinds := strings.Split(*faultsKinds, ",")
 	lasting := make(map[string]func() error)
 	for n := range s.happens {
