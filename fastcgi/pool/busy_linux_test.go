@@ -11,7 +11,19 @@ import (
 // TestBusyBehindResponse: a process that still works behind its response gets no request, neither while
 // another can be had nor when all others are busy.
 func TestBusyBehindResponse(t *testing.T) {
-	a, _ := newApp(t, Limits{Programs: 2, QueueWait: -1}, "fastcgi")
+	l := Limits{Programs: 2, QueueWait: -1}
+	t.Run("listening", func(t *testing.T) {
+		a, _ := newApp(t, l, "fastcgi")
+		testBusyBehindResponse(t, a)
+	})
+	t.Run("paired", func(t *testing.T) {
+		a, _ := newPaired(t, l)
+		testBusyBehindResponse(t, a)
+	})
+}
+
+// testBusyBehindResponse is TestBusyBehindResponse of an application with two processes.
+func testBusyBehindResponse(t *testing.T, a *App) {
 	l := testkit.Listen(t, "unix")
 	busy, _, _ := result(t, serve(a, "", "DO=after", "AT="+l.Addr().String()))
 	held := accept(t, l)

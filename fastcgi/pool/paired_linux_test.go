@@ -42,35 +42,6 @@ func TestPaired(t *testing.T) {
 	}
 }
 
-// TestPairedBusyBehindResponse: a process that has not said that it is free gets no request.
-func TestPairedBusyBehindResponse(t *testing.T) {
-	a, _ := newPaired(t, Limits{Programs: 2, QueueWait: -1})
-	l := testkit.Listen(t, "unix")
-	busy, _, _ := result(t, serve(a, "", "DO=after", "AT="+l.Addr().String()))
-	held := accept(t, l)
-	for range 5 {
-		if pid, _, _ := result(t, serve(a, "")); pid == busy {
-			t.Error("a process that is at work got a request")
-		}
-	}
-	second, _, _ := result(t, serve(a, "", "DO=after", "AT="+l.Addr().String()))
-	accept(t, l)
-	done := make(chan int)
-	go func() {
-		pid, _, _ := result(t, serve(a, ""))
-		done <- pid
-	}()
-	testkit.Until(t, "a request that waits", func() bool {
-		a.processes.mu.Lock()
-		defer a.processes.mu.Unlock()
-		return a.processes.waiting == 1
-	})
-	held.Close()
-	if pid := testkit.Receive(t, "the request that waits", done); pid != busy || pid == second {
-		t.Errorf("process %d, want %d", pid, busy)
-	}
-}
-
 // TestPairedClientLeaves: a process whose client has left ends that request, and serves the next.
 func TestPairedClientLeaves(t *testing.T) {
 	a, log := newPaired(t, Limits{Programs: 1, QueueWait: -1})
