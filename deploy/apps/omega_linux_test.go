@@ -12,12 +12,13 @@ var omega = &application{
 	static: `location /pages/ { root /srv; }
 `,
 	prepare: func(t *testing.T) {
-		for name, text := range map[string]string{
-			"apple.html": "<title>Apples</title><p>A fruit of the temperate zones: the pippin.",
-			"pear.html":  "<title>Pears</title><p>A fruit, too.",
-			"iron.html":  "<title>Iron</title><p>A metal, ümlaut.",
+		// In order: documents have the numbers in which they are found.
+		for _, p := range []struct{ name, text string }{
+			{"apple.html", "<title>Apples</title><p>A fruit of the temperate zones: the pippin."},
+			{"pear.html", "<title>Pears</title><p>A fruit, too."},
+			{"iron.html", "<title>Iron</title><p>A metal, ümlaut."},
 		} {
-			write(t, "/srv/pages/"+name, "<!DOCTYPE html><meta charset=utf-8>"+text, 0o644)
+			write(t, "/srv/pages/"+p.name, "<!DOCTYPE html><meta charset=utf-8>"+p.text, 0o644)
 		}
 		shell(t, "touch -d 2026-11-01 /srv/pages/*; omindex --db /var/lib/xapian-omega/data/default --url /pages /srv/pages; chmod -R a+rX /var/lib/xapian-omega; chown www-data /var/log/xapian-omega || mkdir -m 777 /var/log/xapian-omega")
 	},

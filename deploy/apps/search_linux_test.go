@@ -8,13 +8,13 @@ import (
 // writePages writes what the two programs here search.
 func writePages(t *testing.T) {
 	t.Helper()
-	for name, text := range map[string]string{
-		"index.html": "<title>Index</title><a href=apple.html>1</a> <a href=pear.html>2</a> <a href=iron.html>3</a>",
-		"apple.html": "<title>Apples</title><p>A fruit of the temperate zones: the pippin.",
-		"pear.html":  "<title>Pears</title><p>Another fruit, too.",
-		"iron.html":  "<title>Iron</title><p>This is a metal.",
+	for _, p := range []struct{ name, text string }{
+		{"index.html", "<title>Index</title><a href=apple.html>1</a> <a href=pear.html>2</a> <a href=iron.html>3</a>"},
+		{"apple.html", "<title>Apples</title><p>A fruit of the temperate zones: the pippin."},
+		{"pear.html", "<title>Pears</title><p>Another fruit, too."},
+		{"iron.html", "<title>Iron</title><p>This is a metal."},
 	} {
-		write(t, "/srv/pages/"+name, "<!DOCTYPE html>"+text, 0o644)
+		write(t, "/srv/pages/"+p.name, "<!DOCTYPE html>"+p.text, 0o644)
 	}
 	shell(t, "touch -d 2026-11-01 /srv/pages/*")
 }
