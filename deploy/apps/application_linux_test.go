@@ -24,8 +24,6 @@ type application struct {
 	// gateway and the locations of nginx. Otherwise they are those that the page has for all
 	// programs of Debian's cgi-bin.
 	recipe bool
-	// asRoot is whether the gateway is started by root, since its configuration names a user.
-	asRoot bool
 	// like are the locations of nginx for fcgiwrap, and for the gateway in its place, if those of
 	// Debian's example for cgi-bin are not enough.
 	like string
@@ -151,7 +149,7 @@ func (a *application) visitHere(t *testing.T) {
 			section = a.name
 		}
 		config, server := recipe(t, filepath.Join(inside, filepath.Base(page)), section)
-		startGateway(t, config, a.asRoot)
+		startGateway(t, config)
 		locations = server
 	case byName:
 		replaceFcgiwrap(t)

@@ -28,7 +28,7 @@ var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 // start starts a server and waits until it accepts connections at each of the addresses, which
 // are host:port or the path of a unix socket. The end of the test ends it, by SIGTERM. A test
 // that fails shows what it has logged.
-func start(t *testing.T, cmd *exec.Cmd, addresses ...string) *testkit.Log {
+func start(t *testing.T, cmd *exec.Cmd, addresses ...string) {
 	t.Helper()
 	log := new(testkit.Log)
 	name := filepath.Base(cmd.Path)
@@ -83,7 +83,6 @@ func start(t *testing.T, cmd *exec.Cmd, addresses ...string) *testkit.Log {
 			return true
 		})
 	}
-	return log
 }
 
 // isGateway reports whether a program is the gateway, under whatever name.
@@ -100,28 +99,36 @@ func isGateway(t *testing.T, path string) bool {
 	return os.SameFile(a, b)
 }
 
-// startGateway starts the gateway with a configuration, as its unit does.
-func startGateway(t *testing.T, config string, asRoot bool) *testkit.Log {
+// startGateway starts the gateway with a configuration, as its unit does, after a check of it that
+// has nothing to say.
+func startGateway(t *testing.T, config string) {
 	t.Helper()
-	write(t, "/etc/gatehouse/gatehouse.toml", `fastcgi = "unix:`+gatewaySocket+`,mode=0660,group=www-data"`+"\n"+config, 0o644)
-	cmd := exec.Command(filepath.Join(workspace, "gatehouse"), "serve", "--config", "/etc/gatehouse/gatehouse.toml")
-	owner := &syscall.Credential{}
-	if !asRoot {
-		owner = credential(t, "www-data")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
-	}
+	const file = "/etc/gatehouse/gatehouse.toml"
+	write(t, file, `fastcgi = "unix:`+gatewaySocket+`,mode=0660,group=www-data"`+"\n"+config, 0o644)
+	owner := credential(t, "www-data")
 	if err := os.MkdirAll(filepath.Dir(gatewaySocket), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chown(filepath.Dir(gatewaySocket), int(owner.Uid), int(owner.Gid)); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, cmd, gatewaySocket)
+	command := func(name string) *exec.Cmd {
+		cmd := exec.Command(filepath.Join(workspace, "gatehouse"), name, "--config", file)
+		cmd.SysProcAttr, cmd.Env = &syscall.SysProcAttr{Credential: owner}, environment
+		return cmd
+	}
+	var warnings strings.Builder
+	check := command("check")
+	check.Stderr = &warnings
+	if err := check.Run(); err != nil || warnings.Len() > 0 {
+		t.Errorf("gatehouse check: %v\n%s", err, warnings.String())
+	}
+	start(t, command("serve"), gatewaySocket)
 }
 
 // startFcgiwrap starts what is installed as fcgiwrap in the way of spawn-fcgi, with room for some
 // programs at once.
-func startFcgiwrap(t *testing.T) *testkit.Log {
+func startFcgiwrap(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("unix", fcgiwrapSocket)
 	if err != nil {
@@ -140,7 +147,7 @@ func startFcgiwrap(t *testing.T) *testkit.Log {
 	cmd := exec.Command("/usr/sbin/fcgiwrap", "-f", "-c", "4")
 	cmd.Stdin = f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, "www-data")}
-	return start(t, cmd, fcgiwrapSocket)
+	start(t, cmd, fcgiwrapSocket)
 }
 
 // replaceFcgiwrap puts the gateway in the place of fcgiwrap.
