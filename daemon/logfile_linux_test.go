@@ -35,6 +35,7 @@ func TestReopenLosesNothing(t *testing.T) {
 	const files = 5
 	for i := range files {
 		clients.more(t, 20)
+		testkit.Until(t, "a line in the log", func() bool { info, err := os.Stat(path); return err == nil && info.Size() > 0 })
 		if err := os.Rename(path, fmt.Sprint(path, i)); err != nil {
 			t.Fatal(err)
 		}
