@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/testkit"
 )
 
 // Where a traced gateway listens and keeps its files.
@@ -117,6 +118,11 @@ func startTracedOn(t *testing.T, keys string, sockets int, blockable bool) *trac
 	if err := s.waitFor(tracedSocket); err != nil {
 		t.Fatal(err)
 	}
+	// It listens before it has all that it starts with, such as its threads.
+	testkit.Until(t, "the gateway serves", func() bool {
+		text, err := os.ReadFile(w.log)
+		return err == nil && strings.Count(string(text), `"msg":"listening"`) >= sockets
+	})
 	w.await(t, "the connection that was tried", func() []string {
 		w.links = make(map[string]bool)
 		var open []string
