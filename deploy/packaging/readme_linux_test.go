@@ -61,6 +61,13 @@ func TestReadme(t *testing.T) {
 	m.Fails("git", "ls-remote", "http://alice:wrong@localhost/git/project.git")
 	m.Run(push[0], push[1:]...)
 
+	// "scripts may also be one program".
+	m.Shell(`cp /etc/gatehouse/gatehouse.toml /root; sed -i 's|^scripts = .*|scripts = "/usr/lib/cgi-bin/hello"|' /etc/gatehouse/gatehouse.toml; systemctl reload gatehouse`)
+	if got := get(m, "/cgi-bin/any/path"); got != hello {
+		t.Errorf("as the only program, it says %q", got)
+	}
+	m.Shell(`cp /root/gatehouse.toml /etc/gatehouse/gatehouse.toml; systemctl reload gatehouse`)
+
 	m.Run("sync")
 	m.Reboot()
 	if got := get(m, "/cgi-bin/hello"); got != hello {
