@@ -15,15 +15,8 @@ func TestSites(t *testing.T) {
 	m := installed(t)
 	m.Run("useradd", "--system", "blog")
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
-	logged := func(name string) {
-		config := m.Run("cat", "/etc/gatehouse/"+name+".toml")
-		dir := "/var/log/gatehouse"
-		if name != "gatehouse" {
-			dir += "@" + name
-		}
-		m.Write("/etc/gatehouse/"+name+".toml", fmt.Sprintf("access_log = %q\n%s\n", dir+"/access.log", config), 0o644)
-	}
-	logged("gatehouse")
+	const main, blog = "/var/log/gatehouse/access.log", "/var/log/gatehouse@blog/access.log"
+	m.Write("/etc/gatehouse/gatehouse.toml", fmt.Sprintf("access_log = %q\n%s\n", main, m.Run("cat", "/etc/gatehouse/gatehouse.toml")), 0o644)
 	m.Run("systemctl", "enable", "--now", "gatehouse.socket", "gatehouse.service")
 
 	var output, location string
@@ -34,7 +27,7 @@ func TestSites(t *testing.T) {
 		for line := range strings.Lines(b.Text) {
 			switch {
 			case strings.HasPrefix(line, "systemctl edit gatehouse@blog.service"):
-				logged("blog")
+				m.Run("sed", "-i", "s|"+main+"|"+blog+"|", "/etc/gatehouse/blog.toml")
 				m.Write("/etc/systemd/system/gatehouse@blog.service.d/override.conf", "[Service]\nUser=blog\nGroup=blog\n", 0o644)
 				m.Run("systemctl", "daemon-reload")
 			case strings.HasPrefix(line, "gatehouse snippet nginx"):
@@ -56,7 +49,6 @@ func TestSites(t *testing.T) {
 
 	// The other one writes to its own as before, and so do both after restarts and rotations, in
 	// whatever order.
-	const main, blog = "/var/log/gatehouse/access.log", "/var/log/gatehouse@blog/access.log"
 	for i, change := range []string{
 		"true",
 		"systemctl restart gatehouse.service",
