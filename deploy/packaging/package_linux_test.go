@@ -142,7 +142,7 @@ func TestMakeInstallRuns(t *testing.T) {
 	}
 	m.Shell("tar -C / --keep-directory-symlink -xf " + m.Copy(archive, "/root"))
 	m.Shell(rest)
-	if out := m.Run("gatehouse", "check"); !strings.Contains(out, "no errors") || strings.Contains(out, "warning") {
+	if out := m.Run("/usr/local/bin/gatehouse", "check"); !strings.Contains(out, "no errors") || strings.Contains(out, "warning") {
 		t.Errorf("the example is not in order: %s", out)
 	}
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)

@@ -16,10 +16,12 @@ func TestSites(t *testing.T) {
 	m.Run("useradd", "--system", "blog")
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	const main, blog = "/var/log/gatehouse/access.log", "/var/log/gatehouse@blog/access.log"
-	m.Write("/etc/gatehouse/gatehouse.toml", fmt.Sprintf("access_log = %q\n%s\n", main, m.Run("cat", "/etc/gatehouse/gatehouse.toml")), 0o644)
-	m.Run("systemctl", "enable", "--now", "gatehouse.socket", "gatehouse.service")
+	logTo := func(log, config string) {
+		m.Write(config, fmt.Sprintf("access_log = %q\n%s\n", log, m.Run("cat", config)), 0o644)
+		m.Run("gatehouse", "check", "--config", config)
+	}
 
-	var output, location string
+	var output, snippet string
 	for _, b := range testkit.CodeBlocks(t, "../../docs/systemd.md") {
 		if b.Section != "Sites of their own" || !strings.Contains(b.Text, "blog") {
 			continue
@@ -27,14 +29,16 @@ func TestSites(t *testing.T) {
 		for line := range strings.Lines(b.Text) {
 			switch {
 			case strings.HasPrefix(line, "systemctl edit gatehouse@blog.service"):
-				m.Run("sed", "-i", "s|"+main+"|"+blog+"|", "/etc/gatehouse/blog.toml")
 				m.Write("/etc/systemd/system/gatehouse@blog.service.d/override.conf", "[Service]\nUser=blog\nGroup=blog\n", 0o644)
 				m.Run("systemctl", "daemon-reload")
 			case strings.HasPrefix(line, "gatehouse snippet nginx"):
-				location = m.Shell(line)
+				snippet = m.Shell(line) + "\n"
 			case strings.HasPrefix(line, "gatehouse status"):
-				m.Write("/etc/nginx/sites-enabled/default", "server {\nlisten 80;\n"+location+"\n}\n"+
-					"server { listen 81; location / { include fastcgi_params; fastcgi_pass unix:/run/gatehouse/fastcgi.sock; } }\n", 0o644)
+				// As the snippet says. Port 81 is for the other gateway.
+				m.Run("rm", "/etc/nginx/sites-enabled/default")
+				m.Write("/etc/nginx/conf.d/gatehouse.conf", snippet, 0o644)
+				m.Write("/etc/nginx/conf.d/other.conf", "server { listen 81; location / { include fastcgi_params; fastcgi_pass unix:/run/gatehouse/fastcgi.sock; } }\n", 0o644)
+				m.Run("nginx", "-t")
 				m.Run("systemctl", "restart", "nginx")
 				get(m, "/cgi-bin/whoami")
 				output = m.Shell(line)
@@ -46,6 +50,11 @@ func TestSites(t *testing.T) {
 	if !strings.HasPrefix(output, "gatehouse OK: 0 in flight, 0 waiting, 1 ended") {
 		t.Errorf("status of the site says %q", output)
 	}
+
+	logTo(main, "/etc/gatehouse/gatehouse.toml")
+	logTo(blog, "/etc/gatehouse/blog.toml")
+	m.Run("systemctl", "enable", "--now", "gatehouse.socket", "gatehouse.service")
+	m.Run("systemctl", "reload", "gatehouse@blog.service")
 
 	// The other one writes to its own as before, and so do both after restarts and rotations, in
 	// whatever order.
