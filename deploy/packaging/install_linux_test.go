@@ -145,7 +145,8 @@ func difference(a, b string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestReload: a bad configuration is refused with the reason, and the old one serves on.
+// TestReload: systemctl reload returns once the new configuration serves. A bad one is refused with
+// the reason, the old one serves on, and the service is not stuck in "reloading".
 func TestReload(t *testing.T) {
 	t.Parallel()
 	m := installed(t)
@@ -153,7 +154,6 @@ func TestReload(t *testing.T) {
 	site(m, "/run/gatehouse/fastcgi.sock")
 	m.Run("systemctl", "enable", "--now", "gatehouse.socket")
 	get(m, "/cgi-bin/whoami")
-	m.Write("/usr/lib/cgi-bin/word", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s' \"$WORD\"\n", 0o755)
 	good := m.Run("cat", "/etc/gatehouse/gatehouse.toml") + "\n"
 	m.Write("/etc/gatehouse/gatehouse.toml", good+"colour = 1\n", 0o644)
 	refused := func(how string) {
@@ -180,20 +180,49 @@ func TestReload(t *testing.T) {
 	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, "gatehouse") {
 		t.Errorf("after a reload that failed, the program says %q", got)
 	}
-	// A signal alone returns long before a configuration of this size is read.
-	const apps = 2000
-	var many strings.Builder
-	for i := range apps {
-		fmt.Fprintf(&many, "[[app]]\nprefix = \"/unused%d\"\nscripts = \"/usr/lib/cgi-bin\"\n", i)
-	}
-	for i := range 5 {
-		word := fmt.Sprintf("configuration %d", i)
-		m.Write("/etc/gatehouse/gatehouse.toml", fmt.Sprintf("fastcgi = \"systemd:fastcgi\"\n[[app]]\nprefix = \"/cgi-bin\"\nscripts = \"/usr/lib/cgi-bin\"\nenv = { WORD = %q }\n%s", word, many.String()), 0o644)
-		m.Run("systemctl", "reload", "gatehouse.service")
-		if got := get(m, "/cgi-bin/word"); got != word {
-			t.Errorf("after a reload, the program says %q; want %q", got, word)
+	// systemctl returns when the new configuration serves, and not before: here, an application
+	// takes its time to start.
+	const app = `import os, time
+
+while %s and not os.path.exists("/srv/released"):
+    time.sleep(0.05)
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%s"]
+`
+	m.Write("/srv/app/app.py", fmt.Sprintf(app, "False", "old"), 0o644)
+	m.Write("/etc/gatehouse/gatehouse.toml", "fastcgi = \"systemd:fastcgi\"\nprefix = \"/cgi-bin\"\nwsgi = \"app:app\"\ndirectory = \"/srv/app\"\n", 0o644)
+	m.Run("systemctl", "reload", "gatehouse.service")
+	serves := func(want string) {
+		t.Helper()
+		if got := get(m, "/cgi-bin/x"); got != want {
+			t.Errorf("the application says %q; want %q", got, want)
 		}
 	}
+	serves("old")
+	m.Write("/srv/app/app.py", fmt.Sprintf(app, "True", "new"), 0o644)
+	reload := make(chan error, 1)
+	systemctl := m.Command("systemctl", "reload", "gatehouse.service")
+	go func() { reload <- systemctl.Run() }()
+	m.Until("the service reloads", func() bool { return m.Property("gatehouse.service", "ActiveState") == "reloading" })
+	for range 3 {
+		serves("old")
+		if state := m.Property("gatehouse.service", "ActiveState"); state != "reloading" {
+			t.Errorf("while the application starts, the service is %s", state)
+		}
+	}
+	select {
+	case err := <-reload:
+		t.Fatalf("systemctl reload returns while the application starts: %v", err)
+	default:
+	}
+	m.Write("/srv/released", "", 0o644)
+	if err := <-reload; err != nil {
+		t.Errorf("systemctl reload: %v", err)
+	}
+	serves("new")
 
 	// The example is in order where there is no web server, and no git.
 	m.Run("systemctl", "stop", "nginx")

@@ -43,7 +43,7 @@ func TestReadme(t *testing.T) {
 		t.Errorf("git says %q", got)
 	}
 	m.Run("gatehouse", "check")
-	if got := m.Run("gatehouse", "explain", "--user", "gatehouse", "http://localhost/cgi-bin/hello"); !strings.Contains(got, "it would run as user gatehouse") {
+	if got := m.Run("gatehouse", "explain", "--unit", "gatehouse.service", "http://localhost/cgi-bin/hello"); !strings.Contains(got, "it would run as user gatehouse") {
 		t.Errorf("explain says\n%s", got)
 	}
 	m.Run("curl", "-s", "http://localhost/cgi-bin/missing")

@@ -83,6 +83,12 @@ func TestSites(t *testing.T) {
 		}
 	}
 	m.Run("dpkg", "--purge", "gatehouse")
+	if units := m.Run("systemctl", "list-units", "--all", "--no-legend", "gatehouse*"); units != "" {
+		t.Errorf("units are left after purging:\n%s", units)
+	}
+	if left := m.Shell("ls /etc/systemd/system/*.wants | grep gatehouse || true"); left != "" {
+		t.Errorf("links to units are left after purging: %s", left)
+	}
 	if left := m.Shell("ls -d /var/log/gatehouse* /run/gatehouse* 2>/dev/null || true"); left != "" {
 		t.Errorf("purging leaves %s", left)
 	}
