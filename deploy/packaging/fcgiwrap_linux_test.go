@@ -62,7 +62,7 @@ func takeOver(t *testing.T, m *machine.Machine) {
 
 // TestWrapKeepsStates: gatehouse-fcgiwrap starts nothing where policy-rc.d forbids it, and its
 // upgrades leave alone what was stopped, disabled or masked. What runs is restarted, and not its
-// socket.
+// socket, also when the binary is upgraded.
 func TestWrapKeepsStates(t *testing.T) {
 	t.Parallel()
 	m := installed(t)
@@ -106,5 +106,11 @@ func TestWrapKeepsStates(t *testing.T) {
 	}
 	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, "www-data") {
 		t.Errorf("after an upgrade, the program says %q", got)
+	}
+	// The binary is in the other package.
+	m.Run("dpkg", "-i", m.Copy(newer(t), "/root"))
+	m.Run("cmp", "/usr/bin/gatehouse", "/proc/"+m.Property("gatehouse-fcgiwrap.service", "MainPID")+"/exe")
+	if m.Property("gatehouse-fcgiwrap.socket", "InvocationID") != socket {
+		t.Error("after an upgrade of gatehouse, the socket is another one")
 	}
 }
