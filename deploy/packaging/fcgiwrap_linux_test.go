@@ -9,14 +9,7 @@ import (
 
 // TestTakeOver: gatehouse-fcgiwrap takes over from Debian's fcgiwrap, its socket path, user
 // and options, without a change to the web server, and fcgiwrap from it.
-func TestTakeOver(t *testing.T) {
-	for _, release := range []machine.Release{machine.Bookworm, machine.Trixie} {
-		t.Run(string(release), func(t *testing.T) {
-			t.Parallel()
-			takeOver(t, machine.BootRelease(t, release))
-		})
-	}
-}
+func TestTakeOver(t *testing.T) { onEach(t, takeOver) }
 
 func takeOver(t *testing.T, m *machine.Machine) {
 	m.Shell("dpkg -i " + machine.Debs + "/*.deb")

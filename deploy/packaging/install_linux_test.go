@@ -33,6 +33,24 @@ func installed(t *testing.T) *machine.Machine {
 	return m
 }
 
+// onEach runs a test on a machine of each release.
+func onEach(t *testing.T, test func(t *testing.T, m *machine.Machine)) {
+	for _, release := range []machine.Release{machine.Bookworm, machine.Trixie} {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			test(t, machine.BootRelease(t, release))
+		})
+	}
+}
+
+// onEachInstalled is onEach on machines with the package gatehouse.
+func onEachInstalled(t *testing.T, test func(t *testing.T, m *machine.Machine)) {
+	onEach(t, func(t *testing.T, m *machine.Machine) {
+		m.Run("dpkg", "-i", m.Copy(built(t, "gatehouse", ".deb"), "/root"))
+		test(t, m)
+	})
+}
+
 // site makes nginx pass /cgi-bin/ to a socket.
 func site(m *machine.Machine, socket string) {
 	m.Write("/etc/nginx/sites-enabled/default", `server {

@@ -13,8 +13,9 @@ import (
 
 // TestReadme follows the README to the letter, on a Debian with nginx and git: its commands
 // and its configurations, in their order, and again after a reboot.
-func TestReadme(t *testing.T) {
-	m := machine.Boot(t)
+func TestReadme(t *testing.T) { onEach(t, followReadme) }
+
+func followReadme(t *testing.T, m *machine.Machine) {
 	m.Copy(built(t, "gatehouse", ".deb"), "/root/gatehouse/bin")
 	output := make(map[string]string) // of the commands, by section
 	for _, b := range testkit.CodeBlocks(t, "../../README.md") {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/machine"
 )
 
 const systemdDir = "../systemd/"
@@ -118,9 +120,9 @@ grep -q 'NoNewPrivs:.0' /proc/self/status && echo privileges
 `
 
 // TestProfiles: what the documentation says of both profiles holds for a program.
-func TestProfiles(t *testing.T) {
-	t.Parallel()
-	m := installed(t)
+func TestProfiles(t *testing.T) { onEachInstalled(t, profiles) }
+
+func profiles(t *testing.T, m *machine.Machine) {
 	m.Write("/usr/lib/cgi-bin/probe", probe, 0o755)
 	m.Write("/home/secret", "", 0o644)
 	m.Write("/tmp/shared", "", 0o644)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/machine"
 )
 
 // newer returns a package of a later version than the one that was built, whose binary
@@ -30,9 +32,9 @@ const holds = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; read word </s
 // TestUpgradeUnderLoad: no request fails while the package is upgraded, not even one that began
 // before and ends after the service is told to stop; the new binary runs; the socket unit stays
 // as it is; systemd knows the new unit files.
-func TestUpgradeUnderLoad(t *testing.T) {
-	t.Parallel()
-	m := installed(t)
+func TestUpgradeUnderLoad(t *testing.T) { onEachInstalled(t, upgradeUnderLoad) }
+
+func upgradeUnderLoad(t *testing.T, m *machine.Machine) {
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	m.Write("/usr/lib/cgi-bin/holds", holds, 0o755)
 	m.Run("mkfifo", "/srv/hold")
