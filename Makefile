@@ -102,6 +102,9 @@ kubernetes: packages
 packages:
 	@sh .ci/packages
 
+# Installs a file that names places of others: $(call place,FROM,TO).
+place = { sed 's|/usr/bin/gatehouse|$(PREFIX)/bin/gatehouse|g; s|/usr/share/gatehouse|$(PREFIX)/share/gatehouse|g; s|/usr/share/doc/gatehouse|$(PREFIX)/share/doc/gatehouse|g' $(1) >$(2) && chmod 644 $(2); } || exit 1
+
 # The manual and the completion are printed by the command.
 install:
 	@mkdir -p bin
@@ -111,14 +114,16 @@ install:
 		$(SHARE)/doc/gatehouse $(SHARE)/man/man1 $(SHARE)/man/man5 $(DESTDIR)$(SYSCONF)/gatehouse $(DESTDIR)$(SYSCONF)/logrotate.d \
 		$(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	for unit in gatehouse.service gatehouse.socket gatehouse-admin.socket gatehouse-admin@.socket gatehouse@.service gatehouse@.socket; do \
-		sed 's|/usr/bin/gatehouse|$(PREFIX)/bin/gatehouse|; s|/usr/share/|$(PREFIX)/share/|' deploy/systemd/$$unit >$(LIB)/systemd/system/$$unit || exit 1; done
+		$(call place,deploy/systemd/$$unit,$(LIB)/systemd/system/$$unit); done
+	for profile in compat.conf cgroup.conf; do \
+		$(call place,deploy/systemd/$$profile,$(SHARE)/gatehouse/systemd/$$profile); done
 	install -m 644 deploy/systemd/git.conf $(LIB)/systemd/system/gatehouse@git.service.d/git.conf
-	install -m 644 deploy/systemd/compat.conf deploy/systemd/cgroup.conf $(SHARE)/gatehouse/systemd/
 	install -m 644 deploy/packaging/sysusers.conf $(LIB)/sysusers.d/gatehouse.conf
 	install -m 644 deploy/packaging/tmpfiles.conf $(LIB)/tmpfiles.d/gatehouse.conf
 	install -m 644 deploy/packaging/git.sysusers.conf $(SHARE)/gatehouse/git/sysusers.conf
 	install -m 644 deploy/packaging/git.tmpfiles.conf $(SHARE)/gatehouse/git/tmpfiles.conf
-	install -m 644 README.md docs/systemd.md docs/cgi.md docs/operating.md $(SHARE)/doc/gatehouse/
+	for page in README.md docs/systemd.md docs/cgi.md docs/operating.md; do \
+		$(call place,$$page,$(SHARE)/doc/gatehouse/$${page##*/}); done
 	install -m 644 deploy/prometheus/* $(SHARE)/gatehouse/prometheus/
 	$(HOST) ./daemon/gatehouse help gatehouse.1 | gzip -9n >$(SHARE)/man/man1/gatehouse.1.gz
 	$(HOST) ./daemon/gatehouse help gatehouse.toml.5 | gzip -9n >$(SHARE)/man/man5/gatehouse.toml.5.gz
@@ -127,7 +132,7 @@ install:
 	$(HOST) ./daemon/gatehouse completion fish >$(SHARE)/fish/vendor_completions.d/gatehouse.fish
 	install -m 644 deploy/packaging/logrotate.conf $(DESTDIR)$(SYSCONF)/logrotate.d/gatehouse
 	for file in gatehouse git; do \
-		[ -e $(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml ] || install -m 644 deploy/packaging/$$file.toml $(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml; done
+		[ -e $(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml ] || $(call place,deploy/packaging/$$file.toml,$(DESTDIR)$(SYSCONF)/gatehouse/$$file.toml); done
 	install -d $(DESTDIR)/usr/lib/cgi-bin
 
 # What both kinds of packages are made of.

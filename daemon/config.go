@@ -116,7 +116,7 @@ func configFileError(file string, err error) error {
 	info, unreachable := os.Stat(file)
 	switch {
 	case os.IsNotExist(err):
-		err = errors.New("no such file: write another one after --config")
+		err = errors.New("no such file: create it, or write another one after --config")
 	case errors.Is(err, fs.ErrPermission) && unreachable != nil:
 		return errUnreachable(file)
 	case errors.Is(err, fs.ErrPermission):

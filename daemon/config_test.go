@@ -273,7 +273,7 @@ func TestLoadConfigErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		dir + "/none": "no such file: write another one after --config",
+		dir + "/none": "no such file: create it, or write another one after --config",
 		dir:           "is a directory: write the path of a file after --config",
 		large:         "the file is longer than 4194304 bytes",
 	} {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"gatehouse"
@@ -138,9 +140,23 @@ func (p *inheritance) sockets(name string) ([]socket, error) {
 		list = append(list, socket{listener: l, fd: d.FD})
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("systemd:%s: systemd passed no socket of that name: write FileDescriptorName=%s in its unit, and start it", name, name)
+		return nil, p.errMissing(name)
 	}
 	return list, nil
+}
+
+// errMissing says that no socket of this name is left, and what there is instead.
+func (p *inheritance) errMissing(name string) error {
+	if len(p.descriptors) == 0 {
+		return fmt.Errorf("systemd:%s: no socket was passed: only systemd passes one, of a socket unit with FileDescriptorName=%s: start that unit, or write an address, such as unix:/run/gatehouse.sock", name, name)
+	}
+	var names []string
+	for _, d := range p.descriptors {
+		if quoted := strconv.Quote(d.Name); !slices.Contains(names, quoted) {
+			names = append(names, quoted)
+		}
+	}
+	return fmt.Errorf("systemd:%s: systemd passed no socket of that name, only %s: write FileDescriptorName=%s in its unit, and restart it", name, strings.Join(names, ", "), name)
 }
 
 // checkUnused returns an error if a descriptor is not used: clients of such a socket

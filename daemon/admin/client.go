@@ -103,7 +103,7 @@ func (c *Client) do(ctx context.Context, method, path string, form url.Values) (
 func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOENT):
-		return fmt.Errorf("%s: there is no such socket: start gatehouse with admin = \"unix:%[1]s\", or write --admin with the address that it has", c.Address)
+		return fmt.Errorf("%s: there is no such socket: start the service (gatehouse.service), or gatehouse with admin = \"unix:%[1]s\", or write --admin with the address that it has", c.Address)
 	case errors.Is(err, errRefused):
 		return fmt.Errorf("%s: no gatehouse listens there: start it, or write --admin with the address that it has", c.Address)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):

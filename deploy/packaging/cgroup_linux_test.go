@@ -58,9 +58,6 @@ func TestCgroup(t *testing.T) {
 		t.Helper()
 		m.Until("the log has "+what, func() bool { return strings.Contains(m.Journal("gatehouse.service"), what) })
 	}
-	running := func(command string) bool {
-		return m.Command("sh", "-c", `for c in /proc/[0-9]*/cmdline; do tr '\0' ' ' 2>/dev/null <$c | grep -q "^$1 " && exit; done; exit 1`, "sh", command).Run() == nil
-	}
 
 	const service = "/system.slice/gatehouse.service/"
 	if group := get(m, "/cgi-bin/group"); !strings.HasPrefix(group, service+"gatehouse.") {
@@ -72,7 +69,7 @@ func TestCgroup(t *testing.T) {
 	if got := status("leaves"); got != "200" {
 		t.Errorf("a program that leaves a process behind: status %s", got)
 	}
-	m.Until("what a program leaves is ended", func() bool { return !running("sleep 1001") })
+	m.Until("what a program leaves is ended", func() bool { return !running(m, "sleep 1001") })
 	if got := status("busy"); got != "504" {
 		t.Errorf("a program that computes for more than cpu: status %s; want 504", got)
 	}
@@ -91,10 +88,10 @@ func TestCgroup(t *testing.T) {
 		if err := client.Start(); err != nil {
 			t.Fatal(err)
 		}
-		m.Until("a program runs", func() bool { return running("sleep 1002") && running("sleep 1003") })
+		m.Until("a program runs", func() bool { return running(m, "sleep 1002") && running(m, "sleep 1003") })
 		m.Shell(end)
 		_ = client.Wait() // the response is cut off
-		m.Until("nothing is left after "+end, func() bool { return !running("sleep 100[23]") })
+		m.Until("nothing is left after "+end, func() bool { return !running(m, "sleep 100[23]") })
 	}
 	m.Run("systemctl", "stop", "gatehouse.socket", "gatehouse.service")
 	m.Until("the control groups are removed", func() bool { return !m.Exists("/sys/fs/cgroup" + service) })

@@ -52,6 +52,9 @@ func TestCompletion(t *testing.T) {
 func TestCompletionZsh(t *testing.T) {
 	const script = `compdef() { }; _arguments() { print -rl -- "$@" }; compadd() { shift; print -rl -- "$@" }
 		. <("$0" completion zsh); words=(gatehouse ${=1} ""); CURRENT=$#words; _gatehouse`
+	// As a file of the package, it is loaded when it is called.
+	const loaded = `_arguments() { print -rl -- "$@" }; compadd() { shift; print -rl -- "$@" }
+		"$0" completion zsh >$2/_gatehouse; fpath=($2); autoload -Uz _gatehouse; words=(gatehouse ${=1} ""); CURRENT=$#words; _gatehouse`
 	gatehouse := command(t)
 	for before, want := range map[string]string{
 		"":        "check",
@@ -59,9 +62,11 @@ func TestCompletionZsh(t *testing.T) {
 		"explain": "*--like=:fcgiwrap|slowcgi:(fcgiwrap slowcgi)",
 		"help":    ":word:(config limits status top abort explain request cgi conform service snippet)",
 	} {
-		out, err := exec.Command("zsh", "-f", "-c", script, gatehouse, before).CombinedOutput()
-		if err != nil || !slices.Contains(strings.Split(string(out), "\n"), want) {
-			t.Errorf("gatehouse %s is completed from %q, %v; want %q", before, out, err, want)
+		for _, script := range []string{script, loaded} {
+			out, err := exec.Command("zsh", "-f", "-c", script, gatehouse, before, t.TempDir()).CombinedOutput()
+			if err != nil || !slices.Contains(strings.Split(string(out), "\n"), want) {
+				t.Errorf("gatehouse %s is completed from %q, %v; want %q", before, out, err, want)
+			}
 		}
 	}
 }

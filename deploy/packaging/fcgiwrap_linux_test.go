@@ -9,9 +9,9 @@ import (
 
 // TestTakeOver: gatehouse-fcgiwrap takes over from Debian's fcgiwrap, its socket path, user
 // and options, without a change to the web server, and fcgiwrap from it.
-func TestTakeOver(t *testing.T) {
-	t.Parallel()
-	m := machine.Boot(t)
+func TestTakeOver(t *testing.T) { onEach(t, takeOver) }
+
+func takeOver(t *testing.T, m *machine.Machine) {
 	m.Shell("dpkg -i " + machine.Debs + "/*.deb")
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	site(m, "/run/fcgiwrap.socket")
@@ -51,4 +51,59 @@ func TestTakeOver(t *testing.T) {
 	m.Run("dpkg", "--purge", "gatehouse-fcgiwrap")
 	m.Run("systemctl", "restart", "fcgiwrap.socket")
 	check("after purging gatehouse-fcgiwrap", "/usr/sbin/fcgiwrap")
+}
+
+// TestWrapKeepsStates: gatehouse-fcgiwrap starts nothing where policy-rc.d forbids it, and its
+// upgrades leave alone what was stopped, disabled or masked. What runs is restarted, and not its
+// socket, also when the binary is upgraded.
+func TestWrapKeepsStates(t *testing.T) {
+	t.Parallel()
+	m := installed(t)
+	wrap := m.Copy(built(t, "gatehouse-fcgiwrap", ".deb"), "/root")
+	const forbid, allow = "printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d", "rm /usr/sbin/policy-rc.d"
+	property := func(name string) string {
+		return m.Property("gatehouse-fcgiwrap.socket", name) + " " + m.Property("gatehouse-fcgiwrap.service", name)
+	}
+	states := func() string {
+		return property("UnitFileState") + " " + property("ActiveState") + " " + property("InvocationID")
+	}
+
+	m.Shell(forbid)
+	m.Run("dpkg", "-i", wrap)
+	if got := property("UnitFileState") + " " + property("ActiveState"); got != "enabled enabled inactive inactive" {
+		t.Errorf("installed where policy-rc.d forbids to start, the units are %s", got)
+	}
+	m.Shell(allow)
+	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
+	site(m, "/run/fcgiwrap.socket")
+	for _, c := range []struct{ name, prepare, undo string }{
+		{"stopped", "", ""},
+		{"policy", "systemctl start gatehouse-fcgiwrap.socket gatehouse-fcgiwrap.service; " + forbid, allow},
+		{"disabled", "systemctl disable --now gatehouse-fcgiwrap.service gatehouse-fcgiwrap.socket", ""},
+		{"masked", "systemctl mask gatehouse-fcgiwrap.service gatehouse-fcgiwrap.socket",
+			"systemctl unmask gatehouse-fcgiwrap.service gatehouse-fcgiwrap.socket; systemctl enable --now gatehouse-fcgiwrap.socket gatehouse-fcgiwrap.service"},
+	} {
+		m.Shell(c.prepare)
+		before := states()
+		m.Run("dpkg", "-i", wrap)
+		if after := states(); after != before {
+			t.Errorf("%s: before\n%s\nafter\n%s", c.name, before, after)
+		}
+		m.Shell(c.undo)
+	}
+	get(m, "/cgi-bin/whoami")
+	socket, service := m.Property("gatehouse-fcgiwrap.socket", "InvocationID"), m.Property("gatehouse-fcgiwrap.service", "InvocationID")
+	m.Run("dpkg", "-i", wrap)
+	if m.Property("gatehouse-fcgiwrap.socket", "InvocationID") != socket || m.Property("gatehouse-fcgiwrap.service", "InvocationID") == service {
+		t.Error("after an upgrade, the socket is another one, or the service the same")
+	}
+	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, "www-data") {
+		t.Errorf("after an upgrade, the program says %q", got)
+	}
+	// The binary is in the other package.
+	m.Run("dpkg", "-i", m.Copy(newer(t), "/root"))
+	m.Run("cmp", "/usr/bin/gatehouse", "/proc/"+m.Property("gatehouse-fcgiwrap.service", "MainPID")+"/exe")
+	if m.Property("gatehouse-fcgiwrap.socket", "InvocationID") != socket {
+		t.Error("after an upgrade of gatehouse, the socket is another one")
+	}
 }

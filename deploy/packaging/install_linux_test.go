@@ -3,6 +3,7 @@
 package packaging_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,6 +33,24 @@ func installed(t *testing.T) *machine.Machine {
 	return m
 }
 
+// onEach runs a test on a machine of each release.
+func onEach(t *testing.T, test func(t *testing.T, m *machine.Machine)) {
+	for _, release := range []machine.Release{machine.Bookworm, machine.Trixie} {
+		t.Run(string(release), func(t *testing.T) {
+			t.Parallel()
+			test(t, machine.BootRelease(t, release))
+		})
+	}
+}
+
+// onEachInstalled is onEach on machines with the package gatehouse.
+func onEachInstalled(t *testing.T, test func(t *testing.T, m *machine.Machine)) {
+	onEach(t, func(t *testing.T, m *machine.Machine) {
+		m.Run("dpkg", "-i", m.Copy(built(t, "gatehouse", ".deb"), "/root"))
+		test(t, m)
+	})
+}
+
 // site makes nginx pass /cgi-bin/ to a socket.
 func site(m *machine.Machine, socket string) {
 	m.Write("/etc/nginx/sites-enabled/default", `server {
@@ -53,6 +72,11 @@ func get(m *machine.Machine, path string) string {
 	return m.Run("curl", "-sS", "http://localhost"+path)
 }
 
+// running reports whether a process has this command line, a regular expression.
+func running(m *machine.Machine, command string) bool {
+	return m.Command("sh", "-c", `for c in /proc/[0-9]*/cmdline; do tr '\0' ' ' 2>/dev/null <$c | grep -q "^$1 " && exit; done; exit 1`, "sh", command).Run() == nil
+}
+
 // TestInstall: what is installed runs nothing until the socket is enabled, and then from
 // the first request on, also after a reboot. Removed, it leaves its configuration; purged,
 // nothing.
@@ -70,11 +94,14 @@ func TestInstall(t *testing.T) {
 	if out := m.Run("gatehouse", "check"); !strings.Contains(out, "no errors") || strings.Contains(out, "warning") {
 		t.Errorf("the example is not in order: %s", out)
 	}
-	for _, file := range []string{"/usr/share/man/man1/gatehouse.1.gz", "/usr/share/bash-completion/completions/gatehouse", "/run/gatehouse"} {
-		if !m.Exists(file) {
-			t.Errorf("there is no %s", file)
-		}
+	if got := m.Shell("stat -c '%U %G %a' /run/gatehouse; getent passwd gatehouse | cut -d: -f 6,7"); got != "root root 755\n/:/usr/sbin/nologin" {
+		t.Errorf("the directory of the sockets, and the home and shell of user gatehouse are %s", got)
 	}
+	m.Run("cp", "/etc/gatehouse/gatehouse.toml", "/etc/gatehouse/a.toml")
+	if out := m.Run("systemd-analyze", "verify", "--man=no", "gatehouse.service", "gatehouse.socket", "gatehouse@a.service", "gatehouse@a.socket", "gatehouse@git.service"); strings.Contains(out, "gatehouse") {
+		t.Errorf("systemd says of the units:\n%s", out)
+	}
+	m.Run("rm", "/etc/gatehouse/a.toml")
 
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
 	site(m, "/run/gatehouse/fastcgi.sock")
@@ -136,7 +163,8 @@ func difference(a, b string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestReload: a bad configuration is refused with the reason, and the old one serves on.
+// TestReload: systemctl reload returns once the new configuration serves. A bad one is refused with
+// the reason, the old one serves on, and the service is not stuck in "reloading".
 func TestReload(t *testing.T) {
 	t.Parallel()
 	m := installed(t)
@@ -146,18 +174,79 @@ func TestReload(t *testing.T) {
 	get(m, "/cgi-bin/whoami")
 	good := m.Run("cat", "/etc/gatehouse/gatehouse.toml") + "\n"
 	m.Write("/etc/gatehouse/gatehouse.toml", good+"colour = 1\n", 0o644)
-	m.Fails("systemctl", "reload", "gatehouse.service")
-	if state := m.Property("gatehouse.service", "ActiveState"); state != "active" {
-		t.Errorf("after a reload that failed, the service is %s", state)
+	refused := func(how string) {
+		t.Helper()
+		if state := m.Property("gatehouse.service", "ActiveState") + " " + m.Property("gatehouse.service", "SubState"); state != "active running" {
+			t.Errorf("after %s that failed, the service is %s", how, state)
+		}
 	}
+	m.Fails("systemctl", "reload", "gatehouse.service")
+	refused("a reload")
+	// systemctl cannot say it itself, and names two commands that do.
 	m.Until("the reason is in the journal", func() bool { return strings.Contains(m.Journal("gatehouse.service"), "colour") })
+	if out := m.Run("systemctl", "status", "--no-pager", "--full", "gatehouse.service"); !strings.Contains(out, "gatehouse.toml:") || !strings.Contains(out, "colour") {
+		t.Errorf("after a reload that failed, systemctl status says\n%s", out)
+	}
+	if out := m.Fails("gatehouse", "reload", "--pid", m.Property("gatehouse.service", "MainPID")); !strings.Contains(out, "colour") {
+		t.Errorf("gatehouse reload says %s", out)
+	}
+	refused("gatehouse reload")
+	logged := strings.Count(m.Journal("gatehouse.service"), "colour")
+	m.Run("systemctl", "kill", "--kill-who=main", "--signal=HUP", "gatehouse.service")
+	m.Until("the reason is in the journal again", func() bool { return strings.Count(m.Journal("gatehouse.service"), "colour") > logged })
+	m.Until("the service is not reloading", func() bool { return m.Property("gatehouse.service", "SubState") == "running" })
 	if got := get(m, "/cgi-bin/whoami"); !strings.HasPrefix(got, "gatehouse") {
 		t.Errorf("after a reload that failed, the program says %q", got)
 	}
-	m.Write("/etc/gatehouse/gatehouse.toml", strings.ReplaceAll(good, `"/usr/lib/cgi-bin"`, `"/usr/lib/other"`), 0o644)
-	m.Run("mkdir", "/usr/lib/other")
+	// systemctl returns when the new configuration serves, and not before: here, an application
+	// takes its time to start.
+	const app = `import os, time
+
+while %s and not os.path.exists("/srv/released"):
+    time.sleep(0.05)
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%s"]
+`
+	m.Write("/srv/app/app.py", fmt.Sprintf(app, "False", "old"), 0o644)
+	m.Write("/etc/gatehouse/gatehouse.toml", "fastcgi = \"systemd:fastcgi\"\nprefix = \"/cgi-bin\"\nwsgi = \"app:app\"\ndirectory = \"/srv/app\"\n", 0o644)
 	m.Run("systemctl", "reload", "gatehouse.service")
-	if status := m.Run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/cgi-bin/whoami"); status == "200" {
-		t.Error("after a reload, the old configuration serves")
+	serves := func(want string) {
+		t.Helper()
+		if got := get(m, "/cgi-bin/x"); got != want {
+			t.Errorf("the application says %q; want %q", got, want)
+		}
+	}
+	serves("old")
+	m.Write("/srv/app/app.py", fmt.Sprintf(app, "True", "new"), 0o644)
+	reload := make(chan error, 1)
+	systemctl := m.Command("systemctl", "reload", "gatehouse.service")
+	go func() { reload <- systemctl.Run() }()
+	m.Until("the service reloads", func() bool { return m.Property("gatehouse.service", "ActiveState") == "reloading" })
+	for range 3 {
+		serves("old")
+		if state := m.Property("gatehouse.service", "ActiveState"); state != "reloading" {
+			t.Errorf("while the application starts, the service is %s", state)
+		}
+	}
+	select {
+	case err := <-reload:
+		t.Fatalf("systemctl reload returns while the application starts: %v", err)
+	default:
+	}
+	m.Write("/srv/released", "", 0o644)
+	if err := <-reload; err != nil {
+		t.Errorf("systemctl reload: %v", err)
+	}
+	serves("new")
+
+	// The example is in order where there is no web server, and no git.
+	m.Run("systemctl", "stop", "nginx")
+	m.Shell("apt-get purge -y -q --autoremove 'nginx*' git; rm -rf /etc/nginx")
+	m.Write("/etc/gatehouse/gatehouse.toml", good, 0o644)
+	if out := m.Run("gatehouse", "check"); !strings.Contains(out, "no errors") || strings.Contains(out, "warning") {
+		t.Errorf("the example is not in order: %s", out)
 	}
 }

@@ -13,8 +13,9 @@ import (
 
 // TestReadme follows the README to the letter, on a Debian with nginx and git: its commands
 // and its configurations, in their order, and again after a reboot.
-func TestReadme(t *testing.T) {
-	m := machine.Boot(t)
+func TestReadme(t *testing.T) { onEach(t, followReadme) }
+
+func followReadme(t *testing.T, m *machine.Machine) {
 	m.Copy(built(t, "gatehouse", ".deb"), "/root/gatehouse/bin")
 	output := make(map[string]string) // of the commands, by section
 	for _, b := range testkit.CodeBlocks(t, "../../README.md") {
@@ -43,7 +44,7 @@ func TestReadme(t *testing.T) {
 		t.Errorf("git says %q", got)
 	}
 	m.Run("gatehouse", "check")
-	if got := m.Run("gatehouse", "explain", "--user", "gatehouse", "http://localhost/cgi-bin/hello"); !strings.Contains(got, "it would run as user gatehouse") {
+	if got := m.Run("gatehouse", "explain", "--unit", "gatehouse.service", "http://localhost/cgi-bin/hello"); !strings.Contains(got, "it would run as user gatehouse") {
 		t.Errorf("explain says\n%s", got)
 	}
 	m.Run("curl", "-s", "http://localhost/cgi-bin/missing")
@@ -60,6 +61,13 @@ func TestReadme(t *testing.T) {
 	letUsersPush(t, m)
 	m.Fails("git", "ls-remote", "http://alice:wrong@localhost/git/project.git")
 	m.Run(push[0], push[1:]...)
+
+	// "scripts may also be one program".
+	m.Shell(`cp /etc/gatehouse/gatehouse.toml /root; sed -i 's|^scripts = .*|scripts = "/usr/lib/cgi-bin/hello"|' /etc/gatehouse/gatehouse.toml; systemctl reload gatehouse`)
+	if got := get(m, "/cgi-bin/any/path"); got != hello {
+		t.Errorf("as the only program, it says %q", got)
+	}
+	m.Shell(`cp /root/gatehouse.toml /etc/gatehouse/gatehouse.toml; systemctl reload gatehouse`)
 
 	m.Run("sync")
 	m.Reboot()

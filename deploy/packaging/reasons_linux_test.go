@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/machine"
 )
 
 // TestReasons: where the sandbox of the unit hides or stops a program, the log names the
 // setting, and explain --unit does; and it is not named where it has nothing to do with it.
-func TestReasons(t *testing.T) {
-	t.Parallel()
-	m := installed(t)
+func TestReasons(t *testing.T) { onEachInstalled(t, reasons) }
+
+func reasons(t *testing.T, m *machine.Machine) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("journal:\n%s", m.Journal("gatehouse.service"))

@@ -16,7 +16,7 @@ func TestRotation(t *testing.T) {
 	site(m, "/run/gatehouse/fastcgi.sock")
 	config := m.Run("cat", "/etc/gatehouse/gatehouse.toml")
 	m.Write("/etc/gatehouse/gatehouse.toml", "access_log = \"/var/log/gatehouse/access.log\"\n"+config, 0o644)
-	m.Write("/etc/gatehouse/a.toml", "access_log = \"/var/log/gatehouse/a.log\"\n"+config, 0o644)
+	m.Write("/etc/gatehouse/a.toml", "access_log = \"/var/log/gatehouse@a/a.log\"\n"+config, 0o644)
 	m.Run("systemctl", "enable", "--now", "gatehouse.socket", "gatehouse@a.service")
 	rotate := func() { m.Run("logrotate", "--force", "/etc/logrotate.d/gatehouse") }
 
@@ -65,20 +65,21 @@ func TestRotation(t *testing.T) {
 	t.Logf("%d requests in %d rotations", len(sent), rotations)
 
 	// The service is stopped, and its instance runs.
-	m.Shell("for log in access a; do echo line >>/var/log/gatehouse/$log.log; done")
+	logs := []string{"/var/log/gatehouse/access.log", "/var/log/gatehouse@a/a.log"}
+	m.Shell("for log in " + strings.Join(logs, " ") + "; do echo line >>$log; done")
 	rotate()
 	for unit, want := range map[string]string{"gatehouse.service": "inactive", "gatehouse.socket": "inactive", "gatehouse@a.service": "active"} {
 		if state := m.Property(unit, "ActiveState"); state != want {
 			t.Errorf("after a rotation, %s is %s; want %s", unit, state, want)
 		}
 	}
-	for _, log := range []string{"access", "a"} {
-		if got := m.Shell("cat /var/log/gatehouse/" + log + ".log.1 | tail -n 1"); got != "line" {
-			t.Errorf("%s.log is not rotated: its last line is %q", log, got)
+	for _, log := range logs {
+		if got := m.Shell("tail -n 1 " + log + ".1"); got != "line" {
+			t.Errorf("%s is not rotated: its last line is %q", log, got)
 		}
 	}
 	open := "ls -l /proc/" + m.Property("gatehouse@a.service", "MainPID") + "/fd | sed -n 's|.* -> \\(/var/log/.*\\)|\\1|p'"
-	m.Until("the instance writes to the new file", func() bool { return m.Shell(open) == "/var/log/gatehouse/a.log" })
+	m.Until("the instance writes to the new file", func() bool { return m.Shell(open) == logs[1] })
 	m.Run("systemctl", "stop", "gatehouse@a.socket", "gatehouse@a.service")
 	rotate()
 	if active := m.Run("systemctl", "list-units", "--no-legend", "--state=active", "gatehouse*"); active != "" {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/machine"
 )
 
 const systemdDir = "../systemd/"
@@ -37,7 +39,8 @@ func TestInstancesAreAlike(t *testing.T) {
 		return text2
 	}
 	one, instance := settings("gatehouse.service"), settings("gatehouse@.service")
-	if strings.ReplaceAll(one, "/etc/gatehouse/gatehouse.toml", "/etc/gatehouse/%i.toml") != instance {
+	names := strings.NewReplacer("/etc/gatehouse/gatehouse.toml", "/etc/gatehouse/%i.toml", "LogsDirectory=gatehouse\n", "LogsDirectory=gatehouse@%i\n")
+	if names.Replace(one) != instance {
 		t.Errorf("gatehouse.service has\n%s\ngatehouse@.service has\n%s", one, instance)
 	}
 }
@@ -75,6 +78,32 @@ func TestProfilesAreDocumented(t *testing.T) {
 	}
 }
 
+// TestNothingOutlives: under the strict profile, without control groups of their own, what
+// programs leave behind ends with the service, however that ends.
+func TestNothingOutlives(t *testing.T) {
+	t.Parallel()
+	m := installed(t)
+	m.Write("/etc/gatehouse/gatehouse.toml", "grace = \"1s\"\ndrain = \"1s\"\n"+m.Run("cat", "/etc/gatehouse/gatehouse.toml")+"\n", 0o644)
+	// It ignores the signals of its group, and leaves that; and so does its child.
+	m.Write("/usr/lib/cgi-bin/stays", "#!/bin/sh\ntrap '' TERM HUP INT\nsetsid sleep 1002 >/dev/null 2>&1 </dev/null &\nsetsid sleep 1003\n", 0o755)
+	site(m, "/run/gatehouse/fastcgi.sock")
+	for _, end := range []string{
+		"systemctl stop gatehouse.socket gatehouse.service",
+		"systemctl kill --kill-who=main --signal=KILL gatehouse.service",
+		"systemctl kill --kill-who=main --signal=ABRT gatehouse.service",
+	} {
+		m.Run("systemctl", "start", "gatehouse.socket")
+		client := m.Command("curl", "-sS", "-o", "/dev/null", "http://localhost/cgi-bin/stays")
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		m.Until("a program runs", func() bool { return running(m, "sleep 1002") && running(m, "sleep 1003") })
+		m.Shell(end)
+		_ = client.Wait() // the response is cut off
+		m.Until("nothing is left after "+end, func() bool { return !running(m, "sleep 100[23]") })
+	}
+}
+
 // probe is a program that tries what one profile stops and the other allows.
 const probe = `#!/bin/sh
 printf 'Content-Type: text/plain\n\n'
@@ -91,9 +120,9 @@ grep -q 'NoNewPrivs:.0' /proc/self/status && echo privileges
 `
 
 // TestProfiles: what the documentation says of both profiles holds for a program.
-func TestProfiles(t *testing.T) {
-	t.Parallel()
-	m := installed(t)
+func TestProfiles(t *testing.T) { onEachInstalled(t, profiles) }
+
+func profiles(t *testing.T, m *machine.Machine) {
 	m.Write("/usr/lib/cgi-bin/probe", probe, 0o755)
 	m.Write("/home/secret", "", 0o644)
 	m.Write("/tmp/shared", "", 0o644)

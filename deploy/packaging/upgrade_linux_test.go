@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/machine"
 )
 
 // newer returns a package of a later version than the one that was built, whose binary
@@ -24,13 +26,23 @@ func newer(t *testing.T) string {
 	return dir + "-newer.deb"
 }
 
-// TestUpgradeUnderLoad: no request fails while the package is upgraded; the new binary
-// runs; the socket unit stays as it is; systemd knows the new unit files.
-func TestUpgradeUnderLoad(t *testing.T) {
-	t.Parallel()
-	m := installed(t)
+// holds is a program that ends when somebody writes to /srv/hold.
+const holds = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; read word </srv/hold; printf '%s\\n' \"$word\"\n"
+
+// TestUpgradeUnderLoad: no request fails while the package is upgraded, not even one that began
+// before and ends after the service is told to stop; the new binary runs; the socket unit stays
+// as it is; systemd knows the new unit files.
+func TestUpgradeUnderLoad(t *testing.T) { onEachInstalled(t, upgradeUnderLoad) }
+
+func upgradeUnderLoad(t *testing.T, m *machine.Machine) {
 	m.Write("/usr/lib/cgi-bin/whoami", whoami, 0o755)
+	m.Write("/usr/lib/cgi-bin/holds", holds, 0o755)
+	m.Run("mkfifo", "/srv/hold")
 	site(m, "/run/gatehouse/fastcgi.sock")
+	// Nothing depends on how fast the machine is.
+	m.Write("/etc/gatehouse/gatehouse.toml", "drain = \"10m\"\n"+m.Run("cat", "/etc/gatehouse/gatehouse.toml")+"\n", 0o644)
+	m.Write("/etc/systemd/system/gatehouse.service.d/slow.conf", "[Service]\nTimeoutStopSec=11min\n", 0o644)
+	m.Run("systemctl", "daemon-reload")
 	m.Run("systemctl", "enable", "--now", "gatehouse.socket")
 	get(m, "/cgi-bin/whoami")
 	socket, service := m.Property("gatehouse.socket", "InvocationID"), m.Property("gatehouse.service", "InvocationID")
@@ -51,9 +63,30 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		}
 	}
 	m.Until("requests before the upgrade", loaded(10))
-	out := m.Run("dpkg", "-i", m.Copy(newer(t), "/root"))
-	if strings.Contains(out, "changed on disk") {
-		t.Errorf("systemd warns:\n%s", out)
+	type result struct {
+		out []byte
+		err error
+	}
+	begin := func(name string, args ...string) chan result {
+		c := make(chan result, 1)
+		cmd := m.Command(name, args...)
+		go func() {
+			out, err := cmd.CombinedOutput()
+			c <- result{out, err}
+		}()
+		return c
+	}
+	deb := m.Copy(newer(t), "/root")
+	held := begin("curl", "-sS", "http://localhost/cgi-bin/holds")
+	m.Until("the program that holds", func() bool { return running(m, "/bin/sh /usr/lib/cgi-bin/holds") })
+	upgrade := begin("dpkg", "-i", deb)
+	m.Until("the service is told to stop", func() bool { return m.Property("gatehouse.service", "ActiveState") == "deactivating" })
+	m.Shell("echo held >/srv/hold")
+	if r := <-held; r.err != nil || string(r.out) != "held\n" {
+		t.Errorf("the program that began before the upgrade says %q, %v", r.out, r.err)
+	}
+	if r := <-upgrade; r.err != nil || strings.Contains(string(r.out), "changed on disk") || strings.Contains(string(r.out), "Warning") {
+		t.Errorf("dpkg: %v\n%s", r.err, r.out)
 	}
 	count := m.Run("sh", "-c", "cat /root/client* | wc -l")
 	var before int

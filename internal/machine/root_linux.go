@@ -28,8 +28,8 @@ const packages = "systemd,systemd-sysv,dbus,nginx-light,curl,git,logrotate,init-
 // ofBookworm are what those of Bookworm have, too.
 const ofBookworm = ",python3-venv,python3-django,python3-flask"
 
-// Debs is the directory, in a machine of Bookworm, of packages that a test may install:
-// fcgiwrap and what it needs.
+// Debs is the directory, in a machine, of packages that a test may install: fcgiwrap and what it
+// needs.
 const Debs = "/var/local/debs"
 
 // Run returns the directory of this run. It skips the test if there is none.
@@ -61,11 +61,13 @@ func root(t testing.TB, release Release) string {
 	}
 	// Services start when they are installed, as on a machine of its own. But it has no kernel of
 	// its own to load modules into.
-	hooks := []string{`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"; ln -s /dev/null "$1/etc/systemd/system/systemd-modules-load.service"`}
+	hooks := []string{
+		`--customize-hook=rm -f "$1/usr/sbin/policy-rc.d"; ln -s /dev/null "$1/etc/systemd/system/systemd-modules-load.service"`,
+		fmt.Sprintf(`--customize-hook=chroot "$1" sh -c "mkdir -p %s/partial && apt-get install -qq -y --no-install-recommends --download-only -o Dir::Cache::Archives=%[1]s fcgiwrap"`, Debs),
+	}
 	include := packages
 	if release == Bookworm {
 		include += ofBookworm
-		hooks = append(hooks, fmt.Sprintf(`--customize-hook=chroot "$1" sh -c "mkdir %s && cd %[1]s && apt-get download -qq fcgiwrap libfcgi-bin libfcgi0ldbl spawn-fcgi"`, Debs))
 	}
 	args := append([]string{"--mount", "mmdebstrap", "--quiet", "--variant=minbase", "--include=" + include, "--dpkgopt=force-unsafe-io"}, hooks...)
 	// What it mounts is in a namespace of its own: nobody who removes the directory meets it.
