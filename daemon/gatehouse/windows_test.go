@@ -28,6 +28,10 @@ import (
 const commandVariable = "GATEHOUSE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(scriptVariable) != "" {
+		playScript()
+		return
+	}
 	if os.Getenv(commandVariable) != "" || len(os.Args) > 1 && os.Args[1] == "service" {
 		main()
 		return
@@ -45,8 +49,14 @@ type daemonProcess struct {
 // startGatehouse starts it, in a process group of its own, so that it alone gets a Ctrl-Break.
 func startGatehouse(t *testing.T, program string, args ...string) *daemonProcess {
 	t.Helper()
+	return startGatehouseWith(t, nil, program, args...)
+}
+
+// startGatehouseWith starts it with variables.
+func startGatehouseWith(t *testing.T, env []string, program string, args ...string) *daemonProcess {
+	t.Helper()
 	d := &daemonProcess{cmd: exec.Command(program, args...), lines: make(chan string, 1000), ended: make(chan error, 1)}
-	d.cmd.Env = append(os.Environ(), commandVariable+"=1")
+	d.cmd.Env = append(append(os.Environ(), commandVariable+"=1"), env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
@@ -98,6 +108,7 @@ func (d *daemonProcess) interrupt(t *testing.T) error {
 	unsent := errors.Is(err, windows.ERROR_INVALID_HANDLE) && onWine()
 	switch {
 	case unsent:
+		t.Log("there is no console: wine sends no Ctrl-Break")
 		d.cmd.Process.Kill()
 	case err != nil:
 		t.Fatal("Ctrl-Break:", err)
@@ -251,6 +262,11 @@ func TestWindowsService(t *testing.T) {
 	}
 	name := fmt.Sprintf("gatehouse-test-%d", os.Getpid())
 	runGatehouse(t, "service", "install", "--name", name, "--account", "LocalSystem", "--log", log, "--config", config)
+	cmd := exec.Command(self(t), "service", "install", "--name", name, "--account", "LocalSystem", "--log", log, "--config", config)
+	cmd.Env = append(os.Environ(), commandVariable+"=1")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "there is one of this name: remove it (gatehouse service uninstall), or write another --name") {
+		t.Errorf("the same name again: %v, %s", cmd.ProcessState, out)
+	}
 	m, err := mgr.Connect()
 	if err != nil {
 		t.Fatal(err)
