@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -50,7 +51,7 @@ func startByModule(t *testing.T, program string, args ...string) (d *daemonProce
 	return nil, ""
 }
 
-// ofModule makes a request as the module does.
+// ofModule makes a request as the module does, and returns the response with its body to be read.
 func ofModule(t *testing.T, method, url string, fields ...string) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -63,13 +64,14 @@ func ofModule(t *testing.T, method, url string, fields ...string) (*http.Respons
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: testkit.Patience}
 	resp, err := c.Do(r)
 	if err == nil {
-		resp.Body.Close()
+		t.Cleanup(func() { resp.Body.Close() })
 	}
 	return resp, err
 }
 
-// recycle asks gatehouse to end as the module does, and waits for it.
-func (d *daemonProcess) recycle(t *testing.T, url string) {
+// recycle asks gatehouse to end as the module does, and waits for it. It calls meanwhile, if
+// that is not nil, once gatehouse drains.
+func (d *daemonProcess) recycle(t *testing.T, url string, meanwhile func()) {
 	t.Helper()
 	resp, err := ofModule(t, "POST", url+"/iisintegration", "MS-ASPNETCORE-TOKEN", moduleToken, "MS-ASPNETCORE-EVENT", "shutdown")
 	if err != nil || resp.StatusCode != http.StatusAccepted {
@@ -79,15 +81,20 @@ func (d *daemonProcess) recycle(t *testing.T, url string) {
 		if strings.Contains(line, moduleToken) {
 			t.Errorf("the token is in the log: %s", line)
 		}
+		if strings.Contains(line, "draining: IIS asks for it") && meanwhile != nil {
+			meanwhile()
+		}
 	}
 	if err := <-d.ended; err != nil {
 		t.Errorf("after the module's request: %v; want exit status 0", err)
 	}
 }
 
-// TestWindowsModule is the ASP.NET Core Module: its port, its token, and its request to end.
+// TestWindowsModule is the ASP.NET Core Module: its port, its token, and its request to end, which
+// lets the request in flight finish.
 func TestWindowsModule(t *testing.T) {
-	d, url := startByModule(t, self(t), "--app", "hello", "--app", "/demo=demo")
+	dir := configured(t, "[[app]]\nprefix = \"/demo\"\ndemo = true")
+	d, url := startByModule(t, self(t), "--config", filepath.Join(dir, "gatehouse.toml"), "--access-log", "stderr")
 	for _, c := range []struct {
 		method, path, token, event string
 		want                       int
@@ -109,7 +116,27 @@ func TestWindowsModule(t *testing.T) {
 			t.Errorf("%+v: %v, %v", c, resp, err)
 		}
 	}
-	d.recycle(t, url)
+	for _, path := range []string{"/demo/", "/cgi/run?env"} {
+		resp, err := ofModule(t, "GET", url+path, "MS-ASPNETCORE-TOKEN", moduleToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || strings.Contains(string(b), moduleToken) || strings.Contains(string(b), "ASPNETCORE_TOKEN") {
+			t.Errorf("%s: %v, or the token is there:\n%s", path, err, b)
+		}
+	}
+	resp, err := ofModule(t, "GET", url+"/cgi/run?hold", "MS-ASPNETCORE-TOKEN", moduleToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.recycle(t, url, func() {
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o644); err != nil {
+			t.Error(err)
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != "begun\ndone\n" || err != nil {
+			t.Errorf("the request in flight: %q, %v", b, err)
+		}
+	})
 }
 
 // deployment returns the commands of docs/iis.md that replace the program, for a directory,
@@ -176,11 +203,11 @@ func TestWindowsDeploy(t *testing.T) {
 			t.Errorf("%s: %v, %v", url, resp, err)
 		}
 	}
-	before.recycle(t, beforeURL)
+	before.recycle(t, beforeURL, nil)
 	if err := os.Remove(old); err != nil {
 		t.Errorf("the old program after its end: %v", err)
 	}
-	after.recycle(t, afterURL)
+	after.recycle(t, afterURL, nil)
 
 	var hosts []*pipeHost
 	for range 2 {

@@ -55,6 +55,16 @@ func playScript() {
 		head()
 		fmt.Printf("%d %d\n", os.Getpid(), child.Process.Pid)
 		time.Sleep(time.Hour)
+	case "hold": // until there is a file "go" beside it
+		head()
+		fmt.Println("begun")
+		for {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(os.Args[1]), "go")); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		fmt.Println("done")
 	case "wait":
 		time.Sleep(time.Hour)
 	}
@@ -64,24 +74,31 @@ func playScript() {
 type pipeHost struct {
 	*iishost.Application
 	client *client.Conn
-	dir    string // of the programs; /cgi/run is one of them
 	log    string
 }
 
-// serveOnPipe starts "gatehouse serve" with the hello application, a directory of programs at
-// /cgi, and the lines of a configuration.
-func serveOnPipe(t *testing.T, lines ...string) *pipeHost {
+// configured returns a directory with gatehouse.toml, which has the hello application, the
+// program "run" of the directory itself at /cgi, and other lines.
+func configured(t *testing.T, lines ...string) (dir string) {
 	t.Helper()
-	dir := temporary(t, "run", "gatehouse.toml", "log")
-	h := &pipeHost{dir: dir, log: filepath.Join(dir, "log")}
-	write := func(name, text string) {
+	dir = temporary(t, "run", "gatehouse.toml", "log", "go")
+	for name, text := range map[string]string{
+		"run": "#!\"" + self(t) + "\"\r\n",
+		"gatehouse.toml": strings.Join(lines, "\n") + fmt.Sprintf("\n[[app]]\nhello = true\n[[app]]\nprefix = \"/cgi\"\n"+
+			"scripts = '%s'\nenv = { %s = \"1\" }\nstderr = \"client\"\n", dir, scriptVariable),
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("run", "#!\""+self(t)+"\"\r\n")
-	write("gatehouse.toml", strings.Join(lines, "\n")+fmt.Sprintf("\n[[app]]\nhello = true\n[[app]]\nprefix = \"/cgi\"\n"+
-		"scripts = '%s'\nenv = { %s = \"1\" }\nstderr = \"client\"\n", dir, scriptVariable))
+	return dir
+}
+
+// serveOnPipe starts "gatehouse serve" with that configuration.
+func serveOnPipe(t *testing.T, lines ...string) *pipeHost {
+	t.Helper()
+	dir := configured(t, lines...)
+	h := &pipeHost{log: filepath.Join(dir, "log")}
 	var err error
 	h.Application, err = iishost.Start(iishost.Command{Path: self(t), Arguments: windows.ComposeCommandLine([]string{"serve", "--config", filepath.Join(dir, "gatehouse.toml")}),
 		Env: append(os.Environ(), commandVariable+"=1", "GATEHOUSE_LOG="+h.log)})

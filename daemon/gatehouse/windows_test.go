@@ -184,7 +184,8 @@ func get(t *testing.T, url string) string {
 	return fmt.Sprint(resp.StatusCode, " ", string(body), " ", err)
 }
 
-// TestWindowsServe serves over TCP and named pipes, runs a program, and drains on Ctrl-Break.
+// TestWindowsServe serves over TCP and named pipes, runs a program, passes requests on to named
+// pipes, and drains on Ctrl-Break.
 func TestWindowsServe(t *testing.T) {
 	needConsole()
 	dir := temporary(t, "hello.cmd")
@@ -210,8 +211,17 @@ func TestWindowsServe(t *testing.T) {
 			t.Errorf("%s: %q", to, got)
 		}
 	}
-	if err := d.interrupt(t); err != nil {
-		t.Errorf("Ctrl-Break: %v; want exit status 0", err)
+	front := startGatehouse(t, self(t), "serve", "--http", "127.0.0.1:0", "--app", "/cgi=fastcgi:"+pipe+"-f", "--app", "/=scgi:"+pipe+"-s", "--app", "/none=scgi:"+pipe+"-n")
+	address = front.listening(t, "http")
+	for path, want := range map[string]string{"/cgi/hello.cmd/x": "200 hello /x", "/": "200 hello world\n", "/none": "502 "} {
+		if got := get(t, "http://"+address+path); !strings.HasPrefix(got, want) {
+			t.Errorf("%s, passed on to a pipe: %q; want %q", path, got, want)
+		}
+	}
+	for _, d := range []*daemonProcess{front, d} {
+		if err := d.interrupt(t); err != nil {
+			t.Errorf("Ctrl-Break: %v; want exit status 0", err)
+		}
 	}
 }
 
