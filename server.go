@@ -182,6 +182,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-shutdownOf(endpoints):
+		s.log().Info("draining: IIS asks for it")
 	case <-s.watch.done():
 	case <-s.dismiss.asked:
 	case <-s.untilClose().Done():

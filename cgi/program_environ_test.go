@@ -71,3 +71,35 @@ func TestTranscode(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTranscode holds that all bytes come back that Apache stored as characters, in the
+// variables that it does so in, and that nothing else changes.
+func FuzzTranscode(f *testing.F) {
+	f.Add("PATH_INFO", "/caf\xc3\xa9\xff")
+	f.Add("REDIRECT_HTTP_X", "\x80")
+	f.Add("REQUEST_URI", "/\u20ac")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		var stored strings.Builder
+		for i := range len(value) {
+			stored.WriteRune(rune(value[i]))
+		}
+		want := stored.String()
+		if needsTranscode(name) {
+			want = value
+		}
+		if got := transcode(name, stored.String(), "Apache/2.4.66 (Win64)", true); got != want {
+			t.Errorf("%s: %q, stored as %q, came back as %q", name, value, stored.String(), got)
+		}
+		for _, software := range []string{"Microsoft-IIS/10.0", "SimpleHTTP/0.6 Python/3.11", ""} {
+			if got := transcode(name, value, software, true); got != value {
+				t.Errorf("%s, %q: %q became %q", name, software, value, got)
+			}
+		}
+		if got := transcode(name, value, "Apache/2.4.66 (Unix)", false); got != value {
+			t.Errorf("%s, not on Windows: %q became %q", name, value, got)
+		}
+		if narrowed := transcode(name, value, "Apache/2", true); len(narrowed) > len(value) {
+			t.Errorf("%s: %q became longer: %q", name, value, narrowed)
+		}
+	})
+}

@@ -19,6 +19,10 @@ var (
 	bareSCGI    = Address{Host: "127.0.0.1", Port: 4000}
 )
 
+// errPipe: IIS would wait for an answer that never comes through its pipe.
+var errPipe = errors.New("IIS's FastCGI module has started this process, which gets its requests through a pipe: " +
+	"leave out fastcgi, scgi and http, on which only one of the processes that IIS starts could listen")
+
 // listen opens what the configuration names, or what the process was started with.
 func (g *generation) listen(env Environment) error {
 	passed := &inheritance{used: make(map[int]bool), predecessor: env.Predecessor}
@@ -44,13 +48,22 @@ func (g *generation) served() (list []gatehouse.Endpoint) {
 }
 
 func (g *generation) open(env Environment, passed *inheritance) error {
+	pipe := iis.Started()
 	if g.config.Listens() {
+		if pipe {
+			return errPipe
+		}
 		return errors.Join(g.findModule(env.Process), g.openConfigured(env.Process, passed), g.openModule())
 	}
 	if err := g.openFound(env, passed); err != nil || g.program {
 		return err
 	}
-	return g.openAdmin(passed)
+	err := g.openAdmin(passed)
+	if pipe && errors.Is(err, errPortInUse) { // by another process that IIS has started
+		g.log.Warn("not listening", "error", err.Error())
+		return nil
+	}
+	return err
 }
 
 // openFound opens what the process was started with.

@@ -49,6 +49,15 @@ func TestIISConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// PowerShell's > writes UTF-16, and IIS rejects a file that says something else.
+		if line, _, _ := strings.Cut(string(text), "\n"); line != `<?xml version="1.0"?>` {
+			t.Errorf("%s begins with %s", file, line)
+		}
+		for i := range len(text) {
+			if text[i] >= 0x80 {
+				t.Fatalf("%s: byte %d is not ASCII", file, i)
+			}
+		}
 		var within []string
 		for d := xml.NewDecoder(strings.NewReader(string(text))); ; {
 			token, err := d.Token()

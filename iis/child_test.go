@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse"
 	"gatehouse/cgi"
@@ -30,6 +31,8 @@ func beChild() {
 		err = (&iis.Server{App: cgi.AppFunc(childApp), Stderr: true}).Serve(context.Background())
 	case "http":
 		err = iis.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "asked for %s\n", r.URL.Path) }))
+	case "idle":
+		err = (&gatehouse.Server{App: cgi.AppFunc(childApp), Limits: cgi.Limits{Idle: time.Millisecond}}).Serve(context.Background())
 	case "gatehouse":
 		err = (&gatehouse.Server{App: cgi.AppFunc(childApp)}).Serve(context.Background())
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,20 +29,40 @@ type host struct {
 }
 
 // start starts this test as a program of the given kind.
-func start(t *testing.T, kind string, env ...string) *host {
+func start(t *testing.T, kind string) *host {
+	t.Helper()
+	return startCommand(t, kind, iishost.Command{})
+}
+
+// startCommand starts this test in the way of a command, which may have variables of its own.
+func startCommand(t *testing.T, kind string, c iishost.Command) *host {
 	t.Helper()
 	h := &host{log: tempFile(t)}
-	exe, err := os.Executable()
-	if err != nil {
+	var err error
+	if c.Path, err = os.Executable(); err != nil {
 		t.Fatal(err)
 	}
-	env = append(append(os.Environ(), childVariable+"="+kind, "GATEHOUSE_LOG="+h.log), env...)
-	if h.Application, err = iishost.Start(iishost.Command{Path: exe, Env: env}); err != nil {
+	c.Env = environ(append([]string{childVariable + "=" + kind, "GATEHOUSE_LOG=" + h.log}, c.Env...)...)
+	if h.Application, err = iishost.Start(c); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Application.Close() })
 	h.client = client.New(h.Conn())
 	return h
+}
+
+// environ returns the environment of this process with other variables, of which the last of a
+// name counts: Windows takes the first.
+func environ(vars ...string) (list []string) {
+	slices.Reverse(vars)
+	seen := make(map[string]bool)
+	for _, v := range append(vars, os.Environ()...) {
+		if name, _, _ := strings.Cut(v, "="); !seen[strings.ToUpper(name)] || name == "" {
+			seen[strings.ToUpper(name)] = true
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // tempFile returns the name of a file for a test. Wine cannot remove it in the way of
@@ -311,5 +333,134 @@ func TestMutex(t *testing.T) {
 		if status := h.wait(t); status != 0 {
 			t.Errorf("%s: exit status %d\n%s", kind, status, h.messages())
 		}
+	}
+}
+
+// TestUnannounced is a process manager that sets no variables, and IIS without an event.
+func TestUnannounced(t *testing.T) {
+	for name, c := range map[string]iishost.Command{"no event": {NoEvent: true}, "no name": {NoName: true}, "neither": {NoEvent: true, NoName: true}} {
+		for _, kind := range []string{"iis", "gatehouse"} {
+			h := startCommand(t, kind, c)
+			for range 2 {
+				if _, answer := h.ask(t, "GET", "/hello", "", nil); answer != "hello\n" {
+					t.Errorf("%s, %s: %q", name, kind, answer)
+				}
+			}
+			h.Conn().Close()
+			if status := h.wait(t); status != 0 {
+				t.Errorf("%s, %s: exit status %d\n%s", name, kind, status, h.messages())
+			}
+		}
+	}
+}
+
+// A lateReader reads nothing before its time has come.
+type lateReader struct {
+	net.Conn
+	time chan struct{}
+}
+
+func (c lateReader) Read(p []byte) (int, error) {
+	<-c.time
+	return c.Conn.Read(p)
+}
+
+// TestUnreadResponse: a web server that does not read the end of a response holds the program
+// up for no more than a moment.
+func TestUnreadResponse(t *testing.T) {
+	h := start(t, "iis")
+	late := lateReader{h.Conn(), make(chan struct{})}
+	done := make(chan error)
+	go func() {
+		resp, err := client.New(late).Do(t.Context(), &client.Request{Params: vars("GET", "/zeros", "20000", 0)})
+		if err == nil {
+			resp.Close()
+		}
+		done <- err
+	}()
+	if status := h.wait(t); status != 0 {
+		t.Errorf("exit status %d\n%s", status, h.messages())
+	}
+	close(late.time)
+	if err := <-done; err == nil {
+		t.Error("the response was read after all")
+	}
+}
+
+// TestBadVariables: what cannot be used is in the log, and ends the program.
+func TestBadVariables(t *testing.T) {
+	for value, want := range map[string]string{
+		"none":       `_FCGI_SHUTDOWN_EVENT_ is "none", which is not the number of a handle`,
+		"2147483644": "_FCGI_SHUTDOWN_EVENT_ is 2147483644: ",
+	} {
+		h := startCommand(t, "iis", iishost.Command{NoEvent: true, Env: []string{"_FCGI_SHUTDOWN_EVENT_=" + value}})
+		if status := h.wait(t); status != 3 {
+			t.Errorf("%s: exit status %d", value, status)
+		}
+		if !strings.Contains(h.messages(), want) {
+			t.Errorf("%s: the log lacks %q:\n%s", value, want, h.messages())
+		}
+	}
+}
+
+// TestLogFile: the log is in %TEMP% unless it is named, one that has become large is moved away,
+// and one that cannot be opened ends the program only if it is named.
+func TestLogFile(t *testing.T) {
+	dir := filepath.Dir(tempFile(t))
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := filepath.Join(dir, strings.TrimSuffix(filepath.Base(exe), filepath.Ext(exe))+".log")
+	defer os.Remove(usual)
+	defer os.Remove(usual + ".old")
+	say := func(env ...string) uint32 {
+		h := startCommand(t, "iis", iishost.Command{Env: append(env, "TEMP="+dir, "TMP="+dir)})
+		if _, err := h.client.Do(t.Context(), &client.Request{Params: vars("GET", "/stderr", "", 0)}); err == nil {
+			h.client.Close()
+		}
+		return h.wait(t)
+	}
+	count := func(path string) int {
+		b, _ := os.ReadFile(path)
+		return bytes.Count(b, []byte("said on os.Stderr"))
+	}
+	for n := 1; n <= 2; n++ {
+		if status := say("GATEHOUSE_LOG="); status != 0 || count(usual) != n {
+			t.Errorf("run %d: exit status %d, %d lines", n, status, count(usual))
+		}
+	}
+	if err := os.Truncate(usual, 11<<20); err != nil {
+		t.Fatal(err)
+	}
+	if status := say("GATEHOUSE_LOG="); status != 0 || count(usual) != 1 || count(usual+".old") != 2 {
+		t.Errorf("a large log: exit status %d, %d lines, %d in the old one", status, count(usual), count(usual+".old"))
+	}
+	if status := say(`GATEHOUSE_LOG=` + dir + `\none\x.log`); status != 3 {
+		t.Errorf("a log in no directory: exit status %d", status)
+	}
+	if err := os.Remove(usual); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(usual, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if status := say("GATEHOUSE_LOG="); status != 0 {
+		t.Errorf("the usual log cannot be opened: exit status %d", status)
+	}
+}
+
+// TestIdle: what limits an idle connection is not for IIS's.
+func TestIdle(t *testing.T) {
+	h := start(t, "idle")
+	for range 2 {
+		if _, answer := h.ask(t, "GET", "/hello", "", nil); answer != "hello\n" {
+			t.Errorf("%q", answer)
+		}
+		time.Sleep(time.Second) // far beyond the limit
+	}
+	h.Conn().Close()
+	if status := h.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
 	}
 }

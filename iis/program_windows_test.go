@@ -2,33 +2,57 @@ package iis_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unsafe"
+
+	"gatehouse/cgi/process"
+	"gatehouse/internal/testkit"
 
 	"golang.org/x/sys/windows"
 )
 
-// runProgram runs this test as a CGI program of IIS, and returns its output and log.
-func runProgram(t *testing.T, stdin io.Reader, env ...string) (out, log string) {
+// runProgram runs this test as a CGI program of IIS, whose standard input does not end, and
+// returns its output and log.
+func runProgram(t *testing.T, body string, env ...string) (out, log string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := tempFile(t)
-	cmd := exec.Command(exe)
-	cmd.Env = append(append(os.Environ(), childVariable+"=gatehouse", "GATEHOUSE_LOG="+file, "GATEWAY_INTERFACE=CGI/1.1",
-		"SERVER_SOFTWARE=Microsoft-IIS/10.0", "SCRIPT_NAME=/app.exe"), env...)
-	cmd.Stdin = stdin
+	l, err := process.NewLauncher(process.Rules{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := l.Start(&process.Command{Path: exe, Args: []string{exe}, Env: environ(append([]string{childVariable + "=gatehouse", "GATEHOUSE_LOG=" + file,
+		"GATEWAY_INTERFACE=CGI/1.1", "SERVER_SOFTWARE=Microsoft-IIS/10.0", "SCRIPT_NAME=/app.exe"}, env...)...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go p.Wait()
+	var outputs sync.WaitGroup
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%v", err)
+	for r, w := range map[io.Reader]io.Writer{p.Stdout: &stdout, p.Stderr: &stderr} {
+		outputs.Go(func() { io.Copy(w, r) })
+	}
+	outputs.Go(func() { io.WriteString(p.Stdin, body) })
+	select {
+	case <-p.Exited():
+	case <-time.After(testkit.Patience):
+		t.Error("the program does not end")
+		p.Terminate(0)
+	}
+	p.Stdin.Close()
+	outputs.Wait()
+	if s := p.Status(); s != (process.Status{}) {
+		t.Errorf("it ends by %v", s)
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("it writes to its standard error: %q", stderr.Bytes())
@@ -44,8 +68,8 @@ func runProgram(t *testing.T, stdin io.Reader, env ...string) (out, log string) 
 // standard input that does not end with the body.
 func TestProgram(t *testing.T) {
 	const path = "/Привет/😀/x"
-	out, _ := runProgram(t, nil, "REQUEST_METHOD=GET", "PATH_INFO=/app.exe"+path+"/env", "REQUEST_URI=/app.exe"+
-		"/%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82/%F0%9F%98%80/x/env", "CONTENT_TYPE=", "CONTENT_LENGTH=0", "HTTPS=off")
+	out, _ := runProgram(t, "", "REQUEST_METHOD=GET", "PATH_INFO=/app.exe"+path+"/env", "REQUEST_URI=/app.exe"+
+		"/%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82/%F0%9F%98%80/x/env", "CONTENT_TYPE=", "CONTENT_LENGTH=0", "HTTPS=off", "HTTP_X=a\xed\xa0\x80b")
 	for _, want := range []string{"PATH_INFO=\"" + path + "/env\"\n", "SCRIPT_NAME=\"/app.exe\"\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the variables lack %q:\n%s", want, out)
@@ -56,13 +80,15 @@ func TestProgram(t *testing.T) {
 			t.Errorf("there is %q:\n%s", name, out)
 		}
 	}
-	r, w := io.Pipe()
-	go w.Write([]byte("0123456789more"))
-	defer r.Close()
-	if out, _ := runProgram(t, io.LimitReader(r, 10), "REQUEST_METHOD=POST", "PATH_INFO=/app.exe/echo", "CONTENT_LENGTH=10"); !strings.HasSuffix(out, "\r\n\r\n0123456789") {
-		t.Errorf("got %q", out)
+	if !strings.Contains(out, "HTTP_X=\"a\\xed\\xa0\\x80b\"\n") {
+		t.Errorf("half of a pair is not what it was:\n%s", out)
 	}
-	out, log := runProgram(t, nil, "REQUEST_METHOD=GET", "PATH_INFO=/app.exe/stderr")
+	mega := strings.Repeat("0123456789abcde\n", 1<<16)
+	out, _ = runProgram(t, mega+"more", "REQUEST_METHOD=POST", "PATH_INFO=/app.exe/echo", fmt.Sprint("CONTENT_LENGTH=", len(mega)))
+	if _, body, _ := strings.Cut(out, "\r\n\r\n"); body != mega {
+		t.Errorf("%d bytes of %d have come back", len(body), len(mega))
+	}
+	out, log := runProgram(t, "", "REQUEST_METHOD=GET", "PATH_INFO=/app.exe/stderr")
 	if !strings.Contains(log, "said on os.Stderr") || !strings.Contains(log, "said on Request.Stderr") || strings.Contains(out, "said on") {
 		t.Errorf("the log is %q, the response %q", log, out)
 	}
@@ -70,6 +96,12 @@ func TestProgram(t *testing.T) {
 
 // TestTCP is protocol="Tcp": a listening socket as standard input.
 func TestTCP(t *testing.T) {
+	for _, kind := range []string{"iis", "gatehouse"} {
+		t.Run(kind, func(t *testing.T) { testTCP(t, kind) })
+	}
+}
+
+func testTCP(t *testing.T, kind string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +113,7 @@ func TestTCP(t *testing.T) {
 	}
 	file := tempFile(t)
 	raw.Control(func(fd uintptr) {
-		err = runSocket(t, windows.Handle(fd), file)
+		err = runSocket(t, kind, windows.Handle(fd), file)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -93,8 +125,8 @@ func TestTCP(t *testing.T) {
 }
 
 // runSocket runs this test with a socket as standard input, and waits for its end.
-func runSocket(t *testing.T, s windows.Handle, log string) error {
-	t.Setenv(childVariable, "iis")
+func runSocket(t *testing.T, kind string, s windows.Handle, log string) error {
+	t.Setenv(childVariable, kind)
 	t.Setenv("GATEHOUSE_LOG", log)
 	exe, err := os.Executable()
 	if err != nil {
@@ -115,6 +147,12 @@ func runSocket(t *testing.T, s windows.Handle, log string) error {
 	}
 	defer windows.CloseHandle(pi.Process)
 	defer windows.CloseHandle(pi.Thread)
-	_, err = windows.WaitForSingleObject(pi.Process, 60_000)
-	return err
+	if _, err := windows.WaitForSingleObject(pi.Process, uint32(testkit.Patience.Milliseconds())); err != nil {
+		return err
+	}
+	var status uint32
+	if err := windows.GetExitCodeProcess(pi.Process, &status); err != nil || status != 3 {
+		t.Errorf("exit status %d, %v", status, err)
+	}
+	return nil
 }

@@ -40,3 +40,39 @@ func TestCleanVariables(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCleanVariables holds that afterwards names are in capitals and values are there, but for
+// those that may be empty, that a second call changes nothing, and that no variable has a value
+// that none had.
+func FuzzCleanVariables(f *testing.F) {
+	f.Add("REQUEST_METHOD=GET|CONTENT_TYPE=|HTTPS=off|QUERY_STRING=")
+	f.Add("HTTPS=off|https=on|SERVER_PORT_SECURE=1|Server_Port_Secure=0")
+	f.Add("HTTP_Accept=a|HTTP_ACCEPT=|http_accept=b|REMOTE_USER=joe|Remote_User=")
+	f.Fuzz(func(t *testing.T, sent string) {
+		env := cgi.NewEnviron(strings.Split(sent, "|")...)
+		before := "on," // which HTTPS gets
+		for _, value := range env.All() {
+			before += value + ","
+		}
+		CleanVariables(env)
+		once := strings.Join(env.Strings(), "|")
+		for name, value := range env.All() {
+			if name != strings.ToUpper(name) {
+				t.Errorf("%q: there is %q", sent, name)
+			}
+			if value == "" && !mayBeEmpty(name) {
+				t.Errorf("%q: %s is empty", sent, name)
+			}
+			for _, part := range strings.Split(value, ", ") { // of a field that was sent twice
+				for _, part := range strings.Split(part, "; ") {
+					if !strings.Contains(before, part) {
+						t.Errorf("%q: %s is %q", sent, name, value)
+					}
+				}
+			}
+		}
+		if CleanVariables(env); strings.Join(env.Strings(), "|") != once {
+			t.Errorf("%q: %q at first, then %q", sent, once, env.Strings())
+		}
+	})
+}

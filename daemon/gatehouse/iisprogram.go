@@ -40,7 +40,7 @@ func (a *asked) setProgram(s string) error {
 	if err != nil {
 		return err
 	}
-	a.target.Protocol, a.target.Address = probe.FastCGI, backend.Address{Network: "npipe", Address: path}
+	a.target.Protocol, a.target.Address = probe.FastCGI, backend.Address{Address: path} // which only names it
 	a.program = &iisHost{command: iishost.Command{Path: path, Arguments: arguments, Dir: filepath.Dir(path)}}
 	return nil
 }

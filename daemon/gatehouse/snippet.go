@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/daemon"
 	"gatehouse/deploy"
@@ -179,8 +180,15 @@ func adaptIIS(text string, serveFlags []string) string {
 }
 
 func escapeXML(s string) string {
-	var b strings.Builder
-	xml.EscapeText(&b, []byte(s)) // a strings.Builder takes everything
+	var escaped, b strings.Builder
+	xml.EscapeText(&escaped, []byte(s)) // a strings.Builder takes everything
+	for _, c := range escaped.String() {
+		if c < utf8.RuneSelf {
+			b.WriteRune(c)
+		} else { // PowerShell reads what it redirects in the code page of the console
+			fmt.Fprintf(&b, "&#%d;", c)
+		}
+	}
 	return b.String()
 }
 

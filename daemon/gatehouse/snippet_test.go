@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"gatehouse/daemon"
 )
@@ -50,6 +52,23 @@ func TestSnippetIIS(t *testing.T) {
 		if has := !strings.HasPrefix(file, "cgi"); strings.Contains(text, "&#34;/=scripts:C:\\a &amp; b&#34;") != has || strings.Contains(text, iisArguments) {
 			t.Errorf("%s has not the flags:\n%s", file, text)
 		}
+	}
+}
+
+// TestEscapeXML: what a parser reads is the text, whatever an encoding makes of it on its way.
+func TestEscapeXML(t *testing.T) {
+	const text = `C:\Сайт & "😀"\x.exe`
+	got := escapeXML(text)
+	for _, c := range got {
+		if c >= utf8.RuneSelf {
+			t.Errorf("%q has %q", got, c)
+		}
+	}
+	var back struct {
+		Text string `xml:",chardata"`
+	}
+	if err := xml.Unmarshal([]byte("<x>"+got+"</x>"), &back); err != nil || back.Text != text {
+		t.Errorf("%q is read as %q, %v", got, back.Text, err)
 	}
 }
 
@@ -165,5 +184,40 @@ func TestSnippetSites(t *testing.T) {
 		if got := packagedSocket(tt.name, tt.file); got != tt.want {
 			t.Errorf("%s in %s: %q; want %q", tt.name, tt.file, got, tt.want)
 		}
+	}
+}
+
+// TestIISModulesPage: docs/iis.md says of each module what reaches the client at once, and what
+// its snippet needs for that; the usual snippet is for one that streams whatever its settings.
+func TestIISModulesPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/iis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]string) // what reaches the client, by the snippet
+	for _, row := range regexp.MustCompile("(?m)^\\| [^|]+ \\| [^|]+ \\| ([^|]+) \\| [^|]+ \\| [^|]+ \\| `([a-z]+\\.config)`").FindAllStringSubmatch(string(page), -1) {
+		rows[row[2]] = row[1]
+	}
+	for _, file := range snippetFiles("iis") {
+		if strings.HasSuffix(file, ".applicationHost.config") || strings.HasSuffix(file, ".ps1") {
+			continue
+		}
+		text, err := snippetOf("iis", file, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		says, unbuffered := rows[file], strings.Contains(text, `responseBufferLimit="0"`)
+		if streams := strings.HasPrefix(says, "everything"); says == "" || streams == (file == "httpplatform.config") ||
+			unbuffered != strings.Contains(says, "responseBufferLimit") {
+			t.Errorf("%s: docs/iis.md says %q; responseBufferLimit is 0: %v", file, says, unbuffered)
+		}
+	}
+	usual := usualFile("iis")
+	want, err := snippetOf("iis", usual, nil, nil)
+	if err != nil || !strings.HasPrefix(rows[usual], "everything: event streams work") {
+		t.Errorf("%s is the usual snippet: %q, %v", usual, rows[usual], err)
+	}
+	if got, err := snippetOf("iis", "", nil, nil); err != nil || got != want {
+		t.Errorf("snippet iis: %v, %q; want %s", err, got, usual)
 	}
 }

@@ -28,6 +28,10 @@ import (
 const commandVariable = "GATEHOUSE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(scriptVariable) != "" {
+		playScript()
+		return
+	}
 	if os.Getenv(commandVariable) != "" || len(os.Args) > 1 && os.Args[1] == "service" {
 		main()
 		return
@@ -45,8 +49,14 @@ type daemonProcess struct {
 // startGatehouse starts it, in a process group of its own, so that it alone gets a Ctrl-Break.
 func startGatehouse(t *testing.T, program string, args ...string) *daemonProcess {
 	t.Helper()
+	return startGatehouseWith(t, nil, program, args...)
+}
+
+// startGatehouseWith starts it with variables.
+func startGatehouseWith(t *testing.T, env []string, program string, args ...string) *daemonProcess {
+	t.Helper()
 	d := &daemonProcess{cmd: exec.Command(program, args...), lines: make(chan string, 1000), ended: make(chan error, 1)}
-	d.cmd.Env = append(os.Environ(), commandVariable+"=1")
+	d.cmd.Env = append(append(os.Environ(), commandVariable+"=1"), env...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
@@ -98,6 +108,7 @@ func (d *daemonProcess) interrupt(t *testing.T) error {
 	unsent := errors.Is(err, windows.ERROR_INVALID_HANDLE) && onWine()
 	switch {
 	case unsent:
+		t.Log("there is no console: wine sends no Ctrl-Break")
 		d.cmd.Process.Kill()
 	case err != nil:
 		t.Fatal("Ctrl-Break:", err)
@@ -173,7 +184,8 @@ func get(t *testing.T, url string) string {
 	return fmt.Sprint(resp.StatusCode, " ", string(body), " ", err)
 }
 
-// TestWindowsServe serves over TCP and named pipes, runs a program, and drains on Ctrl-Break.
+// TestWindowsServe serves over TCP and named pipes, runs a program, passes requests on to named
+// pipes, and drains on Ctrl-Break.
 func TestWindowsServe(t *testing.T) {
 	needConsole()
 	dir := temporary(t, "hello.cmd")
@@ -199,8 +211,17 @@ func TestWindowsServe(t *testing.T) {
 			t.Errorf("%s: %q", to, got)
 		}
 	}
-	if err := d.interrupt(t); err != nil {
-		t.Errorf("Ctrl-Break: %v; want exit status 0", err)
+	front := startGatehouse(t, self(t), "serve", "--http", "127.0.0.1:0", "--app", "/cgi=fastcgi:"+pipe+"-f", "--app", "/=scgi:"+pipe+"-s", "--app", "/none=scgi:"+pipe+"-n")
+	address = front.listening(t, "http")
+	for path, want := range map[string]string{"/cgi/hello.cmd/x": "200 hello /x", "/": "200 hello world\n", "/none": "502 "} {
+		if got := get(t, "http://"+address+path); !strings.HasPrefix(got, want) {
+			t.Errorf("%s, passed on to a pipe: %q; want %q", path, got, want)
+		}
+	}
+	for _, d := range []*daemonProcess{front, d} {
+		if err := d.interrupt(t); err != nil {
+			t.Errorf("Ctrl-Break: %v; want exit status 0", err)
+		}
 	}
 }
 
@@ -251,6 +272,11 @@ func TestWindowsService(t *testing.T) {
 	}
 	name := fmt.Sprintf("gatehouse-test-%d", os.Getpid())
 	runGatehouse(t, "service", "install", "--name", name, "--account", "LocalSystem", "--log", log, "--config", config)
+	cmd := exec.Command(self(t), "service", "install", "--name", name, "--account", "LocalSystem", "--log", log, "--config", config)
+	cmd.Env = append(os.Environ(), commandVariable+"=1")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "there is one of this name: remove it (gatehouse service uninstall), or write another --name") {
+		t.Errorf("the same name again: %v, %s", cmd.ProcessState, out)
+	}
 	m, err := mgr.Connect()
 	if err != nil {
 		t.Fatal(err)

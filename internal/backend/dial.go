@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,6 +99,8 @@ func DialError(name string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		remedy = ": nobody listens there; is the application running?"
+	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "npipe:"):
+		remedy = ": there is no such pipe; is the application running?"
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = ": there is no such socket; is the application running?"
 	case errors.Is(err, fs.ErrPermission):

@@ -18,6 +18,14 @@ type Command struct {
 	Env       []string // "NAME=value"; nil is that of this process
 	Dir       string   // its working directory; empty is that of this process
 
+	// NoEvent starts it without an event that tells it to end, as IIS does by default
+	// (signalBeforeTerminateSeconds="0").
+	NoEvent bool
+
+	// NoName leaves out the name of the pipe (_FCGI_X_PIPE_), so that only the lack of
+	// standard output and error tells the program that this is no pipe of a shell.
+	NoName bool
+
 	// Mutex starts it as a process manager does that connects again and again: see
 	// Application.Dial.
 	Mutex bool

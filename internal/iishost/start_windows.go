@@ -35,7 +35,7 @@ const pipeBytes = 64 << 10
 // Start starts a program. The caller closes the Application.
 func Start(c Command) (*Application, error) {
 	a := &Application{name: `\\.\pipe\gatehouse-` + rand.Text(), exited: make(chan struct{})}
-	server, err := a.open(c.Mutex)
+	server, err := a.open(c)
 	if err == nil {
 		err = a.start(c, server)
 	}
@@ -54,7 +54,7 @@ func Start(c Command) (*Application, error) {
 }
 
 // open makes what the program gets, and returns the server end of the pipe.
-func (a *Application) open(mutex bool) (server windows.Handle, err error) {
+func (a *Application) open(c Command) (server windows.Handle, err error) {
 	inherited := &windows.SecurityAttributes{InheritHandle: 1}
 	inherited.Length = uint32(unsafe.Sizeof(*inherited))
 	name, err := windows.UTF16PtrFromString(a.name)
@@ -68,10 +68,12 @@ func (a *Application) open(mutex bool) (server windows.Handle, err error) {
 	if err != nil {
 		return 0, &os.PathError{Op: "create", Path: a.name, Err: err}
 	}
-	if a.event, err = windows.CreateEvent(inherited, 1, 0, nil); err != nil {
-		return server, err
+	if !c.NoEvent {
+		if a.event, err = windows.CreateEvent(inherited, 1, 0, nil); err != nil {
+			return server, err
+		}
 	}
-	if mutex {
+	if c.Mutex {
 		a.mutex, err = windows.CreateMutex(inherited, false, nil)
 		return server, err
 	}
@@ -90,15 +92,20 @@ func (a *Application) start(c Command, server windows.Handle) (err error) {
 		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
 		return err
 	}
-	handles := []windows.Handle{server, a.event}
+	handles := []windows.Handle{server}
 	env := c.Env
 	if env == nil {
 		env = os.Environ()
 	}
-	env = append(env[:len(env):len(env)], "_FCGI_X_PIPE_="+a.name, "_FCGI_SHUTDOWN_EVENT_="+strconv.FormatUint(uint64(a.event), 10))
-	if a.mutex != 0 {
-		handles = append(handles, a.mutex)
-		env = append(env, "_FCGI_MUTEX_="+strconv.FormatUint(uint64(a.mutex), 10))
+	env = env[:len(env):len(env)]
+	if !c.NoName {
+		env = append(env, "_FCGI_X_PIPE_="+a.name)
+	}
+	for name, h := range map[string]windows.Handle{"_FCGI_SHUTDOWN_EVENT_": a.event, "_FCGI_MUTEX_": a.mutex} {
+		if h != 0 {
+			handles = append(handles, h)
+			env = append(env, name+"="+strconv.FormatUint(uint64(h), 10))
+		}
 	}
 	attributes, err := windows.NewProcThreadAttributeList(1)
 	if err != nil {

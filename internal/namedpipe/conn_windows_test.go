@@ -73,6 +73,31 @@ func TestDisconnected(t *testing.T) {
 	}
 }
 
+// TestDisconnectedRead: a Read that waits ends when the other end disconnects, and reads nothing.
+func TestDisconnectedRead(t *testing.T) {
+	for range 100 {
+		h, client := pair(t, windows.FILE_FLAG_OVERLAPPED)
+		type result struct {
+			n   int
+			err error
+		}
+		read := make(chan result)
+		go func() {
+			n, err := client.Read(make([]byte, 100))
+			read <- result{n, err}
+		}()
+		time.Sleep(time.Millisecond) // mostly, it waits by now
+		if err := windows.DisconnectNamedPipe(h); err != nil {
+			t.Fatal(err)
+		}
+		if r := <-read; r.n != 0 || r.err != io.EOF {
+			t.Fatalf("%d bytes, %v; want EOF", r.n, r.err)
+		}
+		client.Close()
+		windows.CloseHandle(h)
+	}
+}
+
 func TestNotOverlapped(t *testing.T) {
 	h, _ := pair(t, 0)
 	if _, err := NewConn(h, "test"); err == nil {
