@@ -16,7 +16,7 @@
 // nobody can make another one.
 //
 // Processes are started on demand, up to Limits.Programs, and ended when they have been idle, but for
-// Limits.Minimum. One that cannot be started is tried again after a pause, which doubles from a second
+// Limits.Minimum: one first, and the others when that is ready. One that cannot be started is tried again after a pause, which doubles from a second
 // to thirty; meanwhile requests get 503 with Retry-After, and the log says why, once. Those that end
 // before their first request are not replaced at once, either, unless a request waits.
 //
