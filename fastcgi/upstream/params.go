@@ -16,7 +16,7 @@ type params struct {
 	env  *cgi.Environ
 	role cgi.Role
 	own  []setting // in place of those of env
-	few  [9]setting
+	few  [11]setting
 	file string // SCRIPT_FILENAME, once it has been sent
 }
 
@@ -50,6 +50,10 @@ func (p *params) settle(r *cgi.Request) error {
 	} else if _, sent := r.Env.Lookup("SCRIPT_FILENAME"); sent {
 		name, info, has := r.SentPath()
 		p.own = append(p.own, setting{name: "SCRIPT_NAME", value: name}, setting{name: "PATH_INFO", value: info, unset: !has})
+	}
+	if r.Env.Get("SERVER_NAME") == "" || r.Env.Get("SERVER_PORT") == "" {
+		name, port := r.Env.Server()
+		p.own = append(p.own, setting{name: "SERVER_NAME", value: name}, setting{name: "SERVER_PORT", value: port})
 	}
 	if id := r.RequestID(); id != "" {
 		p.own = append(p.own, setting{name: "REQUEST_ID", value: id})
