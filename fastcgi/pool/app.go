@@ -94,8 +94,8 @@ type App struct {
 	Preamble []byte
 
 	// StackSignal, if not zero, has a process write to its stderr what it does, such as SIGUSR1 with
-	// Python's faulthandler. One that has exceeded a limit of time in a request gets it 200 ms before it
-	// is terminated.
+	// Python's faulthandler. One that has exceeded a limit of time in a request, or Limits.Ready, gets it
+	// 200 ms before it is terminated.
 	StackSignal syscall.Signal
 
 	// Dir is the directory that the program starts in, as it sees it; "/" if empty.

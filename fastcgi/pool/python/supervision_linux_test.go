@@ -487,7 +487,7 @@ def app(environ, start_response):
 	}
 }
 
-// TestSlowImport: an import that takes longer than the limit is 503, and ends.
+// TestSlowImport: an import that takes longer than the limit is 503, and ends. The log says where it was.
 func TestSlowImport(t *testing.T) {
 	s := supervise(t, Limits{Programs: 1, Ready: time.Second, Grace: -1, QueueWait: -1}, "note('import', os.getpid())\ntime.sleep(1000)\n")
 	testkit.Until(t, "an import", func() bool {
@@ -499,6 +499,7 @@ func TestSlowImport(t *testing.T) {
 	if !strings.Contains(s.log.String(), "it has not said that it is ready in time (ready)") {
 		t.Error("the log does not say so")
 	}
+	testkit.Until(t, "the stack of a worker", func() bool { return strings.Contains(s.log.String(), `app.py\", line 5 in <module>`) })
 	for _, line := range s.notes() {
 		pid, _ := strconv.Atoi(strings.Fields(line)[1])
 		testkit.Until(t, "the end of the worker", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })

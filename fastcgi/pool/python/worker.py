@@ -883,11 +883,44 @@ def load(target):
                 module, getattr(sys.modules[module], '__file__', '?'), name, advise(module))) from None
     if not callable(found):
         raise Unsuitable('%s is no WSGI application: it cannot be called (it is of type %s): %s' % (target, type(found).__name__, advise(module)))
+    asynchronous = Unsuitable('%s is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn' % target)
     for call in (found, getattr(found, '__call__', None)):
         code = getattr(call, '__code__', None)
         if code is not None and code.co_flags & 0x80:  # CO_COROUTINE
-            raise Unsuitable('%s is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn' % target)
+            raise asynchronous
+    names, least, most = parameters(found)
+    if names == ('scope', 'receive', 'send'):
+        raise asynchronous
+    if not least <= 2 <= most:
+        what = 'the class %s' if isinstance(found, type) else '%s'
+        raise Unsuitable((what + ' takes %s, and a WSGI application takes 2: if it makes the application, write application = %s() in %s, and %s:application') % (
+            target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least), name, module, module))
     return found
+
+
+def parameters(found):
+    """Return the names of the arguments of a callable, how many it takes at least, and at most, if it is written in Python."""
+    call, own = found, 0
+    if type(found) is type:
+        call, own = written(found, '__init__'), 1
+        if call is object.__init__ and written(found, '__new__') is object.__new__:
+            return (), 0, 0
+    elif type(found) is type(load.__get__(0)):
+        call, own = found.__func__, 1
+    elif type(found) is not type(load):
+        call, own = written(type(found), '__call__'), 1
+    if type(call) is not type(load):
+        return (), 0, sys.maxsize
+    code = call.__code__
+    names = code.co_varnames[own:code.co_argcount]
+    return names, len(names) - len(call.__defaults__ or ()), sys.maxsize if code.co_flags & 0x04 else len(names)  # CO_VARARGS
+
+
+def written(found, name):
+    """Return a method of a class as it is written there."""
+    for c in found.__mro__:
+        if name in vars(c):
+            return vars(c)[name]
 
 
 def advise(module):
@@ -910,10 +943,10 @@ def explain(target, error):
     if isinstance(error, Unsuitable):
         return 'gatehouse: %s\n' % error
     if isinstance(error, ModuleNotFoundError) and error.name and (module + '.').startswith(error.name + '.'):
-        return 'gatehouse: there is no module %s in %s, nor among the packages of %s: see directory and python\n' % (
+        return 'gatehouse: there is no module %s in %s, nor among the packages of %s: write the folder that it is in as directory, or start gatehouse there\n' % (
             error.name, sys.path[0], sys.executable)
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return 'gatehouse: %s needs the module %s, which %s does not have: see python, or install it there\n' % (
+        return 'gatehouse: %s needs the module %s, which %s does not have: install it there, or write the virtual environment that has it as python\n' % (
             module, error.name, sys.executable)
     return ''
 
