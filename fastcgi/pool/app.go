@@ -198,8 +198,16 @@ func (a *App) init() {
 	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
 		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
-		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Log: log}
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Explain: a.explain, Log: log}
 	a.err = a.upstream.Prepare()
+}
+
+// explain returns which setting of a systemd unit is behind a line that a process has written in a request, or "".
+func (a *App) explain(line string) string {
+	if r := a.processes.sandbox().Said(line); r != nil {
+		return r.String()
+	}
+	return ""
 }
 
 // find returns the absolute path of the program.

@@ -65,6 +65,11 @@ func TestSandbox(t *testing.T) {
 	a.processes.sandbox = func() *sandbox.Sandbox { return strict }
 	result(t, serve(a, "", "DO=stderr", "SAY=sudo: effective uid is not 0"))
 	testkit.Until(t, "the setting", func() bool { return strings.Contains(log.String(), "NoNewPrivileges") })
+	before := log.String()
+	result(t, serve(a, "", "DO=errors", "SAY=it says:\nsudo: effective uid is not 0"))
+	if said := strings.TrimPrefix(log.String(), before); !strings.Contains(said, `line="sudo: effective uid is not 0"`) || !strings.Contains(said, "NoNewPrivileges") || !strings.Contains(said, "request=") {
+		t.Errorf("of what is said in a request, the log says %q", said)
+	}
 }
 
 // TestExplain: how the program is started, and which file a request is for. Nothing is started.
