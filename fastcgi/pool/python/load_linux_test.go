@@ -73,3 +73,32 @@ number = 3
 		}
 	}
 }
+
+// TestModuleNotFound: where the module may be that is missing.
+func TestModuleNotFound(t *testing.T) {
+	dir := t.TempDir()
+	layOut(t, dir, "shop/__init__.py=", "shop/wsgi.py=import shop.urls\ndef application(environ, start_response): pass\n", "shop/urls.py=",
+		"shop/lost.py=import shop.setings\n", "shop/plain.py=import nothere.more\n", "nothere/app.py=import nothere\n")
+	const install = "which python3 does not have: install it there, or write the virtual environment that has it as python\n"
+	for _, tt := range []struct{ dir, application, want string }{
+		{"", "shop.wsgi:application", ""},
+		{"shop", "wsgi:application", "there is no module shop in DIR/shop, which is that package itself: write DIR as directory, or start gatehouse there, and shop.wsgi:application\n"},
+		{"shop", "shop.wsgi:application", "there is no module shop in DIR/shop, which is that package itself: write DIR as directory, or start gatehouse there, and shop.wsgi:application\n"},
+		{"", "store.wsgi:application", "there is no module store in DIR, nor among the packages of python3: write the folder that it is in as directory, or start gatehouse there\n"},
+		{"", "shop.wsgy:application", "there is no module shop.wsgy in DIR, nor among the packages of python3: write the folder"},
+		{"", "shop.lost:application", "shop.lost needs the module shop.setings, which is not in DIR/shop: is its name right, also in variables such as DJANGO_SETTINGS_MODULE?\n"},
+		{"", "shop.plain:application", "shop.plain needs the module nothere, " + install},
+		{"nothere", "app:app", "app needs the module nothere, " + install},
+	} {
+		p := startPeer(t, "/usr/bin/python3", filepath.Join(dir, tt.dir), tt.application)
+		if tt.want == "" {
+			p.awaitReady(t)
+			continue
+		}
+		testkit.Receive(t, "the end of the worker", p.ended)
+		log := strings.ReplaceAll(strings.ReplaceAll(p.log.String(), dir, "DIR"), "/usr/bin/python3", "python3")
+		if !strings.HasPrefix(log, "gatehouse: "+tt.want) {
+			t.Errorf("%s in %q:\n%s\nwant\n%s", tt.application, tt.dir, log, tt.want)
+		}
+	}
+}

@@ -939,16 +939,25 @@ def advise(module):
 
 def explain(target, error):
     """Return what to do about an application that could not be imported, or nothing."""
-    module = target.partition(':')[0]
     if isinstance(error, Unsuitable):
         return 'gatehouse: %s\n' % error
-    if isinstance(error, ModuleNotFoundError) and error.name and (module + '.').startswith(error.name + '.'):
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not name:
+        return ''
+    module, directory = target.partition(':')[0], sys.path[0]
+    above, folder = os.path.split(directory)
+    if name.partition('.')[0] == folder and folder not in sys.modules and os.path.exists(os.path.join(directory, '__init__.py')):
+        return 'gatehouse: there is no module %s in %s, which is that package itself: write %s as directory, or start gatehouse there, and %s\n' % (
+            name, directory, above, target if (module + '.').startswith(folder + '.') else folder + '.' + target)
+    if (module + '.').startswith(name + '.'):
         return 'gatehouse: there is no module %s in %s, nor among the packages of %s: write the folder that it is in as directory, or start gatehouse there\n' % (
-            error.name, sys.path[0], sys.executable)
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return 'gatehouse: %s needs the module %s, which %s does not have: install it there, or write the virtual environment that has it as python\n' % (
-            module, error.name, sys.executable)
-    return ''
+            name, directory, sys.executable)
+    package = sys.modules.get(name.rpartition('.')[0])
+    if package is not None:
+        return 'gatehouse: %s needs the module %s, which is not in %s: is its name right, also in variables such as DJANGO_SETTINGS_MODULE?\n' % (
+            module, name, ' or '.join(getattr(package, '__path__', None) or [package.__name__]))
+    return 'gatehouse: %s needs the module %s, which %s does not have: install it there, or write the virtual environment that has it as python\n' % (
+        module, name, sys.executable)
 
 
 def set_up(link):
