@@ -78,7 +78,7 @@ number = 3
 func TestModuleNotFound(t *testing.T) {
 	dir := t.TempDir()
 	layOut(t, dir, "shop/__init__.py=", "shop/wsgi.py=import shop.urls\ndef application(environ, start_response): pass\n", "shop/urls.py=",
-		"shop/lost.py=import shop.setings\n", "shop/plain.py=import nothere.more\n", "nothere/app.py=import nothere\n")
+		"shop/lost.py=import shop.setings\n", "shop/plain.py=import gone.more\n", "nothere/app.py=import nothere\n")
 	const install = "which python3 does not have: install it there, or write the virtual environment that has it as python\n"
 	for _, tt := range []struct{ dir, application, want string }{
 		{"", "shop.wsgi:application", ""},
@@ -87,7 +87,7 @@ func TestModuleNotFound(t *testing.T) {
 		{"", "store.wsgi:application", "there is no module store in DIR, nor among the packages of python3: write the folder that it is in as directory, or start gatehouse there\n"},
 		{"", "shop.wsgy:application", "there is no module shop.wsgy in DIR, nor among the packages of python3: write the folder"},
 		{"", "shop.lost:application", "shop.lost needs the module shop.setings, which is not in DIR/shop: is its name right, also in variables such as DJANGO_SETTINGS_MODULE?\n"},
-		{"", "shop.plain:application", "shop.plain needs the module nothere, " + install},
+		{"", "shop.plain:application", "shop.plain needs the module gone, " + install},
 		{"nothere", "app:app", "app needs the module nothere, " + install},
 	} {
 		p := startPeer(t, "/usr/bin/python3", filepath.Join(dir, tt.dir), tt.application)
