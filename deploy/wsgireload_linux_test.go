@@ -293,7 +293,7 @@ func TestWSGIImports(t *testing.T) {
 		t.Errorf("the slow application: status %d before it was imported, %q", got.status, got.body)
 	default:
 	}
-	if n := strings.Count(log(), "RuntimeError: code that does not start"); n == 0 || n > 10 {
+	if n := strings.Count(log(), `"line":"RuntimeError: code that does not start`); n == 0 || n > 10 {
 		t.Errorf("the broken application was tried %d times for 20 requests", n)
 	}
 	if _, err := pipe.WriteString(strings.Repeat(".", 10)); err != nil {
