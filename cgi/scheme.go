@@ -1,6 +1,7 @@
 package cgi
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,17 @@ func (e *Environ) GuessServer() (name, port string) {
 		port = standardPort(e.IsHTTPS())
 	}
 	return name, port
+}
+
+// Server returns SERVER_NAME and SERVER_PORT, neither of which may be empty (RFC 3875 § 4.1.14,
+// § 4.1.15, and PEP 3333 for WSGI): what is missing or empty is that of [Environ.GuessServer].
+// Web servers send an empty one, such as nginx without a server_name.
+func (e *Environ) Server() (name, port string) {
+	if name, port = e.Get("SERVER_NAME"), e.Get("SERVER_PORT"); name != "" && port != "" {
+		return name, port
+	}
+	guessed, guessedPort := e.GuessServer()
+	return cmp.Or(name, guessed), cmp.Or(port, guessedPort)
 }
 
 // standardPort returns the port that a URI may leave out.

@@ -46,6 +46,20 @@ func TestGuessServer(t *testing.T) {
 	}
 }
 
+func TestServer(t *testing.T) {
+	for _, tt := range []struct{ vars, name, port string }{
+		{"SERVER_NAME=s SERVER_PORT=81 HTTP_HOST=h:8080", "s", "81"},
+		{"SERVER_NAME= SERVER_PORT=81 HTTP_HOST=h:8080", "h", "81"},
+		{"SERVER_NAME=s SERVER_PORT= HTTP_HOST=h:8080", "s", "8080"},
+		{"SERVER_NAME= SERVER_PORT= HTTPS=on", "localhost", "443"},
+		{"", "localhost", "80"},
+	} {
+		if name, port := cgi.NewEnviron(strings.Fields(tt.vars)...).Server(); name != tt.name || port != tt.port {
+			t.Errorf("%s: got %q, %q, want %q, %q", tt.vars, name, port, tt.name, tt.port)
+		}
+	}
+}
+
 func TestScheme(t *testing.T) {
 	env := cgi.NewEnviron("HTTPS=on", "A=b")
 	want := func(e *cgi.Environ, scheme string) {

@@ -7,7 +7,9 @@ import (
 
 // otherNames are what other programs call what has a name here.
 var otherNames = map[string]string{"fcgi": "fastcgi", "cgi": "scripts", "cgi_bin": "scripts",
-	"chdir": "directory", "venv": "python", "virtualenv": "python", "module": "wsgi", "mount": "prefix"}
+	"chdir": "directory", "venv": "python", "virtualenv": "python", "module": "wsgi", "mount": "prefix",
+	"threads": "workers", "timeout": "run", "harakiri": "run", "max_worker_lifetime": "recycle_age", "reload_on_rss": "recycle_memory",
+	"py_autoreload": "reload_on_change", "pythonpath": "directory", "working_directory": "directory", "bind": "http", "environment": "env"}
 
 // Suggest returns "did you mean ..." with the word in words that is most similar to
 // word, or "" if none is similar.

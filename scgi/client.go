@@ -156,6 +156,9 @@ func (c *Client) ServeCGI(w cgi.ResponseWriter, r *cgi.Request) error {
 func (c *Client) request(r *cgi.Request, length int64) ([]byte, error) {
 	env := r.Env.Clone()
 	env.Del("HTTP_PROXY")
+	name, port := env.Server()
+	env.Set("SERVER_NAME", name)
+	env.Set("SERVER_PORT", port)
 	if id := r.RequestID(); id != "" {
 		env.Set("REQUEST_ID", id)
 	}

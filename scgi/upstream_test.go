@@ -43,6 +43,19 @@ func clientRequest(body io.Reader, length int64, vars ...string) *cgi.Request {
 	return r
 }
 
+// TestClientServerName: SERVER_NAME and SERVER_PORT are never empty, whatever the web server sends.
+func TestClientServerName(t *testing.T) {
+	s := serve(t, "unix", &Server{App: cgi.AppFunc(func(w cgi.ResponseWriter, r *cgi.Request) error {
+		w.StartResponse("200 OK", nil)
+		_, err := fmt.Fprint(w, r.Env.Get("SERVER_NAME"), " ", r.Env.Get("SERVER_PORT"))
+		return err
+	})})
+	got, log := runClient(t, ClientLimits{}, s.addr, clientRequest(nil, 0, "SERVER_NAME=", "SERVER_PORT=443", "HTTP_HOST=www.example.test"))
+	if got.Body.String() != "www.example.test 443" {
+		t.Errorf("got %q\n%s", got.Body.String(), log)
+	}
+}
+
 // TestClientRequestID: REQUEST_ID is the id in the log, and the trace passes unchanged.
 func TestClientRequestID(t *testing.T) {
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -210,7 +210,7 @@ func (gatehouse) settings(s []setting, r *cgi.Request, t *target) []setting {
 		s = append(s, setting{name: "REDIRECT_STATUS", unset: true,
 			reason: `it would let clients call php-cgi itself: scripts that begin with "#!" get it, and binaries beside REDIRECT_URL`})
 	}
-	host, port := env.GuessServer()
+	host, port := env.Server()
 	require("SERVER_NAME", host)
 	require("SERVER_PORT", port)
 	if r.Role == cgi.Authorizer {

@@ -21,7 +21,7 @@ func offline(commands string) string {
 }
 
 // TestWSGIPage follows docs/wsgi.md to the letter: Flask and Django, each in a gateway of its own
-// under systemd, in the strict sandbox, with nginx in front.
+// under systemd, in the strict sandbox, with nginx in front. Then both run under the compat profile.
 func TestWSGIPage(t *testing.T) {
 	m := machine.Boot(t)
 	m.Copy(built(t, "gatehouse", ".deb"), "/root/gatehouse/bin")
@@ -57,6 +57,9 @@ func TestWSGIPage(t *testing.T) {
 	}
 	m.Shell(`cp /srv/hello/app.py /root/app.py; echo 'import nothere' >>/srv/hello/app.py`)
 	m.Fails("systemctl", "reload", "gatehouse@hello")
+	m.Until("the journal has the reason of the reload", func() bool {
+		return strings.Contains(m.Journal("gatehouse@hello"), "it ended before it was ready, with exit status 1: ModuleNotFoundError: No module named 'nothere'")
+	})
 	if got := get(m, "/"); got != "welcome, 127.0.0.1, over http" {
 		t.Errorf("after a reload that failed, it says %q", got)
 	}
@@ -64,6 +67,13 @@ func TestWSGIPage(t *testing.T) {
 		return strings.Contains(m.Journal("gatehouse@hello"), "app needs the module nothere")
 	})
 	m.Shell(`cp /root/app.py /srv/hello/app.py; systemctl reload gatehouse@hello`)
+	writes := "chown gatehouse: /srv/hello; sed -i 's|    return|    open(\"/srv/hello/written\", \"w\").close()\\n    return|' /srv/hello/app.py; systemctl reload gatehouse@hello"
+	m.Shell(writes)
+	if got := get(m, "/"); !strings.Contains(got, "Internal Server Error") {
+		t.Errorf("under the strict profile, an application that writes says %q", got)
+	}
+	m.Until("the journal says which setting stops it", func() bool { return strings.Contains(m.Journal("gatehouse@hello"), "ProtectSystem=") })
+	hello := location
 
 	section(django, "shop.sock")
 	if got := output[django]; !strings.Contains(got, "<title>Log in | Django site admin</title>") {
@@ -72,6 +82,18 @@ func TestWSGIPage(t *testing.T) {
 	if got := m.Shell(`curl -s http://localhost/static/admin/css/base.css`); !strings.Contains(got, "DJANGO Admin styles") {
 		t.Errorf("the style sheet is %.200q", got)
 	}
+	if got := m.Shell(`curl -s -o /dev/null -w '%{http_code}' -H 'Host: example.org' http://localhost/admin/`); got != "400" {
+		t.Errorf("for a host that is not allowed, the admin responds with %s", got)
+	}
+	m.Until("the journal says which host is not allowed", func() bool {
+		return strings.Contains(m.Journal("gatehouse@shop"), "Invalid HTTP_HOST header: 'example.org'")
+	})
+	m.Shell(`cp /srv/shop/shop/urls.py /root/urls.py; echo 'import nothere' >>/srv/shop/shop/urls.py`)
+	m.Fails("systemctl", "reload", "gatehouse@shop")
+	if got := m.Shell(`curl -sL http://localhost/admin/`); !strings.Contains(got, "<title>Log in") {
+		t.Errorf("after a reload with a broken urls.py, the admin says %q", got)
+	}
+	m.Shell(`cp /root/urls.py /srv/shop/shop/urls.py; systemctl reload gatehouse@shop`)
 	login := `cd /tmp; curl -sS -c jar -o page http://localhost/admin/login/
 		token=$(sed -n 's/.*csrftoken[[:space:]]*//p' jar)
 		curl -sS -L -b jar -c jar -d csrfmiddlewaretoken=$token -d username=admin -d password=change-me -d next=/admin/ http://localhost/admin/login/`
@@ -86,6 +108,20 @@ func TestWSGIPage(t *testing.T) {
 	m.Reboot()
 	if got := m.Shell(`curl -sL http://localhost/admin/`); !strings.Contains(got, "<title>Log in") {
 		t.Errorf("after a reboot, the admin says %q", got)
+	}
+
+	// The compat profile, for both, without what the strict one needs.
+	m.Shell(`mkdir -p /etc/systemd/system/gatehouse@.service.d
+		ln -s /usr/share/gatehouse/systemd/compat.conf /etc/systemd/system/gatehouse@.service.d/
+		rm /etc/systemd/system/gatehouse@shop.service.d/data.conf
+		systemctl daemon-reload && systemctl restart gatehouse@hello gatehouse@shop`)
+	if got := m.Shell(login); !strings.Contains(got, "<title>Site administration") {
+		t.Errorf("under the compat profile, after a login, the admin says %.500q", got)
+	}
+	serveAll(t, m, hello)
+	reloadNginx(m)
+	if got := get(m, "/"); got != "welcome, 127.0.0.1, over http" || !m.Exists("/srv/hello/written") {
+		t.Errorf("under the compat profile, an application that writes says %q", got)
 	}
 }
 

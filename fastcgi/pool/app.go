@@ -16,7 +16,7 @@
 // nobody can make another one.
 //
 // Processes are started on demand, up to Limits.Programs, and ended when they have been idle, but for
-// Limits.Minimum. One that cannot be started is tried again after a pause, which doubles from a second
+// Limits.Minimum: one first, and the others when that is ready. One that cannot be started is tried again after a pause, which doubles from a second
 // to thirty; meanwhile requests get 503 with Retry-After, and the log says why, once. Those that end
 // before their first request are not replaced at once, either, unless a request waits.
 //
@@ -94,8 +94,8 @@ type App struct {
 	Preamble []byte
 
 	// StackSignal, if not zero, has a process write to its stderr what it does, such as SIGUSR1 with
-	// Python's faulthandler. One that has exceeded a limit of time in a request gets it 200 ms before it
-	// is terminated.
+	// Python's faulthandler. One that has exceeded a limit of time in a request, or Limits.Ready, gets it
+	// 200 ms before it is terminated.
 	StackSignal syscall.Signal
 
 	// Dir is the directory that the program starts in, as it sees it; "/" if empty.
@@ -198,8 +198,16 @@ func (a *App) init() {
 	a.processes.stackSignal = a.StackSignal
 	a.upstream = &upstream.App{Supplier: a.processes, Limits: limits.backend(), Root: a.Root, Index: a.Index, Follow: a.Follow,
 		Translate: translate, Env: env, LocalRedirect: a.LocalRedirect, Streaming: a.Streaming,
-		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Log: log}
+		SpoolRequests: a.SpoolRequests, SpoolResponses: a.SpoolResponses, StatusTruncates: a.Paired, Explain: a.explain, Log: log}
 	a.err = a.upstream.Prepare()
+}
+
+// explain returns which setting of a systemd unit is behind a line that a process has written in a request, or "".
+func (a *App) explain(line string) string {
+	if r := a.processes.sandbox().Said(line); r != nil {
+		return r.String()
+	}
+	return ""
 }
 
 // find returns the absolute path of the program.

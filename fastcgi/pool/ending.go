@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/cgi"
@@ -148,11 +149,50 @@ func (p *processes) logFailure() {
 
 // refusal is the error of a request that has waited for too long. mu is held.
 func (p *processes) refusal() error {
-	err := fmt.Errorf("%s: no process was free in time (queue_wait): %d of %d start, and the others still work behind their responses", p.Name(), p.starting, len(p.all))
+	err := fmt.Errorf("%s: no process was free in time (queue_wait): %s", p.Name(), p.occupations())
 	if p.failure != nil {
 		err = fmt.Errorf("%w; the last one that was started failed: %w", err, p.failure)
 	}
 	return unavailable(time.Second, err)
+}
+
+// occupations says what the processes do, of which none is free. mu is held.
+func (p *processes) occupations() string {
+	starting, busy, behind, ending := 0, 0, 0, 0
+	for w := range p.all {
+		switch {
+		case w.gone:
+			ending++
+		case !w.ready:
+			starting++
+		case w.busy:
+			busy++
+		default:
+			behind++
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		n         int
+		one, many string
+	}{
+		{starting, "is starting", "are starting"},
+		{busy, "serves a request", "serve requests"},
+		{behind, "still works behind its response", "still work behind their responses"},
+		{ending, "is ending", "are ending"},
+	} {
+		switch part.n {
+		case 0:
+		case 1:
+			parts = append(parts, "1 "+part.one)
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.many))
+		}
+	}
+	if parts == nil {
+		return "none is running"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // unavailable is the error for a client that may try again.

@@ -33,8 +33,8 @@ type link interface {
 	awaitFree(c *conn, until time.Time) (free bool)
 
 	// unready says how a process has ended that was never ready, with a remedy. It is given what
-	// that wrote to its stdout.
-	unready(s process.Status, printed string) string
+	// that wrote to its stdout, and the last line on its stderr.
+	unready(s process.Status, printed, last string) string
 
 	// close closes what connect does not return.
 	close()

@@ -134,8 +134,11 @@ func (l *listening) awaitFree(c *conn, until time.Time) (free bool) {
 }
 
 // unready implements link.
-func (l *listening) unready(s process.Status, printed string) string {
-	remedy := "a FastCGI program accepts connections on descriptor 0 until it is told to end; see what it writes to stderr"
+func (l *listening) unready(s process.Status, printed, last string) string {
+	remedy := "a FastCGI program accepts connections on descriptor 0 until it is told to end"
+	if last != "" {
+		remedy += "; its last line on stderr is: " + last
+	}
 	if line, _, _ := strings.Cut(strings.ReplaceAll(printed, "\r", ""), "\n"); printed != "" {
 		remedy = fmt.Sprintf("it printed %.100q", line)
 		if name, _, ok := strings.Cut(line, ":"); ok && !strings.ContainsAny(name, " \t<") {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gatehouse/cgi/process"
 )
@@ -13,6 +16,7 @@ const (
 	outputRead  = 4 << 10
 	outputLine  = 2 << 10 // a longer line is logged in parts
 	outputFirst = 512     // bytes that are kept from the beginning
+	outputLast  = 200     // bytes that are kept of the last line
 )
 
 // An output takes what a process writes to its stdout or stderr to the log, line by line, and
@@ -22,9 +26,11 @@ type output struct {
 	from    *process.Output
 	message string
 	first   []byte        // of what was written; for whoever has seen done
+	last    []byte        // the beginning of the last line that is not blank; likewise
 	done    chan struct{} // closed at the end
 
 	line    []byte
+	parted  bool // line follows a part of it
 	minute  time.Time
 	logged  int // since then
 	dropped int
@@ -60,7 +66,9 @@ func (o *output) take(p []byte) {
 		o.line = append(o.line, p[:n]...)
 		p = p[n:]
 		if whole {
+			parted := o.line[len(o.line)-1] != '\n'
 			o.flush()
+			o.parted = parted
 		}
 	}
 }
@@ -71,6 +79,12 @@ func (o *output) flush() {
 	o.line = o.line[:0]
 	if len(line) == 0 {
 		return
+	}
+	if !o.parted && len(bytes.TrimSpace(line)) > 0 {
+		o.last = append(o.last[:0], line[:min(len(line), outputLast)]...)
+		if len(line) > outputLast {
+			o.last = append(o.last, "..."...)
+		}
 	}
 	if now := time.Now(); now.Sub(o.minute) >= time.Minute {
 		o.sum()
@@ -86,6 +100,16 @@ func (o *output) flush() {
 		return
 	}
 	o.write(o.message, slog.String("line", string(line)))
+}
+
+// lastLine returns the last line, as it can be a part of a message. It is for whoever has seen done.
+func (o *output) lastLine() string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return ' '
+	}, string(o.last)))
 }
 
 // sum logs how much was not logged.

@@ -13,11 +13,11 @@ import (
 // terminated.
 const stackMoment = 200 * time.Millisecond
 
-// overdue reports whether err is that a limit of time has passed.
+// overdue reports whether err is that a limit of time has passed: of a request, or of the start.
 func overdue(err error) bool {
 	var expired *backend.ExpiredError
 	var status *cgi.StatusError
-	return errors.As(err, &expired) || errors.As(err, &status) && status.Code == http.StatusGatewayTimeout
+	return errors.Is(err, errNotReady) || errors.As(err, &expired) || errors.As(err, &status) && status.Code == http.StatusGatewayTimeout
 }
 
 // terminateLater has w write what it does, and terminates it in a moment. mu is held.

@@ -161,8 +161,11 @@ func (l *paired) await(until time.Time) {
 }
 
 // unready implements link.
-func (l *paired) unready(s process.Status, _ string) string {
-	return fmt.Sprintf("it ended before it was ready, with %v: the log has what it wrote, such as a traceback", s)
+func (l *paired) unready(s process.Status, _, last string) string {
+	if last == "" {
+		return fmt.Sprintf("it ended before it was ready, with %v, and wrote nothing to stderr", s)
+	}
+	return fmt.Sprintf("it ended before it was ready, with %v: %s (the log has all that it wrote)", s, last)
 }
 
 // close implements link.

@@ -55,7 +55,7 @@ type processes struct {
 	refill    backoff          // after one that has ended before its first request; requests do not wait for it
 	sweeper   *time.Timer
 	due       time.Time // of the sweeper
-	trial     bool      // whoever has started processes is told why they fail; none is started again
+	trial     bool      // whoever has started processes is told why they fail; no others are started
 	retired   bool
 	emptied   chan struct{} // of a retired one; closed when the last process has ended
 	closed    bool
@@ -170,7 +170,7 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 		if len(p.all) == 0 {
 			return nil, false, unavailable(p.retry.until.Sub(now), p.failure)
 		}
-	case p.starting < p.waiting && p.taken() < p.limits.Programs && p.hasRoom():
+	case p.starting < p.waiting && p.taken() < p.limits.Programs && p.mayStart():
 		p.start()
 	}
 	return nil, false, nil
@@ -207,6 +207,16 @@ func (p *processes) choose(now time.Time, late bool) (sure, maybe *worker) {
 		}
 	}
 	return nil, maybe
+}
+
+// mayStart reports whether another process may be started at all. As long as none has become ready,
+// or after one that has not, that is one at a time: what keeps a program from starting
+// is then tried, and logged, by one process and not by all. mu is held.
+func (p *processes) mayStart() bool {
+	if p.starting > 0 && (p.readied == 0 || p.failure != nil) {
+		return false
+	}
+	return len(p.all) < p.limits.Programs+p.limits.replaced()
 }
 
 // start starts a process. mu is held.
@@ -337,6 +347,7 @@ func (p *processes) isReady(w *worker) {
 		p.putBack(w)
 		p.armFor(w)
 		p.arm(w.since, w.old(w.since))
+		p.arm(w.since, 0) // others may be started now
 		p.succeeded(w, w.since)
 	}
 }

@@ -239,6 +239,9 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	}
 	text := fmt.Sprintf("Content-Type: text/plain\n\n%d %d %d %s", os.Getpid(), servedRequests, body, more)
 	b := record.AppendStream(nil, record.Stdout, id, []byte(text))
+	if do == "errors" {
+		b = record.AppendStream(b, record.Stderr, id, []byte(vars["SAY"]+"\n"))
+	}
 	if do == "break" {
 		c.Write(append(b, record.AppendStream(nil, record.Stdout, id, []byte(strings.Repeat("x", 20000)))...))
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)

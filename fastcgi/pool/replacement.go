@@ -64,9 +64,6 @@ func (p *processes) taken() (n int) {
 	return n
 }
 
-// hasRoom reports whether there may be another process at all. mu is held.
-func (p *processes) hasRoom() bool { return len(p.all) < p.limits.Programs+p.limits.replaced() }
-
 // replace starts the successors of processes that are spent, as far as it is their turn. mu is held.
 func (p *processes) replace(now time.Time) {
 	if p.retired || p.closed {
@@ -86,7 +83,7 @@ func (p *processes) replace(now time.Time) {
 			return
 		case p.spares(w):
 			p.dismiss(w, now)
-		case !p.hasRoom() || now.Before(p.retry.until):
+		case !p.mayStart() || now.Before(p.retry.until):
 			return
 		default:
 			w.heir = p.start()

@@ -92,7 +92,7 @@ func TestNoSuccessor(t *testing.T) {
 		}
 	}
 	if plain := log.String(); strings.Count(plain, "application does not start") != 1 || !strings.Contains(plain, "Traceback") ||
-		!strings.Contains(plain, "it ended before it was ready, with exit status 1: the log has what it wrote") {
+		!strings.Contains(plain, "it ended before it was ready, with exit status 1: Traceback (most recent call last): (the log has all that it wrote)") {
 		t.Error("the log does not say why, once")
 	}
 	os.WriteFile(name, nil, 0o600)

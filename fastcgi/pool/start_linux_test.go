@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,11 @@ func TestSandbox(t *testing.T) {
 	a.processes.sandbox = func() *sandbox.Sandbox { return strict }
 	result(t, serve(a, "", "DO=stderr", "SAY=sudo: effective uid is not 0"))
 	testkit.Until(t, "the setting", func() bool { return strings.Contains(log.String(), "NoNewPrivileges") })
+	before := log.String()
+	result(t, serve(a, "", "DO=errors", "SAY=it says:\nsudo: effective uid is not 0"))
+	if said := strings.TrimPrefix(log.String(), before); !strings.Contains(said, `line="sudo: effective uid is not 0"`) || !strings.Contains(said, "NoNewPrivileges") || !strings.Contains(said, "request=") {
+		t.Errorf("of what is said in a request, the log says %q", said)
+	}
 }
 
 // TestExplain: how the program is started, and which file a request is for. Nothing is started.
@@ -107,5 +113,78 @@ func TestStartsAgain(t *testing.T) {
 	result(t, serve(a, ""))
 	if !strings.Contains(log.String(), "no file") || !strings.Contains(log.String(), "application starts again") {
 		t.Error("the log does not say so")
+	}
+}
+
+// TestOneStartsFirst: one process is started, whatever waits, and the others when it is ready.
+func TestOneStartsFirst(t *testing.T) {
+	l := testkit.Listen(t, "unix")
+	a, _ := newPaired(t, Limits{Programs: 3, Minimum: 3, QueueWait: -1}, "POOL_AT="+l.Addr().String())
+	a.Start()
+	first := accept(t, l)
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { result(t, serve(a, "")) })
+	}
+	waiting := func() (started, waiting int) {
+		a.processes.mu.Lock()
+		defer a.processes.mu.Unlock()
+		return len(a.processes.all), a.processes.waiting
+	}
+	testkit.Until(t, "the requests", func() bool { _, n := waiting(); return n == 3 })
+	a.processes.sweep()
+	if n, _ := waiting(); n != 1 {
+		t.Errorf("%d processes are started before one is ready", n)
+	}
+	first.Close()
+	for range 2 {
+		accept(t, l).Close()
+	}
+	all.Wait()
+	testkit.Until(t, "all processes", func() bool { return a.processes.count() == 3 })
+}
+
+// TestOccupations: the error of a request that has waited for too long says what the processes do.
+func TestOccupations(t *testing.T) {
+	starting, busy, behind, ending := worker{}, worker{ready: true, busy: true}, worker{ready: true}, worker{ready: true, gone: true}
+	for _, tt := range []struct {
+		workers []worker
+		want    string
+	}{
+		{nil, "none is running"},
+		{[]worker{starting}, "1 is starting"},
+		{[]worker{starting, starting}, "2 are starting"},
+		{[]worker{busy, busy, behind}, "2 serve requests, 1 still works behind its response"},
+		{[]worker{starting, busy, behind, behind, ending}, "1 is starting, 1 serves a request, 2 still work behind their responses, 1 is ending"},
+	} {
+		p := &processes{name: "app", all: make(map[*worker]struct{})}
+		for _, w := range tt.workers {
+			p.all[&w] = struct{}{}
+		}
+		if got, want := p.refusal().Error(), "app: no process was free in time (queue_wait): "+tt.want; !strings.HasSuffix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestLastLine: what is kept of the last line on stderr.
+func TestLastLine(t *testing.T) {
+	for _, tt := range []struct{ wrote, want string }{
+		{"", ""},
+		{"one\ntwo\n", "two"},
+		{"one\r\n \n\n", "one"},
+		{"one\nunfinished", "unfinished"},
+		{"a\x1b[31mb\xffc\n", "a [31mb c"},
+		{strings.Repeat("x", outputLast+1) + "\n", strings.Repeat("x", outputLast) + "..."},
+		{"y" + strings.Repeat("x", 2*outputLine) + "\n", "y" + strings.Repeat("x", outputLast-1) + "..."},
+		{strings.Repeat("x", outputLine) + "\nnext\n", "next"},
+	} {
+		p := &processes{limits: Limits{StderrBytes: 1 << 20}, log: new(testkit.Log).Logger(), sandbox: func() *sandbox.Sandbox { return nil }}
+		o := output{worker: &worker{pool: p}}
+		o.take([]byte(tt.wrote))
+		o.flush()
+		if got := o.lastLine(); got != tt.want {
+			t.Errorf("%.20q: %q, want %q", tt.wrote, got, tt.want)
+		}
 	}
 }

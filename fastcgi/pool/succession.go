@@ -8,8 +8,8 @@ import (
 
 // Succeed readies a to take the place of old, which serves: it starts as many processes as old
 // has, but no fewer than Limits.Minimum and no more than Limits.Programs, and returns when each
-// is ready or has failed. If all have failed, the error says why the last one did, and a should
-// be closed and old go on. If old has no processes, it cannot: then nothing is started or, if both
+// is ready or has failed. One is started first: if that fails, no others are, the error says
+// why, and a should be closed and old go on. If old has no processes, it cannot: then nothing is started or, if both
 // keep some (Limits.Minimum), those are awaited, and a failure is logged.
 func (a *App) Succeed(ctx context.Context, old *App) error {
 	if err := a.Prepare(); err != nil {
@@ -26,9 +26,11 @@ func (a *App) Succeed(ctx context.Context, old *App) error {
 	if n > 0 || err == nil || ctx.Err() != nil {
 		return err
 	}
-	a.processes.mu.Lock()
-	defer a.processes.mu.Unlock()
-	a.processes.logFailure()
+	p := a.processes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logFailure()
+	p.endTrial()
 	return nil
 }
 
@@ -55,18 +57,35 @@ func (p *processes) count() (n int) {
 	return n
 }
 
-// begin starts n processes, and returns when each is ready or has failed: an error if all have.
+// begin starts a process, and n in all if that becomes ready. It returns when each is ready or has
+// failed: an error, and the trial goes on, if the first one has.
 func (p *processes) begin(ctx context.Context, n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.trial = true
+	if err := p.startAll(ctx, 1); err != nil {
+		return err
+	}
+	if p.failure != nil {
+		return p.failure
+	}
+	if err := p.startAll(ctx, n-1); err != nil {
+		return err
+	}
+	if p.failure != nil {
+		p.logFailure()
+	}
+	p.endTrial()
+	return nil
+}
+
+// startAll starts n processes, and returns when each is ready or has failed. mu is held, and released meanwhile.
+func (p *processes) startAll(ctx context.Context, n int) error {
 	p.waiting++
-	defer func() {
-		p.trial = false
-		p.waiting--
-		p.arm(time.Now(), 0)
-	}()
-	ready := p.readied
+	defer func() { p.waiting-- }()
+	if p.closed {
+		return nil
+	}
 	for range n {
 		p.start()
 	}
@@ -75,14 +94,13 @@ func (p *processes) begin(ctx context.Context, n int) error {
 			return fmt.Errorf("%s: not awaited: %w", p.Name(), err)
 		}
 	}
-	switch {
-	case p.failure == nil:
-	case p.readied == ready:
-		return p.failure
-	default:
-		p.logFailure()
-	}
 	return nil
+}
+
+// endTrial lets those processes be started that are missing. mu is held.
+func (p *processes) endTrial() {
+	p.trial = false
+	p.arm(time.Now(), 0)
 }
 
 // retire has each process end as soon as it is free.

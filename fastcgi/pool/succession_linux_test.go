@@ -46,6 +46,22 @@ func TestSucceed(t *testing.T) {
 	all.Wait()
 }
 
+// TestSucceedTriesOne: what does not start is tried by one process, whose last line on stderr is in the error.
+func TestSucceedTriesOne(t *testing.T) {
+	old, _ := newPaired(t, Limits{Programs: 3, Minimum: 3})
+	old.Start()
+	testkit.Until(t, "the first processes", func() bool { return old.processes.count() == 3 })
+	next, log := newPaired(t, Limits{Programs: 3, Minimum: 3}, "POOL_FILE="+filepath.Join(t.TempDir(), "none"))
+	err := next.Succeed(t.Context(), old)
+	if err == nil || !strings.HasSuffix(err.Error(), ": it ended before it was ready, with exit status 1: Traceback (most recent call last): (the log has all that it wrote)") {
+		t.Errorf("%v", err)
+	}
+	next.processes.sweep()
+	if n := strings.Count(log.String(), "Traceback"); n != 1 || len(next.processes.all) != 0 {
+		t.Errorf("%d tracebacks are logged, and %d processes have been started since", n, len(next.processes.all))
+	}
+}
+
 // TestSucceedInPart: what starts is used, and what does not is logged.
 func TestSucceedInPart(t *testing.T) {
 	dir := t.TempDir()

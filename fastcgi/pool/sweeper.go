@@ -19,7 +19,7 @@ func (p *processes) fillLocked() {
 	if p.trial || p.retired || p.closed || time.Now().Before(p.fillAfter()) {
 		return
 	}
-	for n := p.taken(); n < p.limits.Minimum && p.hasRoom(); n++ {
+	for n := p.taken(); n < p.limits.Minimum && p.mayStart(); n++ {
 		p.start()
 	}
 }

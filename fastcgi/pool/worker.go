@@ -132,7 +132,7 @@ func (w *worker) startFailure() error {
 		return w.failure
 	}
 	printed := strings.TrimSpace(string(w.stdout.first))
-	return fmt.Errorf("%s: %s", w.name, w.link.unready(w.proc.Status(), printed))
+	return fmt.Errorf("%s: %s", w.name, w.link.unready(w.proc.Status(), printed, w.stderr.lastLine()))
 }
 
 // Failed implements backend.Supplied.

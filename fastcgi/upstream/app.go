@@ -47,7 +47,8 @@
 // All variables of the request, but HTTP_PROXY, which libraries take for the configuration
 // of a proxy, and HTTP_REDIRECT_STATUS. CONTENT_LENGTH is the true length. SCRIPT_NAME and
 // PATH_INFO are as the web server sent them if it sent SCRIPT_FILENAME, too; otherwise they
-// are what a cgi.Mux has made of them. With [App].Root the file is found here.
+// are what a cgi.Mux has made of them. SERVER_NAME and SERVER_PORT are never empty: see
+// cgi.Environ.Server. With [App].Root the file is found here.
 package upstream
 
 import (
@@ -106,6 +107,10 @@ type App struct {
 
 	// Env are variables for the application, as "NAME=VALUE", whatever the web server sends.
 	Env []string
+
+	// Explain, if not nil, returns what a sandbox has to do with a line that the application writes
+	// to STDERR, or "". That is logged, once for a request.
+	Explain func(line string) string
 
 	// Streaming begins each request at once, before any of its body has come, and lets the
 	// response be sent while the body still comes (full duplex). Otherwise a request takes its

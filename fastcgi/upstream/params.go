@@ -16,7 +16,7 @@ type params struct {
 	env  *cgi.Environ
 	role cgi.Role
 	own  []setting // in place of those of env
-	few  [9]setting
+	few  [11]setting
 	file string // SCRIPT_FILENAME, once it has been sent
 }
 
@@ -50,6 +50,10 @@ func (p *params) settle(r *cgi.Request) error {
 	} else if _, sent := r.Env.Lookup("SCRIPT_FILENAME"); sent {
 		name, info, has := r.SentPath()
 		p.own = append(p.own, setting{name: "SCRIPT_NAME", value: name}, setting{name: "PATH_INFO", value: info, unset: !has})
+	}
+	if r.Env.Get("SERVER_NAME") == "" || r.Env.Get("SERVER_PORT") == "" {
+		name, port := r.Env.Server()
+		p.own = append(p.own, setting{name: "SERVER_NAME", value: name}, setting{name: "SERVER_PORT", value: port})
 	}
 	if id := r.RequestID(); id != "" {
 		p.own = append(p.own, setting{name: "REQUEST_ID", value: id})
@@ -134,16 +138,35 @@ type stderr struct {
 	params  *params
 	left    int // bytes that are passed on
 	unknown bool
+
+	explained bool
 }
 
 // primaryScript is what php-fpm says of a file that it does not find.
 const primaryScript = "Primary script unknown"
+
+// explain logs what is behind the first line that can be explained. A line is one that comes whole.
+func (s *stderr) explain(b []byte) {
+	if s.app.Explain == nil || s.explained {
+		return
+	}
+	for line := range bytes.Lines(b) {
+		line = bytes.TrimRight(line, "\r\n")
+		if reason := s.app.Explain(string(line)); reason != "" {
+			s.explained = true
+			s.app.log().LogAttrs(context.Background(), slog.LevelWarn, "the sandbox of the unit is behind what the application says",
+				s.request.LogAttr(), slog.String("line", string(line)), slog.String("sandbox", reason))
+			return
+		}
+	}
+}
 
 // Write implements io.Writer.
 func (s *stderr) Write(b []byte) (int, error) {
 	if s.request.Stderr != nil {
 		s.request.Stderr.Write(b[:min(len(b), s.left)])
 	}
+	s.explain(b[:min(len(b), s.left)])
 	s.left -= min(len(b), s.left)
 	if !s.unknown && bytes.Contains(b, []byte(primaryScript)) {
 		s.unknown = true

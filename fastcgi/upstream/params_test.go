@@ -56,6 +56,9 @@ func TestVariables(t *testing.T) {
 		{"mounted", &App{}, "SCRIPT_NAME=/x PATH_INFO=/y", "SCRIPT_NAME=/x PATH_INFO=/y"},
 		{"translated", &App{Translate: map[string]string{"/srv": "/there", "/srv/www/": "/var/www"}},
 			"SCRIPT_FILENAME=/srv/www/a.php DOCUMENT_ROOT=/srv/www PATH_TRANSLATED=/srv/wwwx/b HTTP_X=/srv/www", "SCRIPT_FILENAME=/var/www/a.php DOCUMENT_ROOT=/var/www PATH_TRANSLATED=/there/wwwx/b HTTP_X=/srv/www"},
+		{"no server", &App{}, "SERVER_NAME= SERVER_PORT= HTTP_HOST=www.example.test:8080", "SERVER_NAME=www.example.test SERVER_PORT=8080"},
+		{"an empty name", &App{}, "SERVER_NAME= SERVER_PORT=443 HTTP_HOST=www.example.test", "SERVER_NAME=www.example.test SERVER_PORT=443"},
+		{"a server of its own", &App{Env: []string{"SERVER_NAME=mine"}}, "SERVER_NAME=", "SERVER_NAME=mine SERVER_PORT=80"},
 		{"a length of nothing", &App{}, "CONTENT_LENGTH=", "CONTENT_LENGTH="},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,8 +19,9 @@
 // The rules are wsgiref's, and those that PEP 3333 adds. environ is an exact dict with str values of
 // latin-1, made of the bytes that the web server sent. wsgi.input ends with the body, always: a body of which the client
 // has sent too little is an OSError, and wsgi.input_terminated is true. wsgi.errors takes any str, and
-// its lines are in the log with the id of the request, which environ has as REQUEST_ID. What is written to
-// sys.stdout and sys.stderr is in the log, too, and never in a response.
+// its lines are in the log with the id of the request, which environ has as REQUEST_ID; so are those
+// of sys.stderr, in a request. What is written to sys.stdout, or to descriptor 2, is in the log, too, without
+// that id, and never in a response.
 //
 // An error before the head has been sent is wsgiref's page of status 500, and a later one a
 // response that is visibly truncated, as is a response shorter than its Content-Length. What

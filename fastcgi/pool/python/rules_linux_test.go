@@ -147,6 +147,8 @@ var rules = []rule{
 	{name: "errors", app: "errors", head: text + "\nContent-Length: 4", out: "done", stderr: "one line\nuü€\\udcff\nlast", seen: "write() argument must be str, not bytes"},
 	{name: "a long line", app: "longline", head: text + "\nContent-Length: 4", out: "done", stderr: strings.Repeat("x", 100000)},
 	{name: "print", app: "printed", head: text + "\nContent-Length: 6", out: "''\nb''"},
+	{name: "sys.stderr", app: "stderr", head: text + "\nContent-Length: 4", out: "done",
+		stderr: "one line\nfrom logging\nfrom a handler\nelsewhere:1: UserWarning: from a warning\nfrom a thread\npartly\nuü€\\udcff\nlast"},
 
 	// wsgi.input.
 	read("read()", "b'one\\ntwo\\nthree'"), read("read(-1);read(1)", "b'one\\ntwo\\nthree'\nb''"), read("read(None)", "b'one\\ntwo\\nthree'"),
@@ -199,7 +201,7 @@ func TestRules(t *testing.T) {
 			for _, r := range rules {
 				t.Run(r.name, func(t *testing.T) { r.check(t, p, 7) })
 			}
-			for _, line := range []string{"printed \\udcff\n", "on stdout\n", "by the descriptor\n", "gatehouse: an error behind the response, in request abc-1\nTraceback",
+			for _, line := range []string{"printed \\udcff\n", "on stdout\n", "by the descriptor\n", "by the buffer\n", "by descriptor 2\n", "gatehouse: an error behind the response, in request abc-1\nTraceback",
 				"in close\n    raise self.fail\nValueError: from close\n"} {
 				if !strings.Contains(p.log.String(), line) {
 					t.Errorf("the log has no %q", line)

@@ -57,11 +57,6 @@ func complete(env *cgi.Environ) {
 	for _, name := range unsent {
 		env.Del(name)
 	}
-	if env.Get("SERVER_NAME") == "" || env.Get("SERVER_PORT") == "" {
-		name, port := env.GuessServer()
-		env.Set("SERVER_NAME", cmp.Or(env.Get("SERVER_NAME"), name))
-		env.Set("SERVER_PORT", cmp.Or(env.Get("SERVER_PORT"), port))
-	}
 	env.SetDefault("SERVER_PROTOCOL", "HTTP/1.0")
 	env.SetDefault("SCRIPT_NAME", "")
 	env.SetDefault("PATH_INFO", "")

@@ -38,7 +38,7 @@ import signal
 import socket
 import stat
 import traceback
-from _thread import allocate_lock
+from _thread import RLock
 
 FILE = 'gatehouse-worker.py'  # the name of this file in tracebacks
 
@@ -72,7 +72,8 @@ class Link:
         self.socket = connection
         self.recv = connection.recv
         self.sendall = connection.sendall
-        self.lock = allocate_lock()  # held while records are sent: threads may write to wsgi.errors
+        self.lock = RLock()  # held while records are sent: threads may write to wsgi.errors
+        self.stderr = None  # where lines go that are of no request
         self.poll = select.poll()
         self.poll.register(connection, select.POLLIN)
         self.data = b''  # received
@@ -86,7 +87,7 @@ class Link:
         """Note that there is no connection any more. Return what is to be raised."""
         self.gone = True
         if error is not None and error.errno in (errno.EBADF, errno.ENOTSOCK) and not self.forked:
-            sys.stderr.write('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
+            self.stderr.plain('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
         return Gone('the gateway has closed the connection')
 
     def send(self, data):
@@ -233,7 +234,9 @@ class Link:
     def leave(self):
         """Leave the connection to the parent: this is a child."""
         self.forked = self.gone = True
-        self.lock = allocate_lock()
+        self.lock = RLock()
+        if self.stderr.request is not None:
+            self.stderr.request.line = ''  # which the parent sends
         self.close()
         if signal.getsignal(signal.SIGTERM) == self.stop:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -386,7 +389,10 @@ class Input:
 
 
 class Errors:
-    """wsgi.errors: text for the log of the gateway, which names the request with each line."""
+    """wsgi.errors: text for the log of the gateway, which names the request with each line.
+
+    It may be written to by threads, and in the midst of anything: by handlers of signals, and by what the
+    garbage collector calls. What comes while this thread sends a record goes to stderr."""
 
     __slots__ = ('link', 'id', 'line')
 
@@ -402,14 +408,16 @@ class Errors:
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError('write() argument must be str, not ' + type(text).__name__)
-        if self.id is None:
-            return sys.stderr.write(text)
-        whole, newline, rest = text.rpartition('\n')
-        if newline or len(self.line) + len(rest) > self.LINE:
-            whole, self.line = self.line + whole + newline, rest
-            self.send(whole)
-        else:
-            self.line += rest
+        link = self.link
+        if self.id is None or link.forked or link.lock._is_owned():
+            return link.stderr.plain(text)
+        with link.lock:
+            whole, newline, rest = text.rpartition('\n')
+            if newline or len(self.line) + len(rest) > self.LINE:
+                whole, self.line = self.line + whole + newline, rest
+                self.send(whole)
+            else:
+                self.line += rest
         return len(text)
 
     def writelines(self, lines):
@@ -417,23 +425,50 @@ class Errors:
             self.write(line)
 
     def flush(self):
-        if self.line:
-            whole, self.line = self.line, ''
+        if self.line and not self.link.lock._is_owned():
+            with self.link.lock:
+                self.flush_locked()
+
+    def flush_locked(self):
+        whole, self.line = self.line, ''
+        if whole:
             self.send(whole)
 
     def isatty(self):
         return False
 
     def send(self, text):
+        """Send text, unless the request has ended meanwhile. The lock is held."""
         try:
-            self.link.send_stream(STDERR_RECORD, self.id, text.encode('utf-8', 'backslashreplace'))
+            if self.id is not None:
+                self.link.send_stream(STDERR_RECORD, self.id, text.encode('utf-8', 'backslashreplace'))
+                return
         except Gone:
-            sys.stderr.write(text)
+            pass
+        self.link.stderr.plain(text)
 
     def close(self):
         """Let the request end. What threads write later goes to stderr."""
-        self.flush()
-        self.id = None
+        with self.link.lock:
+            self.flush_locked()
+            self.id = None
+
+
+class Stderr(io.TextIOWrapper):
+    """sys.stderr. What is written to it in a request is of that, as if it had been written to its wsgi.errors.
+
+    Its buffer and its descriptor lead to the log of the process."""
+
+    request = None  # wsgi.errors of the last request, or None before the first
+    plain = io.TextIOWrapper.write  # writes what is of no request
+
+    def write(self, text):
+        return self.plain(text) if self.request is None else self.request.write(text)
+
+    def flush(self):
+        if self.request is not None:
+            self.request.flush()
+        io.TextIOWrapper.flush(self)
 
 
 class FileWrapper:
@@ -733,7 +768,7 @@ def serve_request(link, application, shared, id, environ, has_body):
     input = Input(link, id, int(length) if length else None, not has_body)
     if has_body:
         input.preload()
-    errors = Errors(link, id)
+    link.stderr.request = errors = Errors(link, id)
     response = Response(link, id, input, errors, get('REQUEST_METHOD') == 'HEAD')
     https = get('HTTPS')
     if https:
@@ -848,11 +883,44 @@ def load(target):
                 module, getattr(sys.modules[module], '__file__', '?'), name, advise(module))) from None
     if not callable(found):
         raise Unsuitable('%s is no WSGI application: it cannot be called (it is of type %s): %s' % (target, type(found).__name__, advise(module)))
+    asynchronous = Unsuitable('%s is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn' % target)
     for call in (found, getattr(found, '__call__', None)):
         code = getattr(call, '__code__', None)
         if code is not None and code.co_flags & 0x80:  # CO_COROUTINE
-            raise Unsuitable('%s is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn' % target)
+            raise asynchronous
+    names, least, most = parameters(found)
+    if names == ('scope', 'receive', 'send'):
+        raise asynchronous
+    if not least <= 2 <= most:
+        what = 'the class %s' if isinstance(found, type) else '%s'
+        raise Unsuitable((what + ' takes %s, and a WSGI application takes 2: if it makes the application, write application = %s() in %s, and %s:application') % (
+            target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least), name, module, module))
     return found
+
+
+def parameters(found):
+    """Return the names of the arguments of a callable, how many it takes at least, and at most, if it is written in Python."""
+    call, own = found, 0
+    if type(found) is type:
+        call, own = written(found, '__init__'), 1
+        if call is object.__init__ and written(found, '__new__') is object.__new__:
+            return (), 0, 0
+    elif type(found) is type(load.__get__(0)):
+        call, own = found.__func__, 1
+    elif type(found) is not type(load):
+        call, own = written(type(found), '__call__'), 1
+    if type(call) is not type(load):
+        return (), 0, sys.maxsize
+    code = call.__code__
+    names = code.co_varnames[own:code.co_argcount]
+    return names, len(names) - len(call.__defaults__ or ()), sys.maxsize if code.co_flags & 0x04 else len(names)  # CO_VARARGS
+
+
+def written(found, name):
+    """Return a method of a class as it is written there."""
+    for c in found.__mro__:
+        if name in vars(c):
+            return vars(c)[name]
 
 
 def advise(module):
@@ -871,16 +939,25 @@ def advise(module):
 
 def explain(target, error):
     """Return what to do about an application that could not be imported, or nothing."""
-    module = target.partition(':')[0]
     if isinstance(error, Unsuitable):
         return 'gatehouse: %s\n' % error
-    if isinstance(error, ModuleNotFoundError) and error.name and (module + '.').startswith(error.name + '.'):
-        return 'gatehouse: there is no module %s in %s, nor among the packages of %s: see directory and python\n' % (
-            error.name, sys.path[0], sys.executable)
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return 'gatehouse: %s needs the module %s, which %s does not have: see python, or install it there\n' % (
-            module, error.name, sys.executable)
-    return ''
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not name:
+        return ''
+    module, directory = target.partition(':')[0], sys.path[0]
+    above, folder = os.path.split(directory)
+    if name.partition('.')[0] == folder and folder not in sys.modules and os.path.exists(os.path.join(directory, '__init__.py')):
+        return 'gatehouse: there is no module %s in %s, which is that package itself: write %s as directory, or start gatehouse there, and %s\n' % (
+            name, directory, above, target if (module + '.').startswith(folder + '.') else folder + '.' + target)
+    if (module + '.').startswith(name + '.'):
+        return 'gatehouse: there is no module %s in %s, nor among the packages of %s: write the folder that it is in as directory, or start gatehouse there\n' % (
+            name, directory, sys.executable)
+    package = sys.modules.get(name.rpartition('.')[0])
+    if package is not None:
+        return 'gatehouse: %s needs the module %s, which is not in %s: is its name right, also in variables such as DJANGO_SETTINGS_MODULE?\n' % (
+            module, name, ' or '.join(getattr(package, '__path__', None) or [package.__name__]))
+    return 'gatehouse: %s needs the module %s, which %s does not have: install it there, or write the virtual environment that has it as python\n' % (
+        module, name, sys.executable)
 
 
 def set_up(link):
@@ -890,6 +967,8 @@ def set_up(link):
     os.close(null)
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
+    encoding = sys.stderr.encoding
+    link.stderr = sys.stderr = sys.__stderr__ = Stderr(sys.stderr.detach(), encoding, 'backslashreplace', line_buffering=True)
     stderr = high(2)  # where the application does not close it
     faulthandler.enable(stderr)
     faulthandler.register(signal.SIGUSR1, stderr)

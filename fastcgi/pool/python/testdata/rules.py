@@ -1,9 +1,13 @@
 """Applications for the rules of PEP 3333: PATH_INFO names one."""
 
 import io
+import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
+import warnings
 
 TEXT = [('Content-Type', 'text/plain')]
 noted = []  # what is to be seen by the next request
@@ -91,6 +95,65 @@ def printed(environ, start_response):
     sys.stdout.write('on stdout\n')
     os.write(1, b'by the descriptor\n')
     return say(start_response, repr(sys.stdin.read()), repr(os.read(0, 10)))
+
+
+# sys.stderr
+
+handler = logging.StreamHandler()  # which keeps the sys.stderr of the import
+
+
+def stderr(environ, start_response):
+    """Write to sys.stderr in every usual way."""
+    print('one', 'line', file=sys.stderr)
+    logging.getLogger('rules').warning('from logging')
+    handler.emit(logging.makeLogRecord({'msg': 'from a handler'}))
+    warnings.warn_explicit('from a warning', UserWarning, 'elsewhere', 1)
+    thread = threading.Thread(target=print, args=('from a thread',), kwargs={'file': sys.stderr})
+    thread.start()
+    thread.join()
+    sys.stderr.write('par')
+    environ['wsgi.errors'].write('tly\n')
+    sys.__stderr__.writelines(['u\xfc\u20ac\udcff\n', 'last'])
+    sys.stderr.buffer.write(b'by the buffer\n')
+    os.write(sys.stderr.fileno(), b'by descriptor 2\n')
+    return say(start_response, 'done')
+
+
+waits = threading.Event()
+
+
+def stderrlater(environ, start_response):
+    """Write to sys.stderr once the response has gone, and from a thread between requests."""
+    class Later(list):
+        def close(self):
+            print('in close', file=sys.stderr)
+            waits.set()
+
+    threading.Thread(target=lambda: waits.wait() and print('between requests', file=sys.stderr)).start()
+    start_response('200 OK', [('Content-Length', '4')])
+    return Later([b'done'])
+
+
+def stderrforked(environ, start_response):
+    """Write to sys.stderr in a child."""
+    sys.stderr.write('part')
+    child = os.fork()
+    if child == 0:
+        print('of the child', file=sys.stderr)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print('y', file=sys.stderr)
+    return say(start_response, 'done')
+
+
+def stderrinterrupted(environ, start_response):
+    """Write to sys.stderr, and do so in the handler of a signal that comes all the time."""
+    signal.signal(signal.SIGALRM, lambda *_: sys.stderr.write('alarm\n'))
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    for n in range(2000):
+        sys.stderr.write('line %d\n' % n)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return say(start_response, 'done')
 
 
 # start_response
