@@ -18,6 +18,7 @@ type httpSink struct {
 	shared      bool      // the connection carries other requests at the same time (HTTP/2)
 	last        bool      // the connection is not to carry another request
 	headed      bool      // WriteHead was called
+	source      pipeSource
 }
 
 // WriteHead implements Sink.
