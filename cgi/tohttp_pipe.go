@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 )
 
 // pipePiece is how many bytes of a pipe a client may take as long for as Limits.Write lets it.
@@ -26,6 +27,7 @@ func (s *httpSink) SendPipe(pipe, n int) (sent int, err error) {
 	if !ok || s.w.Header()["Content-Length"] == nil {
 		return 0, http.ErrNotSupported
 	}
+	s.interrupted.Store(false)
 	// net/http would read the first bytes to find a Content-Type, before it sends the head.
 	if err := s.Flush(); err != nil {
 		return 0, err
@@ -33,6 +35,9 @@ func (s *httpSink) SendPipe(pipe, n int) (sent int, err error) {
 	defer s.clearDeadline()
 	for sent < n {
 		s.setDeadline()
+		if s.interrupted.Load() { // which the deadline would undo
+			return sent, os.ErrDeadlineExceeded
+		}
 		s.source = pipeSource{pipe, min(n-sent, pipePiece)}
 		m, err := w.ReadFrom(&s.source)
 		sent += int(m)

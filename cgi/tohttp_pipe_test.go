@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Over connections that move nothing, and behind a middleware, a pipe is left alone.
@@ -54,4 +55,33 @@ type swallower struct{ http.ResponseWriter }
 func (s swallower) ReadFrom(r io.Reader) (int64, error) {
 	n, _ := io.Copy(s.ResponseWriter, r)
 	return n, nil
+}
+
+// A pieceTaker takes what it is given, and is interrupted behind its first piece.
+type pieceTaker struct {
+	deadlineRecorder
+	header http.Header
+	sink   *httpSink
+	taken  []int
+}
+
+func (p *pieceTaker) Header() http.Header { return p.header }
+
+func (p *pieceTaker) ReadFrom(r io.Reader) (int64, error) {
+	_, n := r.(*pipeSource).Pipe()
+	p.taken = append(p.taken, n)
+	p.sink.InterruptWrite()
+	return int64(n), nil
+}
+
+// What is interrupted between two pieces of a pipe does not wait for the client again.
+func TestToHTTPSendPipeInterrupted(t *testing.T) {
+	w := &pieceTaker{header: http.Header{"Content-Length": {"1000000"}}}
+	w.sink = &httpSink{w: w, control: http.NewResponseController(w), write: time.Minute}
+	for range 2 { // the end of the first is not that of the second
+		w.taken = nil
+		if n, err := w.sink.SendPipe(-1, 200_000); n != pipePiece || !errors.Is(err, os.ErrDeadlineExceeded) || len(w.taken) != 1 {
+			t.Errorf("SendPipe = %d, %v, of pieces of %d bytes", n, err, w.taken)
+		}
+	}
 }
