@@ -134,6 +134,18 @@ func (c *httpConn) Read(p []byte) (int, error) {
 	}
 }
 
+// ReadFrom is what net/http looks for. The bytes of a pipe are moved (see cgi.SendPipe).
+func (c *httpConn) ReadFrom(r io.Reader) (int64, error) {
+	source, ok := r.(interface{ Pipe() (fd, n int) })
+	if !ok || !c.CanSplice() {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
+	c.GrowSendBuffer()
+	pipe, n := source.Pipe()
+	moved, err := c.SpliceFrom(pipe, n, false)
+	return int64(moved), err
+}
+
 // drained reports whether a drain or Evict ends the connection, which is idle.
 func (c *httpConn) drained() bool {
 	a := &c.server.acceptor

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type httpSink struct {
 	shared      bool      // the connection carries other requests at the same time (HTTP/2)
 	last        bool      // the connection is not to carry another request
 	headed      bool      // WriteHead was called
+	source      pipeSource
+	interrupted atomic.Bool // InterruptWrite was called, since SendPipe
 }
 
 // WriteHead implements Sink.
@@ -114,7 +117,10 @@ func (s *httpSink) SetWriteDeadline(t time.Time) error {
 }
 
 // InterruptWrite ends a write that is under way. Any goroutine may call it.
-func (s *httpSink) InterruptWrite() { _ = s.control.SetWriteDeadline(aLongTimeAgo) }
+func (s *httpSink) InterruptWrite() {
+	s.interrupted.Store(true)
+	_ = s.control.SetWriteDeadline(aLongTimeAgo)
+}
 
 // WriteInformational sends a 1xx response.
 func (s *httpSink) WriteInformational(code int, fields []Field) error {

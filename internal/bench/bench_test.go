@@ -119,6 +119,7 @@ func TestWrongResponsesAreNoSpeed(t *testing.T) {
 		{"wrong at its end", fetching{size: size}, [2]string{string(wrong), ""}, "the response differs"},
 		{"wrong from its beginning, later", fetching{size: size}, [2]string{string(data), string(data[1:]) + "x"}, "the response differs"},
 		{"longer", fetching{size: size}, [2]string{string(data) + "x", ""}, "the response differs"},
+		{"a connection each, cut short, later", fetching{size: size, each: true}, [2]string{string(data), string(data[:size-1])}, "not 300000"},
 		{"body", posting{size: size}, [2]string{"299999\n", ""}, "the response is not"},
 		{"body, later", posting{size: size}, [2]string{"300000\n", "299999\n"}, "the response is not"},
 		{"idle", resident{connections: 2}, [2]string{"something else\n", ""}, "the response is not"},

@@ -27,7 +27,7 @@ func cgiRows(w *workshop, n scale) []row {
 			ours: contender{ours, each(language[1])}, peers: []rival{against(fcgiwrap(8), each(language[1]), atLeast(1.3))}})
 	}
 
-	send := fetching{n.size, sender}
+	send := fetching{size: n.size, filename: sender}
 	all = append(all,
 		row{name: "cgi-response", title: "CGI program, large responses", ours: contender{ours, send}, peers: []rival{
 			against(fcgiwrap(8), send, atLeast(3.5)),
@@ -43,7 +43,7 @@ func cgiRows(w *workshop, n scale) []row {
 		}})
 
 	// Each load has at least two requests, the first of which is not timed.
-	many := fetching{n.stream / 2, sender}
+	many := fetching{size: n.stream / 2, filename: sender}
 	much := posting{n.stream / 2, reader}
 	sips := slow{n.slow, n.size, sender}
 	all = append(all,

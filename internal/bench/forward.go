@@ -123,7 +123,7 @@ func forwardRows(w *workshop, n scale) []row {
 		}})
 	php := func(name string) string { return w.fill("{dir}/php/" + name) }
 	for _, size := range []int{small, n.size} {
-		send := fetching{size, php("sender.php")}
+		send := fetching{size: size, filename: php("sender.php")}
 		all = append(all, row{name: "forward-send", title: fmt.Sprintf("FastCGI to php-fpm, responses of %.3g MB", float64(size)/1e6),
 			ours: contender{forwarder(phpFPM(1)), send}, peers: []rival{against(direct(phpFPM(1)), send, atLeast(0.75))}})
 	}

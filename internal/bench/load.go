@@ -52,23 +52,11 @@ type clients struct {
 }
 
 func (l load) measure(r *running, length time.Duration) ([]float64, error) {
-	p, err := newPoller()
+	cs, err := l.open(r.socket)
 	if err != nil {
 		return nil, err
 	}
-	cs := &clients{load: l, socket: r.socket, poller: p, request: l.request.bytes(), response: response{http: l.request.http, body: helloText}, buf: make([]byte, 64<<10)}
 	defer cs.close()
-	for i := range l.connections {
-		cs.all = append(cs.all, client{fd: -1})
-		if err := cs.openClient(i); err != nil {
-			return nil, err
-		}
-	}
-	// Nothing counts until each has received a response.
-	if err := cs.requestUntil(time.Time{}); err != nil {
-		return nil, err
-	}
-	cs.count, cs.took = 0, nil
 	if l.queued {
 		cs.least = 3 * l.connections
 	}
@@ -90,6 +78,28 @@ func (l load) measure(r *running, length time.Duration) ([]float64, error) {
 		return []float64{rate, float64(p99(cs.took)) / float64(time.Millisecond)}, nil
 	}
 	return []float64{rate}, nil
+}
+
+// open connects the clients. Nothing counts until each has received a response.
+func (l load) open(socket string) (*clients, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	cs := &clients{load: l, socket: socket, poller: p, request: l.request.bytes(), response: response{http: l.request.http, body: helloText}, buf: make([]byte, 64<<10)}
+	for i := range l.connections {
+		cs.all = append(cs.all, client{fd: -1})
+		if err := cs.openClient(i); err != nil {
+			cs.close()
+			return nil, err
+		}
+	}
+	if err := cs.requestUntil(time.Time{}); err != nil {
+		cs.close()
+		return nil, err
+	}
+	cs.count, cs.took = 0, nil
+	return cs, nil
 }
 
 // p99 sorts latencies and returns their 99th percentile.

@@ -102,18 +102,34 @@ func (q request) head() []byte {
 // bytes returns a whole request without a body.
 func (q request) bytes() []byte {
 	if q.http && q.browser {
-		b := fmt.Appendf(nil, "GET /%s?a=1&b=two HTTP/1.1\r\n", q.filename)
-		for _, v := range q.variables() {
-			if name, ok := strings.CutPrefix(v[0], "HTTP_"); ok {
-				b = fmt.Appendf(b, "%s: %s\r\n", strings.ReplaceAll(name, "_", "-"), v[1])
-			}
-		}
-		return append(b, "\r\n"...)
+		return q.browserHead()
 	}
 	if q.http {
 		return fmt.Appendf(nil, "GET /%s?a=1&b=two HTTP/1.1\r\nHost: www.example.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", q.filename)
 	}
 	return record.AppendRecord(q.head(), record.Stdin, max(q.id, 1), nil)
+}
+
+// browserHead returns the request in HTTP without its body, with all header fields that are among
+// the variables.
+func (q request) browserHead() []byte {
+	method, query := "GET", q.query
+	if q.body > 0 {
+		method = "POST"
+	}
+	if query == "" {
+		query = "a=1&b=two"
+	}
+	b := fmt.Appendf(nil, "%s /%s?%s HTTP/1.1\r\n", method, path.Base(q.filename), query)
+	for _, v := range q.variables() {
+		if name, ok := strings.CutPrefix(v[0], "HTTP_"); ok {
+			b = fmt.Appendf(b, "%s: %s\r\n", strings.ReplaceAll(name, "_", "-"), v[1])
+		}
+	}
+	if q.body > 0 {
+		b = fmt.Appendf(b, "Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", q.body)
+	}
+	return append(b, "\r\n"...)
 }
 
 // A response is what a side must send. The first response of a side is parsed, and the

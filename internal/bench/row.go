@@ -150,5 +150,5 @@ func rows(w *workshop, n scale) []row {
 	unbounded.name = "params_total = off"
 	all = append(all, row{name: "attack", title: fmt.Sprintf("gatehouse, memory with %d unfinished heads of %.3g MB", n.hoards.connections*n.hoards.requests, float64(n.hoards.size)/1e6),
 		fresh: true, once: true, ours: contender{gateway("/=hello"), n.hoards}, peers: []rival{against(unbounded, n.hoards, atMost(n.hoards.bound()))}})
-	return slices.Concat(all, cgiRows(w, n), forwardRows(w, n), keptRows(w, n), wsgiRows())
+	return slices.Concat(all, cgiRows(w, n), forwardRows(w, n), keptRows(w, n), wsgiRows(), wsgiFileRows(n), wsgiSlowRows(n))
 }

@@ -49,10 +49,15 @@ func (s side) running(program string) side {
 	return s
 }
 
+// overHTTP returns the gateway with HTTP instead of FastCGI.
+func (s side) overHTTP() side { return s.over("--http") }
+
 // scgi returns the gateway with SCGI instead of FastCGI.
-func (s side) scgi() side {
+func (s side) scgi() side { return s.over("--scgi") }
+
+func (s side) over(flag string) side {
 	s.args = slices.Clone(s.args)
-	s.args[slices.Index(s.args, "--fastcgi")] = "--scgi"
+	s.args[slices.Index(s.args, "--fastcgi")] = flag
 	return s
 }
 

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"net/http"
 	"time"
 
 	"gatehouse/fastcgi/record"
@@ -22,10 +24,12 @@ func block() []byte {
 	return b
 }
 
-// A fetching load requests large responses on one connection, one after the other.
+// A fetching load requests large responses, one after the other.
 type fetching struct {
 	size     int
 	filename string // of a program that writes them
+	http     bool   // HTTP instead of FastCGI
+	each     bool   // on a connection each, instead of one for all
 }
 
 func (fetching) figures() []string { return []string{"MB/s"} }
@@ -35,16 +39,26 @@ func (a fetching) measure(r *running, length time.Duration) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { c.Close() }()
 	q := forSize(a.filename, a.size)
-	q.keep = true
+	q.keep, q.http, q.browser = !a.each, a.http, a.http
 	request := q.bytes()
 	d := newDownload(c, a.size)
-	return transfers(r, a.size, length, func() error {
+	d.http = a.http
+	used := false
+	return transfers(r, a.size, length, func() (err error) {
+		if a.each && used {
+			c.Close()
+			if c, err = dial(r.socket); err != nil {
+				return err
+			}
+			d.c = c
+		}
+		used = true
 		if _, err := c.Write(request); err != nil {
 			return err
 		}
-		err := d.read()
+		err = d.read()
 		d.all = false // only the first, which does not count, is compared as a whole
 		return err
 	})
@@ -74,12 +88,13 @@ func transfers(r *running, size int, length time.Duration, once func() error) ([
 	return []float64{float64(n) * float64(size) / 1e6 / elapsed.Seconds()}, err
 }
 
-// A download reads large responses. It checks the framing and the length of each. It
-// compares all bytes of the content or, to cost less than what is measured, the first
+// A download reads large responses. It checks the framing and the length of each, which HTTP
+// has in Content-Length. It compares all bytes of the content or, to cost less than what is measured, the first
 // ones of each read.
 type download struct {
 	c       blocking
 	size    int
+	http    bool   // HTTP instead of FastCGI
 	pattern []byte // the block, twice
 	buf     []byte
 	all     bool
@@ -119,6 +134,9 @@ func (d *download) read() error {
 
 // consume parses what was read, and returns the rest, which is incomplete.
 func (d *download) consume(b []byte) (rest []byte, done bool, err error) {
+	if d.http {
+		return d.consumeHTTP(b)
+	}
 	for {
 		n := min(d.content, len(b))
 		if err := d.checkContent(b[:n]); err != nil {
@@ -153,6 +171,27 @@ func (d *download) consume(b []byte) (rest []byte, done bool, err error) {
 		d.content, d.padding = h.ContentLength(), h.PaddingLength()
 		b = b[record.HeaderLen:]
 	}
+}
+
+// consumeHTTP is consume for HTTP, where only the head has to be parsed.
+func (d *download) consumeHTTP(b []byte) (rest []byte, done bool, err error) {
+	begun := d.inBody
+	if err := d.checkContent(b); err != nil || !d.inBody {
+		return nil, false, err
+	}
+	if !begun {
+		response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(d.head)), nil)
+		if err != nil {
+			return nil, false, err
+		}
+		if response.StatusCode != http.StatusOK || response.ContentLength != int64(d.size) {
+			return nil, false, fmt.Errorf("a response %s of %d bytes, not %d", response.Status, response.ContentLength, d.size)
+		}
+	}
+	if d.got > d.size {
+		return nil, false, fmt.Errorf("a response of %d bytes, not %d", d.got, d.size)
+	}
+	return nil, d.got == d.size, nil
 }
 
 // checkContent compares content with what is expected.

@@ -4,7 +4,8 @@ package main
 
 import "fmt"
 
-// wsgiApplications are the applications of the WSGI servers, by file name. Each sends helloText.
+// wsgiApplications are the applications of the WSGI servers, by file name. hello and page send
+// helloText.
 var wsgiApplications = map[string]string{
 	"hello.py": `def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "12")])
@@ -26,6 +27,8 @@ from django.urls import re_path
 urlpatterns = [re_path("", lambda request: HttpResponse("hello world\n", content_type="text/plain"))]
 application = get_wsgi_application()
 `,
+	"file.py": wsgiFile,
+	"slow.py": wsgiSlow,
 }
 
 // wsgiWorkers is how many processes each WSGI server has.

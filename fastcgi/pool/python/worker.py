@@ -314,7 +314,7 @@ class Input:
             self.at = stop
             wanted -= len(part)
             parts.append(part)
-            if end == stop or wanted > 0 and not self.fill():
+            if 0 < end == stop or wanted > 0 and not self.fill():
                 break
         return b''.join(parts)
 

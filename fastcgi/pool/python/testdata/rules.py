@@ -57,6 +57,12 @@ def read(environ, start_response):
     return say(start_response, *results)
 
 
+def later(environ, start_response):
+    """Say that the body may come, and do what the query says."""
+    environ['wsgi.errors'].write('now\n')
+    return read(environ, start_response)
+
+
 def unread(environ, start_response):
     return say(start_response, 'unread')
 
