@@ -161,8 +161,9 @@ func (a *Admin) checkReach(p gatehouse.Protocol, address string) error {
 		"write admin_allow with the addresses that may connect, or listen on 127.0.0.1 or a unix socket", p, address)
 }
 
-// openAdmin opens the addresses where the gateway shows itself, if nothing else is configured.
-func (g *generation) openAdmin(passed *inheritance) error {
+// openAdmin opens the addresses where the gateway shows itself, if nothing else is configured. If they are
+// shared, such as among the processes that IIS starts, the first one of these has them.
+func (g *generation) openAdmin(passed *inheritance, shared bool) error {
 	var errs []error
 	for _, e := range g.config.Admin.addresses() {
 		if e.address.isPassed() {
@@ -170,6 +171,10 @@ func (g *generation) openAdmin(passed *inheritance) error {
 			continue
 		}
 		list, err := listen(e.address, passed)
+		if shared && errors.Is(err, errPortInUse) {
+			g.log.Warn("not listening", "error", err.Error())
+			continue
+		}
 		errs = append(errs, err)
 		for _, x := range list {
 			errs = append(errs, g.addConfigured(e, x.listener, x.fd))

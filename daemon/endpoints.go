@@ -19,7 +19,7 @@ var (
 	bareSCGI    = Address{Host: "127.0.0.1", Port: 4000}
 )
 
-// errPipe: IIS would wait for an answer that never comes through its pipe.
+// errPipe: IIS would wait at its pipe for an answer that never comes.
 var errPipe = errors.New("IIS's FastCGI module has started this process, which gets its requests through a pipe: " +
 	"leave out fastcgi, scgi and http, on which only one of the processes that IIS starts could listen")
 
@@ -58,12 +58,7 @@ func (g *generation) open(env Environment, passed *inheritance) error {
 	if err := g.openFound(env, passed); err != nil || g.program {
 		return err
 	}
-	err := g.openAdmin(passed)
-	if pipe && errors.Is(err, errPortInUse) { // by another process that IIS has started
-		g.log.Warn("not listening", "error", err.Error())
-		return nil
-	}
-	return err
+	return g.openAdmin(passed, pipe)
 }
 
 // openFound opens what the process was started with.

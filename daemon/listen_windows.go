@@ -20,6 +20,9 @@ func listenUnix(a Address) (net.Listener, error) {
 		return nil, err
 	}
 	l, err := gatehouse.Listen("unix", a.Path)
+	if isInUse(err) {
+		return nil, fmt.Errorf("unix:%s %w: stop it, or choose another path", a.Path, errPortInUse)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("unix:%s: %w", a.Path, cause(err))
 	}

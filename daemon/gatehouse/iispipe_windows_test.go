@@ -219,7 +219,9 @@ func TestWindowsPipeShutdown(t *testing.T) {
 		if err := h.Shutdown(); err != nil {
 			t.Error(err)
 		}
-		testkit.Poll(func() bool { return strings.Contains(h.messages(), `"msg":"draining: IIS asks for it"`) })
+		if !testkit.Poll(func() bool { return strings.Contains(h.messages(), `"msg":"draining: IIS asks for it"`) }) {
+			t.Error("the log does not say that it drains")
+		}
 		io.WriteString(feed, "def")
 		feed.Close()
 	}()

@@ -211,7 +211,7 @@ def app(environ, start_response):
     return [b"%s"]
 `
 	m.Write("/srv/app/app.py", fmt.Sprintf(app, "False", "old"), 0o644)
-	m.Write("/etc/gatehouse/gatehouse.toml", "fastcgi = \"systemd:fastcgi\"\nprefix = \"/cgi-bin\"\nwsgi = \"app:app\"\ndirectory = \"/srv/app\"\n", 0o644)
+	m.Write("/etc/gatehouse/gatehouse.toml", "fastcgi = \"systemd:fastcgi\"\nprefix = \"/cgi-bin\"\nwsgi = \"app:app\"\ndirectory = \"/srv/app\"\nready = \"10m\"\n", 0o644)
 	m.Run("systemctl", "reload", "gatehouse.service")
 	serves := func(want string) {
 		t.Helper()

@@ -41,7 +41,11 @@ func TestSites(t *testing.T) {
 				m.Run("nginx", "-t")
 				m.Run("systemctl", "restart", "nginx")
 				get(m, "/cgi-bin/whoami")
-				output = m.Shell(line)
+				// The response is there before it counts as ended.
+				m.Until("the request has ended", func() bool {
+					output = m.Shell(line)
+					return strings.Contains(output, " 1 ended")
+				})
 			default:
 				m.Shell(line)
 			}
