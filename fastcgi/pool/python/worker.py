@@ -893,8 +893,10 @@ def load(target):
         raise asynchronous
     if not least <= 2 <= most:
         what = 'the class %s' if isinstance(found, type) else '%s'
-        raise Unsuitable((what + ' takes %s, and a WSGI application takes 2: if it makes the application, write application = %s() in %s, and %s:application') % (
-            target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least), name, module, module))
+        what = (what + ' takes %s, and a WSGI application takes 2') % (target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least))
+        if most < 2:
+            what += ': if it makes the application, write application = %s() in %s, and %s:application' % (name, module, module)
+        raise Unsuitable(what)
     return found
 
 
@@ -937,14 +939,14 @@ def advise(module):
     return 'write the name of the application behind %s:' % module
 
 
-def explain(target, error):
-    """Return what to do about an application that could not be imported, or nothing."""
+def explain(target, directory, error):
+    """Return what to do about an application that could not be imported from a directory, or nothing."""
     if isinstance(error, Unsuitable):
         return 'gatehouse: %s\n' % error
     name = error.name if isinstance(error, ModuleNotFoundError) else None
     if not name:
         return ''
-    module, directory = target.partition(':')[0], sys.path[0]
+    module = target.partition(':')[0]
     above, folder = os.path.split(directory)
     if name.partition('.')[0] == folder and folder not in sys.modules and os.path.exists(os.path.join(directory, '__init__.py')):
         return 'gatehouse: there is no module %s in %s, which is that package itself: write %s as directory, or start gatehouse there, and %s\n' % (
@@ -995,11 +997,12 @@ def main(connection, arguments):
     linecache.cache.pop('<string>', None)  # Python 3.13 would show the bootstrap in tracebacks
     if sys.path[:1] == ['']:
         del sys.path[0]
-    sys.path.insert(0, os.getcwd())
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
     try:
         application = load(target)
     except BaseException as e:
-        sys.stderr.write(explain(target, e) + ('' if isinstance(e, Unsuitable) else trace(e)))
+        sys.stderr.write(explain(target, directory, e) + ('' if isinstance(e, Unsuitable) else trace(e)))
         sys.exit(1)
     if '--validate' in options:
         from wsgiref.validate import validator
