@@ -46,7 +46,8 @@ class Scoped:
 app_scoped = Scoped()
 number = 3
 `)
-	const advice = ", and a WSGI application takes 2: if it makes the application, write application = "
+	const takes = ", and a WSGI application takes 2"
+	const advice = takes + ": if it makes the application, write application = "
 	const asgi = " is an ASGI application, and this serves those of WSGI: see a2wsgi, or serve it with uvicorn\n"
 	list := pythons(t)
 	for _, python := range list[:min(2, len(list))] { // the oldest comes second
@@ -55,7 +56,7 @@ number = 3
 			"Inherits": "", "Made": "", "app_called": "", "app_static": "", "app_method": "",
 			"create_app":        "gatehouse: kinds:create_app takes 0 arguments" + advice + "create_app() in kinds, and kinds:application\n",
 			"create_configured": "gatehouse: kinds:create_configured takes 1 argument" + advice,
-			"three":             "gatehouse: kinds:three takes 3 arguments" + advice,
+			"three":             "gatehouse: kinds:three takes 3 arguments" + takes + "\n",
 			"Called":            "gatehouse: the class kinds:Called takes 0 arguments" + advice + "Called() in kinds, and kinds:application\n",
 			"scoped":            "gatehouse: kinds:scoped" + asgi, "asynchronous": "gatehouse: kinds:asynchronous" + asgi, "app_scoped": "gatehouse: kinds:app_scoped" + asgi,
 			"number": "gatehouse: kinds:number is no WSGI application: it cannot be called (it is of type int): write kinds:app\n",
@@ -78,7 +79,8 @@ number = 3
 func TestModuleNotFound(t *testing.T) {
 	dir := t.TempDir()
 	layOut(t, dir, "shop/__init__.py=", "shop/wsgi.py=import shop.urls\ndef application(environ, start_response): pass\n", "shop/urls.py=",
-		"shop/lost.py=import shop.setings\n", "shop/plain.py=import gone.more\n", "nothere/app.py=import nothere\n")
+		"shop/lost.py=import shop.setings\n", "shop/plain.py=import gone.more\n", "nothere/app.py=import nothere\n",
+		"moved/__init__.py=import sys; sys.path.insert(0, '/elsewhere')\n")
 	const install = "which python3 does not have: install it there, or write the virtual environment that has it as python\n"
 	for _, tt := range []struct{ dir, application, want string }{
 		{"", "shop.wsgi:application", ""},
@@ -88,6 +90,7 @@ func TestModuleNotFound(t *testing.T) {
 		{"", "shop.wsgy:application", "there is no module shop.wsgy in DIR, nor among the packages of python3: write the folder"},
 		{"", "shop.lost:application", "shop.lost needs the module shop.setings, which is not in DIR/shop: is its name right, also in variables such as DJANGO_SETTINGS_MODULE?\n"},
 		{"", "shop.plain:application", "shop.plain needs the module gone, " + install},
+		{"", "moved.app:app", "there is no module moved.app in DIR, nor among the packages of python3: write the folder"},
 		{"nothere", "app:app", "app needs the module nothere, " + install},
 	} {
 		p := startPeer(t, "/usr/bin/python3", filepath.Join(dir, tt.dir), tt.application)

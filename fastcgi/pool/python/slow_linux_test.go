@@ -66,6 +66,7 @@ func TestSlowClients(t *testing.T) {
 	s := supervise(t, Limits{Programs: 2, Minimum: 2, Queue: clients, QueueWait: -1, Spool: spool.Limits{Memory: 200_000, Total: total, Dir: t.TempDir()}}, meeting)
 	var all []*slowClient
 	var uploads []*io.PipeWriter
+	half := make(chan error, clients/2) // of a body has been taken
 	for i := range clients {
 		if i%2 == 0 {
 			all = append(all, serveSlowly(s, nil, 0, "REQUEST_METHOD=GET", "PATH_INFO=/download"))
@@ -74,7 +75,11 @@ func TestSlowClients(t *testing.T) {
 		body, w := io.Pipe()
 		uploads = append(uploads, w)
 		all = append(all, serveSlowly(s, body, length, "REQUEST_METHOD=POST", "PATH_INFO=/upload"))
-		go w.Write(make([]byte, length/2))
+		go func() {
+			w.Write(make([]byte, length/2))
+			_, err := w.Write(make([]byte, 1)) // for which nothing has room before the half was taken
+			half <- err
+		}()
 	}
 	meet := func(path string) {
 		t.Helper()
@@ -90,8 +95,8 @@ func TestSlowClients(t *testing.T) {
 		}
 	}
 	meet("/before")
-	for _, w := range uploads {
-		if _, err := w.Write(make([]byte, 1)); err != nil { // which is one behind the half
+	for range uploads {
+		if err := testkit.Receive(t, "half of a body is taken", half); err != nil {
 			t.Fatal(err)
 		}
 	}

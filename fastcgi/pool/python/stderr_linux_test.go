@@ -1,10 +1,13 @@
 package python
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"gatehouse/cgi"
+	"gatehouse/fastcgi/record"
 	"gatehouse/internal/testkit"
 )
 
@@ -35,20 +38,106 @@ func TestStderrInterrupted(t *testing.T) {
 		p := startPeer(t, python.path, testdata(t), "rules:app")
 		p.awaitReady(t)
 		a := p.do(t, "", "PATH_INFO=/stderrinterrupted")
-		if _, body := a.split(); body != "done" {
-			t.Errorf("%s: body %q", python.version, body)
+		_, written := a.split()
+		p.awaitLines(t, python.version, a, written)
+	}
+}
+
+// awaitLines waits until the log has as many lines and alarms as were written, and nothing else. What does
+// not fit into the queue is in the log of the process.
+func (p *peer) awaitLines(t *testing.T, what string, a *answer, written string) {
+	t.Helper()
+	testkit.Until(t, what+": lines and alarms that were written: "+written, func() bool {
+		log := a.stderr + p.log.String()
+		lines, alarms := strings.Count(log, "line\n"), strings.Count(log, "alarm\n")
+		return fmt.Sprint(lines, " ", alarms) == written && len(log) == lines*len("line\n")+alarms*len("alarm\n")
+	})
+}
+
+// TestStderrLogged: a thread and the handler of a signal that log by the same handler of logging, while
+// a response is sent, do not wait for each other, and nothing is lost.
+func TestStderrLogged(t *testing.T) {
+	for _, python := range pythons(t) {
+		for _, stream := range []string{"", "wsgi.errors"} {
+			p := startPeer(t, python.path, testdata(t), "rules:app")
+			p.awaitReady(t)
+			a := p.do(t, "", "PATH_INFO=/stderrlogged", "QUERY_STRING="+stream)
+			_, written := p.do(t, "", "PATH_INFO=/seen").split()
+			p.awaitLines(t, python.version, a, written)
 		}
-		lines := 0
-		for line := range strings.Lines(a.stderr) {
-			if strings.HasPrefix(line, "line ") {
-				lines++
-			} else if line != "alarm\n" {
-				t.Errorf("%s: line %q", python.version, line)
+	}
+}
+
+// TestStderrFlooded: threads that do nothing but write to sys.stderr hold up no response, and nothing is lost.
+func TestStderrFlooded(t *testing.T) {
+	for _, python := range pythons(t) {
+		p := startPeer(t, python.path, testdata(t), "rules:app")
+		p.awaitReady(t)
+		a := p.do(t, "", "PATH_INFO=/stderrflooded")
+		_, written := p.do(t, "", "PATH_INFO=/seen").split()
+		p.awaitLines(t, python.version, a, written)
+	}
+}
+
+// TestStderrTakenEarly: what has taken sys.stderr, or its buffer, before the application is imported goes
+// on writing to it, and sys.stderr is like that of the interpreter.
+func TestStderrTakenEarly(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "sitecustomize.py"), `
+import codecs, logging, sys
+logging.basicConfig(format='early: %(message)s')
+writer = codecs.getwriter('utf-8')(sys.stderr.buffer)
+`)
+	t.Setenv("PYTHONPATH", dir)
+	t.Setenv("PYTHONDONTWRITEBYTECODE", "1")
+	for _, python := range pythons(t) {
+		for _, unbuffered := range []string{"", "1"} {
+			t.Setenv("PYTHONUNBUFFERED", unbuffered)
+			p := startPeer(t, python.path, testdata(t), "rules:app")
+			p.awaitReady(t)
+			want := "<stderr>\nw\nbackslashreplace\n" + map[string]string{"": "False", "1": "True"}[unbuffered]
+			if _, got := p.do(t, "", "PATH_INFO=/stderrearly").split(); got != want {
+				t.Errorf("%s: sys.stderr is like %q; want %q", python.version, got, want)
+			}
+			testkit.Until(t, python.version+": what was written early", func() bool { return p.log.String() == "early: from logging\nby the buffer\n" })
+		}
+	}
+}
+
+// TestStderrTaken: whatever an application does to sys.stderr, what is of no request is in the log of the
+// process, and the worker serves on.
+func TestStderrTaken(t *testing.T) {
+	for _, python := range pythons(t) {
+		for _, code := range []string{"sys.stderr.close()", "sys.stderr = io.TextIOWrapper(sys.stderr.detach(), 'utf-8')", "sys.stderr = None", "os.close(2)", "os.dup2(0, 2)"} {
+			p := startPeer(t, python.path, testdata(t), "rules:app")
+			p.awaitReady(t)
+			if _, body := p.do(t, "", "PATH_INFO=/stderrtaken", "QUERY_STRING="+code).split(); body != "done" {
+				t.Errorf("%s: %s: body %q", python.version, code, body)
+			}
+			testkit.Until(t, python.version+": the log after "+code, func() bool {
+				log := p.log.String()
+				return strings.Contains(log, "in close\n") && strings.HasSuffix(log, "\nValueError: from close\n")
+			})
+			if _, body := p.do(t, "", "PATH_INFO=/unread").split(); body != "unread" {
+				t.Errorf("%s: %s, and the next request: body %q", python.version, code, body)
 			}
 		}
-		if !strings.Contains(a.stderr+p.log.String(), "alarm\n") || lines != 2000 {
-			t.Errorf("%s: %d lines of 2000", python.version, lines)
-		}
+	}
+}
+
+// TestStderrLongLine: what is kept back of a line is bounded, also if it was written at once.
+func TestStderrLongLine(t *testing.T) {
+	p := startPeer(t, "python3", testdata(t), "rules:app")
+	p.awaitReady(t)
+	request := p.request("body", record.MaxAligned, completed("body", []string{"PATH_INFO=/partlater", "QUERY_STRING=read()"})...)
+	head := len(request) - len(record.AppendStream(nil, record.Stdin, p.id, []byte("body"))) - len(record.AppendRecord(nil, record.Stdin, p.id, nil))
+	p.write(t, request[:head])
+	if h, content, err := p.reader.Next(); err != nil || h.Type() != record.Stderr || string(content) != strings.Repeat("x", 10000) {
+		t.Fatalf("%v %.100q, %v", h, content, err)
+	}
+	p.write(t, request[head:])
+	if _, got := p.read(t).split(); got != "b'body'" {
+		t.Errorf("read %s", got)
 	}
 }
 
@@ -60,8 +149,6 @@ func TestStderrForked(t *testing.T) {
 		if a := p.do(t, "", "PATH_INFO=/stderrforked"); a.stderr != "party\n" {
 			t.Errorf("%s: stderr %q", python.version, a.stderr)
 		}
-		if log := p.log.String(); log != "of the child\n" {
-			t.Errorf("%s: log %q", python.version, log)
-		}
+		testkit.Until(t, python.version+": what the child has written, alone", func() bool { return p.log.String() == "of the child\n" })
 	}
 }

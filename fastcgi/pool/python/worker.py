@@ -39,6 +39,7 @@ import socket
 import stat
 import traceback
 from _thread import RLock
+from collections import deque
 
 FILE = 'gatehouse-worker.py'  # the name of this file in tracebacks
 
@@ -52,6 +53,7 @@ COMPLETE, FAILED = b'\0\x08\0\0' + b'\0' * 8, b'\0\x08\0\0' + b'\0\0\0\1' + b'\0
 
 RECEIVE = 64 << 10  # bytes that are received at once
 CONTENT = 65528  # bytes of content in a record
+WAITING = 200  # texts that wait to be sent to the log: more go there without the id of their request
 
 
 class Gone(ConnectionError):
@@ -73,7 +75,10 @@ class Link:
         self.recv = connection.recv
         self.sendall = connection.sendall
         self.lock = RLock()  # held while records are sent: threads may write to wsgi.errors
-        self.stderr = None  # where lines go that are of no request
+        self.wanted = False  # the lock is, for more than what was written to wsgi.errors
+        self.waiting = deque()  # what was written to wsgi.errors: pairs of Errors and str
+        self.log = None  # where lines go that are of no request
+        self.stderr = None  # sys.stderr, as it was set up
         self.poll = select.poll()
         self.poll.register(connection, select.POLLIN)
         self.data = b''  # received
@@ -87,28 +92,64 @@ class Link:
         """Note that there is no connection any more. Return what is to be raised."""
         self.gone = True
         if error is not None and error.errno in (errno.EBADF, errno.ENOTSOCK) and not self.forked:
-            self.stderr.plain('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
+            self.log.write('gatehouse: the application has closed the descriptor of the connection to the gateway: this worker ends\n')
         return Gone('the gateway has closed the connection')
 
     def send(self, data):
         """Send whole records."""
         try:
-            with self.lock:
-                self.sendall(data)
+            self.hold(self.sendall, data)
         except OSError as e:
             raise self.lost(e) from None
 
     def send_file(self, data, fd):
         """Send whole records, with a descriptor."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))]
+
+        def send_locked():
+            sent = self.socket.sendmsg([data], rights)
+            if sent < len(data):
+                self.sendall(data[sent:])
+
         try:
-            with self.lock:
-                sent = self.socket.sendmsg([data], rights)
-                if sent < len(data):
-                    self.sendall(data[sent:])
+            self.hold(send_locked)
         except OSError as e:
             self.gone = True
             raise Gone('the gateway has closed the connection: %s' % e) from None
+
+    def hold(self, call, *arguments):
+        """Call what is given with the lock held, ahead of what threads write to wsgi.errors, which follows."""
+        first = not self.lock._is_owned()
+        if first:
+            self.wanted = True
+        try:
+            with self.lock:
+                if first:
+                    self.wanted = False
+                call(*arguments)
+        finally:
+            if self.waiting:
+                self.send_waiting()
+
+    def send_waiting(self):
+        """Send what waits for the log, unless the lock is held: who holds it does so afterwards.
+
+        Nobody waits for the lock here, since the caller may hold another one, such as that of a handler
+        of logging, for which the handler of a signal waits while its thread sends a record."""
+        for _ in range(4):  # and not forever: threads may go on writing
+            if not self.waiting or self.wanted or self.lock._is_owned() or not self.lock.acquire(False):
+                return
+            try:
+                self.send_waiting_locked()
+            finally:
+                self.lock.release()
+
+    def send_waiting_locked(self):
+        for _ in range(len(self.waiting)):
+            if self.wanted:
+                return
+            errors, text = self.waiting.popleft()
+            errors.add(text)
 
     def send_stream(self, record, id, data):
         """Send data in as many records as it takes, the first two bytes of which are given."""
@@ -235,8 +276,9 @@ class Link:
         """Leave the connection to the parent: this is a child."""
         self.forked = self.gone = True
         self.lock = RLock()
-        if self.stderr.request is not None:
-            self.stderr.request.line = ''  # which the parent sends
+        self.wanted = False
+        self.waiting.clear()  # which the parent sends
+        self.stderr.request.line = ''  # and this
         self.close()
         if signal.getsignal(signal.SIGTERM) == self.stop:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -392,7 +434,7 @@ class Errors:
     """wsgi.errors: text for the log of the gateway, which names the request with each line.
 
     It may be written to by threads, and in the midst of anything: by handlers of signals, and by what the
-    garbage collector calls. What comes while this thread sends a record goes to stderr."""
+    garbage collector calls. So nothing waits here: what comes while a record is sent is sent behind it."""
 
     __slots__ = ('link', 'id', 'line')
 
@@ -408,16 +450,7 @@ class Errors:
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError('write() argument must be str, not ' + type(text).__name__)
-        link = self.link
-        if self.id is None or link.forked or link.lock._is_owned():
-            return link.stderr.plain(text)
-        with link.lock:
-            whole, newline, rest = text.rpartition('\n')
-            if newline or len(self.line) + len(rest) > self.LINE:
-                whole, self.line = self.line + whole + newline, rest
-                self.send(whole)
-            else:
-                self.line += rest
+        self.put(text)
         return len(text)
 
     def writelines(self, lines):
@@ -425,17 +458,30 @@ class Errors:
             self.write(line)
 
     def flush(self):
-        if self.line and not self.link.lock._is_owned():
-            with self.link.lock:
-                self.flush_locked()
-
-    def flush_locked(self):
-        whole, self.line = self.line, ''
-        if whole:
-            self.send(whole)
+        if self.line or self.link.waiting:
+            self.put(None)
 
     def isatty(self):
         return False
+
+    def put(self, text):
+        """Let text be sent, or None for what is kept back of a line."""
+        link = self.link
+        if self.id is None or link.forked or len(link.waiting) >= WAITING:
+            link.log.write(text or '')
+        else:
+            link.waiting.append((self, text))
+            link.send_waiting()
+
+    def add(self, text):
+        """Send the lines that text ends, and keep back the rest; with None, send that, too. The lock is held."""
+        whole = self.line + (text or '')
+        end = whole.rfind('\n') + 1
+        if text is None or self.id is None or len(whole) - end > self.LINE:
+            end = len(whole)
+        self.line = whole[end:]
+        if end:
+            self.send(whole[:end])
 
     def send(self, text):
         """Send text, unless the request has ended meanwhile. The lock is held."""
@@ -445,30 +491,53 @@ class Errors:
                 return
         except Gone:
             pass
-        self.link.stderr.plain(text)
+        self.link.log.write(text)
 
     def close(self):
-        """Let the request end. What threads write later goes to stderr."""
-        with self.link.lock:
-            self.flush_locked()
-            self.id = None
+        """Let the request end. What threads write later goes to the log of the process."""
+        self.link.hold(self.close_locked)
+
+    def close_locked(self):
+        self.link.send_waiting_locked()
+        self.add(None)
+        self.id = None
+
+
+class Log:
+    """The log of the process, for what is of no request.
+
+    It has a descriptor of its own, which stays as it is when the application closes, detaches or redirects
+    sys.stderr. Nothing is kept back, and there is no lock: handlers of signals, threads and children may write to
+    it at any time. What cannot be written is nobody's error."""
+
+    def __init__(self, encoding):
+        self.fd = high(2)
+        self.encoding = encoding
+
+    def write(self, text):
+        data = text.encode(self.encoding, 'backslashreplace')
+        for fd in (self.fd, 2):
+            try:
+                while data:
+                    data = data[os.write(fd, data):]
+            except OSError:
+                continue
 
 
 class Stderr(io.TextIOWrapper):
-    """sys.stderr. What is written to it in a request is of that, as if it had been written to its wsgi.errors.
+    """sys.stderr. What is written to it is of the request that is served, as if it had been written to its wsgi.errors.
 
     Its buffer and its descriptor lead to the log of the process."""
 
-    request = None  # wsgi.errors of the last request, or None before the first
-    plain = io.TextIOWrapper.write  # writes what is of no request
+    mode = 'w'
+    request = None  # wsgi.errors of the last request; before the first, of one that has ended
+    before = None  # the sys.stderr of the interpreter: the buffer of which is closed with it, and others may have both
 
     def write(self, text):
-        return self.plain(text) if self.request is None else self.request.write(text)
+        return self.request.write(text)
 
     def flush(self):
-        if self.request is not None:
-            self.request.flush()
-        io.TextIOWrapper.flush(self)
+        self.request.flush()
 
 
 class FileWrapper:
@@ -893,8 +962,10 @@ def load(target):
         raise asynchronous
     if not least <= 2 <= most:
         what = 'the class %s' if isinstance(found, type) else '%s'
-        raise Unsuitable((what + ' takes %s, and a WSGI application takes 2: if it makes the application, write application = %s() in %s, and %s:application') % (
-            target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least), name, module, module))
+        what = (what + ' takes %s, and a WSGI application takes 2') % (target, '1 argument' if most == 1 else '%d arguments' % (most if most < 2 else least))
+        if most < 2:
+            what += ': if it makes the application, write application = %s() in %s, and %s:application' % (name, module, module)
+        raise Unsuitable(what)
     return found
 
 
@@ -937,14 +1008,14 @@ def advise(module):
     return 'write the name of the application behind %s:' % module
 
 
-def explain(target, error):
-    """Return what to do about an application that could not be imported, or nothing."""
+def explain(target, directory, error):
+    """Return what to do about an application that could not be imported from a directory, or nothing."""
     if isinstance(error, Unsuitable):
         return 'gatehouse: %s\n' % error
     name = error.name if isinstance(error, ModuleNotFoundError) else None
     if not name:
         return ''
-    module, directory = target.partition(':')[0], sys.path[0]
+    module = target.partition(':')[0]
     above, folder = os.path.split(directory)
     if name.partition('.')[0] == folder and folder not in sys.modules and os.path.exists(os.path.join(directory, '__init__.py')):
         return 'gatehouse: there is no module %s in %s, which is that package itself: write %s as directory, or start gatehouse there, and %s\n' % (
@@ -967,11 +1038,14 @@ def set_up(link):
     os.close(null)
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
-    encoding = sys.stderr.encoding
-    link.stderr = sys.stderr = sys.__stderr__ = Stderr(sys.stderr.detach(), encoding, 'backslashreplace', line_buffering=True)
-    stderr = high(2)  # where the application does not close it
-    faulthandler.enable(stderr)
-    faulthandler.register(signal.SIGUSR1, stderr)
+    link.log = Log(sys.stderr.encoding)
+    raw = io.FileIO(2, 'w', closefd=False)
+    raw.name = sys.stderr.name
+    stderr = Stderr(raw, sys.stderr.encoding, 'backslashreplace', line_buffering=True, write_through=sys.stderr.write_through)
+    stderr.request, stderr.before = Errors(link, None), sys.stderr
+    link.stderr = sys.stderr = sys.__stderr__ = stderr
+    faulthandler.enable(link.log.fd)
+    faulthandler.register(signal.SIGUSR1, link.log.fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, link.stop)
     os.register_at_fork(after_in_child=link.leave)
@@ -995,11 +1069,12 @@ def main(connection, arguments):
     linecache.cache.pop('<string>', None)  # Python 3.13 would show the bootstrap in tracebacks
     if sys.path[:1] == ['']:
         del sys.path[0]
-    sys.path.insert(0, os.getcwd())
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
     try:
         application = load(target)
     except BaseException as e:
-        sys.stderr.write(explain(target, e) + ('' if isinstance(e, Unsuitable) else trace(e)))
+        link.log.write(explain(target, directory, e) + ('' if isinstance(e, Unsuitable) else trace(e)))
         sys.exit(1)
     if '--validate' in options:
         from wsgiref.validate import validator

@@ -63,6 +63,12 @@ def later(environ, start_response):
     return read(environ, start_response)
 
 
+def partlater(environ, start_response):
+    """Say so in a long line without its end, and do what the query says."""
+    environ['wsgi.errors'].write('x' * 10000)
+    return read(environ, start_response)
+
+
 def unread(environ, start_response):
     return say(start_response, 'unread')
 
@@ -153,13 +159,100 @@ def stderrforked(environ, start_response):
 
 
 def stderrinterrupted(environ, start_response):
-    """Write to sys.stderr, and do so in the handler of a signal that comes all the time."""
-    signal.signal(signal.SIGALRM, lambda *_: sys.stderr.write('alarm\n'))
-    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-    for n in range(2000):
-        sys.stderr.write('line %d\n' % n)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    return say(start_response, 'done')
+    """Write to sys.stderr, and do so in the handler of a signal that comes all the time. Say how often."""
+    lines = 0
+    with Alarm(0.0002, lambda: sys.stderr.write('alarm\n')) as alarm:
+        while lines < 2000 or alarm.count < 10:
+            sys.stderr.write('line\n')
+            lines += 1
+    return say(start_response, '%d %d' % (lines, alarm.count))
+
+
+def stderrlogged(environ, start_response):
+    """Log from a thread and from the handler of a signal, while a response is sent."""
+    log = logging.Logger('rules')
+    log.addHandler(logging.StreamHandler(environ['wsgi.errors'] if environ['QUERY_STRING'] else None))
+    lines, done = [0], threading.Event()
+
+    def write():
+        while not done.wait(0.0005):
+            log.warning('line')
+            lines[0] += 1
+
+    start_response('200 OK', list(TEXT))
+    thread = threading.Thread(target=write)
+    thread.start()
+    with Alarm(0.005, lambda: log.warning('alarm')) as alarm:
+        while lines[0] < 100 or alarm.count < 50:
+            yield b'x' * 30000
+    done.set()
+    thread.join()
+    noted.extend([lines[0], alarm.count])
+
+
+def stderrflooded(environ, start_response):
+    """Write from two threads all the time, while a response is sent."""
+    done = threading.Event()
+
+    def write():
+        lines = 0
+        while not done.is_set():
+            sys.stderr.write('line\n')
+            lines += 1
+        written.append(lines)
+
+    written = []
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    start_response('200 OK', list(TEXT))
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        yield b'x' * 30000
+    done.set()
+    for thread in threads:
+        thread.join()
+    noted.extend([sum(written), 0])
+
+
+class Alarm:
+    """A signal that comes again some time after its handler, which calls what is given, and counts."""
+
+    def __init__(self, pause, call):
+        self.pause, self.call, self.count = pause, call, 0
+
+    def __enter__(self):
+        signal.signal(signal.SIGALRM, self.handle)
+        signal.setitimer(signal.ITIMER_REAL, self.pause)
+        return self
+
+    def handle(self, *_):
+        self.count += 1
+        self.call()
+        signal.setitimer(signal.ITIMER_REAL, self.pause)
+
+    def __exit__(self, *_):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
+def stderrearly(environ, start_response):
+    """Write to what has taken sys.stderr and its buffer before the application. Say what sys.stderr is like."""
+    import sitecustomize
+    logging.getLogger('rules').warning('from logging')
+    sitecustomize.writer.write('by the buffer\n')
+    sitecustomize.writer.flush()
+    return say(start_response, sys.stderr.name, sys.stderr.mode, sys.stderr.errors, sys.stderr.write_through)
+
+
+def stderrtaken(environ, start_response):
+    """Do to sys.stderr what the query says, and write to wsgi.errors behind the response."""
+    class Later(list):
+        def close(self):
+            environ['wsgi.errors'].write('in close\n')
+            raise ValueError('from close')
+
+    exec(environ['QUERY_STRING'], {'sys': sys, 'io': io, 'os': os})
+    start_response('200 OK', [('Content-Length', '4')])
+    return Later([b'done'])
 
 
 # start_response
