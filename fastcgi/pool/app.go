@@ -15,9 +15,10 @@
 // A paired program (App.Paired) has no listening socket but a connection, for as long as it runs, and
 // nobody can make another one.
 //
-// Processes are started on demand, up to Limits.Programs, and ended when they have been idle, but for
-// Limits.Minimum: one first, and the others when that is ready. One that cannot be started is tried again after a pause, which doubles from a second
-// to thirty; meanwhile requests get 503 with Retry-After, and the log says why, once. Those that end
+// Processes are started on demand, up to Limits.Programs: one first, and others once it is ready. They
+// are ended when they have been idle, but for Limits.Minimum. After one that does not start, or is not
+// ready in time, the next is tried after a pause, which doubles from a second to thirty; meanwhile
+// requests get 503 with Retry-After if no process is left, and the log says why, once. Those that end
 // before their first request are not replaced at once, either, unless a request waits.
 //
 // # Which process is free

@@ -54,9 +54,16 @@ func (p *processes) end(w *worker, meant string) {
 	}
 }
 
-// detach lets a process that ends serve no more, and fills its place. mu is held.
+// detach lets a process that ends serve no more, and fills its place. One that was not ready has
+// failed now, however long it takes to end. mu is held.
 func (p *processes) detach(w *worker, meant string) {
 	w.gone, w.meant = true, meant
+	if !w.ready {
+		p.starting--
+		if w.failure != nil {
+			p.notStarted(w.failure)
+		}
+	}
 	p.idle = slices.DeleteFunc(p.idle, func(x *worker) bool { return x == w })
 	if !w.busy && w.conn != nil {
 		w.conn.Close()
@@ -79,6 +86,9 @@ func (p *processes) ended(w *worker, err error) {
 		w.conn.Close()
 	}
 	own := !w.gone || w.meant == byItself
+	if !w.gone && !w.ready {
+		p.starting--
+	}
 	w.gone = true
 	w.unlink()
 	if w.moment != nil {
@@ -87,13 +97,10 @@ func (p *processes) ended(w *worker, err error) {
 	if own && w.ready && !w.busy && w.served == 0 {
 		p.refill.fail(time.Now())
 	}
-	if !w.ready {
-		p.starting--
-	}
 	switch {
 	case err != nil:
 		p.notStarted(err)
-	case w.failure != nil || own && (w.busy || w.proc.Status() != process.Status{}):
+	case w.failure != nil && w.ready || own && (w.busy || w.proc.Status() != process.Status{}):
 		attrs := []slog.Attr{slog.String("process", w.name), slog.Int("requests", w.served), slog.String("status", w.proc.Status().String())}
 		if w.failure != nil {
 			failure := w.failure
@@ -122,7 +129,6 @@ func (p *processes) close() {
 	for w := range p.all {
 		if w.proc != nil {
 			p.end(w, "close")
-			w.proc.Terminate(p.limits.Grace) // whose moment is not over, too
 		}
 	}
 	p.mu.Unlock()
@@ -137,7 +143,7 @@ func (p *processes) notStarted(err error) {
 	first := p.failure == nil
 	p.failure = err
 	p.retry.fail(time.Now())
-	if first && !p.trial {
+	if first && (!p.trial || p.readied > 0) {
 		p.logFailure()
 	}
 }

@@ -43,8 +43,8 @@ type processes struct {
 
 	mu        sync.Mutex
 	all       map[*worker]struct{}
-	idle      []*worker // the one used last comes last
-	starting  int
+	idle      []*worker        // the one used last comes last
+	starting  int              // processes that are neither ready nor given up
 	readied   int              // processes that have become ready
 	tally     *cgi.Tally       // of the application; nil until a request has told it
 	uncounted []cgi.ProgramEnd // processes that have ended before
@@ -55,7 +55,7 @@ type processes struct {
 	refill    backoff          // after one that has ended before its first request; requests do not wait for it
 	sweeper   *time.Timer
 	due       time.Time // of the sweeper
-	trial     bool      // whoever has started processes is told why they fail; no others are started
+	trial     bool      // no processes are started but by begin, which returns why the first one has failed
 	retired   bool
 	emptied   chan struct{} // of a retired one; closed when the last process has ended
 	closed    bool
@@ -167,13 +167,23 @@ func (p *processes) take(now time.Time) (w *worker, sure bool, err error) {
 	}
 	switch {
 	case now.Before(p.retry.until):
-		if len(p.all) == 0 {
+		if !p.anyLeft() {
 			return nil, false, unavailable(p.retry.until.Sub(now), p.failure)
 		}
 	case p.starting < p.waiting && p.taken() < p.limits.Programs && p.mayStart():
 		p.start()
 	}
 	return nil, false, nil
+}
+
+// anyLeft reports whether there is a process that has not been given up. mu is held.
+func (p *processes) anyLeft() bool {
+	for w := range p.all {
+		if !w.gone {
+			return true
+		}
+	}
+	return false
 }
 
 // choose returns a process that is free, the one used last, among those that are late or those that
@@ -210,7 +220,7 @@ func (p *processes) choose(now time.Time, late bool) (sure, maybe *worker) {
 }
 
 // mayStart reports whether another process may be started at all. As long as none has become ready,
-// or after one that has not, that is one at a time: what keeps a program from starting
+// or since the last one failed, that is one at a time: what keeps a program from starting
 // is then tried, and logged, by one process and not by all. mu is held.
 func (p *processes) mayStart() bool {
 	if p.starting > 0 && (p.readied == 0 || p.failure != nil) {
@@ -336,18 +346,19 @@ func (p *processes) change() {
 
 // isReady notes that a process is free for the first time. mu is held.
 func (p *processes) isReady(w *worker) {
+	if w.gone { // the application has been closed
+		return
+	}
 	w.ready, w.since = true, time.Now()
 	p.starting--
 	p.readied++
-	if p.failure != nil && !p.trial {
+	if p.failure != nil {
 		p.log.Info("application starts again", slog.String("program", p.Name()))
 	}
 	p.failure, p.retry = nil, backoff{}
-	if !w.gone {
-		p.putBack(w)
-		p.armFor(w)
-		p.arm(w.since, w.old(w.since))
-		p.arm(w.since, 0) // others may be started now
-		p.succeeded(w, w.since)
-	}
+	p.putBack(w)
+	p.armFor(w)
+	p.arm(w.since, w.old(w.since))
+	p.arm(w.since, 0) // others may be started now
+	p.succeeded(w, w.since)
 }

@@ -103,11 +103,12 @@ func start() {
 			os.Exit(1)
 		}
 	}
-	if at := os.Getenv("POOL_AT"); at != "" {
-		hold(at)
-	}
 	if os.Getenv("POOL_END") == "never" {
 		signal.Ignore(syscall.SIGTERM)
+	}
+	if at := os.Getenv("POOL_AT"); at != "" && hold(at) {
+		fmt.Fprintln(os.Stderr, "told to fail")
+		os.Exit(1)
 	}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
@@ -260,12 +261,16 @@ func respond(c net.Conn, id uint16, vars map[string]string, body int) bool {
 	return true
 }
 
-// hold returns when the test closes a connection.
-func hold(at string) {
+// hold returns when the test closes a connection, and whether the test has called fail before.
+func hold(at string) (failed bool) {
 	c, err := net.Dial("unix", at)
 	if err != nil {
-		return
+		return false
 	}
 	var b [1]byte
-	c.Read(b[:])
+	n, _ := c.Read(b[:])
+	return n > 0
 }
+
+// fail lets a program fail that holds, and waits for a connection to be closed.
+func fail(c net.Conn) { c.Write([]byte{0}) }

@@ -131,4 +131,5 @@ func (w *worker) unlink() {
 	if w.heir != nil {
 		w.heir.replaces = nil
 	}
+	w.replaces, w.heir = nil, nil // by now, another one may replace it
 }

@@ -102,6 +102,33 @@ func TestNoSuccessor(t *testing.T) {
 	}
 }
 
+// TestHungSuccessor: a successor that is not ready in time, and does not end, is followed by another one,
+// and by no more when it ends at last.
+func TestHungSuccessor(t *testing.T) {
+	a, _ := newPaired(t, Limits{Programs: 8, Requests: 1, Grace: time.Hour, QueueWait: -1}, "POOL_END=never")
+	l := gates(t, a)
+	first := make(chan int)
+	go func() {
+		pid, _, _ := result(t, serve(a, ""))
+		first <- pid
+	}()
+	gate := accept(t, l)
+	gate.Close()
+	pid := testkit.Receive(t, "the first response", first)
+	hung := accept(t, l)
+	a.giveUp()
+	a.tryAgain()
+	other := accept(t, l)
+	hung.Close()
+	testkit.Until(t, "the end of the one that hung", func() bool { return a.bodies() == 2 })
+	a.processes.sweep()
+	if n := a.bodies(); n != 2 || a.heirs() != 1 {
+		t.Errorf("%d processes, %d have a successor", n, a.heirs())
+	}
+	other.Close()
+	testkit.Until(t, "the end of the first", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+}
+
 // TestStubbornEnd: a process that neither ends with its connection nor at TERM does not keep its place.
 func TestStubbornEnd(t *testing.T) {
 	l := testkit.Listen(t, "unix")

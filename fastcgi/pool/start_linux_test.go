@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,6 +144,124 @@ func TestOneStartsFirst(t *testing.T) {
 	}
 	all.Wait()
 	testkit.Until(t, "all processes", func() bool { return a.processes.count() == 3 })
+}
+
+// gates prepares a paired App, and lets each of its processes hold, in place of an import, until the connection is closed
+// that it makes. Those that nobody has accepted go on when the test ends.
+func gates(t *testing.T, a *App) net.Listener {
+	l := testkit.Listen(t, "unix")
+	a.Env = append(a.Env, "POOL_AT="+l.Addr().String())
+	a.Prepare()
+	t.Cleanup(func() { l.Close() }) // before that of a
+	return l
+}
+
+// giveUp does to the processes that start what is done when Limits.Ready has passed.
+func (a *App) giveUp() {
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	for w := range a.processes.all {
+		if !w.ready {
+			a.processes.terminate(w, fmt.Errorf("%s: not ready %w", w.name, errNotReady))
+		}
+	}
+}
+
+// tryAgain lets those be started that are missing, whatever has failed.
+func (a *App) tryAgain() {
+	a.processes.mu.Lock()
+	a.processes.retry.until = time.Time{}
+	a.processes.mu.Unlock()
+	a.processes.sweep()
+}
+
+// bodies returns how many processes there are, whatever they do.
+func (a *App) bodies() int {
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	return len(a.processes.all)
+}
+
+// failure returns why the last process could not be started.
+func (a *App) failure() error {
+	a.processes.mu.Lock()
+	defer a.processes.mu.Unlock()
+	return a.processes.failure
+}
+
+// TestFirstHangs: a process that is not ready in time is said to have failed before it ends, which may
+// take long, and another one is tried.
+func TestFirstHangs(t *testing.T) {
+	a, log := newPaired(t, Limits{Programs: 4, Grace: time.Hour, QueueWait: -1}, "POOL_END=never")
+	l := gates(t, a)
+	responses := make(chan *cgitest.Recorder)
+	request := func() { responses <- serve(a, "") }
+	go request()
+	accept(t, l)
+	a.giveUp()
+	if got := testkit.Receive(t, "the first response", responses); got.Head.Code != 503 || got.Field("Retry-After") == "" {
+		t.Errorf("%v", got)
+	}
+	if err := a.failure(); err == nil || !strings.HasSuffix(err.Error(), "not ready in time (ready)") {
+		t.Errorf("%v", err)
+	}
+	a.tryAgain()
+	go request()
+	accept(t, l).Close()
+	result(t, testkit.Receive(t, "the second response", responses))
+	if n := a.bodies(); n != 2 {
+		t.Errorf("%d processes", n)
+	}
+	if plain := log.String(); strings.Count(plain, "application does not start") != 1 || !strings.Contains(plain, "in time (ready)") || strings.Count(plain, "application starts again") != 1 {
+		t.Error("the log does not say so, once")
+	}
+}
+
+// TestAllHang: of processes that neither become ready nor end there are so many, and no more.
+func TestAllHang(t *testing.T) {
+	a, _ := newPaired(t, Limits{Programs: 2, Minimum: 2, Grace: time.Hour, QueueWait: time.Millisecond}, "POOL_END=never")
+	l := gates(t, a)
+	a.Start()
+	for range 3 {
+		accept(t, l)
+		a.giveUp()
+		a.tryAgain()
+	}
+	if n := a.bodies(); n != 3 {
+		t.Errorf("%d processes", n)
+	}
+	if got := serve(a, ""); got.Head.Code != 503 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestSecondFails: after one has failed, whatever has started, one is tried at a time.
+func TestSecondFails(t *testing.T) {
+	a, log := newPaired(t, Limits{Programs: 3, Minimum: 3, QueueWait: -1})
+	l := gates(t, a)
+	a.Start()
+	accept(t, l).Close()
+	second, third := accept(t, l), accept(t, l)
+	fail(second)
+	testkit.Until(t, "the failure of one", func() bool { return a.failure() != nil && a.bodies() == 2 })
+	a.tryAgain()
+	if n := a.bodies(); n != 2 {
+		t.Errorf("%d processes while one starts", n)
+	}
+	fail(third)
+	testkit.Until(t, "the failure of the other", func() bool { return a.bodies() == 1 })
+	a.tryAgain()
+	a.tryAgain()
+	if n := a.bodies(); n != 2 {
+		t.Errorf("%d processes after two failures", n)
+	}
+	result(t, serve(a, ""))
+	accept(t, l).Close()
+	accept(t, l).Close()
+	testkit.Until(t, "all processes", func() bool { return a.processes.count() == 3 })
+	if plain := log.String(); strings.Count(plain, "application does not start") != 1 || strings.Count(plain, "application starts again") != 1 {
+		t.Error("the log does not say so, once")
+	}
 }
 
 // TestOccupations: the error of a request that has waited for too long says what the processes do.

@@ -8,9 +8,10 @@ import (
 
 // Succeed readies a to take the place of old, which serves: it starts as many processes as old
 // has, but no fewer than Limits.Minimum and no more than Limits.Programs, and returns when each
-// is ready or has failed. One is started first: if that fails, no others are, the error says
-// why, and a should be closed and old go on. If old has no processes, it cannot: then nothing is started or, if both
-// keep some (Limits.Minimum), those are awaited, and a failure is logged.
+// is ready or has failed. One is started first: if that fails, no others are, and the error says
+// why; if others fail, that is logged. If old has no processes, it cannot go on: then nothing is
+// started or, if both keep some (Limits.Minimum), those are awaited, and a failure is logged.
+// The error may also be that of ctx. After any error, close a.
 func (a *App) Succeed(ctx context.Context, old *App) error {
 	if err := a.Prepare(); err != nil {
 		return err
@@ -58,7 +59,8 @@ func (p *processes) count() (n int) {
 }
 
 // begin starts a process, and n in all if that becomes ready. It returns when each is ready or has
-// failed: an error, and the trial goes on, if the first one has.
+// failed. The error is why the first one has, or that of ctx; the trial goes on then, so that no
+// more are started.
 func (p *processes) begin(ctx context.Context, n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,9 +73,6 @@ func (p *processes) begin(ctx context.Context, n int) error {
 	}
 	if err := p.startAll(ctx, n-1); err != nil {
 		return err
-	}
-	if p.failure != nil {
-		p.logFailure()
 	}
 	p.endTrial()
 	return nil

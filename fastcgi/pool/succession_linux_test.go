@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"gatehouse/internal/testkit"
 )
@@ -73,14 +74,50 @@ func TestSucceedInPart(t *testing.T) {
 	if err := next.Succeed(t.Context(), old); err != nil || next.processes.count() != 1 {
 		t.Errorf("%v, %d processes are ready", err, next.processes.count())
 	}
-	next.processes.mu.Lock()
-	defer next.processes.mu.Unlock()
-	want := 0
-	if next.processes.failure != nil { // the last one has failed
-		want = 1
+	if n := strings.Count(log.String(), "application does not start"); n != 1 {
+		t.Errorf("logged %d times", n)
 	}
-	if n := strings.Count(log.String(), "application"); n != want {
-		t.Errorf("logged %d times, want %d", n, want)
+}
+
+// TestSucceedSecondFails: a failure is logged though another process is ready after it, and made up for.
+func TestSucceedSecondFails(t *testing.T) {
+	old, _ := newPaired(t, Limits{Programs: 3, Minimum: 3})
+	old.Start()
+	testkit.Until(t, "the first processes", func() bool { return old.processes.count() == 3 })
+	next, log := newPaired(t, Limits{Programs: 3, Minimum: 3})
+	l := gates(t, next)
+	succeeded := make(chan error)
+	go func() { succeeded <- next.Succeed(t.Context(), old) }()
+	accept(t, l).Close()
+	second, third := accept(t, l), accept(t, l)
+	fail(second)
+	testkit.Until(t, "the failure", func() bool { return next.failure() != nil })
+	third.Close()
+	if err := testkit.Receive(t, "the successor", succeeded); err != nil {
+		t.Error(err)
+	}
+	if plain := log.String(); strings.Count(plain, "application does not start") != 1 || !strings.Contains(plain, "told to fail (the log has all") || strings.Count(plain, "application starts again") != 1 {
+		t.Error("the log does not say so, once")
+	}
+	accept(t, l).Close()
+	testkit.Until(t, "all processes", func() bool { return next.processes.count() == 3 })
+}
+
+// TestSucceedHangs: a process that is not ready in time has failed, whether it has ended or not.
+func TestSucceedHangs(t *testing.T) {
+	old, _ := newPaired(t, Limits{Programs: 2, Minimum: 2})
+	old.Start()
+	testkit.Until(t, "the first processes", func() bool { return old.processes.count() == 2 })
+	next, log := newPaired(t, Limits{Programs: 2, Minimum: 2, Ready: time.Second, Grace: time.Hour}, "POOL_END=never")
+	gates(t, next)
+	succeeded := make(chan error)
+	go func() { succeeded <- next.Succeed(t.Context(), old) }()
+	if err := testkit.Receive(t, "the error", succeeded); err == nil || !strings.Contains(err.Error(), "it has not said that it is ready in time (ready)") {
+		t.Errorf("%v", err)
+	}
+	next.tryAgain()
+	if n := next.bodies(); n > 1 || log.String() != "" {
+		t.Errorf("%d processes, and it is logged, too: %q", n, log)
 	}
 }
 
@@ -100,6 +137,17 @@ func TestSucceedNone(t *testing.T) {
 	}
 	if err := bad.Succeed(t.Context(), old); err != nil || strings.Count(log.String(), "application does not start") != 1 {
 		t.Errorf("%v", err)
+	}
+	name := filepath.Join(t.TempDir(), "file")
+	late, log := newApp(t, Limits{Programs: 2, Minimum: 2}, "late", "POOL_FILE="+name)
+	if err := late.Succeed(t.Context(), old); err != nil {
+		t.Error(err)
+	}
+	os.WriteFile(name, nil, 0o600)
+	late.tryAgain()
+	testkit.Until(t, "the processes", func() bool { return late.processes.count() == 2 })
+	if strings.Count(log.String(), "application does not start") != 1 || !strings.Contains(log.String(), "application starts again") {
+		t.Error("the log does not say so, once")
 	}
 }
 

@@ -123,13 +123,10 @@ func (w *worker) start() error {
 // endDelay is how long a process has to end that has closed its socket.
 const endDelay = time.Second
 
-// startFailure returns why a process that has ended was never ready, or nil.
+// startFailure returns why a process was never ready that has ended by itself, or nil.
 func (w *worker) startFailure() error {
-	switch {
-	case w.ready || w.meant != "":
+	if w.ready || w.gone {
 		return nil
-	case w.failure != nil:
-		return w.failure
 	}
 	printed := strings.TrimSpace(string(w.stdout.first))
 	return fmt.Errorf("%s: %s", w.name, w.link.unready(w.proc.Status(), printed, w.stderr.lastLine()))
