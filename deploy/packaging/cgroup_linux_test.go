@@ -83,15 +83,7 @@ func TestCgroup(t *testing.T) {
 
 	// However the service ends, nothing is left of it.
 	for _, end := range []string{"systemctl stop gatehouse.socket gatehouse.service", "systemctl kill --kill-who=main --signal=KILL gatehouse.service"} {
-		m.Run("systemctl", "start", "gatehouse.socket")
-		client := m.Command("curl", "-sS", "-o", "/dev/null", "http://localhost/cgi-bin/stays")
-		if err := client.Start(); err != nil {
-			t.Fatal(err)
-		}
-		m.Until("a program runs", func() bool { return running(m, "sleep 1002") && running(m, "sleep 1003") })
-		m.Shell(end)
-		_ = client.Wait() // the response is cut off
-		m.Until("nothing is left after "+end, func() bool { return !running(m, "sleep 100[23]") })
+		leavesNothing(t, m, end)
 	}
 	m.Run("systemctl", "stop", "gatehouse.socket", "gatehouse.service")
 	m.Until("the control groups are removed", func() bool { return !m.Exists("/sys/fs/cgroup" + service) })

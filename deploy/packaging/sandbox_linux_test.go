@@ -92,16 +92,23 @@ func TestNothingOutlives(t *testing.T) {
 		"systemctl kill --kill-who=main --signal=KILL gatehouse.service",
 		"systemctl kill --kill-who=main --signal=ABRT gatehouse.service",
 	} {
-		m.Run("systemctl", "start", "gatehouse.socket")
-		client := m.Command("curl", "-sS", "-o", "/dev/null", "http://localhost/cgi-bin/stays")
-		if err := client.Start(); err != nil {
-			t.Fatal(err)
-		}
-		m.Until("a program runs", func() bool { return running(m, "sleep 1002") && running(m, "sleep 1003") })
-		m.Shell(end)
-		_ = client.Wait() // the response is cut off
-		m.Until("nothing is left after "+end, func() bool { return !running(m, "sleep 100[23]") })
+		leavesNothing(t, m, end)
 	}
+}
+
+// leavesNothing ends the service by a command while the program "stays" runs, and waits until that and
+// its child have ended.
+func leavesNothing(t *testing.T, m *machine.Machine, end string) {
+	t.Helper()
+	m.Run("systemctl", "start", "gatehouse.socket")
+	client := m.Command("curl", "-sS", "-o", "/dev/null", "http://localhost/cgi-bin/stays")
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	m.Until("a program runs", func() bool { return running(m, "sleep 1002") && running(m, "sleep 1003") })
+	m.Shell(end)
+	_ = client.Wait() // the response is cut off
+	m.Until("nothing is left after "+end, func() bool { return !running(m, "sleep 100[23]") })
 }
 
 // probe is a program that tries what one profile stops and the other allows.
