@@ -305,3 +305,21 @@ func TestGrammar(t *testing.T) {
 		}
 	}
 }
+
+// TestServerName: SERVER_NAME and SERVER_PORT are never empty (PEP 3333), whatever the web server sends.
+func TestServerName(t *testing.T) {
+	s := supervise(t, Limits{Programs: 1, QueueWait: -1}, `
+def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [(environ['SERVER_NAME'] + ' ' + environ['SERVER_PORT']).encode()]
+`)
+	for vars, want := range map[string]string{
+		"SERVER_NAME= SERVER_PORT= HTTP_HOST=www.example.test:8080": "www.example.test 8080",
+		"SERVER_NAME= SERVER_PORT=81":                               "localhost 81",
+		"SERVER_NAME=_ SERVER_PORT=80":                              "_ 80",
+	} {
+		if got := fetch(s, strings.Fields(vars)...); got.Body.String() != want {
+			t.Errorf("%s: %v, want %s", vars, got, want)
+		}
+	}
+}

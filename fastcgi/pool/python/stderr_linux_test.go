@@ -20,10 +20,11 @@ func TestStderr(t *testing.T) {
 			t.Errorf("%s: %s, %q", path, status, body)
 		}
 	}
-	awaitLog(t, log, "between requests")
 	awaitLog(t, log, "by descriptor 2")
-	for line := range strings.Lines(log.String()) {
-		for said, tagged := range map[string]bool{"one line": true, "from logging": true, "from a thread": true, "by the buffer": false, "in close": false, "between requests": false} {
+	for said, tagged := range map[string]bool{"one line": true, "from logging": true, "from a handler": true, "from a warning": true, "from a thread": true, "partly": true,
+		"by the buffer": false, "in close": false, "between requests": false} {
+		awaitLog(t, log, said)
+		for line := range strings.Lines(log.String()) {
 			if strings.Contains(line, said) && strings.Contains(line, "request=") != tagged {
 				t.Errorf("whether it has the id of a request: want %v, for %s", tagged, line)
 			}
